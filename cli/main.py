@@ -1,0 +1,18 @@
+"""Entry point of the `pacbound` command; each verb lives in a file of its own."""
+
+import sys
+
+import typer
+
+from pacbound.errors import PacboundError, VerificationError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+
+def main() -> None:
+    """Run the command line; refusals print one message and exit with 2."""
+    try:
+        app()
+    except PacboundError as refusal:
+        print(f"pacbound: {refusal}", file=sys.stderr)
+        sys.exit(1 if isinstance(refusal, VerificationError) else 2)

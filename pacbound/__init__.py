@@ -1,0 +1,1 @@
+"""Generalization bounds by compression, as certificates that anybody can decode and verify."""

@@ -1,0 +1,1 @@
+"""Bits: the ledger, the symbol models, the coder and the message. No torch."""

@@ -1,0 +1,1 @@
+"""The document: schema, canonical form, digest and recheck. No torch."""

@@ -1,0 +1,1 @@
+"""Data sets, embedded and on disk."""

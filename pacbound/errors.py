@@ -1,0 +1,56 @@
+"""Every refusal of pacbound: one base class, one class per kind.
+
+A message says what was being done, the rule, the value found and the remedy.
+"""
+
+
+class PacboundError(Exception):
+    """Base of all refusals; `except PacboundError` catches nothing but them."""
+
+
+class LedgerError(PacboundError):
+    """A ledger entry breaks the rules of bookkeeping."""
+
+
+class CodeError(PacboundError):
+    """A symbol model or a coded field cannot represent what it was given."""
+
+
+class MessageError(PacboundError):
+    """A message cannot be decoded, or decodes to something else than declared."""
+
+
+class BoundError(PacboundError):
+    """A theorem was asked for outside its conditions."""
+
+
+class CertificateError(PacboundError):
+    """A certificate file is malformed."""
+
+
+class VerificationError(PacboundError):
+    """A certificate is well-formed and does not hold."""
+
+
+class SubspaceError(PacboundError):
+    """A module or a projector cannot span a subspace."""
+
+
+class QuantizeError(PacboundError):
+    """Coefficients cannot be put on a lattice or a codebook."""
+
+
+class DataError(PacboundError):
+    """Examples are missing, malformed or not those expected."""
+
+
+class ModelError(PacboundError):
+    """A network cannot be built, loaded or evaluated."""
+
+
+class RequestError(PacboundError):
+    """An option is unknown, contradictory or out of range."""
+
+
+class StateError(PacboundError):
+    """A resumable training state does not belong to this request."""

@@ -1,0 +1,1 @@
+"""Reference networks and loading of the user's own."""

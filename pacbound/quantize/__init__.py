@@ -1,0 +1,1 @@
+"""From real coefficients to symbols and back."""

@@ -1,0 +1,135 @@
+"""Every record that a certificate embeds to say how its network is rebuilt. Data only: no torch, no arithmetic."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from .records import Record
+
+# Orders below are part of the format: a position is what the message codes, the first being the shortest.
+REFERENCE_MODELS = ("lenet", "mlp", "cnn", "resnet20")
+MODEL_CHOICES = ("user", *REFERENCE_MODELS)
+ProjectorKind = Literal[
+    "fastfood", "cosine", "sparse", "kron", "kron_qr", "dense", "film", "identity", "sum", "permuted"
+]
+PROJECTOR_KINDS: tuple[ProjectorKind, ...] = ProjectorKind.__args__  # type: ignore[attr-defined]
+BaseKind = Literal["seeded", "checkpoint", "values"]
+BASE_KINDS: tuple[BaseKind, ...] = BaseKind.__args__  # type: ignore[attr-defined]
+CodeKind = Literal["gaussian", "laplace", "adaptive", "static"]
+CODE_KINDS: tuple[CodeKind, ...] = CodeKind.__args__  # type: ignore[attr-defined]
+PreprocessName = Literal["none", "ink", "photo", "digits"]
+PREPROCESS_NAMES: tuple[PreprocessName, ...] = PreprocessName.__args__  # type: ignore[attr-defined]
+
+# name -> (scale, mean, std) of x' = (x / scale - mean) / std; round numbers, chosen before any data.
+PREPROCESS: dict[PreprocessName, tuple[float, float, float]] = {
+    "none": (1.0, 0.0, 1.0),
+    "ink": (255.0, 0.125, 0.3125),
+    "photo": (255.0, 0.5, 0.25),
+    "digits": (16.0, 0.25, 0.375),
+}
+
+MAX_DIMENSION = 1 << 31
+MAX_SYMBOL = 1 << 15
+
+
+class ProjectorSpec(Record):
+    """A D x d matrix as data. `sum` adds its parts over sqrt(number); `permuted` shuffles the rows of its one part."""
+
+    kind: ProjectorKind
+    D: int = Field(ge=1, lt=MAX_DIMENSION)
+    d: int = Field(ge=1, lt=MAX_DIMENSION)
+    seed: int = Field(default=0, ge=0, lt=1 << 63)
+    parts: tuple["ProjectorSpec", ...] = Field(default=(), max_length=4)
+
+    @model_validator(mode="after")
+    def _shape(self) -> Self:
+        needed = {"sum": "2 to 4", "permuted": "1"}.get(self.kind, "0")
+        right = {"sum": len(self.parts) >= 2, "permuted": len(self.parts) == 1}.get(self.kind, not self.parts)
+        if not right:
+            raise ValueError(f"a {self.kind} projector has {needed} parts, got {len(self.parts)}")
+        if any((part.D, part.d) != (self.D, self.d) for part in self.parts):
+            raise ValueError("every part of a projector has the D and d of the whole")
+        if any(part.kind == "sum" or (part.parts and self.kind == "permuted") for part in self.parts):
+            raise ValueError("projectors nest no deeper than a sum of permuted parts")
+        if self.kind == "identity" and self.D != self.d:
+            raise ValueError(f"the identity projector has D == d, got {self.D} and {self.d}")
+        return self
+
+
+class BaseOrigin(Record):
+    """Where theta0 comes from, always before the data.
+
+    seeded: our own generator. checkpoint: a file by others, with the user's word that it was trained on data
+    disjoint from this sample. values: handed over, stored beside the certificate.
+    """
+
+    kind: BaseKind = "seeded"
+    seed: int = Field(default=0, ge=0, lt=1 << 63)
+    sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+    disjoint: bool = False
+
+    @model_validator(mode="after")
+    def _digest(self) -> Self:
+        if (self.kind == "seeded") != (self.sha256 is None):
+            raise ValueError("sha256 is given exactly where the base is a checkpoint or values")
+        if self.kind == "checkpoint" and not self.disjoint:
+            raise ValueError("a checkpoint is a base only if it was trained on data disjoint from the sample")
+        return self
+
+
+class LatticeSpec(Record):
+    """Coefficients are integers times the step 2^(-step_index / 8)."""
+
+    kind: Literal["lattice"] = "lattice"
+    step_index: int = Field(ge=0, lt=256)
+
+
+class CodebookSpec(Record):
+    """Coefficients are float16 centroids, given by their bit patterns, in the order of the symbols."""
+
+    kind: Literal["codebook"] = "codebook"
+    centroids: tuple[int, ...] = Field(min_length=1, max_length=256)
+
+    @model_validator(mode="after")
+    def _finite(self) -> Self:
+        if any(not 0 <= c < 1 << 16 or (c >> 10) & 31 == 31 for c in self.centroids):
+            raise ValueError("centroids are bit patterns of finite float16 numbers")
+        return self
+
+
+QuantizerSpec = LatticeSpec | CodebookSpec
+
+
+class CodeSpec(Record):
+    """The symbol model. ratio_index fixes step over scale (gaussian, laplace); counts belong to `static`."""
+
+    kind: CodeKind
+    levels: int = Field(ge=1, le=2 * MAX_SYMBOL + 1)
+    ratio_index: int = Field(default=0, ge=0, lt=128)
+    counts: tuple[int, ...] = ()
+
+
+class PreprocessSpec(Record):
+    """What is done to the pixels before the network, by constants fixed before the data."""
+
+    name: PreprocessName = "none"
+
+
+class HypothesisSpec(Record):
+    """Everything but the symbols. projector, quantizer and code are None together: that is w = 0."""
+
+    model: Literal["user", "lenet", "mlp", "cnn", "resnet20"]
+    layout_digest: str = Field(pattern="^[0-9a-f]{64}$")
+    base: BaseOrigin
+    preprocess: PreprocessSpec = PreprocessSpec()
+    projector: ProjectorSpec | None = None
+    layer_scale: bool = True
+    quantizer: QuantizerSpec | None = None
+    code: CodeSpec | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        present = [part is not None for part in (self.projector, self.quantizer, self.code)]
+        if len(set(present)) != 1:
+            raise ValueError("projector, quantizer and code are given together, or all are absent (w = 0)")
+        return self

@@ -1,0 +1,1 @@
+"""Vectors: layout of parameters, projectors and the subspace."""
