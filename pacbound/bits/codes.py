@@ -1,0 +1,194 @@
+"""Symbol models as integer frequency tables that sum to 2^24, computed exactly or in ball arithmetic.
+
+gaussian, laplace: a discretised density of coded scale on a symmetric alphabet; adaptive: the
+Dirichlet-multinomial (Krichevsky-Trofimov, alpha = 1/2) with counts refreshed block by block; static: the
+empirical frequencies, their counts being sent first (Lotfi et al. 2022, arXiv:2211.13609).
+
+A table gives every symbol of the alphabet at least 1, hence a true prior with full support.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+
+import numpy as np
+from flint import arb, ctx, fmpq
+
+from ..errors import CodeError
+from ..specs import CODE_KINDS, MAX_SYMBOL, CodeKind, CodeSpec
+from .coder import TOTAL, Encoder, Stream, Symbols, Table
+
+RATIO_INDICES = 128
+ITEM = "symbols"
+WHY = "range-coded coefficients under the symbol model"
+
+
+def step_over_scale(ratio_index: int) -> arb:
+    """Return 2^((ratio_index - 64) / 8) as a ball: the lattice step in units of the model's scale."""
+    return arb(2) ** arb(fmpq(ratio_index - 64, 8))
+
+
+@lru_cache(maxsize=256)
+def _symmetric_table(kind: str, levels: int, ratio_index: int) -> Table:
+    """Frequencies of a discretised density on -Q..Q: 1 + floor((2^24 - K) p_q), the centre takes the rest."""
+    if levels % 2 == 0:
+        raise CodeError(f"CodeSpec: a {kind} model has an odd number of levels, got {levels}.")
+    half = levels // 2
+    precision = ctx.prec
+    try:
+        ctx.prec = 192
+        tail = _gaussian_tail if kind == "gaussian" else _laplace_tail
+        ratio = step_over_scale(ratio_index)
+        edges = [tail((arb(2 * q + 1) / 2) * ratio) for q in range(half + 1)]
+        inside = 1 - 2 * edges[half]
+        upper = [
+            _certain_floor((TOTAL - levels) * (edges[q - 1] - edges[q]) / inside) + 1
+            for q in range(1, half + 1)
+        ]
+    finally:
+        ctx.prec = precision
+    table = np.array([*upper[::-1], TOTAL - 2 * sum(upper), *upper], np.int64)
+    table.setflags(write=False)
+    return table
+
+
+def _gaussian_tail(x: arb) -> arb:
+    """P(Z > x) for a standard normal Z."""
+    return (x / arb(2).sqrt()).erfc() / 2
+
+
+def _laplace_tail(x: arb) -> arb:
+    """P(Z > x) for a standard Laplace Z and x >= 0."""
+    return (-x).exp() / 2
+
+
+def _certain_floor(ball: arb) -> int:
+    """Floor of a ball, refused where the ball straddles an integer."""
+    floor = ball.floor().unique_fmpz()
+    if floor is None:
+        raise CodeError("CodeSpec: a frequency could not be rounded with certainty; choose another scale.")
+    return int(floor)
+
+
+def table_from_counts(weights: Sequence[int]) -> Table:
+    """Integer frequencies proportional to weights, each at least 1; the largest weight takes the remainder.
+
+    >>> table_from_counts([3, 1]).tolist()
+    [12582912, 4194304]
+    """
+    levels, total = len(weights), sum(weights)
+    table = [1 + (TOTAL - levels) * weight // total for weight in weights]
+    table[max(range(levels), key=weights.__getitem__)] += TOTAL - sum(table)
+    return np.array(table, np.int64)
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    """Spans between refreshes of the adaptive model: each an eighth of what has been seen, at least 16."""
+    start = 0
+    while start < count:
+        stop = min(count, start + max(16, start // 8))
+        yield slice(start, stop)
+        start = stop
+
+
+def code_header(stream: Stream, spec: CodeSpec | None, count: int, levels: int | None) -> CodeSpec:
+    """Carry the symbol model. levels is None where it has to be sent (an odd, symmetric alphabet)."""
+    item, why = "symbol model", "kind, alphabet and scale of the symbol model"
+    kind = CODE_KINDS[stream.integer(item, 2, why, None if spec is None else CODE_KINDS.index(spec.kind))]
+    if levels is None:
+        half = stream.gamma(item, why, None if spec is None else spec.levels // 2)
+        if half > MAX_SYMBOL:
+            raise CodeError(f"CodeSpec: symbols reach at most {MAX_SYMBOL}, got {half}. Use a larger step.")
+        levels = 2 * half + 1
+    ratio_index, counts = 0, ()
+    if kind in ("gaussian", "laplace"):
+        ratio_index = stream.integer(item, 7, why, None if spec is None else spec.ratio_index)
+    if kind == "static":
+        counts = _code_counts(stream, None if spec is None else spec.counts, count, levels)
+    return CodeSpec(kind=kind, levels=levels, ratio_index=ratio_index, counts=counts)
+
+
+def _code_counts(stream: Stream, counts: Sequence[int] | None, count: int, levels: int) -> tuple[int, ...]:
+    width = count.bit_length()  # a count ranges over 0..count
+    item, why = "symbol counts", "the receiver's frequency table: one count per level, as published"
+    sent = tuple(
+        stream.integer(item, width, why, None if counts is None else counts[k]) for k in range(levels)
+    )
+    if sum(sent) != count:
+        raise CodeError(f"CodeSpec: static counts sum to the number of symbols {count}, got {sum(sent)}.")
+    return sent
+
+
+def code_symbols(stream: Stream, spec: CodeSpec, count: int, symbols: Symbols | None = None) -> Symbols:
+    """Carry `count` symbols in [0, levels) under the model of `spec`, in either direction."""
+    if spec.kind == "adaptive":
+        return _code_adaptive(stream, spec, count, symbols)
+    if spec.kind == "static":
+        table = table_from_counts(spec.counts) if count else table_from_counts([1] * spec.levels)
+    else:
+        table = _symmetric_table(spec.kind, spec.levels, spec.ratio_index)
+    return stream.symbols(ITEM, table, count, WHY, symbols)
+
+
+def _code_adaptive(stream: Stream, spec: CodeSpec, count: int, symbols: Symbols | None) -> Symbols:
+    decoded = np.zeros(count, np.int32)
+    seen = np.zeros(spec.levels, np.int64)
+    for span in _blocks(count):
+        table = table_from_counts([2 * int(c) + 1 for c in seen])
+        sent = None if symbols is None else symbols[span]
+        decoded[span] = stream.symbols(ITEM, table, span.stop - span.start, WHY, sent)
+        seen += np.bincount(decoded[span], minlength=spec.levels)
+    return decoded
+
+
+def fit_code(symbols: Symbols, levels: int, kinds: Sequence[CodeKind] = CODE_KINDS) -> CodeSpec:
+    """Return the cheapest model for these symbols, header included. The choice costs the 2 bits of its kind."""
+    candidates = [spec for kind in kinds for spec in _FITS[kind](symbols, levels)]
+    if not candidates:
+        raise CodeError(
+            f"fit_code: no model of {tuple(kinds)} takes {levels} levels; an even number needs adaptive or static."
+        )
+    return min(candidates, key=lambda spec: code_bits(symbols, spec))
+
+
+def code_bits(symbols: Symbols, spec: CodeSpec) -> int:
+    """Exact bits of the symbols and of the model's own header."""
+    encoder = Encoder()
+    code_header(encoder, spec, len(symbols), None if spec.levels % 2 else spec.levels)
+    code_symbols(encoder, spec, len(symbols), symbols)
+    return encoder.account.ledger().bits
+
+
+def _fit_symmetric(kind: CodeKind, scale: float, levels: int) -> list[CodeSpec]:
+    if levels % 2 == 0:
+        return []
+    guess = round(64 - 8 * math.log2(max(scale, 2.0**-7)))
+    indices = {min(max(guess + shift, 0), RATIO_INDICES - 1) for shift in range(-4, 5)}
+    return [CodeSpec(kind=kind, levels=levels, ratio_index=index) for index in sorted(indices)]
+
+
+def _fit_gaussian(symbols: Symbols, levels: int) -> list[CodeSpec]:
+    centred = symbols.astype(np.float64) - levels // 2
+    return _fit_symmetric("gaussian", float(np.sqrt(np.mean(centred**2))) if len(symbols) else 1.0, levels)
+
+
+def _fit_laplace(symbols: Symbols, levels: int) -> list[CodeSpec]:
+    centred = np.abs(symbols.astype(np.float64) - levels // 2)
+    return _fit_symmetric("laplace", float(np.mean(centred)) if len(symbols) else 1.0, levels)
+
+
+def _fit_adaptive(symbols: Symbols, levels: int) -> list[CodeSpec]:
+    return [CodeSpec(kind="adaptive", levels=levels)]
+
+
+def _fit_static(symbols: Symbols, levels: int) -> list[CodeSpec]:
+    counts = np.bincount(symbols, minlength=levels)
+    return [CodeSpec(kind="static", levels=levels, counts=tuple(int(c) for c in counts))]
+
+
+_FITS: dict[CodeKind, Callable[[Symbols, int], list[CodeSpec]]] = {
+    "gaussian": _fit_gaussian,
+    "laplace": _fit_laplace,
+    "adaptive": _fit_adaptive,
+    "static": _fit_static,
+}

@@ -1,0 +1,167 @@
+"""The message: a self-delimiting header and the symbols in one stream, described once for both directions.
+
+What the receiver knows beforehand (declared, 0 bits): the module's layout and its size D, the sha256 of a
+checkpoint or of values handed over, and the statement about it. Everything else stands in the message.
+"""
+
+from functools import partial
+
+import numpy as np
+from pydantic import Field, ValidationError
+
+from ..errors import MessageError
+from ..records import Record
+from ..specs import (
+    BASE_KINDS,
+    MODEL_CHOICES,
+    PREPROCESS_NAMES,
+    PROJECTOR_KINDS,
+    BaseOrigin,
+    CodebookSpec,
+    HypothesisSpec,
+    LatticeSpec,
+    PreprocessSpec,
+    ProjectorSpec,
+    QuantizerSpec,
+)
+from .coder import Decoder, Encoder, Stream, Symbols
+from .codes import code_header, code_symbols
+from .ledger import Ledger
+
+
+class Message(Record):
+    """bits: exact -log2 of the prior mass of what was sent, each item rounded up. payload: the bytes that carry it."""
+
+    bits: int = Field(ge=1)
+    payload: bytes
+
+
+def pack(spec: HypothesisSpec, symbols: Symbols) -> tuple[Message, Ledger]:
+    """Encode a hypothesis and its symbols, shape (d,) or (0,) for w = 0; itemise the bits.
+
+    Raises: CodeError where a field is outside the range the format gives it.
+    """
+    encoder = Encoder()
+    _describe(encoder, declared=spec, spec=spec, symbols=symbols)
+    ledger = encoder.account.ledger()
+    return Message(bits=ledger.bits, payload=encoder.payload()), ledger
+
+
+def unpack(payload: bytes, declared: HypothesisSpec) -> tuple[HypothesisSpec, Symbols, Ledger]:
+    """Decode a payload; of `declared` only the facts in the module docstring are read.
+
+    Raises: MessageError where the payload is truncated, longer than its content, or not of this format.
+    """
+    decoder = Decoder(payload)
+    try:
+        spec, symbols = _describe(decoder, declared)
+    except ValidationError as cause:
+        raise MessageError(
+            f"unpack: the payload decodes to an invalid header ({cause.errors()[0]['msg']})."
+        ) from None
+    if pack(spec, symbols)[0].payload != payload:
+        raise MessageError(
+            "unpack: the payload is not what its content encodes to; it is truncated, padded or foreign."
+        )
+    return spec, symbols, decoder.account.ledger()
+
+
+def _describe(
+    stream: Stream,
+    declared: HypothesisSpec,
+    spec: HypothesisSpec | None = None,
+    symbols: Symbols | None = None,
+) -> tuple[HypothesisSpec, Symbols]:
+    model_index = None if spec is None else MODEL_CHOICES.index(spec.model)
+    zero = stream.integer(
+        "zero flag", 1, "w = 0 is always a candidate", None if spec is None else spec.projector is None
+    )
+    model = _named(
+        stream, "model", MODEL_CHOICES, "which reference network, or one declared by the user", model_index
+    )
+    base = _base(stream, declared.base, spec and spec.base)
+    preprocess_index = None if spec is None else PREPROCESS_NAMES.index(spec.preprocess.name)
+    preprocess = PREPROCESS_NAMES[
+        stream.integer("preprocessing", 2, "one of four fixed maps of the input", preprocess_index)
+    ]
+    build = partial(
+        HypothesisSpec,
+        model=model,
+        layout_digest=declared.layout_digest,
+        base=base,
+        preprocess=PreprocessSpec(name=preprocess),
+    )
+    if zero:
+        return build(layer_scale=False), np.zeros(0, np.int32)
+    scaled = stream.integer(
+        "layer scale",
+        1,
+        "per-layer scale of the subspace, on or off",
+        None if spec is None else spec.layer_scale,
+    )
+    if declared.projector is None:
+        raise MessageError("unpack: the payload carries a projector and the certificate declares none.")
+    projector = _projector(stream, declared.projector.D, spec and spec.projector)
+    quantizer = _quantizer(stream, spec and spec.quantizer)
+    levels = len(quantizer.centroids) if isinstance(quantizer, CodebookSpec) else None
+    code = code_header(stream, spec and spec.code, projector.d, levels)
+    decoded = code_symbols(stream, code, projector.d, symbols)
+    return build(layer_scale=bool(scaled), projector=projector, quantizer=quantizer, code=code), decoded
+
+
+def _named(stream: Stream, item: str, names: tuple[str, ...], why: str, index: int | None) -> str:
+    """Carry a name by the gamma code of its place in a fixed list."""
+    sent = stream.gamma(item, why, index)
+    if sent >= len(names):
+        raise MessageError(f"unpack: {item} number {sent} is unknown; this version knows {', '.join(names)}.")
+    return names[sent]
+
+
+def _base(stream: Stream, declared: BaseOrigin, base: BaseOrigin | None) -> BaseOrigin:
+    item, why = "base", "where theta0 comes from, with its seed"
+    kind = _named(stream, item, BASE_KINDS, why, None if base is None else BASE_KINDS.index(base.kind))
+    seed = stream.gamma(item, why, None if base is None else base.seed)
+    if kind == "seeded":
+        return BaseOrigin(seed=seed)
+    return BaseOrigin(kind=kind, seed=seed, sha256=declared.sha256, disjoint=declared.disjoint)
+
+
+def _projector(stream: Stream, D: int, spec: ProjectorSpec | None) -> ProjectorSpec:
+    item, why = "dimension", "d: a flag and five bits for a power of two, else a gamma code"
+    irregular = stream.integer(item, 1, why, None if spec is None else bool(spec.d & (spec.d - 1)))
+    if irregular:
+        d = stream.gamma(item, why, None if spec is None else spec.d)
+    else:
+        d = 1 << stream.integer(item, 5, why, None if spec is None else spec.d.bit_length() - 1)
+    return _projector_tree(stream, D, d, spec)
+
+
+def _projector_tree(
+    stream: Stream, D: int, d: int, spec: ProjectorSpec | None, depth: int = 0
+) -> ProjectorSpec:
+    item, why = "projector", "kind and seed of each random matrix"
+    kind = _named(
+        stream, item, PROJECTOR_KINDS, why, None if spec is None else PROJECTOR_KINDS.index(spec.kind)
+    )
+    seed = stream.gamma(item, why, None if spec is None else spec.seed)
+    count = 1 if kind == "permuted" else 0
+    if kind == "sum":
+        count = 2 + stream.integer(item, 2, why, None if spec is None else len(spec.parts) - 2)
+    if count and depth > 1:
+        raise MessageError("unpack: projectors nest no deeper than a sum of permuted parts.")
+    parts = tuple(_projector_tree(stream, D, d, spec and spec.parts[k], depth + 1) for k in range(count))
+    return ProjectorSpec(kind=kind, D=D, d=d, seed=seed, parts=parts)  # type: ignore[arg-type]
+
+
+def _quantizer(stream: Stream, spec: QuantizerSpec | None) -> QuantizerSpec:
+    item, why = "quantizer", "lattice step, or codebook of float16 centroids"
+    if stream.integer(item, 1, why, None if spec is None else isinstance(spec, CodebookSpec)):
+        book = spec.centroids if isinstance(spec, CodebookSpec) else None
+        levels = 1 + stream.integer(item, 8, why, None if book is None else len(book) - 1)
+        return CodebookSpec(
+            centroids=tuple(
+                stream.integer(item, 16, why, None if book is None else book[k]) for k in range(levels)
+            )
+        )
+    step = spec.step_index if isinstance(spec, LatticeSpec) else None
+    return LatticeSpec(step_index=stream.integer(item, 8, why, step))
