@@ -1,0 +1,51 @@
+"""`module:callable`: the user's own Python, named on the command line or by a caller, never by a certificate."""
+
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Callable
+
+from ..errors import PacboundError
+
+
+def call_named(reference: str, refusal: type[PacboundError], expects: str) -> object:
+    """Import `module:callable`, the working folder first, and call it without arguments.
+
+    Args: reference: as typed by the user. refusal: the class to raise. expects: what it returns, for messages.
+    Returns: what the callable returns. Raises: `refusal` where it cannot be found or called.
+    """
+    function = _find(reference, refusal)
+    try:
+        inspect.signature(function).bind()
+    except TypeError as cause:
+        raise refusal(
+            f"{reference}: it is called without arguments and returns {expects}, but: {cause}. "
+            "Wrap it in a function that fills them in."
+        ) from None
+    except ValueError:  # some built-in callables have no signature; calling them says more
+        pass
+    return function()
+
+
+def _find(reference: str, refusal: type[PacboundError]) -> Callable[[], object]:
+    module_name, _, path = reference.partition(":")
+    parts = path.split(".")
+    if not all(part.isidentifier() for part in [*module_name.split("."), *parts]):
+        raise refusal(f"{reference}: written as module:callable, such as mynet:build.")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found: object = importlib.import_module(module_name)
+    except ModuleNotFoundError as cause:
+        raise refusal(
+            f"{reference}: the module is importable from the working folder, got: {cause}. "
+            "Run from the folder that holds it, or install it."
+        ) from cause
+    for part in parts:
+        if not hasattr(found, part):
+            raise refusal(f"{reference}: {module_name} has no {path!r}. Define it there.")
+        found = getattr(found, part)
+    if not callable(found):
+        raise refusal(f"{reference}: it is callable, got {type(found).__name__}. Name a function or a class.")
+    return found

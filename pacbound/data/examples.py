@@ -1,0 +1,125 @@
+"""Examples: one labelled sample, in memory, with the digest that a certificate carries."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import DataError
+from ..specs import PREPROCESS_NAMES, PreprocessName
+
+# The name of a dtype is part of the digest, as is the little-endian layout beside it.
+LAYOUTS = {torch.uint8: "|u1", torch.float16: "<f2", torch.float32: "<f4", torch.float64: "<f8"}
+CHUNK_ROWS = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """n examples with their labels, in a fixed order.
+
+    name: what the certificate calls the data. x: (n, ...) uint8 pixels or floats. y: (n,) int64 labels in
+    [0, classes). preprocess: the default treatment of the pixels. tuned: whether defaults of this package were
+    chosen by looking at this data set, which then costs an entry in the ledger. note: what a reader must know.
+    """
+
+    name: str
+    x: Tensor
+    y: Tensor
+    classes: int
+    preprocess: PreprocessName = "none"
+    tuned: bool = False
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        """Validate. Raises: DataError."""
+        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", self.name):
+            raise DataError(
+                f"Examples: a name is 1 to 64 characters of a-z, 0-9, '.', '_' and '-', got {self.name!r}. "
+                "Certificates carry it, so paths stay out; choose a short name."
+            )
+        if self.preprocess not in PREPROCESS_NAMES:
+            raise DataError(
+                f"Examples: preprocess is one of {', '.join(PREPROCESS_NAMES)}, got {self.preprocess!r}."
+            )
+        _check_inputs(self.x)
+        _check_labels(self.y, self.n, self.classes)
+
+    @property
+    def n(self) -> int:
+        """Number of examples."""
+        return self.x.shape[0]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one example, without the leading n."""
+        return tuple(self.x.shape[1:])
+
+    def subset(self, indices: Tensor | Sequence[int]) -> "Examples":
+        """Keep the examples at `indices`, in their order. Raises: DataError where an index is out of range."""
+        chosen = torch.as_tensor(indices, dtype=torch.int64)
+        if chosen.ndim != 1 or chosen.numel() == 0 or chosen.min() < 0 or chosen.max() >= self.n:
+            raise DataError(
+                f"Examples: indices are a non-empty list of numbers in 0..{self.n - 1}, "
+                f"got {chosen.numel()} of them in shape {tuple(chosen.shape)}"
+                + (f", from {chosen.min()} to {chosen.max()}." if chosen.numel() else ".")
+            )
+        return replace(self, x=self.x[chosen], y=self.y[chosen])
+
+    def digest(self) -> str:
+        """SHA-256 over the sample, as 64 hex digits.
+
+        Hashed in this order, integers as int64 little-endian: n; the number of dimensions of one example; those
+        dimensions; the length of the dtype's name; the name in ASCII ("uint8", "float32", ...); the bytes of x,
+        example after example, C order, little-endian; the labels.
+        """
+        dtype = str(self.x.dtype).removeprefix("torch.").encode("ascii")
+        hasher = hashlib.sha256()
+        for head in ([self.n, len(self.shape), *self.shape], [len(dtype)]):
+            hasher.update(np.array(head, dtype="<i8").tobytes())
+        hasher.update(dtype)
+        for tensor, layout in ((self.x, LAYOUTS[self.x.dtype]), (self.y, "<i8")):
+            for start in range(0, self.n, CHUNK_ROWS):
+                rows = tensor[start : start + CHUNK_ROWS].contiguous().numpy()
+                hasher.update(rows.astype(layout, copy=False).tobytes())
+        return hasher.hexdigest()
+
+
+def _check_inputs(x: Tensor) -> None:
+    if x.dtype not in LAYOUTS:
+        raise DataError(
+            f"Examples: x is uint8 pixels or float16, float32 or float64, got {x.dtype}. "
+            "Convert it, for instance with x.to(torch.float32)."
+        )
+    if x.device.type != "cpu":
+        raise DataError(f"Examples: x lies on the CPU, got a tensor on {x.device}. Move it with x.cpu().")
+    if x.ndim < 2 or x.numel() == 0:
+        raise DataError(
+            f"Examples: x has shape (n, ...) with at least one example and one feature, got {tuple(x.shape)}. "
+            "Reshape single features to (n, 1)."
+        )
+    if x.dtype.is_floating_point:
+        for start in range(0, x.shape[0], CHUNK_ROWS):
+            finite = torch.isfinite(x[start : start + CHUNK_ROWS]).flatten(1).all(dim=1)
+            if not finite.all():
+                row = start + int(torch.nonzero(~finite)[0])
+                raise DataError(f"Examples: x is finite, example {row} holds NaN or infinity. Remove or repair it.")
+
+
+def _check_labels(y: Tensor, n: int, classes: int) -> None:
+    if y.dtype != torch.int64 or tuple(y.shape) != (n,) or y.device.type != "cpu":
+        raise DataError(
+            f"Examples: y holds one int64 label for each of the {n} examples, on the CPU, "
+            f"got {y.dtype} in shape {tuple(y.shape)} on {y.device}."
+        )
+    if classes < 2:
+        raise DataError(f"Examples: there are at least 2 classes, got {classes}. Give the number of classes.")
+    low, high = int(y.min()), int(y.max())
+    if low < 0 or high >= classes:
+        raise DataError(
+            f"Examples: labels lie in 0..{classes - 1} for {classes} classes, got labels from {low} to {high}. "
+            "Number the classes from 0 or give the right number of classes."
+        )

@@ -1,0 +1,160 @@
+"""The data sets known by name, where they lie, and `load`, which also takes the user's own."""
+
+import difflib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from ..errors import DataError
+from ..specs import PreprocessName
+from ..subspace.random import permutation
+from .examples import Examples
+from .idx import read_cifar10, read_idx
+from .user import FILE_SUFFIXES, load_callable, load_file
+
+Split = Literal["train", "test"]
+Arrays = tuple[np.ndarray, np.ndarray]
+
+DIGITS_TRAIN = 1437
+DIGITS_SEED, DIGITS_STREAM = 0, "data/digits/split"
+
+IDX_FILES = {
+    "train": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
+    "test": ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
+}
+CIFAR_FOLDER = "cifar-10-batches-bin"
+CIFAR_FILES = {"train": tuple(f"data_batch_{i}.bin" for i in range(1, 6)), "test": ("test_batch.bin",)}
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """One data set known by name: its files below its folder, how to read them, and its treatment."""
+
+    files: dict[Split, tuple[str, ...]]
+    read: Callable[[tuple[Path, ...], Split], Arrays]
+    classes: int
+    preprocess: PreprocessName
+    advice: str  # how to come by the files
+
+
+def data_root(root: str | Path | None = None) -> Path:
+    """Return the folder that holds one folder per data set: `root`, else $PACBOUND_DATA, else the user's cache."""
+    if root is not None:
+        return Path(root)
+    named = os.environ.get("PACBOUND_DATA")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pacbound"
+
+
+def load(source: str, root: str | Path | None = None, split: Split = "train") -> Examples:
+    """Load a sample.
+
+    Args: source: a name (digits, mnist, fashion-mnist, cifar10), a .npz or .safetensors file holding x and y,
+        or `module:callable`, which is imported and called. root: the data root, see `data_root`. split: which
+        part of a named data set; the user's own sources hold one part each and ignore it.
+    Returns: the examples in their official order. Raises: DataError.
+    """
+    if source.endswith(FILE_SUFFIXES):
+        return load_file(Path(source))
+    if source in DATA_SETS:
+        return _load_named(source, data_root(root), split)
+    if ":" in source:
+        return load_callable(source)
+    near = difflib.get_close_matches(source, DATA_SETS, n=1)
+    raise DataError(
+        f"load: data is one of {', '.join(DATA_SETS)}, a .npz or .safetensors file, or module:callable, "
+        f"got {source!r}." + (f" Did you mean {near[0]!r}?" if near else "")
+    )
+
+
+def missing_files(name: str, root: Path, split: Split) -> tuple[str, ...]:
+    """Return the files of a split that are not below root/name."""
+    return tuple(file for file in DATA_SETS[name].files[split] if not (root / name / file).is_file())
+
+
+def layout(name: str) -> str:
+    """Return the files that a named data set has below the data root, one per line."""
+    return "\n".join(f"  {name}/{file}" for files in DATA_SETS[name].files.values() for file in files)
+
+
+def _load_named(name: str, root: Path, split: Split) -> Examples:
+    known = DATA_SETS[name]
+    if split not in known.files:
+        raise DataError(f"load: split is train or test, got {split!r}.")
+    missing = missing_files(name, root, split)
+    if missing:
+        raise DataError(
+            f"load: {name} needs {', '.join(missing)} in {root / name}. {known.advice}\n"
+            f"Expected below the data root (--data-dir, or PACBOUND_DATA):\n{layout(name)}"
+        )
+    images, labels = known.read(tuple(root / name / file for file in known.files[split]), split)
+    if len(images) != len(labels):
+        raise DataError(f"load: {name} has one label per image, got {len(labels)} for {len(images)} images.")
+    examples = Examples(
+        name=name,
+        x=torch.from_numpy(images),
+        y=torch.from_numpy(labels.astype(np.int64)),
+        classes=known.classes,
+        preprocess=known.preprocess,
+        tuned=True,
+    )
+    return _named_if_altered(examples) if name == "cifar10" else examples
+
+
+def _named_if_altered(examples: Examples) -> Examples:
+    note = ALTERED_CIFAR10.get(examples.digest())
+    return examples if note is None else replace(examples, name=ALTERED_CIFAR10_NAME, note=note)
+
+
+def _read_digits(paths: tuple[Path, ...], split: Split) -> Arrays:
+    """Take scikit-learn's embedded 1,797 digits and split them 1,437 to 360 without looking at labels."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    order = permutation(DIGITS_SEED, DIGITS_STREAM, len(bunch.target))
+    chosen = order[:DIGITS_TRAIN] if split == "train" else order[DIGITS_TRAIN:]
+    images = bunch.images.astype(np.uint8)[:, None]  # (1797, 1, 8, 8), values 0..16
+    return images[chosen], bunch.target[chosen]
+
+
+def _read_idx_pair(paths: tuple[Path, ...], split: Split) -> Arrays:
+    images, labels = paths
+    return read_idx(images, dimensions=3)[:, None], read_idx(labels, dimensions=1)  # (n, 1, 28, 28), (n,)
+
+
+def _read_cifar10(paths: tuple[Path, ...], split: Split) -> Arrays:
+    batches = [read_cifar10(path) for path in paths]
+    return np.concatenate([images for images, _ in batches]), np.concatenate([labels for _, labels in batches])
+
+
+DATA_SETS: dict[str, DataSet] = {
+    "digits": DataSet({"train": (), "test": ()}, _read_digits, 10, "digits", "Embedded in scikit-learn."),
+    "mnist": DataSet(IDX_FILES, _read_idx_pair, 10, "ink", "Run: pacbound data fetch mnist"),
+    "fashion-mnist": DataSet(IDX_FILES, _read_idx_pair, 10, "ink", "Run: pacbound data fetch fashion-mnist"),
+    "cifar10": DataSet(
+        {split: tuple(f"{CIFAR_FOLDER}/{file}" for file in files) for split, files in CIFAR_FILES.items()},
+        _read_cifar10,
+        10,
+        "photo",
+        "Unpack the binary version of the official archive there.",
+    ),
+}
+
+# digest of a sample -> why it is not the official one; the name says how many training images differ
+ALTERED_CIFAR10 = {
+    "147e403d9008a01cd1c9135b2db9c0cf83588e34f1f1860bb8959e5066de6a45": (
+        "86 of these 50,000 training images are decoded from JPEG copies, the others are pixel-exact; order and "
+        "labels are official. Certificates on this sample do not verify against the official files."
+    ),
+    "441505f5e8eb44fade41d5089cddbff9306794db39495b7069c4916e0986d444": (
+        "25 of these 10,000 test images are decoded from JPEG copies, the others are pixel-exact; order and "
+        "labels are official."
+    ),
+}
+ALTERED_CIFAR10_NAME = "cifar10-86jpeg"

@@ -1,0 +1,35 @@
+"""A network by name: a reference one, or the user's own as `module:callable`."""
+
+import difflib
+from collections.abc import Sequence
+
+from torch import nn
+
+from ..data.callables import call_named
+from ..errors import ModelError
+from ..specs import MODEL_CHOICES, REFERENCE_MODELS
+from .reference import build
+
+
+def load_model(source: str, input_shape: Sequence[int], classes: int) -> tuple[nn.Module, str]:
+    """Build the network that `source` names.
+
+    Args: source: lenet, mlp, cnn, resnet20, or module:callable, which is imported, called without arguments and
+        returns the network. input_shape, classes: what a reference network is built for.
+    Returns: the module and its name in `specs.MODEL_CHOICES` ("user" for the user's own).
+    Raises: ModelError.
+    """
+    if source in REFERENCE_MODELS:
+        return build(source, input_shape, classes), source
+    if ":" not in source:
+        near = difflib.get_close_matches(source, REFERENCE_MODELS, n=1)
+        raise ModelError(
+            f"load_model: a network is one of {', '.join(REFERENCE_MODELS)} or module:callable, got {source!r}."
+            + (f" Did you mean {near[0]!r}?" if near else "")
+        )
+    module = call_named(source, ModelError, "a torch.nn.Module")
+    if not isinstance(module, nn.Module):
+        raise ModelError(
+            f"load_model: {source} returns a torch.nn.Module, got {type(module).__name__}. Return the network."
+        )
+    return module, MODEL_CHOICES[0]
