@@ -1,0 +1,111 @@
+"""A network on an affine subspace: theta = theta0 + scale * (P w), called without touching the caller's module."""
+
+import copy
+import math
+from fractions import Fraction
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from ..errors import SubspaceError
+from .layout import Layout, Slot
+from .projector import Projector
+
+# 2^(1/8) by correctly rounded square roots, so that every machine gets the same double
+_EIGHTH_ROOT = math.sqrt(math.sqrt(math.sqrt(2.0)))
+_VECTOR_STD = Fraction(1, 10)  # stands for the He value of biases and other vectors
+
+
+class Subspace:
+    """A network as a function of its coefficients w, shape (d,).
+
+    The network always runs in eval mode, on a private copy of the module: dropout is off, normalisation uses the
+    frozen statistics, and buffers are cloned for every call, so that a call leaves nothing behind.
+    """
+
+    def __init__(
+        self, module: nn.Module, layout: Layout, theta0: Tensor, projector: Projector, scale: Tensor | None = None
+    ) -> None:
+        """Bind a network, its base and its projector.
+
+        Args:
+            module: the network; copied, never changed. Its frozen parameters and buffers are part of the base.
+            layout: Layout.of(module).
+            theta0: base parameters, float32, shape (D,); copied.
+            projector: of the layout's D.
+            scale: factor of each coordinate of P w, shape (D,), usually layer_scale(layout); None for 1.
+
+        Raises:
+            SubspaceError: a shape or dtype disagrees with the layout.
+        """
+        layout.check(module)
+        if projector.spec.D != layout.D:
+            raise SubspaceError(f"Subspace: the projector has the layout's D = {layout.D}, got {projector.spec.D}.")
+        for name, vector in (("theta0", theta0), ("scale", scale)):
+            if vector is not None and (vector.shape != (layout.D,) or vector.dtype != torch.float32):
+                raise SubspaceError(
+                    f"Subspace: {name} is float32 of shape ({layout.D},), got {vector.dtype} of shape "
+                    f"{tuple(vector.shape)}. Use Layout.flatten and layer_scale."
+                )
+        self.layout = layout
+        self.projector = projector
+        self.theta0 = theta0.detach().clone()
+        self.scale = None if scale is None else scale.detach().clone()
+        self._network = copy.deepcopy(module).eval().requires_grad_(False)
+        self._buffers = dict(self._network.named_buffers())
+
+    @property
+    def d(self) -> int:
+        """Number of coefficients."""
+        return self.projector.spec.d
+
+    def theta(self, w: Tensor) -> Tensor:
+        """Return theta0 + scale * (P w), shape (D,), differentiable in w, shape (d,)."""
+        step = self.projector.project(w)
+        return self.theta0 + step if self.scale is None else torch.addcmul(self.theta0, self.scale, step)
+
+    def call(self, w: Tensor, x: Tensor) -> Tensor:
+        """Return the network's output at w for a batch x; differentiable in w (and x)."""
+        return self.call_at(self.theta(w), x)
+
+    def call_at(self, theta: Tensor, x: Tensor) -> Tensor:
+        """Return the network's output at flat parameters theta, shape (D,), for a batch x."""
+        buffers = {name: buffer.clone() for name, buffer in self._buffers.items()}
+        return functional_call(self._network, {**self.layout.unflatten(theta), **buffers}, (x,))
+
+
+def layer_scale(layout: Layout) -> Tensor:
+    """Return a scale for each coordinate, shape (D,), so that w moves every layer in proportion to its He value.
+
+    For a layer of He standard deviation h = sqrt(2 / fan_in) (0.1 for biases and other vectors) it is the 2^(k/8),
+    k an integer, nearest in the logarithm to h sqrt(D): coordinates of P w have size |w| / sqrt(D), so a layer
+    moves by about |w| times its He value. k is found in integers; the factor is the same double everywhere.
+    """
+    scale = torch.empty(layout.D)
+    for slot in layout.slots:
+        scale[slot.start : slot.stop] = _power(scale_index(slot, layout.D))
+    return scale
+
+
+def scale_index(slot: Slot, D: int) -> int:
+    """Return k of a slot's scale 2^(k/8): the integer nearest to 8 log2(h sqrt(D))."""
+    he_squared = Fraction(2, slot.fan_in) if len(slot.shape) >= 2 else _VECTOR_STD**2
+    # k - 1/2 <= 8 log2 sqrt(h^2 D) = 4 log2 r  <=>  2k <= log2(2 r^8) with r = h^2 D; never a tie, r is rational
+    power = 2 * (he_squared * D) ** 8
+    return _floor_log2(power) // 2
+
+
+def _floor_log2(value: Fraction) -> int:
+    """Return the largest integer m with 2^m <= value, for value > 0."""
+    m = value.numerator.bit_length() - value.denominator.bit_length()
+    below = value < (Fraction(1 << m) if m >= 0 else Fraction(1, 1 << -m))
+    return m - 1 if below else m
+
+
+def _power(k: int) -> float:
+    """Return 2^(k/8) as the same double on every machine: products of _EIGHTH_ROOT, then an exact power of two."""
+    root = 1.0
+    for _ in range(k % 8):
+        root *= _EIGHTH_ROOT
+    return math.ldexp(root, k // 8)
