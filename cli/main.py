@@ -6,7 +6,10 @@ import typer
 
 from pacbound.errors import PacboundError, VerificationError
 
+from . import data
+
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app.add_typer(data.app, name="data")
 
 
 def main() -> None:

@@ -42,9 +42,7 @@ class Examples:
                 "Certificates carry it, so paths stay out; choose a short name."
             )
         if self.preprocess not in PREPROCESS_NAMES:
-            raise DataError(
-                f"Examples: preprocess is one of {', '.join(PREPROCESS_NAMES)}, got {self.preprocess!r}."
-            )
+            raise DataError(f"Examples: preprocess is one of {', '.join(PREPROCESS_NAMES)}, got {self.preprocess!r}.")
         _check_inputs(self.x)
         _check_labels(self.y, self.n, self.classes)
 

@@ -1,11 +1,9 @@
-"""The data sets known by name, where they lie, and `load`, which also takes the user's own."""
+"""The data sets known by name, and `load`, which also takes the user's own."""
 
 import difflib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -15,41 +13,23 @@ from ..specs import PreprocessName
 from ..subspace.random import permutation
 from .examples import Examples
 from .idx import read_cifar10, read_idx
+from .roots import FILES, Split, data_root, layout, missing_files
 from .user import FILE_SUFFIXES, load_callable, load_file
 
-Split = Literal["train", "test"]
 Arrays = tuple[np.ndarray, np.ndarray]
 
 DIGITS_TRAIN = 1437
 DIGITS_SEED, DIGITS_STREAM = 0, "data/digits/split"
 
-IDX_FILES = {
-    "train": ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"),
-    "test": ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"),
-}
-CIFAR_FOLDER = "cifar-10-batches-bin"
-CIFAR_FILES = {"train": tuple(f"data_batch_{i}.bin" for i in range(1, 6)), "test": ("test_batch.bin",)}
-
 
 @dataclass(frozen=True)
 class DataSet:
-    """One data set known by name: its files below its folder, how to read them, and its treatment."""
+    """How to read a data set known by name, and its treatment. All were looked at when defaults were chosen."""
 
-    files: dict[Split, tuple[str, ...]]
     read: Callable[[tuple[Path, ...], Split], Arrays]
     classes: int
     preprocess: PreprocessName
     advice: str  # how to come by the files
-
-
-def data_root(root: str | Path | None = None) -> Path:
-    """Return the folder that holds one folder per data set: `root`, else $PACBOUND_DATA, else the user's cache."""
-    if root is not None:
-        return Path(root)
-    named = os.environ.get("PACBOUND_DATA")
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pacbound"
 
 
 def load(source: str, root: str | Path | None = None, split: Split = "train") -> Examples:
@@ -73,27 +53,16 @@ def load(source: str, root: str | Path | None = None, split: Split = "train") ->
     )
 
 
-def missing_files(name: str, root: Path, split: Split) -> tuple[str, ...]:
-    """Return the files of a split that are not below root/name."""
-    return tuple(file for file in DATA_SETS[name].files[split] if not (root / name / file).is_file())
-
-
-def layout(name: str) -> str:
-    """Return the files that a named data set has below the data root, one per line."""
-    return "\n".join(f"  {name}/{file}" for files in DATA_SETS[name].files.values() for file in files)
-
-
 def _load_named(name: str, root: Path, split: Split) -> Examples:
-    known = DATA_SETS[name]
-    if split not in known.files:
+    if split not in FILES[name]:
         raise DataError(f"load: split is train or test, got {split!r}.")
-    missing = missing_files(name, root, split)
+    known, missing = DATA_SETS[name], missing_files(name, root, split)
     if missing:
         raise DataError(
             f"load: {name} needs {', '.join(missing)} in {root / name}. {known.advice}\n"
             f"Expected below the data root (--data-dir, or PACBOUND_DATA):\n{layout(name)}"
         )
-    images, labels = known.read(tuple(root / name / file for file in known.files[split]), split)
+    images, labels = known.read(tuple(root / name / file for file in FILES[name][split]), split)
     if len(images) != len(labels):
         raise DataError(f"load: {name} has one label per image, got {len(labels)} for {len(images)} images.")
     examples = Examples(
@@ -134,16 +103,10 @@ def _read_cifar10(paths: tuple[Path, ...], split: Split) -> Arrays:
 
 
 DATA_SETS: dict[str, DataSet] = {
-    "digits": DataSet({"train": (), "test": ()}, _read_digits, 10, "digits", "Embedded in scikit-learn."),
-    "mnist": DataSet(IDX_FILES, _read_idx_pair, 10, "ink", "Run: pacbound data fetch mnist"),
-    "fashion-mnist": DataSet(IDX_FILES, _read_idx_pair, 10, "ink", "Run: pacbound data fetch fashion-mnist"),
-    "cifar10": DataSet(
-        {split: tuple(f"{CIFAR_FOLDER}/{file}" for file in files) for split, files in CIFAR_FILES.items()},
-        _read_cifar10,
-        10,
-        "photo",
-        "Unpack the binary version of the official archive there.",
-    ),
+    "digits": DataSet(_read_digits, 10, "digits", "Embedded in scikit-learn."),
+    "mnist": DataSet(_read_idx_pair, 10, "ink", "Run: pacbound data fetch mnist"),
+    "fashion-mnist": DataSet(_read_idx_pair, 10, "ink", "Run: pacbound data fetch fashion-mnist"),
+    "cifar10": DataSet(_read_cifar10, 10, "photo", "Unpack the binary version of the official archive there."),
 }
 
 # digest of a sample -> why it is not the official one; the name says how many training images differ

@@ -128,8 +128,8 @@ def _tensor(value: object, item: str) -> Tensor:
     if isinstance(value, Tensor):
         return value.detach().cpu().contiguous()
     array = np.asarray(value)
-    if array.dtype.kind not in "uifb":
-        raise DataError(f"as_examples: {item} is numeric, got an array of {array.dtype}. Convert it to numbers.")
+    if array.dtype.kind not in "uifb" or array.dtype.itemsize > 8:
+        raise DataError(f"as_examples: {item} holds numbers of at most 64 bits, got {array.dtype}. Convert it.")
     native = array.astype(array.dtype.newbyteorder("="), copy=False)
     return torch.from_numpy(np.require(native, requirements=["C", "W"]))
 
@@ -166,12 +166,12 @@ def _fitting(item: object, index: int, first: Tensor) -> tuple[Tensor, int]:
 def _pair(item: object, index: int) -> tuple[Tensor, int]:
     if not isinstance(item, (tuple, list)) or len(item) != 2:
         raise DataError(f"as_examples: item {index} is a pair (x, y), got {type(item).__name__}.")
-    label = _tensor(item[1], "y")
-    return _inputs(item[0]), int(_labels(label.reshape(-1))) if label.numel() == 1 else _not_one(label, index)
-
-
-def _not_one(label: Tensor, index: int) -> int:
-    raise DataError(f"as_examples: item {index} has one label, got {label.numel()}.")
+    label = _labels(_tensor(item[1], "y").reshape(-1))
+    if label.numel() != 1:
+        raise DataError(
+            f"as_examples: item {index} has one label, got {label.numel()}. Use class numbers, not one-hot."
+        )
+    return _inputs(item[0]), int(label)
 
 
 def _counted(data: Sized, task: str) -> Iterator[int]:
