@@ -74,9 +74,8 @@ class Sparse(Projector):
         r = max(1, round(math.sqrt(spec.D)))
         edges = np.arange(r + 1, dtype=np.int64) * spec.D // r
         widths = np.tile(np.diff(edges), spec.d)
-        words = random.raw_words(spec.seed, "sparse/positions", r * spec.d) >> np.uint64(32)
-        offsets = ((words * widths.astype(np.uint64)) >> np.uint64(32)).astype(np.int32)
-        positions = np.tile(edges[:-1].astype(np.int32), spec.d) + offsets
+        offsets = random.integers(spec.seed, "sparse/positions", r * spec.d, widths)
+        positions = (np.tile(edges[:-1], spec.d) + offsets).astype(np.int32)
         values = random.signs(spec.seed, "sparse/signs", r * spec.d) / np.float32(math.sqrt(r))
         starts = np.arange(spec.d + 1, dtype=np.int64) * r
         self._adjoint = sparse.csr_array((values, positions, starts), shape=(spec.d, spec.D))
@@ -97,7 +96,7 @@ class Identity(Projector):
         self.spec = spec
 
     def _times(self, w: Tensor) -> Tensor:
-        return w
+        return w.clone()
 
     def _transposed(self, v: Tensor) -> Tensor:
-        return v
+        return v.clone()

@@ -55,11 +55,11 @@ class Projector(ABC):
 
     @abstractmethod
     def _times(self, w: Tensor) -> Tensor:
-        """Return the rows P w, shape (k, D), of the rows of w, shape (k, d)."""
+        """Return the rows P w, shape (k, D), of the rows of w, shape (k, d), in fresh memory."""
 
     @abstractmethod
     def _transposed(self, v: Tensor) -> Tensor:
-        """Return the rows P^T v, shape (k, d), of the rows of v, shape (k, D)."""
+        """Return the rows P^T v, shape (k, d), of the rows of v, shape (k, D), in fresh memory."""
 
 
 class _Product(torch.autograd.Function):
@@ -69,8 +69,7 @@ class _Product(torch.autograd.Function):
     def forward(operand: Tensor, projector: Projector, transposed: bool) -> Tensor:
         rows = operand.reshape(-1, operand.shape[-1])
         product = projector._transposed(rows) if transposed else projector._times(rows)
-        result = product.reshape(*operand.shape[:-1], product.shape[-1])
-        return result.clone() if result is operand else result  # a Function may not return its input
+        return product.reshape(*operand.shape[:-1], product.shape[-1])
 
     @staticmethod
     def setup_context(ctx: FunctionCtx, inputs: tuple[Tensor, Projector, bool], output: Tensor) -> None:

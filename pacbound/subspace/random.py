@@ -73,15 +73,16 @@ def permutation(seed: int, stream: str, n: int) -> NDArray[np.int64]:
     return np.argsort(raw_words(seed, stream, n), kind="stable").astype(np.int64)
 
 
-def integers(seed: int, stream: str, n: int, below: int) -> NDArray[np.int64]:
+def integers(seed: int, stream: str, n: int, below: int | NDArray[np.int64]) -> NDArray[np.int64]:
     """Draw n integers in 0 .. below - 1: the high 32 bits of a word times `below`, divided by 2^32, shape (n,).
 
-    The probabilities of two values differ by at most 2^-32.
+    The probabilities of two values differ by at most 2^-32. `below` is one bound, or one for each draw, shape (n,).
 
     Raises:
-        SubspaceError: below is outside 1 .. 2^31.
+        SubspaceError: a bound is outside 1 .. 2^31.
     """
-    if not 1 <= below <= 1 << 31:
-        raise SubspaceError(f"integers: the range is 1 .. 2^31 long, got {below}.")
+    bounds = np.asarray(below)
+    if bounds.size and not 1 <= bounds.min() <= bounds.max() <= 1 << 31:
+        raise SubspaceError(f"integers: bounds lie in 1 .. 2^31, got {bounds.min()} to {bounds.max()}.")
     high = raw_words(seed, stream, n) >> np.uint64(32)
-    return ((high * np.uint64(below)) >> np.uint64(32)).astype(np.int64)
+    return ((high * bounds.astype(np.uint64)) >> np.uint64(32)).astype(np.int64)

@@ -1,7 +1,6 @@
 """A network on an affine subspace: theta = theta0 + scale * (P w), called without touching the caller's module."""
 
 import copy
-import math
 from fractions import Fraction
 
 import torch
@@ -9,11 +8,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ..errors import SubspaceError
+from ..powers import eighth_power
 from .layout import Layout, Slot
 from .projector import Projector
 
-# 2^(1/8) by correctly rounded square roots, so that every machine gets the same double
-_EIGHTH_ROOT = math.sqrt(math.sqrt(math.sqrt(2.0)))
 _VECTOR_STD = Fraction(1, 10)  # stands for the He value of biases and other vectors
 
 
@@ -84,7 +82,7 @@ def layer_scale(layout: Layout) -> Tensor:
     """
     scale = torch.empty(layout.D)
     for slot in layout.slots:
-        scale[slot.start : slot.stop] = _power(scale_index(slot, layout.D))
+        scale[slot.start : slot.stop] = eighth_power(scale_index(slot, layout.D))
     return scale
 
 
@@ -101,11 +99,3 @@ def _floor_log2(value: Fraction) -> int:
     m = value.numerator.bit_length() - value.denominator.bit_length()
     below = value < (Fraction(1 << m) if m >= 0 else Fraction(1, 1 << -m))
     return m - 1 if below else m
-
-
-def _power(k: int) -> float:
-    """Return 2^(k/8) as the same double on every machine: products of _EIGHTH_ROOT, then an exact power of two."""
-    root = 1.0
-    for _ in range(k % 8):
-        root *= _EIGHTH_ROOT
-    return math.ldexp(root, k // 8)
