@@ -1,0 +1,326 @@
+"""The certificate as a record: the fields are the document, the properties are what the document means.
+
+`Certificate.issue` writes one, `Certificate.load` reads one; neither checks that it holds, which is what
+`pacbound.verify` is for. FORMAT.md is the prose of this file.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+
+from ..bits.ledger import Entry, Ledger
+from ..bits.message import Message
+from ..bounds.claims import Bound, Measure, RiskEstimate
+from ..bounds.table import theorem
+from ..errors import CertificateError, LedgerError
+from ..records import Record
+from ..specs import HypothesisSpec
+from .canonical import MAX_JSON_BYTES, Json, canonical_bytes, digest, read_strict
+from .files import MAX_SIDECAR_BYTES, SIDECAR_NAME, read_capped, read_sidecar, write_atomic
+from .statement import write_statement
+
+SCHEMA_VERSION: Literal["1"] = "1"
+MAX_INLINE_CHARACTERS = 1_000_000
+MAX_EXAMPLES = 1 << 40
+MAX_LEDGER_BITS = 1 << 40
+OUTSIDE_CORE = ("digest", "environment")
+
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+SampleSize = Annotated[int, Field(ge=1, le=MAX_EXAMPLES)]
+Token = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+!_-]{0,63}$")]  # has no room for a path
+TheoremName = Literal[
+    "occam_binomial", "occam_kl", "occam_hoeffding", "pac_bayes_kl_xi", "pac_bayes_kl", "catoni_grid",
+    "catoni_fixed", "thiemann_lambda", "rivasplata_quadratic", "tolstikhin_seldin", "mcallester", "test_set",
+]  # fmt: skip
+
+
+class StatedBound(Record):
+    """The headline: `risk <= value` with probability at least 1 - delta over the sample, by this theorem."""
+
+    value: float = Field(ge=0, le=1)
+    theorem: TheoremName
+    delta: float = Field(gt=0, lt=1)
+
+
+class StatedRisk(Record):
+    """Errors of the decoded network on the n training examples: a count, or a sum of losses in [0, 1]."""
+
+    errors: int | float = Field(ge=0)
+    n: SampleSize
+    loss: str = Field(pattern=r"^(zero_one|top_[1-9][0-9]{0,3}|[a-z][a-z0-9]{0,31})$")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        RiskEstimate(errors=self.errors, n=self.n, loss=self.loss)
+        if isinstance(self.errors, float) and (self.loss == "zero_one" or self.loss.startswith("top_")):
+            raise ValueError(f"errors of a {self.loss} loss are a whole number, got {self.errors!r}")
+        return self
+
+
+class InlineMessage(Record):
+    """A message that stands in the certificate: payload in standard base64."""
+
+    bits: int = Field(ge=1, le=MAX_LEDGER_BITS)
+    payload: str = Field(max_length=MAX_INLINE_CHARACTERS)
+
+
+class SidecarMessage(Record):
+    """A message in a file beside the certificate, by bare name; size in bytes."""
+
+    bits: int = Field(ge=1, le=MAX_LEDGER_BITS)
+    file: str = Field(pattern=f"^{SIDECAR_NAME}$")
+    sha256: Sha256
+    size: int = Field(ge=0, le=MAX_SIDECAR_BYTES)
+
+
+class DataRecord(Record):
+    """The sample: its name, SHA-256 digest, size, classes, and what a reader must know about it."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    digest: Sha256
+    n: SampleSize
+    classes: int = Field(ge=2, le=1 << 20)
+    note: str = Field(default="", max_length=1000)
+
+
+class OtherBound(Record):
+    """A bound beside the headline; each holds with probability 1 - delta by itself, not jointly.
+
+    sample: `train` for the same message under another theorem, `test` for held-out examples (bits = 0).
+    """
+
+    kind: Literal["bound"] = "bound"
+    sample: Literal["train", "test"]
+    value: float = Field(ge=0, le=1)
+    theorem: TheoremName
+    delta: float = Field(gt=0, lt=1)
+    errors: int | float = Field(ge=0)
+    n: SampleSize
+    bits: int = Field(ge=0, le=MAX_LEDGER_BITS)
+
+    @model_validator(mode="after")
+    def _range(self) -> Self:
+        RiskEstimate(errors=self.errors, n=self.n)
+        return self
+
+
+class Baseline(Record):
+    """Errors of a predictor that learned nothing, for honesty: the most frequent class, always."""
+
+    kind: Literal["baseline"] = "baseline"
+    name: Literal["majority_class"] = "majority_class"
+    sample: Literal["train", "test"]
+    errors: int = Field(ge=0)
+    n: SampleSize
+
+    @model_validator(mode="after")
+    def _range(self) -> Self:
+        RiskEstimate(errors=self.errors, n=self.n)
+        return self
+
+
+class Environment(Record):
+    """Where it was made, without host, user or path. versions: package -> version. seconds: stage -> wall time."""
+
+    versions: dict[Token, Token] = Field(default={}, max_length=100)
+    seconds: dict[Token, float] = Field(default={}, max_length=100)
+
+
+class Certificate(Record):
+    """A statement, a ledger of bits, and a message that can be decoded.
+
+    Fields carry the names of the JSON keys, except where a property of that name returns the record that
+    the document stands for: `bound`, `risk` and `ledger` are Bound, RiskEstimate and Ledger.
+    """
+
+    model_config = ConfigDict(title="pacbound certificate")
+
+    schema_version: Literal["1"] = SCHEMA_VERSION
+    statement: str = Field(max_length=2000)
+    stated_bound: StatedBound = Field(alias="bound")
+    stated_risk: StatedRisk = Field(alias="risk")
+    entries: tuple[Entry, ...] = Field(alias="ledger", min_length=1, max_length=1000)
+    message: InlineMessage | SidecarMessage
+    data: DataRecord
+    hypothesis: HypothesisSpec
+    declarations: tuple[Annotated[str, Field(max_length=1000)], ...] = Field(max_length=100)
+    measures: tuple[Measure, ...] = Field(default=(), max_length=1000)
+    parts: tuple[str, ...] = Field(default=(), max_length=0)
+    also: tuple[Annotated[OtherBound | Baseline, Field(discriminator="kind")], ...] = Field(default=(), max_length=100)
+    environment: Environment = Environment()
+    digest: Sha256
+
+    _folder: Path | None = PrivateAttr(default=None)
+    _payload: bytes | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _distinct_items(self) -> Self:
+        try:
+            total = Ledger(self.entries).bits
+        except LedgerError as cause:
+            raise ValueError(str(cause)) from None
+        if not 0 <= total <= MAX_LEDGER_BITS:
+            raise ValueError(f"the ledger sums to 0 to 2^40 bits, got {total}")
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        """Certificates are equal when their documents are, wherever the files lie."""
+        return isinstance(other, Certificate) and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        """Hash of the digest."""
+        return hash(self.digest)
+
+    @classmethod
+    def issue(
+        cls,
+        *,
+        bound: Bound,
+        risk: RiskEstimate,
+        ledger: Ledger,
+        message: Message,
+        data: DataRecord,
+        hypothesis: HypothesisSpec,
+        also: tuple[OtherBound | Baseline, ...] = (),
+        measures: tuple[Measure, ...] = (),
+        environment: Environment | None = None,
+    ) -> "Certificate":
+        """Write the document: statement, declarations and digest follow from the rest.
+
+        Raises: CertificateError where the parts do not make a certificate.
+        """
+        if risk.data_digest != data.digest or risk.n != data.n:
+            raise CertificateError(
+                f"Certificate: risk and data are of one sample, got n = {risk.n} and {data.n} "
+                "or two digests. Count the errors on the examples that the certificate names."
+            )
+        document: dict[str, Json] = {
+            "schema_version": SCHEMA_VERSION,
+            "statement": write_statement(bound, risk, data.classes),
+            "bound": bound.model_dump(mode="json", include={"value", "theorem", "delta"}),
+            "risk": risk.model_dump(mode="json", include={"errors", "n", "loss"}),
+            "ledger": [entry.model_dump(mode="json") for entry in ledger.entries],
+            "message": _message_document(message),
+            "data": data.model_dump(mode="json"),
+            "hypothesis": hypothesis.model_dump(mode="json"),
+            "declarations": list(declared_sentences(ledger)),
+            "measures": [measure.model_dump(mode="json") for measure in measures],
+            "parts": [],
+            "also": [other.model_dump(mode="json") for other in also],
+            "environment": (environment or Environment()).model_dump(mode="json"),
+        }
+        certificate = _validated({**document, "digest": digest(document)})
+        certificate._payload = message.payload
+        return certificate
+
+    @classmethod
+    def from_json(cls, raw: bytes) -> "Certificate":
+        """Read a document; a sidecar message stays unreachable. Raises: CertificateError where malformed."""
+        document = read_strict(raw)
+        version = document.get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise CertificateError(
+                f"Certificate: this pacbound reads schema_version {SCHEMA_VERSION!r}, got {str(version)[:40]!r}. "
+                "Install the version that wrote it, or a newer one."
+            )
+        certificate = _validated(document)
+        if canonical_bytes(certificate.document()) != canonical_bytes(document):
+            raise CertificateError(
+                "Certificate: the file writes out every field, each as pacbound writes it; here a field is left out "
+                "or a number has another form (1 for 1.0). Save it with pacbound."
+            )
+        return certificate
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Certificate":
+        """Read a certificate file. Raises: CertificateError where it is missing or malformed."""
+        certificate = cls.from_json(read_capped(Path(path), MAX_JSON_BYTES))
+        certificate._folder = Path(path).parent
+        return certificate
+
+    def save(self, path: str | Path) -> None:
+        """Write the file, and before it the sidecar if there is one; each appears whole or not at all."""
+        target = Path(path)
+        if isinstance(self.message, SidecarMessage):
+            write_atomic(target.parent / self.message.file, self.payload())
+        write_atomic(target, self.to_json())
+
+    def to_json(self) -> bytes:
+        """Return the document as indented JSON, which people can read and compare."""
+        return (json.dumps(self.document(), indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
+
+    def document(self) -> dict[str, Json]:
+        """Return the JSON object."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    def payload(self) -> bytes:
+        """Return the bytes of the message. Raises: CertificateError where they are absent or not those declared."""
+        if self._payload is not None:
+            return self._payload
+        if isinstance(self.message, SidecarMessage):
+            if self._folder is None:
+                raise CertificateError("Certificate: its message is a sidecar file; load the certificate by its path.")
+            return read_sidecar(self._folder, self.message.file, self.message.size, self.message.sha256)
+        try:
+            payload = base64.b64decode(self.message.payload, validate=True)
+        except (binascii.Error, ValueError):
+            raise CertificateError("Certificate: the payload is not standard base64.") from None
+        if base64.b64encode(payload).decode("ascii") != self.message.payload:
+            raise CertificateError("Certificate: the payload is not base64 in its one canonical form.")
+        return payload
+
+    def expected_digest(self) -> str:
+        """Return the digest of everything but the digest itself."""
+        return digest({key: value for key, value in self.document().items() if key != "digest"})
+
+    @property
+    def core_digest(self) -> str:
+        """Digest of all but environment and digest: what two runs of the same request share."""
+        return digest({key: value for key, value in self.document().items() if key not in OUTSIDE_CORE})
+
+    @property
+    def bound(self) -> Bound:
+        """The headline as a Bound, with the reference and the assumptions of its theorem."""
+        stated = self.stated_bound
+        source = theorem(stated.theorem)(self.risk.errors, self.risk.n, self.ledger.bits, stated.delta)
+        return source.model_copy(update={"value": stated.value})
+
+    @property
+    def risk(self) -> RiskEstimate:
+        """Errors on the training sample."""
+        stated = self.stated_risk
+        return RiskEstimate(errors=stated.errors, n=stated.n, loss=stated.loss, data_digest=self.data.digest)
+
+    @property
+    def ledger(self) -> Ledger:
+        """Every bit, and why."""
+        return Ledger(self.entries)
+
+
+def declared_sentences(ledger: Ledger) -> tuple[str, ...]:
+    """Return what the certificate takes on somebody's word: the reasons of the declared entries, in order."""
+    return tuple(entry.why for entry in ledger.entries if entry.kind == "declared")
+
+
+def _validated(document: dict[str, Json]) -> Certificate:
+    try:
+        return Certificate.model_validate_json(canonical_bytes(document))
+    except ValidationError as cause:
+        first = cause.errors()[0]
+        place = ".".join(str(step)[:40] for step in first["loc"][:6]) or "the whole"
+        raise CertificateError(
+            f"Certificate: {place[:120]} breaks the schema: {first['msg'][:200]}. FORMAT.md lists every field."
+        ) from None
+
+
+def _message_document(message: Message) -> dict[str, Json]:
+    encoded = base64.b64encode(message.payload).decode("ascii")
+    if len(encoded) <= MAX_INLINE_CHARACTERS:
+        return {"bits": message.bits, "payload": encoded}
+    sha256 = hashlib.sha256(message.payload).hexdigest()
+    return {"bits": message.bits, "file": f"{sha256[:16]}.message", "sha256": sha256, "size": len(message.payload)}

@@ -1,0 +1,78 @@
+"""The sentence that a certificate states, built from its numbers; every printed figure errs on the safe side."""
+
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from ..bounds.claims import Bound, RiskEstimate
+
+PERCENT_STEP = Decimal("0.01")
+RATE_STEP = Decimal("0.0001")
+CONFIDENCE_STEP = Decimal("0.000001")
+
+
+def percent_up(risk: float) -> str:
+    """Print a number in [0, 1] as a percentage, rounded up to two decimals.
+
+    >>> percent_up(0.09571), percent_up(1.0), percent_up(0.0)
+    ('9.58 %', '100 %', '0 %')
+    """
+    return f"{_plain((100 * Decimal(risk)).quantize(PERCENT_STEP, ROUND_CEILING))} %"
+
+
+def rate_up(risk: float) -> str:
+    """Print a number in [0, 1], rounded up to four decimals.
+
+    >>> rate_up(0.09571)
+    '0.0958'
+    """
+    return str(Decimal(risk).quantize(RATE_STEP, ROUND_CEILING))
+
+
+def confidence(delta: float) -> str:
+    """Print 1 - delta as a percentage, rounded down.
+
+    >>> confidence(0.05), confidence(0.001)
+    ('95 %', '99.9 %')
+    """
+    left = 100 * (1 - Decimal(repr(delta)))  # the decimal that was asked for, not its binary neighbour
+    return f"{_plain(left.quantize(CONFIDENCE_STEP, ROUND_FLOOR))} %"
+
+
+def guessing_risk(loss: str, classes: int) -> float:
+    """Risk of a guess: 1 - 1/classes, 1 - k/classes for a top_<k> loss, 1 where the loss is another."""
+    if loss == "zero_one":
+        return 1 - 1 / classes
+    if loss.startswith("top_"):
+        return max(0.0, 1 - int(loss.removeprefix("top_")) / classes)
+    return 1.0
+
+
+def vacuous(bound: Bound, loss: str, classes: int) -> bool:
+    """Whether a guess would do as well as what the bound promises."""
+    return bound.value >= guessing_risk(loss, classes)
+
+
+def describe_loss(loss: str) -> str:
+    """Name a loss in words."""
+    if loss == "zero_one":
+        return "error"
+    if loss.startswith("top_"):
+        return f"top-{loss.removeprefix('top_')} error"
+    return f"mean {loss} loss"
+
+
+def write_statement(bound: Bound, risk: RiskEstimate, classes: int) -> str:
+    """Return the statement in words; verification writes it again and compares."""
+    figure = percent_up(bound.value) if risk.counts else rate_up(bound.value)
+    sentence = (
+        f"With probability at least {confidence(bound.delta)} over the draw of n = {risk.n:,} training examples, "
+        f"the {describe_loss(risk.loss)} of the decoded network on new data from the same source is at most {figure}."
+    )
+    if vacuous(bound, risk.loss, classes):
+        return f"{sentence} This is vacuous: no better than guessing."
+    return sentence
+
+
+def _plain(figure: Decimal) -> str:
+    """Print without trailing zeros and without an exponent."""
+    text = f"{figure:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
