@@ -7,8 +7,10 @@ import typer
 from pacbound.errors import PacboundError, VerificationError
 
 from . import data
+from .bound import bound
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app.command("bound")(bound)
 app.add_typer(data.app, name="data")
 
 

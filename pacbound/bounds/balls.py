@@ -34,7 +34,7 @@ def check(theorem: str, errors: float, n: int, bits: float, delta: float) -> Non
         raise BoundError(f"{theorem}: n counts the examples and is an integer >= 1, got {n!r}.")
     if not _is_number(errors) or not 0 <= errors <= n:
         raise BoundError(
-            f"{theorem}: errors lies between 0 and n = {n}, got {errors!r}. Give the number of errors, not the rate."
+            f"{theorem}: errors lies between 0 and n = {n}, got {errors!r}. Give the number of errors among the n."
         )
     if not _is_number(bits) or bits < 0:
         raise BoundError(

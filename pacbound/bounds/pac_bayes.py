@@ -162,7 +162,8 @@ def catoni_fixed(errors: float, n: int, bits: float, delta: float, C: float = 2.
     No sqrt(n) term, and the price is that ONE C is fixed before the sample: minimising over C afterwards
     is invalid without a union bound (`catoni_grid` has one).
 
-    Reference: Catoni 2007, "PAC-Bayesian supervised classification" (arXiv 0712.0248), Theorem 1.2.1.
+    Reference: Catoni 2007, "PAC-Bayesian supervised classification" (arXiv 0712.0248), Theorem 1.2.6; in this
+    form Germain et al. 2009, "PAC-Bayesian learning of linear classifiers", Corollary 2.2.
 
     Args: errors: n times the average empirical risk. n: examples. bits: KL / ln 2. delta: in (0, 1).
         C: > 0, fixed before the sample.
@@ -178,9 +179,8 @@ def catoni_fixed(errors: float, n: int, bits: float, delta: float, C: float = 2.
     with working():
         exponent = C * empirical_risk(errors, n) + (nats_of(bits) + log_inverse(delta)) / n
         value = (-exponent).expm1() / (-arb(C)).expm1()
-        return claim(
-            "catoni_fixed", value, delta, "Catoni 2007, Theorem 1.2.1", (*_ASSUMES, f"C = {C} fixed before the sample")
-        )
+        reference = "Catoni 2007, Theorem 1.2.6; Germain et al. 2009, Corollary 2.2"
+        return claim("catoni_fixed", value, delta, reference, (*_ASSUMES, f"C = {C} was fixed before the sample"))
 
 
 def catoni_grid(errors: float, n: int, bits: float, delta: float) -> Bound:
@@ -190,8 +190,8 @@ def catoni_grid(errors: float, n: int, bits: float, delta: float) -> Bound:
     alpha = 1e-4. The union bound over the powers of 1 + alpha is the last term, so any lambda found by any
     search is valid; this one is a grid and a refinement, where an unconstrained search stalls at high risk.
 
-    Reference: Catoni 2007, "PAC-Bayesian supervised classification" (arXiv 0712.0248), Theorem 1.2.6, as
-    used by Zhou et al. 2019 (arXiv 1804.05862) and Lotfi et al. 2022 (arXiv 2211.13609).
+    Reference: Catoni 2007, "PAC-Bayesian supervised classification" (arXiv 0712.0248), Theorem 1.2.6
+    with a union over lambda, as used by Zhou et al. 2019 (arXiv 1804.05862) and Lotfi et al. 2022 (arXiv 2211.13609).
 
     Args: errors: n times the average empirical risk. n: examples. bits: KL / ln 2. delta: in (0, 1).
 
@@ -209,7 +209,7 @@ def catoni_grid(errors: float, n: int, bits: float, delta: float) -> Bound:
         q = risk + (1 + alpha) * (-log_lambda).exp() * (nats + union)
         a = log_lambda.exp() / n
         value = (-a * q).expm1() / (-a).expm1()
-        reference = "Catoni 2007, Theorem 1.2.6, as in Zhou et al. 2019 and Lotfi et al. 2022"
+        reference = "Catoni 2007, Theorem 1.2.6 and union over lambda, as in Lotfi et al. 2022"
         return claim("catoni_grid", value, delta, reference, _ASSUMES)
 
 
