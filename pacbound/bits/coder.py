@@ -7,12 +7,11 @@ The bits of an item are the exact -log2 of the probability the integer tables gi
 payload (constriction's range coder, 32-bit words) only carries it and is a few words longer at most.
 """
 
-import math
 from typing import Protocol
 
 import constriction
 import numpy as np
-from flint import fmpz
+from flint import arb, ctx
 from numpy.typing import NDArray
 
 from ..errors import CodeError, MessageError
@@ -31,20 +30,44 @@ _Categorical = constriction.stream.model.Categorical
 _Uniform = constriction.stream.model.Uniform
 
 
-def information_bits(frequencies: NDArray[np.int64]) -> int:
-    """Return ceil(-log2 prod(f / 2^24)), exactly, from the frequencies of the symbols sent.
+def information_bits(frequencies: NDArray[np.int64], counts: NDArray[np.int64] | None = None) -> int:
+    """Return ceil(-log2 prod(f / 2^24)^count), exactly, from the frequencies of the symbols sent.
 
-    Integer arithmetic only: 24 n minus the floor of log2 of the product.
+    Each f is odd * 2^k; the 2^k are whole bits. The product of the odd parts is 1 or no power of two, so its
+    log2 is 0 or not an integer, and ball arithmetic of growing precision finds its floor with certainty.
+
+    Args:
+        frequencies: in [1, 2^24], shape (m,).
+        counts: how often each was sent, shape (m,); once each where None.
 
     >>> information_bits(np.array([TOTAL // 2, TOTAL // 4]))
     3
     """
-    distinct, counts = np.unique(frequencies, return_counts=True)
-    factors = [fmpz(int(f)) ** int(c) for f, c in zip(distinct, counts, strict=True)]
-    while len(factors) > 1:  # a product tree keeps the factors balanced
-        factors = [math.prod(factors[i : i + 2], start=fmpz(1)) for i in range(0, len(factors), 2)]
-    product = int(factors[0].bit_length()) if factors else 1
-    return PRECISION_BITS * int(counts.sum()) - (product - 1)
+    if counts is None:
+        frequencies, counts = np.unique(frequencies, return_counts=True)
+    power = frequencies & -frequencies
+    exponents = np.frexp(power)[1] - 1
+    odd = frequencies // power
+    inexact = (odd > 1) & (counts > 0)
+    terms = list(zip(odd[inexact].tolist(), counts[inexact].tolist(), strict=True))
+    return int(np.dot(counts, PRECISION_BITS - exponents)) - _floor_log2(terms)
+
+
+def _floor_log2(terms: list[tuple[int, int]]) -> int:
+    """Floor of log2 prod(odd^count) for odd integers above 1, which is not an integer unless terms is empty."""
+    if not terms:
+        return 0
+    outer, precision = ctx.prec, 128
+    try:
+        while True:
+            ctx.prec = precision
+            nats = sum((arb(odd).log() * count for odd, count in terms), arb(0))
+            floor = (nats / arb.const_log2()).floor().unique_fmpz()
+            if floor is not None:
+                return int(floor)
+            precision *= 2
+    finally:
+        ctx.prec = outer
 
 
 class Stream(Protocol):
@@ -72,24 +95,29 @@ class Account:
         """Start empty."""
         self._why: dict[str, str] = {}
         self._whole: dict[str, int] = {}
-        self._used: dict[str, list[NDArray[np.int64]]] = {}
+        self._sent: dict[str, list[tuple[NDArray[np.int64], NDArray[np.int64]]]] = {}
 
     def add(self, item: str, bits: int, why: str) -> None:
         """Add whole bits to an item; the first reason stands."""
         self._why.setdefault(item, why)
         self._whole[item] = self._whole.get(item, 0) + bits
 
-    def add_symbols(self, item: str, used: NDArray[np.int64], why: str) -> None:
-        """Add symbols to an item by the frequencies (out of 2^24) that they had."""
+    def add_symbols(
+        self, item: str, frequencies: NDArray[np.int64], counts: NDArray[np.int64], why: str
+    ) -> None:
+        """Add symbols to an item by the frequencies (out of 2^24) that they had and how often each was sent."""
         self.add(item, 0, why)
-        self._used.setdefault(item, []).append(used)
+        self._sent.setdefault(item, []).append((frequencies, counts))
 
     def ledger(self) -> Ledger:
         """Return the account as a ledger of counted entries."""
         ledger = Ledger()
         for item, why in self._why.items():
-            symbols = information_bits(np.concatenate(self._used[item])) if item in self._used else 0
-            ledger = ledger.charge(item, self._whole[item] + symbols, why)
+            bits = self._whole[item]
+            if item in self._sent:
+                frequencies, counts = (np.concatenate(part) for part in zip(*self._sent[item], strict=True))
+                bits += information_bits(frequencies, counts)
+            ledger = ledger.charge(item, bits, why)
         return ledger
 
 
@@ -127,14 +155,13 @@ class Encoder:
     ) -> Symbols:
         """See Stream. Raises: CodeError where a symbol is outside its table or the count is wrong."""
         _check_table(item, table, count)
-        if values is None or values.shape != (count,):
-            raise CodeError(
-                f"Encoder: {item} needs {count} symbols, got {None if values is None else values.shape}."
-            )
+        if values is None or values.shape != (count,) or values.dtype != np.int32:
+            got = None if values is None else f"{values.dtype} of shape {values.shape}"
+            raise CodeError(f"Encoder: {item} needs {count} symbols as int32 of shape ({count},), got {got}.")
         levels = table.shape[-1]
         if count and not (0 <= int(values.min()) and int(values.max()) < levels):
             raise CodeError(f"Encoder: {item} has symbols outside [0, {levels}); enlarge the alphabet.")
-        self.account.add_symbols(item, _used(table, values), why)
+        self.account.add_symbols(item, *_sent(table, values), why)
         if levels > 1:
             for rows, model in _chunks(table, count):
                 self._queue.encode(np.ascontiguousarray(values[rows]), *model)
@@ -185,7 +212,7 @@ class Decoder:
                 decoded[rows] = (
                     self._decode(*model) if len(model) > 1 else self._decode(*model, rows.stop - rows.start)
                 )
-        self.account.add_symbols(item, _used(table, decoded), why)
+        self.account.add_symbols(item, *_sent(table, decoded), why)
         return decoded
 
     def _decode(self, *args: object) -> NDArray[np.int32]:
@@ -196,22 +223,28 @@ class Decoder:
 
 
 def _chunks(table: Table, count: int) -> list[tuple[slice, tuple[object, ...]]]:
-    """Return (rows, arguments for constriction) that cover `count` symbols in bounded memory."""
+    """Return (rows, arguments for constriction) that cover `count` symbols in bounded memory.
+
+    constriction gives symbol k the frequency 1 + floor((2^24 - K) w_k / sum w): weights f - 1 yield exactly f.
+    """
     if table.ndim == 1:
-        return [(slice(0, count), (_Categorical(table.astype(np.float64), perfect=False),))] if count else []
+        return [(slice(0, count), (_Categorical(_weights(table), perfect=False),))] if count else []
     family = _Categorical(perfect=False)
     step = max(1, CHUNK // table.shape[1])
     blocks = [slice(start, min(start + step, count)) for start in range(0, count, step)]
-    return [(rows, (family, table[rows].astype(np.float64))) for rows in blocks]
+    return [(rows, (family, _weights(table[rows]))) for rows in blocks]
 
 
-def _used(table: Table, symbols: Symbols) -> NDArray[np.int64]:
-    """Frequencies of the symbols sent, shape (count,)."""
-    return (
-        table[symbols]
-        if table.ndim == 1
-        else np.take_along_axis(table, symbols[:, None].astype(np.int64), 1)[:, 0]
-    )
+def _weights(table: Table) -> NDArray[np.float64]:
+    return (table - 1).astype(np.float64)
+
+
+def _sent(table: Table, symbols: Symbols) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Frequencies of the symbols sent and how often each was, both of shape (m,)."""
+    if table.ndim == 1:
+        return table, np.bincount(symbols, minlength=len(table))
+    used = np.take_along_axis(table, symbols[:, None].astype(np.int64), 1)[:, 0]
+    return np.unique(used, return_counts=True)
 
 
 def _check_table(item: str, table: Table, count: int) -> None:

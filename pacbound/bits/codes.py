@@ -16,7 +16,7 @@ from flint import arb, ctx, fmpq
 
 from ..errors import CodeError
 from ..specs import CODE_KINDS, MAX_SYMBOL, CodeKind, CodeSpec
-from .coder import TOTAL, Encoder, Stream, Symbols, Table
+from .coder import MAX_COUNT, TOTAL, Encoder, Stream, Symbols, Table
 
 RATIO_INDICES = 128
 ITEM = "symbols"
@@ -63,7 +63,9 @@ def _laplace_tail(x: arb) -> arb:
 
 
 def _certain_floor(ball: arb) -> int:
-    """Floor of a ball, refused where the ball straddles an integer."""
+    """Floor of a number >= 0 known as a ball, refused where the ball straddles an integer other than 0."""
+    if ball < 1:  # far tails are balls around 0
+        return 0
     floor = ball.floor().unique_fmpz()
     if floor is None:
         raise CodeError("CodeSpec: a frequency could not be rounded with certainty; choose another scale.")
@@ -100,7 +102,8 @@ def code_header(stream: Stream, spec: CodeSpec | None, count: int, levels: int |
         if half > MAX_SYMBOL:
             raise CodeError(f"CodeSpec: symbols reach at most {MAX_SYMBOL}, got {half}. Use a larger step.")
         levels = 2 * half + 1
-    ratio_index, counts = 0, ()
+    ratio_index = 0
+    counts: tuple[int, ...] = ()
     if kind in ("gaussian", "laplace"):
         ratio_index = stream.integer(item, 7, why, None if spec is None else spec.ratio_index)
     if kind == "static":
@@ -110,6 +113,8 @@ def code_header(stream: Stream, spec: CodeSpec | None, count: int, levels: int |
 
 def _code_counts(stream: Stream, counts: Sequence[int] | None, count: int, levels: int) -> tuple[int, ...]:
     width = count.bit_length()  # a count ranges over 0..count
+    if counts is not None and len(counts) != levels:
+        raise CodeError(f"CodeSpec: a static model has one count per level, {levels}, got {len(counts)}.")
     item, why = "symbol counts", "the receiver's frequency table: one count per level, as published"
     sent = tuple(
         stream.integer(item, width, why, None if counts is None else counts[k]) for k in range(levels)
@@ -121,6 +126,8 @@ def _code_counts(stream: Stream, counts: Sequence[int] | None, count: int, level
 
 def code_symbols(stream: Stream, spec: CodeSpec, count: int, symbols: Symbols | None = None) -> Symbols:
     """Carry `count` symbols in [0, levels) under the model of `spec`, in either direction."""
+    if not 0 <= count <= MAX_COUNT:  # before anything of that size is allocated
+        raise CodeError(f"CodeSpec: a message carries 0 to {MAX_COUNT} symbols, got {count}.")
     if spec.kind == "adaptive":
         return _code_adaptive(stream, spec, count, symbols)
     if spec.kind == "static":
@@ -159,22 +166,34 @@ def code_bits(symbols: Symbols, spec: CodeSpec) -> int:
     return encoder.account.ledger().bits
 
 
-def _fit_symmetric(kind: CodeKind, scale: float, levels: int) -> list[CodeSpec]:
+def _fit_symmetric(kind: CodeKind, symbols: Symbols, scale: float, levels: int) -> list[CodeSpec]:
+    """Walk from the moment estimate of the scale to the cheapest index, which differs where most symbols are 0."""
     if levels % 2 == 0:
         return []
-    guess = round(64 - 8 * math.log2(max(scale, 2.0**-7)))
-    indices = {min(max(guess + shift, 0), RATIO_INDICES - 1) for shift in range(-4, 5)}
-    return [CodeSpec(kind=kind, levels=levels, ratio_index=index) for index in sorted(indices)]
+    counts = np.bincount(symbols, minlength=levels)
+
+    def cost(index: int) -> float:  # for comparison only; what is charged is exact
+        if not 0 <= index < RATIO_INDICES:
+            return math.inf
+        return -float(counts @ np.log2(_symmetric_table(kind, levels, index)))
+
+    best = min(max(round(64 - 8 * math.log2(max(scale, 2.0**-7))), 0), RATIO_INDICES - 1)
+    for direction in (-1, 1):
+        while cost(best + direction) < cost(best):
+            best += direction
+    return [CodeSpec(kind=kind, levels=levels, ratio_index=best)]
 
 
 def _fit_gaussian(symbols: Symbols, levels: int) -> list[CodeSpec]:
     centred = symbols.astype(np.float64) - levels // 2
-    return _fit_symmetric("gaussian", float(np.sqrt(np.mean(centred**2))) if len(symbols) else 1.0, levels)
+    scale = float(np.sqrt(np.mean(centred**2))) if len(symbols) else 1.0
+    return _fit_symmetric("gaussian", symbols, scale, levels)
 
 
 def _fit_laplace(symbols: Symbols, levels: int) -> list[CodeSpec]:
     centred = np.abs(symbols.astype(np.float64) - levels // 2)
-    return _fit_symmetric("laplace", float(np.mean(centred)) if len(symbols) else 1.0, levels)
+    scale = float(np.mean(centred)) if len(symbols) else 1.0
+    return _fit_symmetric("laplace", symbols, scale, levels)
 
 
 def _fit_adaptive(symbols: Symbols, levels: int) -> list[CodeSpec]:

@@ -4,12 +4,13 @@ import math
 from collections.abc import Sequence
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from ..errors import LedgerError
 from ..records import Record
 
 Kind = Literal["counted", "choice", "derived", "declared"]
+MAX_BITS = 1 << 53  # integers of this size are exact in float64, which `nats` rests on
 
 
 class Entry(Record):
@@ -21,7 +22,7 @@ class Entry(Record):
     """
 
     item: str = Field(min_length=1, max_length=200)
-    bits: int
+    bits: int = Field(gt=-MAX_BITS, lt=MAX_BITS)
     kind: Kind
     why: str = Field(min_length=1, max_length=1000)
 
@@ -66,18 +67,27 @@ class Ledger:
         return math.nextafter(self.bits * math.log(2), math.inf)
 
     def charge(self, item: str, bits: int, why: str, kind: Kind = "counted") -> "Ledger":
-        """Return a ledger with one more entry. Raises: LedgerError on fractional bits or a repeated item."""
+        """Return a ledger with one more entry.
+
+        Raises: LedgerError on fractional bits, a sign that its kind forbids, or a repeated item.
+        """
         if not isinstance(bits, int) or isinstance(bits, bool):
             raise LedgerError(
                 f"Ledger: bits must be an int, got {bits!r} for {item!r}. "
                 "Round fractional lengths up with math.ceil before they enter the ledger."
             )
-        return Ledger([*self.entries, Entry(item=item, bits=bits, kind=kind, why=why)])
+        try:
+            entry = Entry(item=item, bits=bits, kind=kind, why=why)
+        except ValidationError as cause:
+            raise LedgerError(f"Ledger: {item!r} is not an entry ({cause.errors()[0]['msg']}).") from None
+        return Ledger([*self.entries, entry])
 
     def choice(self, item: str, options: int, why: str) -> "Ledger":
         """Charge ceil(log2(options)) bits for a choice among `options` fixed before the data."""
-        if options < 1:
-            raise LedgerError(f"Ledger: a choice has at least one option, got {options} for {item!r}.")
+        if not isinstance(options, int) or isinstance(options, bool) or options < 1:
+            raise LedgerError(
+                f"Ledger: a choice is among an int number of options >= 1, got {options!r} for {item!r}."
+            )
         return self.charge(item, (options - 1).bit_length(), why, kind="choice")
 
     def declare(self, item: str, why: str) -> "Ledger":

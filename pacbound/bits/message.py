@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 from pydantic import Field, ValidationError
 
-from ..errors import MessageError
+from ..errors import CodeError, MessageError
 from ..records import Record
 from ..specs import (
     BASE_KINDS,
@@ -24,7 +24,7 @@ from ..specs import (
     ProjectorSpec,
     QuantizerSpec,
 )
-from .coder import Decoder, Encoder, Stream, Symbols
+from .coder import MAX_COUNT, Decoder, Encoder, Stream, Symbols
 from .codes import code_header, code_symbols
 from .ledger import Ledger
 
@@ -39,10 +39,15 @@ class Message(Record):
 def pack(spec: HypothesisSpec, symbols: Symbols) -> tuple[Message, Ledger]:
     """Encode a hypothesis and its symbols, shape (d,) or (0,) for w = 0; itemise the bits.
 
-    Raises: CodeError where a field is outside the range the format gives it.
+    Raises: CodeError where a field is outside the range the format gives it, or has no place in the message.
     """
     encoder = Encoder()
-    _describe(encoder, declared=spec, spec=spec, symbols=symbols)
+    described, carried = _describe(encoder, declared=spec, spec=spec, symbols=symbols)
+    if described != spec or not np.array_equal(carried, symbols):
+        raise CodeError(
+            "pack: the receiver would rebuild another hypothesis. Give layer_scale=False and no symbols with "
+            "w = 0, a code with the levels of its codebook, and to each code only the fields of its kind."
+        )
     ledger = encoder.account.ledger()
     return Message(bits=ledger.bits, payload=encoder.payload()), ledger
 
@@ -50,7 +55,7 @@ def pack(spec: HypothesisSpec, symbols: Symbols) -> tuple[Message, Ledger]:
 def unpack(payload: bytes, declared: HypothesisSpec) -> tuple[HypothesisSpec, Symbols, Ledger]:
     """Decode a payload; of `declared` only the facts in the module docstring are read.
 
-    Raises: MessageError where the payload is truncated, longer than its content, or not of this format.
+    Raises: MessageError or CodeError where the payload is truncated, padded, or not of this format.
     """
     decoder = Decoder(payload)
     try:
@@ -79,14 +84,14 @@ def _describe(
     model = _named(
         stream, "model", MODEL_CHOICES, "which reference network, or one declared by the user", model_index
     )
-    base = _base(stream, declared.base, spec and spec.base)
+    base = _base(stream, declared.base, None if spec is None else spec.base)
     preprocess_index = None if spec is None else PREPROCESS_NAMES.index(spec.preprocess.name)
     preprocess = PREPROCESS_NAMES[
         stream.integer("preprocessing", 2, "one of four fixed maps of the input", preprocess_index)
     ]
     build = partial(
         HypothesisSpec,
-        model=model,
+        model=model,  # type: ignore[arg-type]
         layout_digest=declared.layout_digest,
         base=base,
         preprocess=PreprocessSpec(name=preprocess),
@@ -101,10 +106,10 @@ def _describe(
     )
     if declared.projector is None:
         raise MessageError("unpack: the payload carries a projector and the certificate declares none.")
-    projector = _projector(stream, declared.projector.D, spec and spec.projector)
-    quantizer = _quantizer(stream, spec and spec.quantizer)
+    projector = _projector(stream, declared.projector.D, None if spec is None else spec.projector)
+    quantizer = _quantizer(stream, None if spec is None else spec.quantizer)
     levels = len(quantizer.centroids) if isinstance(quantizer, CodebookSpec) else None
-    code = code_header(stream, spec and spec.code, projector.d, levels)
+    code = code_header(stream, None if spec is None else spec.code, projector.d, levels)
     decoded = code_symbols(stream, code, projector.d, symbols)
     return build(layer_scale=bool(scaled), projector=projector, quantizer=quantizer, code=code), decoded
 
@@ -123,7 +128,7 @@ def _base(stream: Stream, declared: BaseOrigin, base: BaseOrigin | None) -> Base
     seed = stream.gamma(item, why, None if base is None else base.seed)
     if kind == "seeded":
         return BaseOrigin(seed=seed)
-    return BaseOrigin(kind=kind, seed=seed, sha256=declared.sha256, disjoint=declared.disjoint)
+    return BaseOrigin(kind=kind, seed=seed, sha256=declared.sha256, disjoint=declared.disjoint)  # type: ignore[arg-type]
 
 
 def _projector(stream: Stream, D: int, spec: ProjectorSpec | None) -> ProjectorSpec:
@@ -133,6 +138,8 @@ def _projector(stream: Stream, D: int, spec: ProjectorSpec | None) -> ProjectorS
         d = stream.gamma(item, why, None if spec is None else spec.d)
     else:
         d = 1 << stream.integer(item, 5, why, None if spec is None else spec.d.bit_length() - 1)
+    if not 1 <= d <= min(D, MAX_COUNT):  # before a matrix or d symbols are thought of
+        raise CodeError(f"message: a subspace has d in [1, {min(D, MAX_COUNT)}] for D = {D}, got {d}.")
     return _projector_tree(stream, D, d, spec)
 
 
@@ -149,7 +156,9 @@ def _projector_tree(
         count = 2 + stream.integer(item, 2, why, None if spec is None else len(spec.parts) - 2)
     if count and depth > 1:
         raise MessageError("unpack: projectors nest no deeper than a sum of permuted parts.")
-    parts = tuple(_projector_tree(stream, D, d, spec and spec.parts[k], depth + 1) for k in range(count))
+    parts = tuple(
+        _projector_tree(stream, D, d, None if spec is None else spec.parts[k], depth + 1) for k in range(count)
+    )
     return ProjectorSpec(kind=kind, D=D, d=d, seed=seed, parts=parts)  # type: ignore[arg-type]
 
 
