@@ -9,7 +9,7 @@ A table gives every symbol of the alphabet at least 1, hence a true prior with f
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from flint import arb, ctx, fmpq
@@ -19,6 +19,7 @@ from ..specs import CODE_KINDS, MAX_SYMBOL, CodeKind, CodeSpec
 from .coder import MAX_COUNT, TOTAL, Encoder, Stream, Symbols, Table
 
 RATIO_INDICES = 128
+LONG_TABLE = 1024
 ITEM = "symbols"
 WHY = "range-coded coefficients under the symbol model"
 
@@ -166,8 +167,11 @@ def code_bits(symbols: Symbols, spec: CodeSpec) -> int:
     return encoder.account.ledger().bits
 
 
-def _fit_symmetric(kind: CodeKind, symbols: Symbols, scale: float, levels: int) -> list[CodeSpec]:
-    """Walk from the moment estimate of the scale to the cheapest index, which differs where most symbols are 0."""
+def _fit_symmetric(kind: CodeKind, symbols: Symbols, levels: int) -> list[CodeSpec]:
+    """Try every scale, or every octave and then its neighbours where tables are long.
+
+    No moment estimate will do: a narrow scale that pays 24 bits per outlier and a wide one are both local optima.
+    """
     if levels % 2 == 0:
         return []
     counts = np.bincount(symbols, minlength=levels)
@@ -177,23 +181,11 @@ def _fit_symmetric(kind: CodeKind, symbols: Symbols, scale: float, levels: int) 
             return math.inf
         return -float(counts @ np.log2(_symmetric_table(kind, levels, index)))
 
-    best = min(max(round(64 - 8 * math.log2(max(scale, 2.0**-7))), 0), RATIO_INDICES - 1)
+    best = min(range(0, RATIO_INDICES, 1 if levels < LONG_TABLE else 8), key=cost)
     for direction in (-1, 1):
         while cost(best + direction) < cost(best):
             best += direction
     return [CodeSpec(kind=kind, levels=levels, ratio_index=best)]
-
-
-def _fit_gaussian(symbols: Symbols, levels: int) -> list[CodeSpec]:
-    centred = symbols.astype(np.float64) - levels // 2
-    scale = float(np.sqrt(np.mean(centred**2))) if len(symbols) else 1.0
-    return _fit_symmetric("gaussian", symbols, scale, levels)
-
-
-def _fit_laplace(symbols: Symbols, levels: int) -> list[CodeSpec]:
-    centred = np.abs(symbols.astype(np.float64) - levels // 2)
-    scale = float(np.mean(centred)) if len(symbols) else 1.0
-    return _fit_symmetric("laplace", symbols, scale, levels)
 
 
 def _fit_adaptive(symbols: Symbols, levels: int) -> list[CodeSpec]:
@@ -206,8 +198,8 @@ def _fit_static(symbols: Symbols, levels: int) -> list[CodeSpec]:
 
 
 _FITS: dict[CodeKind, Callable[[Symbols, int], list[CodeSpec]]] = {
-    "gaussian": _fit_gaussian,
-    "laplace": _fit_laplace,
+    "gaussian": partial(_fit_symmetric, "gaussian"),
+    "laplace": partial(_fit_symmetric, "laplace"),
     "adaptive": _fit_adaptive,
     "static": _fit_static,
 }
