@@ -1,0 +1,110 @@
+"""The network that a certificate is about: exactly what a receiver rebuilds from the message.
+
+`Hypothesis.unpack` is the only way to make one, and only a Hypothesis can be evaluated: what is measured is
+what was decoded.
+"""
+
+import copy
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .bits.coder import Symbols
+from .bits.ledger import Ledger
+from .bits.message import unpack
+from .data.preprocess import preprocessed
+from .errors import ModelError
+from .models.reference import initialise
+from .quantize import dequantize
+from .specs import BaseOrigin, HypothesisSpec, PreprocessSpec, ProjectorSpec
+from .subspace.layout import Layout, frozen_digest
+from .subspace.projectors import make_projector
+from .subspace.subspace import Subspace, layer_scale
+
+_UNPACKED = object()
+
+
+@dataclass(frozen=True)
+class Base:
+    """theta0 and the architecture around it: a private copy of the caller's module, its layout and origin."""
+
+    module: nn.Module
+    layout: Layout
+    origin: BaseOrigin
+
+    @property
+    def theta0(self) -> Tensor:
+        """Parameters before training, shape (D,)."""
+        return self.layout.flatten(self.module)
+
+
+def make_base(module: nn.Module, seed: int | None, frozen_buffers: tuple[str, ...] = ()) -> Base:
+    """Copy a module and fix its theta0: drawn by our generator from a seed, or (seed None) the values it holds.
+
+    Raises: SubspaceError where the module has no layout.
+    """
+    copied = copy.deepcopy(module).eval()
+    layout = Layout.of(copied, frozen_buffers)
+    if seed is not None:
+        initialise(copied, seed)
+        return Base(copied, layout, BaseOrigin(seed=seed))
+    return Base(copied, layout, BaseOrigin(kind="values", sha256=values_digest(copied, layout)))
+
+
+def values_digest(module: nn.Module, layout: Layout) -> str:
+    """SHA-256 over the float32 values of theta0 and everything frozen."""
+    values = layout.flatten(module).numpy().astype("<f4").tobytes()
+    return hashlib.sha256(values + frozen_digest(module).encode()).hexdigest()
+
+
+def make_subspace(base: Base, spec: ProjectorSpec, scaled: bool) -> Subspace:
+    """Span theta0 + scale * P w around a base."""
+    scale = layer_scale(base.layout) if scaled else None
+    return Subspace(base.module, base.layout, base.theta0, make_projector(spec, base.layout), scale)
+
+
+class Hypothesis:
+    """A decoded network. Call it on raw inputs (batch, ...) to get logits (batch, classes)."""
+
+    def __init__(self, token: object, base: Base, spec: HypothesisSpec, symbols: Symbols, ledger: Ledger) -> None:
+        """Use `Hypothesis.unpack`."""
+        if token is not _UNPACKED:
+            raise ModelError("Hypothesis: a hypothesis is made by Hypothesis.unpack from a message, not directly.")
+        self.spec = spec
+        self.ledger = ledger
+        self.preprocess: PreprocessSpec = spec.preprocess
+        self._module = copy.deepcopy(base.module).float().eval()
+        if spec.projector is not None and spec.quantizer is not None and spec.code is not None:
+            w = dequantize(symbols, spec.code.levels, spec.quantizer)
+            subspace = make_subspace(base, spec.projector, spec.layer_scale)
+            with torch.no_grad():
+                parameters = base.layout.unflatten(subspace.theta(torch.from_numpy(np.ascontiguousarray(w))))
+                own = dict(self._module.named_parameters(remove_duplicate=False))
+                for name, value in parameters.items():
+                    own[name].copy_(value)
+
+    @classmethod
+    def unpack(cls, payload: bytes, declared: HypothesisSpec, base: Base) -> "Hypothesis":
+        """Decode a message on top of a base.
+
+        Raises:
+            MessageError: the payload is not a message.
+            ModelError: the base is not the one the message names.
+        """
+        spec, symbols, ledger = unpack(payload, declared)
+        if base.layout.digest != spec.layout_digest:
+            raise ModelError(
+                f"Hypothesis: the message is for a network with layout {spec.layout_digest[:12]}, "
+                f"got {base.layout.digest[:12]}. Give the architecture that was certified."
+            )
+        if base.origin != spec.base:
+            raise ModelError(f"Hypothesis: the message starts from {spec.base}, got {base.origin}. Give that theta0.")
+        return cls(_UNPACKED, base, spec, symbols, ledger)
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return float32 logits (batch, classes) of raw inputs (batch, ...), in eval mode on the CPU."""
+        return self._module(preprocessed(x, self.preprocess)).float()

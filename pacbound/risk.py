@@ -1,0 +1,97 @@
+"""Count the errors of a decoded network over plain examples, in a way that survives other machines.
+
+float32 on the CPU, eval mode, no augmentation, each example once. Where the largest two logits differ by less
+than 1e-4 of the largest magnitude the example counts as an error, so that rounding elsewhere cannot add one.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from .bounds.claims import RiskEstimate
+from .data.examples import Examples
+from .errors import ModelError, RequestError
+from .hypothesis import Hypothesis
+
+LossName = Literal["zero_one", "top_5", "error_probability"]
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+TIE = 1e-4
+BATCH = 500
+GRAIN = 1000  # sums of fractional losses are kept to 1/1000, rounded up by at least that much
+
+
+def zero_one(logits: Tensor, y: Tensor) -> Tensor:
+    """1 where the label is not the clear winner, shape (batch,)."""
+    return top_k(logits, y, 1)
+
+
+def top_k(logits: Tensor, y: Tensor, k: int) -> Tensor:
+    """1 where k or more other logits come near or above the label's, shape (batch,)."""
+    margin = TIE * logits.abs().amax(1, keepdim=True)
+    own = logits.gather(1, y[:, None])
+    rivals = (logits >= own - margin).sum(1) - 1
+    return ((rivals >= k) | ~torch.isfinite(logits).all(1)).to(torch.float64)
+
+
+def error_probability(logits: Tensor, y: Tensor) -> Tensor:
+    """1 - p(label), in [0, 1], shape (batch,); 1 where a logit is not finite."""
+    loss = 1 - logits.double().softmax(1).gather(1, y[:, None])[:, 0]
+    return torch.where(torch.isfinite(loss), loss, torch.ones_like(loss))
+
+
+LOSSES: dict[str, LossFunction] = {
+    "zero_one": zero_one,
+    "top_5": lambda logits, y: top_k(logits, y, 5),
+    "error_probability": error_probability,
+}
+
+
+def loss_function(loss: str | LossFunction) -> tuple[str, LossFunction]:
+    """Return (name, function); a function of your own is named `custom`. Raises: RequestError."""
+    if callable(loss):
+        return "custom", loss
+    if loss not in LOSSES:
+        raise RequestError(
+            f"loss: one of {', '.join(LOSSES)}, got {loss!r}. Give a function for another loss in [0, 1]."
+        )
+    return loss, LOSSES[loss]
+
+
+def evaluate(
+    hypothesis: Hypothesis, examples: Examples, loss: str | LossFunction = "zero_one", progress: bool = True
+) -> RiskEstimate:
+    """Sum a per-example loss in [0, 1] over all examples.
+
+    Returns: errors (an integer for counted losses, else rounded up to 1/1000), n, the loss and the data's digest.
+    Raises:
+        ModelError: two passes over the same batch differ, so the network is not a function of its input; or
+            what was given is not a decoded Hypothesis.
+        RequestError: the loss leaves [0, 1].
+    """
+    if not isinstance(hypothesis, Hypothesis):
+        raise ModelError(f"evaluate: only a decoded Hypothesis is evaluated, got {type(hypothesis).__name__}.")
+    name, function = loss_function(loss)
+    _check_deterministic(hypothesis, examples.x[:BATCH])
+    parts: list[float] = []
+    for start in tqdm(range(0, examples.n, BATCH), desc="counting errors", disable=None if progress else True, delay=2):
+        rows = slice(start, start + BATCH)
+        values = function(hypothesis(examples.x[rows]), examples.y[rows]).double()
+        if values.shape != (len(examples.y[rows]),) or not ((values >= 0) & (values <= 1)).all():
+            raise RequestError(f"evaluate: the loss {name} gives one number in [0, 1] an example; it does not.")
+        parts.extend(values.tolist())
+    total = math.fsum(parts)
+    counted = name == "zero_one" or name.startswith("top_")
+    errors = round(total) if counted else min(examples.n, (math.floor(total * GRAIN) + 2) / GRAIN)
+    return RiskEstimate(errors=errors, n=examples.n, loss=name, data_digest=examples.digest())
+
+
+def _check_deterministic(hypothesis: Hypothesis, x: Tensor) -> None:
+    first, alone = hypothesis(x), hypothesis(x[:1])
+    if not torch.equal(first, hypothesis(x)):
+        raise ModelError("evaluate: the network gives two answers to one input. Remove its randomness in eval mode.")
+    if not torch.allclose(first[:1], alone, rtol=1e-3, atol=1e-4 * float(first.abs().max() + 1e-6)):
+        raise ModelError("evaluate: an answer depends on the other inputs of its batch. Freeze batch statistics.")

@@ -1,0 +1,150 @@
+"""The optimizer: Adam over the phases of a plan, epoch by epoch, resumable after any of them.
+
+All randomness comes from (seed, phase, epoch), so that a resumed run repeats an uninterrupted one.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+from tqdm import tqdm
+
+from ..errors import QuantizeError
+from ..subspace.subspace import Subspace
+from .losses import SURROGATES
+from .phases import Parameters, Phase, one_cycle
+from .state import Checkpoint
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The training set as the network reads it: x (n, ...) float32, y (n,) int64."""
+
+    x: Tensor
+    y: Tensor
+
+    @property
+    def n(self) -> int:
+        """Number of examples."""
+        return len(self.y)
+
+
+PhaseStart = Callable[[Phase, Parameters], Parameters]
+PhaseEnd = Callable[[Phase, Parameters], None]
+
+
+def fit(
+    subspace: Subspace,
+    sample: Sample,
+    phases: Sequence[Phase],
+    parameters: Parameters,
+    batch: int,
+    seed: int,
+    checkpoint: Checkpoint,
+    on_start: PhaseStart,
+    on_end: PhaseEnd,
+    progress: bool = True,
+) -> None:
+    """Run the phases in order, calling on_start before and on_end after each with the parameters at that moment.
+
+    on_end must leave in the checkpoint's hands nothing but what it can recompute: on resume it is called again
+    for the phases that had ended, with the parameters they had ended with.
+
+    Raises: QuantizeError where the loss is no longer finite. StateError from the checkpoint.
+    """
+    saved = checkpoint.load() or {}
+    done_epochs = int(saved.get("epochs", torch.zeros(())))
+    total = sum(phase.epochs for phase in phases)
+    bar = tqdm(total=total, initial=done_epochs, desc="training", unit="epoch", disable=None if progress else True)
+    before = 0
+    with bar:
+        for index, phase in enumerate(phases):
+            done = max(0, min(phase.epochs, done_epochs - before))
+            before += phase.epochs
+            ended = {key.split("/", 2)[2]: value for key, value in saved.items() if key.startswith(f"end/{index}/")}
+            if done == phase.epochs and ended:
+                parameters = ended
+                on_end(phase, parameters)
+                continue
+            run = _PhaseRun(subspace, sample, phase, index, batch, seed)
+            if done:
+                run.restore(saved)
+            else:
+                run.begin(on_start(phase, parameters))
+            for epoch in range(done, phase.epochs):
+                loss, nats = run.epoch(epoch)
+                bar.set_postfix_str(f"{phase.name}: loss {loss:.4f}, {nats / 0.6931:.0f} bits")
+                bar.update()
+                saved = {key: value for key, value in saved.items() if key.startswith("end/")} | run.state()
+                saved["epochs"] = torch.tensor(before - phase.epochs + epoch + 1)
+                if epoch + 1 < phase.epochs:
+                    checkpoint.save(saved)
+            parameters = run.values()
+            saved |= {f"end/{index}/{name}": value for name, value in parameters.items()}
+            checkpoint.save(saved, force=True)
+            on_end(phase, parameters)
+
+
+class _PhaseRun:
+    """One phase in progress: parameters, Adam moments and the number of steps taken."""
+
+    def __init__(self, subspace: Subspace, sample: Sample, phase: Phase, index: int, batch: int, seed: int) -> None:
+        self.subspace, self.sample, self.phase = subspace, sample, phase
+        self.index, self.batch, self.seed = index, min(batch, sample.n), seed
+        self.steps = 0
+
+    def begin(self, parameters: Parameters) -> None:
+        """Start from values; parameters without a rate are carried along unchanged."""
+        rates = self.phase.rates
+        self.parameters = {k: v.clone().requires_grad_(k in rates) for k, v in parameters.items()}
+        self.adam = torch.optim.Adam([{"params": [self.parameters[k]], "lr": rate} for k, rate in rates.items()])
+
+    def restore(self, saved: Parameters) -> None:
+        """Start from what `state` returned."""
+        self.begin({k.removeprefix("now/"): v for k, v in saved.items() if k.startswith("now/")})
+        self.steps = int(saved["steps"])
+        for name in self.phase.rates:
+            moments = {part: saved[f"adam/{name}/{part}"].clone() for part in ("step", "exp_avg", "exp_avg_sq")}
+            self.adam.state[self.parameters[name]] = moments
+
+    def state(self) -> Parameters:
+        """Everything `restore` needs."""
+        state = {f"now/{name}": value for name, value in self.values().items()}
+        for name in self.phase.rates:
+            for part, value in self.adam.state[self.parameters[name]].items():
+                state[f"adam/{name}/{part}"] = value.clone()
+        return state | {"steps": torch.tensor(self.steps)}
+
+    def values(self) -> Parameters:
+        """The parameters, detached."""
+        return {name: value.detach().clone() for name, value in self.parameters.items()}
+
+    def epoch(self, epoch: int) -> tuple[float, float]:
+        """Pass once over the sample; return the mean loss and the last price in nats."""
+        generator = Generator().manual_seed((self.seed * 1_000_003 + self.index) * 1_000_003 + epoch)
+        order = torch.randperm(self.sample.n, generator=generator)
+        per_epoch = self.sample.n // self.batch
+        total, nats = 0.0, 0.0
+        for k in range(per_epoch):
+            rows = order[k * self.batch : (k + 1) * self.batch]
+            loss, nats = self.step(rows, generator, self.steps / (per_epoch * self.phase.epochs))
+            total += loss
+        return total / per_epoch, nats
+
+    def step(self, rows: Tensor, generator: Generator, progress: float) -> tuple[float, float]:
+        """Take one Adam step on the rows; return loss and nats."""
+        factor, momentum = one_cycle(progress)
+        for group, rate in zip(self.adam.param_groups, self.phase.rates.values(), strict=True):
+            group["lr"], group["betas"] = rate * factor, (momentum, 0.999)
+        self.adam.zero_grad()
+        w, nats = self.phase.relaxation.apply(self.parameters, generator)
+        logits = self.subspace.call(w, self.sample.x[rows])
+        loss = SURROGATES[self.phase.surrogate](logits, self.sample.y[rows])
+        loss = loss + self.phase.beta * nats / self.sample.n
+        if not torch.isfinite(loss):
+            raise QuantizeError(f"training: the loss became {float(loss)} in phase {self.phase.name}. Lower the rate.")
+        loss.backward()
+        self.adam.step()
+        self.steps += 1
+        return float(loss.detach()), float(nats.detach())
