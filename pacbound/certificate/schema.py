@@ -52,12 +52,14 @@ class StatedRisk(Record):
 
     errors: int | float = Field(ge=0)
     n: SampleSize
-    loss: str = Field(pattern=r"^(zero_one|top_[1-9][0-9]{0,3}|[a-z][a-z0-9]{0,31})$")
+    loss: str = Field(pattern=r"^(zero_one|top_[1-9][0-9]{0,3}|[a-z][a-z0-9_]{0,31})$")
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        RiskEstimate(errors=self.errors, n=self.n, loss=self.loss)
-        if isinstance(self.errors, float) and (self.loss == "zero_one" or self.loss.startswith("top_")):
+        estimate = RiskEstimate(errors=self.errors, n=self.n, loss=self.loss)
+        if estimate.counts and not self.loss.removeprefix("top_").isdecimal() and self.loss != "zero_one":
+            raise ValueError(f"a loss named top_ ends in a number, got {self.loss!r}")
+        if estimate.counts and isinstance(self.errors, float):
             raise ValueError(f"errors of a {self.loss} loss are a whole number, got {self.errors!r}")
         return self
 

@@ -1,0 +1,203 @@
+"""Check a certificate against itself, without torch: its arithmetic, then its message.
+
+A check is a name and a function that returns a complaint, or None where there is nothing to complain about.
+Levels run their checks in order and stop at the first complaint, which is the last finding.
+"""
+
+from collections.abc import Callable
+
+from ..bits.coder import Symbols
+from ..bits.ledger import Ledger
+from ..bits.message import unpack
+from ..bounds.table import COUNTS_ONLY, theorem
+from ..errors import CertificateError, PacboundError
+from ..records import Record
+from ..specs import HypothesisSpec
+from .accounting import complete
+from .schema import Baseline, Certificate, OtherBound, declared_sentences
+from .statement import write_statement
+
+# A theorem may stand as the headline of one decoded, deterministic network. occam_binomial (counts) and occam_kl
+# (other losses) are the smallest of them for every outcome, so that naming another afterwards gains nothing.
+HEADLINE_THEOREMS = ("occam_binomial", "occam_kl", "occam_hoeffding", "catoni_grid", "pac_bayes_kl")
+
+
+class Finding(Record):
+    """One check: its name, and what is wrong, if anything."""
+
+    check: str
+    complaint: str | None = None
+
+
+class Decoded:
+    """What the message holds, decoded: the hypothesis, the symbols of shape (d,) and the counted bits."""
+
+    def __init__(self, spec: HypothesisSpec, symbols: Symbols, coded: Ledger) -> None:
+        """Args: as returned by unpack()."""
+        self.spec = spec
+        self.symbols = symbols
+        self.coded = coded
+
+
+def recheck_arithmetic(certificate: Certificate) -> tuple[Finding, ...]:
+    """Check digest, sums, bound, statement, declarations and the other bounds, from the document alone."""
+    return _run(ARITHMETIC, certificate)
+
+
+def recheck_message(certificate: Certificate) -> tuple[tuple[Finding, ...], Decoded | None]:
+    """Decode the message, compare it to the hypothesis, and recompute the whole ledger entry by entry.
+
+    Returns: the findings, and what was decoded where all of them passed.
+    """
+    try:
+        payload = certificate.payload()
+    except CertificateError as cause:
+        return (Finding(check="payload", complaint=str(cause)),), None
+    passed = Finding(check="payload")
+    try:
+        decoded = Decoded(*unpack(payload, certificate.hypothesis))
+    except PacboundError as cause:
+        return (passed, Finding(check="decode", complaint=str(cause))), None
+    findings = (
+        passed,
+        Finding(check="decode"),
+        Finding(check="hypothesis", complaint=_compare_hypothesis(certificate, decoded)),
+        Finding(check="ledger", complaint=_compare_ledger(certificate, decoded)),
+    )
+    return (findings, decoded) if all(f.complaint is None for f in findings) else (_until_first(findings), None)
+
+
+def _run(
+    checks: tuple[tuple[str, Callable[[Certificate], str | None]], ...], certificate: Certificate
+) -> tuple[Finding, ...]:
+    findings: list[Finding] = []
+    for name, check in checks:
+        findings.append(Finding(check=name, complaint=check(certificate)))
+        if findings[-1].complaint is not None:
+            break
+    return tuple(findings)
+
+
+def _until_first(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    first = next(k for k, finding in enumerate(findings) if finding.complaint is not None)
+    return findings[: first + 1]
+
+
+def _check_digest(certificate: Certificate) -> str | None:
+    if certificate.expected_digest() == certificate.digest:
+        return None
+    return "the digest is not that of the content: the file was damaged or edited after it was written"
+
+
+def _check_sums(certificate: Certificate) -> str | None:
+    derived = [entry.item for entry in certificate.entries if entry.kind == "derived"]
+    if derived:
+        return f"schema version {certificate.schema_version} knows no derived entry, got {derived[0]!r}"
+    counted = sum(entry.bits for entry in certificate.entries if entry.kind == "counted")
+    if counted != certificate.message.bits:
+        return f"counted entries sum to {counted:,} bits and the message says {certificate.message.bits:,}"
+    return None
+
+
+def _check_sample(certificate: Certificate) -> str | None:
+    if certificate.data.n == certificate.risk.n:
+        return None
+    return f"errors were counted on {certificate.risk.n:,} examples and the data has {certificate.data.n:,}"
+
+
+def _check_theorem(certificate: Certificate) -> str | None:
+    name = certificate.stated_bound.theorem
+    if name not in HEADLINE_THEOREMS:
+        return f"{name} is no headline for a decoded network; one of {', '.join(HEADLINE_THEOREMS)} is"
+    if name in COUNTS_ONLY and not certificate.risk.counts:
+        return f"{name} applies to counted errors, and the loss is {certificate.risk.loss}; occam_kl applies"
+    return None
+
+
+def _check_bound(certificate: Certificate) -> str | None:
+    stated, risk = certificate.stated_bound, certificate.risk
+    return _compare_value(stated.theorem, stated.value, risk.errors, risk.n, certificate.ledger.bits, stated.delta)
+
+
+def _compare_value(name: str, value: float, errors: float, n: int, bits: int, delta: float) -> str | None:
+    """A stated value may be larger than the theorem's, which is a weaker true statement, never smaller."""
+    try:
+        recomputed = theorem(name)(errors, n, bits, delta).value
+    except PacboundError as cause:
+        return str(cause)
+    if value >= recomputed:
+        return None
+    return f"{name} gives {recomputed!r} for {errors} of {n:,}, {bits:,} bits, delta {delta}; stated is {value!r}"
+
+
+def _check_statement(certificate: Certificate) -> str | None:
+    expected = write_statement(certificate.bound, certificate.risk, certificate.data.classes)
+    return None if certificate.statement == expected else f"the numbers say {expected!r}"
+
+
+def _check_declarations(certificate: Certificate) -> str | None:
+    if certificate.declarations == declared_sentences(certificate.ledger):
+        return None
+    return "the declarations are the reasons of the declared entries of the ledger, in order"
+
+
+def _check_others(certificate: Certificate) -> str | None:
+    for other in certificate.also:
+        complaint = _baseline(certificate, other) if isinstance(other, Baseline) else _other(certificate, other)
+        if complaint is not None:
+            return complaint
+    return None
+
+
+def _other(certificate: Certificate, other: OtherBound) -> str | None:
+    risk, total = certificate.risk, certificate.ledger.bits
+    if (other.sample == "test") != (other.theorem == "test_set"):
+        return f"held-out examples go with test_set and with nothing else, got {other.theorem} on {other.sample}"
+    if other.sample == "test" and other.bits != 0:
+        return f"a test-set bound pays no bits, got {other.bits:,}"
+    if other.sample == "train" and (other.errors, other.n, other.bits) != (risk.errors, risk.n, total):
+        return f"{other.theorem} is about other errors, examples or bits than the headline"
+    if other.theorem in COUNTS_ONLY and not risk.counts:
+        return f"{other.theorem} applies to counted errors, and the loss is {risk.loss}"
+    return _compare_value(other.theorem, other.value, other.errors, other.n, other.bits, other.delta)
+
+
+def _baseline(certificate: Certificate, other: Baseline) -> str | None:
+    most = other.n - -(-other.n // certificate.data.classes)
+    if other.errors <= most and (other.sample == "test" or other.n == certificate.data.n):
+        return None
+    return f"the most frequent of {certificate.data.classes} classes errs on at most {most:,}, got {other.errors:,}"
+
+
+def _compare_hypothesis(certificate: Certificate, decoded: Decoded) -> str | None:
+    if decoded.spec == certificate.hypothesis:
+        return None
+    stated, sent = certificate.hypothesis.model_dump(), decoded.spec.model_dump()
+    fields = [name for name in stated if stated[name] != sent[name]]
+    return f"the message describes another network than the certificate: {', '.join(fields)} differ"
+
+
+def _compare_ledger(certificate: Certificate, decoded: Decoded) -> str | None:
+    expected = complete(decoded.coded, decoded.spec, certificate.data.name).entries
+    stated = certificate.entries
+    for want, have in zip(expected, stated, strict=False):
+        if want != have:
+            return (
+                f"entry {have.item[:60]!r} ({have.kind}, {have.bits:,} bits) should be "
+                f"{want.item!r} ({want.kind}, {want.bits:,} bits), with the reason {want.why!r}"
+            )
+    if len(expected) != len(stated):
+        return f"there are {len(expected)} entries, the certificate has {len(stated)}"
+    return None
+
+
+ARITHMETIC: tuple[tuple[str, Callable[[Certificate], str | None]], ...] = (
+    ("digest", _check_digest),
+    ("sums", _check_sums),
+    ("sample", _check_sample),
+    ("theorem", _check_theorem),
+    ("bound", _check_bound),
+    ("statement", _check_statement),
+    ("declarations", _check_declarations),
+    ("other bounds", _check_others),
+)

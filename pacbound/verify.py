@@ -1,0 +1,213 @@
+"""Recheck a certificate: its arithmetic, its message, and the errors of the network it decodes to.
+
+Nothing that a certificate names is imported or opened: data and model come from the caller, reference networks
+and the embedded digits from explicit tables, a sidecar by bare name from the certificate's own folder.
+"""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import computed_field
+
+from .bounds.claims import RiskEstimate
+from .certificate.accounting import TUNED_ON
+from .certificate.recheck import Finding, recheck_arithmetic, recheck_message
+from .certificate.schema import Certificate
+from .errors import CertificateError, PacboundError, RequestError, VerificationError
+from .records import Record
+from .specs import REFERENCE_MODELS
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from .data.examples import Examples
+
+Level = Literal["arithmetic", "message", "risk"]
+EMBEDDED_DATA = ("digits",)  # sets that this package carries, loaded without being asked for
+KNOWN_LOSSES = ("zero_one", "top_5", "error_probability")
+
+
+class Verification(Record):
+    """What was checked, up to which level, and what was not.
+
+    name: of the file, or of the data where a record was checked. failed, reason: the first check that failed, and
+    why. recount: the errors counted again, at level risk.
+    """
+
+    name: str
+    level: Level
+    passed: tuple[str, ...]
+    failed: str | None = None
+    reason: str | None = None
+    unchecked: tuple[str, ...] = ()
+    statement: str = ""
+    recount: RiskEstimate | None = None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def stands(self) -> bool:
+        """Whether every check of this level passed."""
+        return self.failed is None
+
+    def require(self) -> "Verification":
+        """Return itself where the certificate stands. Raises: VerificationError that names the check."""
+        if self.failed is not None:
+            raise VerificationError(f"{self.name}: check {self.failed!r} failed: {self.reason}.")
+        return self
+
+
+def verify(
+    certificate: Certificate | str | Path,
+    data: object = None,
+    model: object = None,
+    level: Level | None = None,
+    data_dir: str | Path | None = None,
+) -> Verification:
+    """Check a certificate and say what was not checked.
+
+    arithmetic: schema, digest, sums, bound, statement, from the document alone. message: the payload decodes to the
+    hypothesis and to the whole ledger. risk: the network is rebuilt and its errors on the data counted again.
+
+    Args: certificate: a record or a file. data: Examples, tensors, a data set, or what `--data` takes. model: an
+        nn.Module or what `--model` takes, needed where the network is the user's own. level: by default the highest
+        that the arguments allow. data_dir: the folder of named data sets.
+    Returns: a record; a certificate that does not hold is a result, not an exception.
+    Raises: RequestError where there is no such file or the arguments do not reach the level asked for;
+        DataError, ModelError where the caller's data or model cannot be loaded.
+    """
+    name = certificate.data.name if isinstance(certificate, Certificate) else Path(certificate).name
+    if isinstance(certificate, (str, Path)):
+        if not os.path.isfile(certificate):
+            raise RequestError(f"verify: there is no file {str(certificate)!r}. Give the path of a certificate.")
+        try:
+            certificate = Certificate.load(certificate)
+        except CertificateError as cause:
+            return Verification(
+                name=name, level=level or "arithmetic", passed=(), failed="schema", reason=str(cause).rstrip(".")
+            )
+    reached = _level(certificate, data, model, level)
+    findings, recount = _findings(certificate, reached, data, model, data_dir)
+    failure = next((finding for finding in findings if finding.complaint is not None), None)
+    return Verification(
+        name=name,
+        level=reached,
+        passed=("schema", *(finding.check for finding in findings if finding.complaint is None)),
+        failed=None if failure is None else failure.check,
+        reason=None if failure is None else failure.complaint,
+        unchecked=_unchecked(certificate, reached),
+        statement=certificate.statement,
+        recount=recount,
+    )
+
+
+def _level(certificate: Certificate, data: object, model: object, level: Level | None) -> Level:
+    """The level asked for, or the highest one possible. Raises: RequestError where it is out of reach."""
+    lacking = []
+    if data is None and certificate.data.name not in EMBEDDED_DATA:
+        lacking.append("the data (--data)")
+    if model is None and certificate.hypothesis.model not in REFERENCE_MODELS:
+        lacking.append("the network (--model)")
+    if certificate.risk.loss not in KNOWN_LOSSES:
+        lacking.append(f"the loss {certificate.risk.loss!r} (a function of its author's)")
+    if lacking and (level == "risk" or (level is None and not (data is None and model is None))):
+        raise RequestError(
+            f"verify: level risk needs {' and '.join(lacking)}, which this certificate does not bring along. "
+            "Give them, or ask for --level message."
+        )
+    return level or ("message" if lacking else "risk")
+
+
+def _findings(
+    certificate: Certificate, level: Level, data: object, model: object, data_dir: str | Path | None
+) -> tuple[tuple[Finding, ...], RiskEstimate | None]:
+    findings = recheck_arithmetic(certificate)
+    if level == "arithmetic" or findings[-1].complaint is not None:
+        return findings, None
+    decoding, decoded = recheck_message(certificate)
+    findings += decoding
+    if level == "message" or decoded is None:
+        return findings, None
+    examples = _examples(certificate, data, data_dir)
+    findings += _check_data(certificate, examples)
+    if findings[-1].complaint is not None:
+        return findings, None
+    counting, recount = _recount(certificate, examples, model)
+    return findings + counting, recount
+
+
+def _examples(certificate: Certificate, data: object, data_dir: str | Path | None) -> "Examples":
+    from .data.registry import load
+    from .data.user import as_examples
+
+    if data is None:
+        return load(next(name for name in EMBEDDED_DATA if name == certificate.data.name))
+    return load(str(data), data_dir) if isinstance(data, (str, Path)) else as_examples(data)
+
+
+def _check_data(certificate: Certificate, examples: "Examples") -> tuple[Finding, ...]:
+    """Whether these are the examples that the certificate names."""
+    stated = certificate.data
+    complaint = None
+    if examples.n != stated.n:
+        complaint = f"the certificate is about {stated.n:,} examples, got {examples.n:,}"
+    elif examples.digest() != stated.digest:
+        complaint = f"the certificate is about data with digest {stated.digest[:12]}, got {examples.digest()[:12]}"
+    elif examples.name in TUNED_ON and stated.name not in TUNED_ON:
+        complaint = (
+            f"these are {examples.name}, on which defaults were tuned, and the certificate calls them {stated.name}"
+        )
+    return (Finding(check="data", complaint=complaint),)
+
+
+def _recount(
+    certificate: Certificate, examples: "Examples", model: object
+) -> tuple[tuple[Finding, ...], RiskEstimate | None]:
+    """Rebuild the network from the message and count its errors; fewer than certified stand, more do not."""
+    from .hypothesis import Hypothesis, make_base
+    from .risk import evaluate
+
+    stated = certificate.risk
+    module = _module(certificate, examples, model)
+    origin = certificate.hypothesis.base
+    try:
+        base = make_base(module, origin.seed if origin.kind == "seeded" else None)
+        hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base)
+        recount = evaluate(hypothesis, examples, stated.loss)
+    except PacboundError as cause:
+        return (Finding(check="network", complaint=str(cause).rstrip(".")),), None
+    more = f"the decoded network makes {recount.errors:,} errors, the certificate says {stated.errors:,}"
+    complaint = more if recount.errors > stated.errors else None
+    return (Finding(check="network"), Finding(check="errors", complaint=complaint)), recount
+
+
+def _module(certificate: Certificate, examples: "Examples", model: object) -> "nn.Module":
+    """The caller's network, or the reference network of that name in the explicit table."""
+    from torch import nn
+
+    from .models.loading import load_model
+
+    if isinstance(model, nn.Module):
+        return model
+    if model is not None and not isinstance(model, str):
+        raise RequestError(f"verify: model is an nn.Module or a name, got {type(model).__name__}.")
+    if model is None:
+        model = next(name for name in REFERENCE_MODELS if name == certificate.hypothesis.model)
+    return load_model(model, examples.shape, certificate.data.classes)[0]
+
+
+def _unchecked(certificate: Certificate, level: Level) -> tuple[str, ...]:
+    """What this verification did not look at, whatever its outcome."""
+    unchecked = []
+    if level == "arithmetic":
+        unchecked.append("that the message decodes to this network and this ledger (level message)")
+    if level != "risk":
+        unchecked.append(f"that the network makes {certificate.risk.errors:,} errors on the data (level risk)")
+    if certificate.also:
+        unchecked.append("errors on held-out data and of the majority class")
+    if certificate.measures:
+        unchecked.append("the measures, which carry no probability")
+    unchecked.append("that the data are independent draws from the source that matters to you")
+    unchecked.append("what is declared: " + "; ".join(certificate.declarations))
+    unchecked.append("who wrote it: the digest shows integrity, not authorship")
+    return tuple(unchecked)
