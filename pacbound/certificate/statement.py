@@ -9,7 +9,7 @@ RATE_STEP = Decimal("0.0001")
 CONFIDENCE_STEP = Decimal("0.000001")
 
 
-def percent_up(risk: float) -> str:
+def percent_up(risk: float | Decimal) -> str:
     """Print a number in [0, 1] as a percentage, rounded up to two decimals.
 
     >>> percent_up(0.09571), percent_up(1.0), percent_up(0.0)
@@ -18,7 +18,7 @@ def percent_up(risk: float) -> str:
     return f"{_plain((100 * Decimal(risk)).quantize(PERCENT_STEP, ROUND_CEILING))} %"
 
 
-def rate_up(risk: float) -> str:
+def rate_up(risk: float | Decimal) -> str:
     """Print a number in [0, 1], rounded up to four decimals.
 
     >>> rate_up(0.09571)

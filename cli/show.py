@@ -1,0 +1,31 @@
+"""`pacbound show`: one certificate for a paper, a model card or the terminal."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Format(StrEnum):
+    """Output formats."""
+
+    text = "text"
+    markdown = "markdown"
+    latex = "latex"
+    json = "json"
+
+
+def show(
+    certificate: Annotated[Path, typer.Argument(help="A certificate file.")],
+    format: Annotated[Format, typer.Option("--format", help="What to print.")] = Format.text,
+) -> None:
+    """Render a certificate: statement, bound, errors, ledger line by line, and what it does not say.
+
+    \b
+    pacbound show certificate.json --format latex > certificate.tex
+    """
+    from pacbound.certificate import Certificate
+    from pacbound.show import render
+
+    typer.echo(render(Certificate.load(certificate), format.value))
