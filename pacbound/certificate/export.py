@@ -15,6 +15,8 @@ def schema_text() -> str:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:pacbound:certificate:{SCHEMA_VERSION}",
     }
+    for part in (schema, *schema["$defs"].values()):
+        part["required"] = list(part["properties"])
     return json.dumps({**head, **schema}, indent=1) + "\n"
 
 
