@@ -125,6 +125,8 @@ def _descending_ratio_sum(k: int, n: int, p: float) -> float:
     Successive ratios (k-i)(1-p)/((n-k+i+1)p) fall with i, so what follows a term t with next ratio r < 1
     is at most t r/(1-r). After N terms at most 6N float64 roundings have entered.
     """
+    if k == 0:
+        return 1.0
     odds = (1.0 - p) / p
     total = term = 1.0
     ratio = 0.0

@@ -70,7 +70,8 @@ def examples_needed(error_rate: float | Fraction, bits: int, delta: float, targe
         return reached(_most_examples(errors, rate))
 
     first = _earlier(reached_with, _first(reached_with, 1), rate, target)
-    return _first(reached, _most_examples(first - 1, rate) + 1)
+    # among the n with this number of errors, and no further: beyond them the errors jump
+    return _between(reached, _most_examples(first - 1, rate), _most_examples(first, rate))
 
 
 def _most_examples(errors: int, rate: Fraction) -> int:
@@ -93,12 +94,15 @@ def _earlier(reached_with: Callable[[int], bool], first: int, rate: Fraction, ta
 
 def _first(holds: Callable[[int], bool], start: int) -> int:
     """Return the smallest integer >= start at which a monotone condition holds, by doubling and bisection."""
-    step = 1
-    low = start - 1
+    low, step = start - 1, 1
     while not holds(low + step):
         low += step
         step *= 2
-    high = low + step
+    return _between(holds, low, low + step)
+
+
+def _between(holds: Callable[[int], bool], low: int, high: int) -> int:
+    """Return the smallest integer in (low, high] at which a monotone condition holds, knowing that it holds at high."""
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if holds(middle) else (middle, high)

@@ -1,6 +1,7 @@
 """The user's own sample: a file with x and y, a callable, tensors, arrays or a map-style data set."""
 
 import zipfile
+import zlib
 from collections.abc import Iterator, Sized
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -83,11 +84,12 @@ def as_examples(data: object, name: str = "user", classes: int | None = None) ->
 
 def _read_npz(path: Path) -> dict[str, Array]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as stream:  # numpy leaves its own handle open when it refuses a file
+            archive = np.load(stream, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise DataError(f"load: {path.name} is an .npz archive, got a single array. Use numpy.savez.")
-            return {name: archive[name] for name in archive.files if name in ("x", "y")}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as cause:
+            return {name: archive[name] if name in ("x", "y") else np.empty(0) for name in archive.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as cause:
         raise DataError(
             f"load: {path.name} is an .npz archive of plain arrays (no pickled objects), got: {cause}. "
             "Save it with numpy.savez(path, x=x, y=y) from numeric arrays."

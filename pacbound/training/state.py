@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ SAVE_EVERY_SECONDS = 2.0
 
 
 class Checkpoint:
-    """Where a long run keeps what it needs to go on: tensors, and the plan made once at its start.
+    """Where a long run keeps what it needs to go on: tensors that change, and notes made once at its start.
 
     path None keeps nothing. key: digest of everything that determines the run.
     """
@@ -23,33 +24,32 @@ class Checkpoint:
         self.path = path
         self.key = key
         self._saved = 0.0
+        self._notes: dict[str, list[int]] | None = None
 
     def load(self) -> dict[str, Tensor] | None:
         """Return the saved tensors, or None where there is no file.
 
         Raises: StateError where the file is not a state or belongs to another request.
         """
-        if self.path is None or not self.path.exists():
-            return None
-        try:
-            content = torch.load(self.path, weights_only=True)
-            key, tensors = content["key"], content["tensors"]
-        except Exception as cause:
-            raise StateError(f"resume: {self.path.name} is not a pacbound state ({cause}). Delete it.") from None
-        if key != self.key:
-            raise StateError(
-                f"resume: {self.path.name} belongs to another request. "
-                "Repeat the options of the interrupted run, or start afresh without --resume."
-            )
-        return dict(tensors)
+        content = self._read()
+        return None if content is None else dict(content["tensors"])  # type: ignore[call-overload]
+
+    def note(self, name: str, make: Callable[[], list[int]]) -> list[int]:
+        """Return what was noted under a name in this or the interrupted run, making it the first time."""
+        if self._notes is None:
+            content = self._read()
+            self._notes = {} if content is None else dict(content["notes"])  # type: ignore[call-overload]
+        if name not in self._notes:
+            self._notes[name] = make()
+        return self._notes[name]
 
     def save(self, tensors: dict[str, Tensor], force: bool = False) -> None:
-        """Write the tensors, at most every two seconds unless forced; the file is whole at every moment."""
+        """Write the tensors and notes, at most every two seconds unless forced; the file is whole at every moment."""
         if self.path is None or (not force and time.monotonic() - self._saved < SAVE_EVERY_SECONDS):
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_name(f".{self.path.name}.tmp")
-        torch.save({"key": self.key, "tensors": tensors}, temporary)
+        torch.save({"key": self.key, "tensors": tensors, "notes": self._notes or {}}, temporary)
         os.replace(temporary, self.path)
         self._saved = time.monotonic()
 
@@ -57,3 +57,18 @@ class Checkpoint:
         """Delete the file once the run it belongs to has ended."""
         if self.path is not None:
             self.path.unlink(missing_ok=True)
+
+    def _read(self) -> dict[str, object] | None:
+        if self.path is None or not self.path.exists():
+            return None
+        try:
+            content = torch.load(self.path, weights_only=True)
+            key = content["key"]
+        except Exception as cause:
+            raise StateError(f"resume: {self.path.name} is not a pacbound state ({cause}). Delete it.") from None
+        if key != self.key:
+            raise StateError(
+                f"resume: {self.path.name} belongs to another request. "
+                "Repeat the options of the interrupted run, or delete the file to start afresh."
+            )
+        return dict(content)

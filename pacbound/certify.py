@@ -1,0 +1,337 @@
+"""The pipeline: data and network -> subspace -> encoder -> message -> decoded network -> risk -> bound -> certificate.
+
+`finish` is the only place where a certificate is made: it decodes each candidate message, counts the errors of
+what it decodes to, completes the ledger and applies the theorem.
+"""
+
+import hashlib
+import importlib.metadata
+import math
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from .bits.ledger import Ledger
+from .bits.message import Message, pack
+from .bounds.claims import Bound, RiskEstimate
+from .bounds.table import headline_theorem, theorem
+from .certificate.accounting import complete
+from .certificate.schema import Baseline, Certificate, DataRecord, Environment, OtherBound
+from .data.examples import Examples
+from .data.preprocess import preprocessed
+from .data.registry import DATA_SETS, FILES, load
+from .data.user import as_examples
+from .errors import DataError, RequestError
+from .hypothesis import Base, Hypothesis, make_base, make_subspace
+from .models.loading import load_model
+from .quantize.lattice import step_index_for
+from .request import Request, parse_projector
+from .risk import LossFunction, evaluate, loss_function
+from .specs import HypothesisSpec, PreprocessSpec, ProjectorSpec
+from .subspace.subspace import Subspace
+from .training.fit import Sample
+from .training.plain import Candidate, PlainPlan, default_epochs, encode_plain, seconds_an_epoch
+from .training.state import Checkpoint
+
+DEFAULT_STEP = 2.0**-5
+BATCH = 250
+MIN_STEPS_AN_EPOCH = 20
+DEFAULT_MODELS = {"digits": "mlp", "mnist": "lenet", "fashion-mnist": "lenet"}
+PACKAGES = ("pacbound", "torch", "numpy", "constriction", "python-flint")
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything fixed before training: the sample, the base, the subspace's spec and what is asked for."""
+
+    request: Request
+    train: Examples
+    test: Examples | None
+    base: Base
+    model: str
+    projector: ProjectorSpec
+    preprocess: PreprocessSpec
+    loss: str | LossFunction
+    digest: str
+
+    @property
+    def theorem(self) -> str:
+        """Name of the headline theorem, by rule or by request, never by result."""
+        if self.request.theorem != "auto":
+            return self.request.theorem
+        return headline_theorem(RiskEstimate(errors=0, n=1, loss=loss_function(self.loss)[0]).counts)
+
+    @property
+    def key(self) -> str:
+        """Digest of all that determines the result, for resuming."""
+        text = f"{self.request.model_dump_json()} {self.digest} {self.base.layout.digest} {self.base.origin}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def subspace(self) -> Subspace:
+        """Span the subspace."""
+        return make_subspace(self.base, self.projector, self.request.layer_scale)
+
+    def spec(self, candidate: Candidate | None) -> HypothesisSpec:
+        """Describe a candidate, or w = 0 where it is None."""
+        common = {
+            "model": self.model,
+            "layout_digest": self.base.layout.digest,
+            "base": self.base.origin,
+            "preprocess": self.preprocess,
+        }
+        if candidate is None:
+            return HypothesisSpec.model_validate({**common, "layer_scale": False})
+        return HypothesisSpec.model_validate(
+            {
+                **common,
+                "projector": self.projector,
+                "layer_scale": self.request.layer_scale,
+                "quantizer": candidate.quantizer,
+                "code": candidate.code,
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Finished:
+    """One candidate, decoded and counted."""
+
+    spec: HypothesisSpec
+    message: Message
+    hypothesis: Hypothesis
+    risk: RiskEstimate
+    ledger: Ledger
+    bound: Bound
+
+
+def certify(
+    model: nn.Module | str = "auto",
+    train: object = "digits",
+    *,
+    test: object = None,
+    request: Request | None = None,
+    loss: str | LossFunction | None = None,
+    data_dir: str | Path | None = None,
+    state: Path | None = None,
+    progress: bool = True,
+) -> Certificate:
+    """Train a network in a random subspace, code it, and certify what the code decodes to.
+
+    Args:
+        model: a module, which is not touched, or the name of a reference network.
+        train: Examples, (x, y) tensors, a map-style data set, or what `--data` takes.
+        test: held-out examples, reported beside the bound and never used for it.
+        request: all other options; its `data`, `model` and `test` are overridden by the arguments.
+        loss: a name of `risk.LOSSES`, or a function (logits, y) -> (batch,) in [0, 1]; by default the request's.
+        data_dir: folder of named data sets.
+        state: file that keeps an unfinished run; where it exists the run goes on from it.
+        progress: show bars on a terminal.
+
+    Returns: the certificate of the best candidate message, w = 0 included.
+    Raises: PacboundError with the reason of a refusal.
+    """
+    request = request or Request()
+    setup = prepare(model, train, test, request, loss if loss is not None else request.loss, data_dir)
+    started = time.monotonic()
+    checkpoint = Checkpoint(state, setup.key)
+    candidates = encode(setup, checkpoint, progress)
+    trained = time.monotonic()
+    certificate = finish(setup, candidates, {"training": trained - started}, progress)
+    return certificate
+
+
+def prepare(
+    model: nn.Module | str,
+    train: object,
+    test: object,
+    request: Request,
+    loss: str | LossFunction,
+    data_dir: str | Path | None = None,
+) -> Setup:
+    """Load the data, build the base and fix the subspace; nothing here looks at the labels but to count classes.
+
+    Raises: DataError, ModelError, SubspaceError, RequestError.
+    """
+    sample = _examples(train, data_dir, "train")
+    held_out = _test_examples(train, test, data_dir)
+    if held_out is not None and (held_out.shape, held_out.classes) != (sample.shape, sample.classes):
+        raise DataError(
+            f"certify: test examples are shaped like those of training, {sample.shape} in {sample.classes} classes, "
+            f"got {held_out.shape} in {held_out.classes}."
+        )
+    module, name = _network(model, sample)
+    seeded = request.base == "seeded" or (request.base == "auto" and isinstance(model, str))
+    base = make_base(module, request.seed if seeded else None, request.frozen_buffers)
+    d = min(request.d or default_dimension(sample.n), base.layout.D)
+    preprocess = PreprocessSpec(name=sample.preprocess if request.preprocess == "auto" else request.preprocess)
+    preprocessed(sample.x[:1], preprocess)  # refuses unfit constants before the work begins
+    return Setup(
+        request=request,
+        train=sample,
+        test=held_out,
+        base=base,
+        model=name,
+        projector=parse_projector(request.projector, base.layout.D, d, request.seed),
+        preprocess=preprocess,
+        loss=loss_function(loss)[0] if isinstance(loss, str) else loss,
+        digest=sample.digest(),
+    )
+
+
+def default_dimension(n: int) -> int:
+    """Return the power of two nearest to 4 sqrt(n): 1024 for 60,000 examples, 128 for 1,437.
+
+    >>> default_dimension(60000), default_dimension(1437)
+    (1024, 128)
+    """
+    return 1 << max(1, round(math.log2(4 * math.sqrt(n))))
+
+
+def plan_of(setup: Setup, checkpoint: Checkpoint) -> PlainPlan:
+    """Return the encoder's plan; a budget in minutes is turned into epochs once and noted in the checkpoint."""
+    request, n = setup.request, setup.train.n
+    kind = "codebook" if request.encoder == "codebook" else "lattice"
+    batch = request.batch or max(1, min(BATCH, n // MIN_STEPS_AN_EPOCH))
+    if request.budget is not None and request.epochs is not None:
+        raise RequestError("certify: a budget makes the plan of epochs; give --budget or --epochs, not both.")
+
+    def within_budget() -> list[int]:
+        seconds = seconds_an_epoch(setup.subspace(), _sample(setup), batch)
+        return [max(1, int(60 * (request.budget or 0) / seconds))]
+
+    total = request.epochs if request.budget is None else checkpoint.note("epochs", within_budget)[0]
+    return PlainPlan(
+        kind=kind,
+        epochs=default_epochs(kind, n, batch, total),
+        batch=batch,
+        rate=request.rate,
+        beta=request.beta,
+        step_index=step_index_for(request.step or DEFAULT_STEP),
+        levels=request.levels,
+        init=request.codebook_init,
+        codes=request.code,
+        seed=request.encoder_seed,
+    )
+
+
+def encode(setup: Setup, checkpoint: Checkpoint, progress: bool) -> list[Candidate]:
+    """Train and return candidate messages."""
+    plan = plan_of(setup, checkpoint)
+    return encode_plain(setup.subspace(), _sample(setup), plan, checkpoint, progress)
+
+
+def finish(
+    setup: Setup, candidates: Sequence[Candidate], seconds: dict[str, float], progress: bool = True
+) -> Certificate:
+    """Decode every candidate and w = 0, count errors, and issue the certificate of the smallest bound.
+
+    All candidates lie under one prior, so that picking the best of them is free.
+    Raises: DataError where the sample changed since the run began.
+    """
+    started = time.monotonic()
+    results = [_finish_one(setup, candidate, progress) for candidate in [None, *candidates]]
+    best = min(results, key=lambda result: (result.bound.value, result.message.bits))
+    if best.risk.data_digest != setup.digest:
+        raise DataError("certify: the examples changed between two passes. Certify a sample that stays as it is.")
+    also = (*_baselines(setup), *_test_bound(setup, best.hypothesis, progress), *_default_bound(setup, best))
+    train = setup.train
+    return Certificate.issue(
+        bound=best.bound,
+        risk=best.risk,
+        ledger=best.ledger,
+        message=best.message,
+        data=DataRecord(name=train.name, digest=setup.digest, n=train.n, classes=train.classes, note=train.note),
+        hypothesis=best.spec,
+        also=also,
+        environment=Environment(
+            versions={name: importlib.metadata.version(name) for name in PACKAGES}
+            | {"python": platform.python_version()},
+            seconds={k: round(v, 3) for k, v in {**seconds, "counting": time.monotonic() - started}.items()},
+        ),
+    )
+
+
+def _finish_one(setup: Setup, candidate: Candidate | None, progress: bool) -> Finished:
+    spec = setup.spec(candidate)
+    message, _ = pack(spec, np.zeros(0, np.int32) if candidate is None else candidate.symbols)
+    hypothesis = Hypothesis.unpack(message.payload, spec, setup.base)
+    risk = evaluate(hypothesis, setup.train, setup.loss, progress)
+    ledger = complete(hypothesis.ledger, spec, setup.train.name)
+    bound = theorem(setup.theorem)(risk.errors, risk.n, ledger.bits, setup.request.delta)
+    return Finished(spec, message, hypothesis, risk, ledger, bound)
+
+
+def _baselines(setup: Setup) -> tuple[Baseline, ...]:
+    """Errors of always answering the most frequent training label."""
+    answer = int(torch.bincount(setup.train.y).argmax())
+    parts = {"train": setup.train} if setup.test is None else {"train": setup.train, "test": setup.test}
+    return tuple(
+        Baseline(name="majority_class", sample=part, errors=int((examples.y != answer).sum()), n=examples.n)  # type: ignore[arg-type]
+        for part, examples in parts.items()
+    )
+
+
+def _test_bound(setup: Setup, hypothesis: Hypothesis, progress: bool) -> tuple[OtherBound, ...]:
+    if setup.test is None:
+        return ()
+    risk = evaluate(hypothesis, setup.test, setup.loss, progress)
+    name = "test_set" if risk.counts else "occam_kl"
+    value = theorem(name)(risk.errors, risk.n, 0, setup.request.delta).value
+    return (_other("test", name, value, setup.request.delta, risk, 0),)
+
+
+def _default_bound(setup: Setup, best: Finished) -> tuple[OtherBound, ...]:
+    """Beside a theorem asked for by name, what the default theorem says of the same message."""
+    name = headline_theorem(best.risk.counts)
+    if setup.theorem == name:
+        return ()
+    value = theorem(name)(best.risk.errors, best.risk.n, best.ledger.bits, setup.request.delta).value
+    return (_other("train", name, value, setup.request.delta, best.risk, best.ledger.bits),)
+
+
+def _other(sample: str, name: str, value: float, delta: float, risk: RiskEstimate, bits: int) -> OtherBound:
+    return OtherBound.model_validate(
+        {
+            "sample": sample,
+            "value": value,
+            "theorem": name,
+            "delta": delta,
+            "errors": risk.errors,
+            "n": risk.n,
+            "bits": bits,
+        }
+    )
+
+
+def _sample(setup: Setup) -> Sample:
+    return Sample(preprocessed(setup.train.x, setup.preprocess), setup.train.y)
+
+
+def _examples(source: object, data_dir: str | Path | None, split: str) -> Examples:
+    if isinstance(source, str):
+        return load(source, data_dir, split)  # type: ignore[arg-type]
+    return source if isinstance(source, Examples) else as_examples(source)
+
+
+def _test_examples(train: object, test: object, data_dir: str | Path | None) -> Examples | None:
+    """Return the held-out examples: those given, else the official test split of a named data set."""
+    if test is not None:
+        return _examples(test, data_dir, "test")
+    if isinstance(train, str) and train in DATA_SETS and "test" in FILES[train]:
+        return load(train, data_dir, "test")
+    return None
+
+
+def _network(model: nn.Module | str, sample: Examples) -> tuple[nn.Module, str]:
+    if isinstance(model, nn.Module):
+        return model, "user"
+    if model == "auto":
+        images = len(sample.shape) >= 2 and min(sample.shape[-2:]) >= 16
+        model = DEFAULT_MODELS.get(sample.name, "lenet" if images else "mlp")
+    return load_model(model, sample.shape, sample.classes)

@@ -1,0 +1,34 @@
+"""Named requests: data only."""
+
+import difflib
+
+from .errors import RequestError
+from .request import Request
+
+PRESETS: dict[str, Request] = {
+    "default": Request(),
+    # Definitions of Lotfi et al. 2022 (arXiv:2211.13609): one learned codebook, static counts, Catoni over a grid.
+    # Their unsound short cuts stay out: every field is in the message, and no bits are credited.
+    "lotfi2022": Request(
+        encoder="codebook",
+        levels=7,
+        codebook_init="kmeans",
+        code=("static",),
+        theorem="catoni_grid",
+        projector="kron_qr",
+        layer_scale=False,
+        d=1000,
+        rate=0.003,
+        beta=0.0,
+    ),
+}
+PAPER_PRESETS = ("lotfi2022",)
+
+
+def preset(name: str) -> Request:
+    """Return the request of that name. Raises: RequestError with the nearest name."""
+    if name not in PRESETS:
+        near = difflib.get_close_matches(name, PRESETS, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise RequestError(f"preset: one of {', '.join(PRESETS)}, got {name!r}.{hint}")
+    return PRESETS[name]

@@ -1,0 +1,140 @@
+"""The plain encoders: rate-aware training on a uniform lattice, and the published learned codebook.
+
+Lattice: uniform noise, then straight-through rounding, then a bounded loss, all with beta * nats / n added.
+Codebook: continuous training, then straight-through training of coefficients and centroids (Lotfi et al. 2022).
+What an encoder does with the data is free; only the message counts.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from ..bits.coder import Symbols
+from ..bits.codes import fit_code
+from ..quantize.codebook import Init, initial_centroids, to_codebook
+from ..quantize.lattice import step_of, to_lattice
+from ..specs import CodeKind, CodeSpec, LatticeSpec, QuantizerSpec
+from ..subspace.subspace import Subspace
+from .fit import Sample, fit
+from .losses import cross_entropy
+from .phases import Continuous, NearestCentroid, Parameters, Phase, StraightThrough, UniformNoise
+from .state import Checkpoint
+
+STEPS_AN_EPOCH = 240  # of the 60,000 examples in batches of 250 on which the phases were balanced
+SHARES = {"lattice": (10, 5, 8), "codebook": (15, 8)}  # epochs of such size in each phase
+TIMED_STEPS = 7
+FINE_RATE = 0.2  # rate after rounding begins, in units of the first
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One message that an encoder offers: symbols (d,), and how to read them."""
+
+    symbols: Symbols
+    quantizer: QuantizerSpec
+    code: CodeSpec
+
+
+@dataclass(frozen=True)
+class PlainPlan:
+    """Everything the plain encoders need to know, made once.
+
+    epochs: of each phase. step_index: of the lattice. levels, init: of the codebook.
+    """
+
+    kind: Literal["lattice", "codebook"]
+    epochs: tuple[int, ...]
+    batch: int
+    rate: float
+    beta: float
+    step_index: int
+    levels: int
+    init: Init
+    codes: tuple[CodeKind, ...]
+    seed: int
+
+
+def default_epochs(kind: Literal["lattice", "codebook"], n: int, batch: int, total: int | None) -> tuple[int, ...]:
+    """Epochs of each phase: as many steps as on 60,000 examples, or `total` split in the same shares.
+
+    >>> default_epochs("lattice", 60000, 250, None), default_epochs("lattice", 60000, 250, 5)
+    ((10, 5, 8), (2, 1, 2))
+    """
+    shares = SHARES[kind]
+    scale = STEPS_AN_EPOCH / max(1, n // batch) if total is None else total / sum(shares)
+    return tuple(max(1, round(share * scale)) for share in shares)
+
+
+def seconds_an_epoch(subspace: Subspace, sample: Sample, batch: int) -> float:
+    """Time a few training steps and return the seconds an epoch takes."""
+    w = torch.zeros(subspace.d, requires_grad=True)
+    rows = torch.arange(min(batch, sample.n))
+    times: list[float] = []
+    for _ in range(TIMED_STEPS):
+        started = time.perf_counter()
+        cross_entropy(subspace.call(w, sample.x[rows]), sample.y[rows]).backward()
+        times.append(time.perf_counter() - started)
+    return sorted(times)[TIMED_STEPS // 2] * max(1, sample.n // batch)
+
+
+def encode_plain(
+    subspace: Subspace, sample: Sample, plan: PlainPlan, checkpoint: Checkpoint, progress: bool
+) -> list[Candidate]:
+    """Train and return the message after each phase that ends in quantized coefficients."""
+    encode = _encode_lattice if plan.kind == "lattice" else _encode_codebook
+    return encode(subspace, sample, plan, checkpoint, progress)
+
+
+def _encode_lattice(
+    subspace: Subspace, sample: Sample, plan: PlainPlan, checkpoint: Checkpoint, progress: bool
+) -> list[Candidate]:
+    spec = LatticeSpec(step_index=plan.step_index)
+    step = step_of(spec)
+    first = {"w": plan.rate, "log_scale": plan.rate}
+    fine = {"w": plan.rate * FINE_RATE, "log_scale": plan.rate * FINE_RATE}
+    phases = [
+        Phase("noise", UniformNoise(step), plan.epochs[0], first, beta=plan.beta),
+        Phase("rounding", StraightThrough(step), plan.epochs[1], fine, beta=plan.beta),
+        Phase("bounded loss", StraightThrough(step), plan.epochs[2], fine, "error_probability", plan.beta / 3),
+    ]
+    candidates: list[Candidate] = []
+
+    def keep(phase: Phase, parameters: Parameters) -> None:
+        symbols, levels = to_lattice(parameters["w"].numpy(), spec)
+        candidates.append(Candidate(symbols, spec, fit_code(symbols, levels, plan.codes)))
+
+    start = {"w": torch.zeros(subspace.d), "log_scale": torch.zeros(())}
+    fit(subspace, sample, phases, start, plan.batch, plan.seed, checkpoint, _unchanged, keep, progress)
+    return candidates
+
+
+def _encode_codebook(
+    subspace: Subspace, sample: Sample, plan: PlainPlan, checkpoint: Checkpoint, progress: bool
+) -> list[Candidate]:
+    rates = {"w": plan.rate, "centroids": plan.rate}
+    phases = [
+        Phase("continuous", Continuous(), plan.epochs[0], {"w": plan.rate}),
+        Phase("codebook", NearestCentroid(), plan.epochs[1], rates),
+    ]
+    candidates: list[Candidate] = []
+
+    def begin(phase: Phase, parameters: Parameters) -> Parameters:
+        if phase.name == "continuous":
+            return parameters
+        centroids = initial_centroids(parameters["w"].numpy(), plan.levels, plan.init)
+        return {**parameters, "centroids": torch.from_numpy(centroids)}
+
+    def keep(phase: Phase, parameters: Parameters) -> None:
+        if phase.name == "codebook":
+            symbols, book = to_codebook(parameters["w"].numpy(), parameters["centroids"].numpy())
+            candidates.append(Candidate(symbols, book, fit_code(symbols, len(book.centroids), plan.codes)))
+
+    start = {"w": torch.zeros(subspace.d)}
+    fit(subspace, sample, phases, start, plan.batch, plan.seed, checkpoint, begin, keep, progress)
+    return candidates
+
+
+def _unchanged(phase: Phase, parameters: Parameters) -> Parameters:
+    return parameters
