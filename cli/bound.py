@@ -8,6 +8,8 @@ import typer
 if TYPE_CHECKING:
     from pacbound.bounds.claims import Bound
 
+Plan = dict[str, float | int | None]
+
 
 def bound(
     errors: Annotated[int, typer.Option(help="Errors counted on the n examples (0-1 loss).")],
@@ -43,7 +45,7 @@ def bound(
             typer.echo(_plan_in_words(plan))
 
 
-def _plan(errors: int, n: int, bits: int, delta: float, target: float) -> dict[str, float | int | None]:
+def _plan(errors: int, n: int, bits: int, delta: float, target: float) -> Plan:
     from fractions import Fraction
 
     from pacbound.bounds.planning import affordable_bits, examples_needed
@@ -56,7 +58,7 @@ def _plan(errors: int, n: int, bits: int, delta: float, target: float) -> dict[s
 
 
 def _as_json(
-    bounds: "tuple[Bound, ...]", errors: int, n: int, bits: int, delta: float, plan: dict[str, float | int | None] | None
+    bounds: "tuple[Bound, ...]", errors: int, n: int, bits: int, delta: float, plan: Plan | None
 ) -> str:
     rows = [{"theorem": one.theorem, "value": one.value, "reference": one.reference} for one in bounds]
     report: dict[str, object] = {"n": n, "errors": errors, "bits": bits, "delta": delta, "bounds": rows}
@@ -71,13 +73,13 @@ def _as_table(bounds: "tuple[Bound, ...]", errors: int, n: int, bits: int, delta
     for one in bounds:
         mark = "*" if one.value == tightest else " "
         lines.append(f"{mark} {one.theorem:<21} {_rounded_up(one.value)}  {one.reference}")
-    lines.append(f"Each holds by itself with probability at least 1 - {delta:g} over the n examples; * is the tightest.")
+    lines.append(f"Each holds by itself with probability at least 1 - {delta:g} over the examples; * is the tightest.")
     if tightest >= 1.0:
         lines.append("All are vacuous: 1 says nothing. Fewer bits or more examples are needed.")
     return "\n".join(lines)
 
 
-def _plan_in_words(plan: dict[str, float | int | None]) -> str:
+def _plan_in_words(plan: Plan) -> str:
     bits, examples = plan["affordable_bits"], plan["examples_needed"]
     at_most = "no message is short enough at this error count" if bits is None else f"at most {bits} bits at this n"
     at_least = (

@@ -1,0 +1,102 @@
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from pacbound.bounds.table import all_bounds
+
+ARGUMENTS = ["bound", "--errors", "1200", "--n", "60000", "--bits", "5000"]
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+COMMAND = "from pacbound_cli.main import main; main()"
+
+
+def pacbound(*arguments: str, code: str = COMMAND) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60)
+
+
+def test_json_holds_every_bound_at_full_precision():
+    done = pacbound(*ARGUMENTS, "--json")
+    report = json.loads(done.stdout)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(report) == ["n", "errors", "bits", "delta", "bounds"]
+    assert (report["n"], report["errors"], report["bits"], report["delta"]) == (60_000, 1200, 5000, 0.05)
+    expected = [
+        {"theorem": one.theorem, "value": one.value, "reference": one.reference}
+        for one in all_bounds(1200, 60_000, 5000, 0.05)
+    ]
+    assert report["bounds"] == expected
+
+
+def test_the_table_marks_the_tightest_and_prints_values_rounded_up():
+    done = pacbound(*ARGUMENTS)
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = {line[2:].split()[0]: line for line in done.stdout.splitlines()[1:-1]}
+    assert [name for name, line in rows.items() if line.startswith("*")] == ["occam_binomial"]
+    for one in all_bounds(1200, 60_000, 5000, 0.05):
+        printed = float(rows[one.theorem][2:].split()[1])
+        assert one.value <= printed < one.value + 1.001e-6
+
+
+def test_a_target_answers_both_planning_questions():
+    report = json.loads(pacbound(*ARGUMENTS, "--target", "0.1", "--json").stdout)
+    assert report["target"] == {"risk": 0.1, "affordable_bits": 4439, "examples_needed": 67_587}
+    words = pacbound(*ARGUMENTS, "--target", "0.1").stdout
+    assert "4439 bits" in words
+    assert "67587 examples" in words
+
+
+def test_a_target_out_of_reach_is_a_result():
+    done = pacbound(*ARGUMENTS, "--target", "0.02")
+    assert done.returncode == 0
+    assert "no message is short enough" in done.stdout
+    assert "no number of examples" in done.stdout
+    assert json.loads(pacbound(*ARGUMENTS, "--target", "0.02", "--json").stdout)["target"]["affordable_bits"] is None
+
+
+def test_a_vacuous_bound_is_a_result_and_says_so():
+    done = pacbound("bound", "--errors", "10", "--n", "10", "--bits", "5")
+    assert done.returncode == 0
+    assert "vacuous" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--errors", "12", "--n", "6", "--bits", "4"], "errors lies between 0 and n = 6, got 12"),
+        (["--errors", "1", "--n", "0", "--bits", "4"], "n counts the examples"),
+        (["--errors", "1", "--n", "6", "--bits", "-4"], "bits is the length of the message"),
+        (["--errors", "1", "--n", "6", "--bits", "4", "--delta", "1"], "delta is the probability of failure"),
+        (["--errors", "1", "--n", "6", "--bits", "4", "--delta", "nan"], "delta is the probability of failure"),
+        (["--errors", "1", "--n", "6", "--bits", "4", "--target", "7"], "target is a risk"),
+        (["--errors", "1.5", "--n", "6", "--bits", "4"], "--errors"),
+        (["--errors", "1", "--n", "6"], "--bits"),
+    ],
+)
+def test_bad_input_exits_with_2_and_says_what_was_wrong(arguments, message):
+    done = pacbound("bound", *arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert message in ANSI.sub("", done.stderr)
+    assert "Traceback" not in done.stderr
+
+
+def test_help_shows_an_example_whose_numbers_are_true():
+    text = pacbound("bound", "--help").stdout
+    example, table = "pacbound bound --errors 1200 --n 60000 --bits 5000 --target 0.1", pacbound(*ARGUMENTS).stdout
+    assert example in text
+    for name, value in (("occam_binomial", "0.107194"), ("occam_kl", "0.107272")):
+        assert any(name in line and value in line for line in text.splitlines())
+        assert any(name in line and value in line for line in table.splitlines())
+
+
+def test_the_command_imports_neither_torch_nor_scipy():
+    code = (
+        "import sys\nfrom pacbound_cli.main import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "print(*sorted({'torch', 'scipy', 'numpy', 'sklearn'} & set(sys.modules)), file=sys.stderr)\n"
+    )
+    done = pacbound(*ARGUMENTS, "--target", "0.1", code=code)
+    assert "occam_binomial" in done.stdout
+    assert done.stderr.strip() == ""
