@@ -8,10 +8,12 @@ from pacbound.errors import PacboundError, VerificationError
 
 from . import data
 from .bound import bound
+from .certify import certify
 from .show import show
 from .verify import verify
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
+app.command("certify")(certify)
 app.command("bound")(bound)
 app.command("verify")(verify)
 app.command("show")(show)

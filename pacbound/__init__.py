@@ -1,1 +1,64 @@
-"""Generalization bounds by compression, as certificates that anybody can decode and verify."""
+"""Generalization bounds by compression, as certificates that anybody can decode and verify.
+
+>>> import pacbound as pb
+>>> pb.bound(errors=1200, n=60000, bits=5000, delta=0.05).theorem
+'occam_binomial'
+
+Names below are loaded when first used, so that `import pacbound` costs nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .bits.ledger import Entry as Entry
+    from .bits.ledger import Ledger as Ledger
+    from .bounds.claims import Bound as Bound
+    from .bounds.claims import Measure as Measure
+    from .bounds.claims import RiskEstimate as RiskEstimate
+    from .bounds.occam import occam_binomial as bound  # noqa: F401
+    from .certificate.schema import Certificate as Certificate
+    from .data.examples import Examples as Examples
+    from .data.registry import load as load
+    from .errors import PacboundError as PacboundError
+    from .pipeline import certify as certify
+    from .presets import preset as preset
+    from .request import Request as Request
+    from .verify import Verification as Verification
+    from .verify import verify as verify
+
+# public name -> (module, name there)
+_PUBLIC = {
+    "Bound": ("bounds.claims", "Bound"),
+    "Certificate": ("certificate.schema", "Certificate"),
+    "Entry": ("bits.ledger", "Entry"),
+    "Examples": ("data.examples", "Examples"),
+    "Ledger": ("bits.ledger", "Ledger"),
+    "Measure": ("bounds.claims", "Measure"),
+    "PacboundError": ("errors", "PacboundError"),
+    "Request": ("request", "Request"),
+    "RiskEstimate": ("bounds.claims", "RiskEstimate"),
+    "Verification": ("verify", "Verification"),
+    "bound": ("bounds.occam", "occam_binomial"),
+    "certify": ("pipeline", "certify"),
+    "load": ("data.registry", "load"),
+    "preset": ("presets", "preset"),
+    "verify": ("verify", "verify"),
+}
+__all__ = sorted(_PUBLIC)
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name on first use."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'pacbound' has no attribute {name!r}; it has {', '.join(_PUBLIC)}")
+    module, attribute = _PUBLIC[name]
+    value = getattr(importlib.import_module(f".{module}", __name__), attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return __all__

@@ -8,10 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from .bits.codes import CODE_KINDS
 from .errors import RequestError
 from .records import Record
-from .specs import PROJECTOR_KINDS, CodeKind, PreprocessName, ProjectorKind, ProjectorSpec
+from .specs import PROJECTOR_KINDS, SENT_CODE_KINDS, CodeKind, PreprocessName, ProjectorKind, ProjectorSpec
 
 Group = Literal["Main", "Statement", "Network", "Subspace", "Code", "Training"]
 Encoder = Literal["plain", "codebook"]
@@ -89,7 +88,7 @@ class Request(Record):
     code: Annotated[
         tuple[CodeKind, ...],
         Field(min_length=1, json_schema_extra=_option("Code", "symbol models to choose from; the kind costs 2 bits")),
-    ] = CODE_KINDS
+    ] = SENT_CODE_KINDS
     epochs: Annotated[
         int | None,
         Field(ge=1, json_schema_extra=_option("Training", "in all phases together; by default a fixed plan")),
@@ -168,7 +167,7 @@ def parse_projector(text: str, D: int, d: int, seed: int) -> ProjectorSpec:
         near = difflib.get_close_matches(text, PROJECTOR_KINDS[:8], n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise RequestError(f"projector: a kind is one of {', '.join(PROJECTOR_KINDS[:8])}, got {text!r}.{hint}")
-    return _checked(text, kind=text, D=D, d=D if text == "identity" else d, seed=seed)  # type: ignore[arg-type]
+    return _checked(text, kind=text, D=D, d=D if text == "identity" else d, seed=seed)
 
 
 def _checked(

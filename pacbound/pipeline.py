@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -42,7 +43,7 @@ from .training.state import Checkpoint
 DEFAULT_STEP = 2.0**-5
 BATCH = 250
 MIN_STEPS_AN_EPOCH = 20
-DEFAULT_MODELS = {"digits": "mlp", "mnist": "lenet", "fashion-mnist": "lenet"}
+LARGE_IMAGE = 16  # images with sides from this on are read by lenet, everything else by mlp
 PACKAGES = ("pacbound", "torch", "numpy", "constriction", "python-flint")
 
 
@@ -142,8 +143,7 @@ def certify(
     checkpoint = Checkpoint(state, setup.key)
     candidates = encode(setup, checkpoint, progress)
     trained = time.monotonic()
-    certificate = finish(setup, candidates, {"training": trained - started}, progress)
-    return certificate
+    return finish(setup, candidates, {"training": trained - started}, progress)
 
 
 def prepare(
@@ -196,13 +196,13 @@ def default_dimension(n: int) -> int:
 def plan_of(setup: Setup, checkpoint: Checkpoint) -> PlainPlan:
     """Return the encoder's plan; a budget in minutes is turned into epochs once and noted in the checkpoint."""
     request, n = setup.request, setup.train.n
-    kind = "codebook" if request.encoder == "codebook" else "lattice"
+    kind: Literal["lattice", "codebook"] = "codebook" if request.encoder == "codebook" else "lattice"
     batch = request.batch or max(1, min(BATCH, n // MIN_STEPS_AN_EPOCH))
     if request.budget is not None and request.epochs is not None:
         raise RequestError("certify: a budget makes the plan of epochs; give --budget or --epochs, not both.")
 
     def within_budget() -> list[int]:
-        seconds = seconds_an_epoch(setup.subspace(), _sample(setup), batch)
+        seconds = seconds_an_epoch(setup.subspace(), sample_of(setup), batch)
         return [max(1, int(60 * (request.budget or 0) / seconds))]
 
     total = request.epochs if request.budget is None else checkpoint.note("epochs", within_budget)[0]
@@ -223,7 +223,7 @@ def plan_of(setup: Setup, checkpoint: Checkpoint) -> PlainPlan:
 def encode(setup: Setup, checkpoint: Checkpoint, progress: bool) -> list[Candidate]:
     """Train and return candidate messages."""
     plan = plan_of(setup, checkpoint)
-    return encode_plain(setup.subspace(), _sample(setup), plan, checkpoint, progress)
+    return encode_plain(setup.subspace(), sample_of(setup), plan, checkpoint, progress)
 
 
 def finish(
@@ -239,7 +239,11 @@ def finish(
     best = min(results, key=lambda result: (result.bound.value, result.message.bits))
     if best.risk.data_digest != setup.digest:
         raise DataError("certify: the examples changed between two passes. Certify a sample that stays as it is.")
-    also = (*_baselines(setup), *_test_bound(setup, best.hypothesis, progress), *_default_bound(setup, best))
+    also: tuple[OtherBound | Baseline, ...] = (
+        *_test_bound(setup, best.hypothesis, progress),
+        _baseline(setup),
+        *_default_bound(setup, best),
+    )
     train = setup.train
     return Certificate.issue(
         bound=best.bound,
@@ -267,14 +271,10 @@ def _finish_one(setup: Setup, candidate: Candidate | None, progress: bool) -> Fi
     return Finished(spec, message, hypothesis, risk, ledger, bound)
 
 
-def _baselines(setup: Setup) -> tuple[Baseline, ...]:
+def _baseline(setup: Setup) -> Baseline:
     """Errors of always answering the most frequent training label."""
-    answer = int(torch.bincount(setup.train.y).argmax())
-    parts = {"train": setup.train} if setup.test is None else {"train": setup.train, "test": setup.test}
-    return tuple(
-        Baseline(name="majority_class", sample=part, errors=int((examples.y != answer).sum()), n=examples.n)  # type: ignore[arg-type]
-        for part, examples in parts.items()
-    )
+    errors = setup.train.n - int(torch.bincount(setup.train.y).max())
+    return Baseline(name="majority_class", sample="train", errors=errors, n=setup.train.n)
 
 
 def _test_bound(setup: Setup, hypothesis: Hypothesis, progress: bool) -> tuple[OtherBound, ...]:
@@ -309,7 +309,8 @@ def _other(sample: str, name: str, value: float, delta: float, risk: RiskEstimat
     )
 
 
-def _sample(setup: Setup) -> Sample:
+def sample_of(setup: Setup) -> Sample:
+    """Return the training set as the network reads it."""
     return Sample(preprocessed(setup.train.x, setup.preprocess), setup.train.y)
 
 
@@ -332,6 +333,5 @@ def _network(model: nn.Module | str, sample: Examples) -> tuple[nn.Module, str]:
     if isinstance(model, nn.Module):
         return model, "user"
     if model == "auto":
-        images = len(sample.shape) >= 2 and min(sample.shape[-2:]) >= 16
-        model = DEFAULT_MODELS.get(sample.name, "lenet" if images else "mlp")
+        model = "lenet" if len(sample.shape) >= 2 and min(sample.shape[-2:]) >= LARGE_IMAGE else "mlp"
     return load_model(model, sample.shape, sample.classes)

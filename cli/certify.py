@@ -1,0 +1,130 @@
+"""`pacbound certify`: train, code, certify; people read standard error, programs standard output."""
+
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .options import given, with_parameters
+
+if TYPE_CHECKING:
+    from pacbound.forecast import Forecast
+    from pacbound.request import Request
+
+MAIN = "Main options"
+RUN = "Run"
+
+
+def _certify(**options: object) -> None:
+    """Train a network in a random subspace, code it, and write a certificate of what the code decodes to.
+
+    \b
+    pacbound certify
+    pacbound certify --data mnist --output mnist.json
+
+    \b
+      With probability at least 95 % over the draw of n = 1,437 training examples, the error of the
+      decoded network on new data from the same source is at most ... %.
+        bound           ... % (occam_binomial, confidence 95 %)
+        training error  ... of 1,437
+        ...
+      written to digits.json
+    """
+    from pacbound.pipeline import certify, prepare
+    from pacbound.errors import RequestError
+    from pacbound.show import render
+
+    request = _request(options)
+    output = Path(str(options["output"])) if options["output"] else Path(f"{_stem(request.data)}.json")
+    state = output.with_name(f"{output.name}.state")
+    if options["dry_run"]:
+        from pacbound.forecast import forecast
+
+        setup = prepare(request.model, request.data, request.test, request, request.loss, _path(options["data_dir"]))
+        typer.echo(_in_words(forecast(setup)))
+        return
+    if not output.parent.is_dir():
+        raise RequestError(f"certify: the folder of --output exists, got {str(output.parent)!r}. Create it first.")
+    if state.exists() and not options["resume"]:
+        raise RequestError(
+            f"certify: {state} holds an unfinished run. Add --resume to go on with it, or delete it to start afresh."
+        )
+    try:
+        certificate = certify(
+            request.model, request.data, test=request.test, request=request,
+            data_dir=_path(options["data_dir"]), state=state,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        kept = f"; --resume goes on from {state}" if state.exists() else ""
+        typer.echo(f"\npacbound: interrupted{kept}.", err=True)
+        raise typer.Exit(130) from None
+    certificate.save(output)
+    state.unlink(missing_ok=True)
+    if options["as_json"]:
+        typer.echo(certificate.to_json().decode(), nl=False)
+    typer.echo(render(certificate), err=True)
+    typer.echo(f"\nwritten to {output}\ncheck it with: pacbound verify {output}{_verify_hint(request)}", err=True)
+
+
+def _request(options: dict[str, object]) -> "Request":
+    """Preset, then TOML file, then command line; the later wins."""
+    from pacbound.presets import preset
+    from pacbound.request import make_request, read_toml
+
+    request = preset(str(options["preset"]))
+    if options["config"]:
+        request = read_toml(Path(str(options["config"])), request)
+    return make_request(given(options), "certify", request)
+
+
+def _stem(data: str) -> str:
+    """Name of the certificate where none is given: the data set's, the file's, or the callable's."""
+    return Path(data).stem if data.endswith((".npz", ".safetensors")) else data.replace(":", "-")
+
+
+def _path(value: object) -> Path | None:
+    return None if value is None else Path(str(value))
+
+
+def _verify_hint(request: "Request") -> str:
+    data = "" if request.data == "digits" else f" --data {request.data}"
+    return data + (f" --model {request.model}" if ":" in request.model else "")
+
+
+def _in_words(plan: "Forecast") -> str:
+    lines = [
+        f"data     {plan.data}, n = {plan.n:,}",
+        f"network  {plan.model}, D = {plan.D:,} parameters, d = {plan.d:,} coefficients",
+        f"training {plan.epochs} epochs in batches of {plan.batch}, about {plan.seconds:,.0f} s on this machine",
+        f"memory   about {plan.memory_bytes / 2**20:,.0f} MiB beside the program",
+        "ledger   expected, in bits",
+    ]
+    lines += [f"  {entry.item:<18}{entry.bits:>8,}  {entry.why}" for entry in plan.ledger]
+    return "\n".join([*lines, f"  {'sum':<18}{plan.bits:>8,}", "nothing was trained or written (--dry-run)"])
+
+
+def _own_parameters() -> list[inspect.Parameter]:
+    """Options of the command itself, which no certificate depends on."""
+    options = {
+        "output": (str, typer.Option("--output", "-o", help="certificate file [DATA.json]", rich_help_panel=MAIN)),
+        "resume": (bool, typer.Option("--resume", help="go on with an unfinished run", rich_help_panel=MAIN)),
+        "preset": (str, typer.Option("--preset", help="default or lotfi2022", rich_help_panel=RUN)),
+        "config": (str, typer.Option("--config", help="options in a TOML file", rich_help_panel=RUN)),
+        "data_dir": (str, typer.Option("--data-dir", help="folder of data sets [PACBOUND_DATA]", rich_help_panel=RUN)),
+        "dry_run": (bool, typer.Option("--dry-run", help="print the plan and stop", rich_help_panel=RUN)),
+        "as_json": (bool, typer.Option("--json", help="print the certificate on standard output", rich_help_panel=RUN)),
+    }
+    defaults: dict[str, object] = {"resume": False, "dry_run": False, "as_json": False, "preset": "default"}
+    return [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=defaults.get(name),
+            annotation=Annotated[kind if name in defaults else kind | None, option],
+        )
+        for name, (kind, option) in options.items()
+    ]
+
+
+certify = with_parameters(_certify, _own_parameters())

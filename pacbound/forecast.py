@@ -1,0 +1,64 @@
+"""What a certification would do, without doing it: sizes, epochs, seconds, memory and a typical ledger."""
+
+import numpy as np
+
+from .bits.codes import fit_code
+from .bits.ledger import Entry
+from .bits.message import pack
+from .certificate.accounting import complete
+from .pipeline import Setup, plan_of, sample_of
+from .records import Record
+from .specs import LatticeSpec
+from .training.plain import Candidate, seconds_an_epoch
+from .training.state import Checkpoint
+
+TYPICAL_SPREAD = 1.2  # standard deviation of trained symbols, in steps: about 2.3 bits a coefficient
+EVALUATION_SHARE = 0.35  # of an epoch: counting the errors of one candidate takes forward passes only
+FLOAT_BYTES = 4
+ADAM_VECTORS = 4  # value, gradient and two moments
+
+
+class Forecast(Record):
+    """Sizes, epochs of all phases together, expected seconds on this machine, memory beside the program, ledger."""
+
+    data: str
+    n: int
+    model: str
+    D: int
+    d: int
+    epochs: int
+    batch: int
+    seconds: float
+    memory_bytes: int
+    ledger: tuple[Entry, ...]
+
+    @property
+    def bits(self) -> int:
+        """Expected bits in all."""
+        return sum(entry.bits for entry in self.ledger)
+
+
+def forecast(setup: Setup) -> Forecast:
+    """Time a few steps and lay out the ledger of a typical message. Trains nothing and writes nothing."""
+    plan = plan_of(setup, Checkpoint(None, setup.key))
+    sample, subspace = sample_of(setup), setup.subspace()
+    epochs = sum(plan.epochs)
+    passes = epochs + EVALUATION_SHARE * (1 + len(plan.epochs))
+    typical = np.rint(np.random.default_rng(0).normal(0, TYPICAL_SPREAD, subspace.d)).astype(np.int32)
+    half = int(np.abs(typical).max())
+    code = fit_code(typical + half, 2 * half + 1, ("gaussian",))
+    spec = setup.spec(Candidate(typical + half, LatticeSpec(step_index=plan.step_index), code))
+    _, coded = pack(spec, typical + half)
+    vectors = ADAM_VECTORS * subspace.d + 3 * setup.base.layout.D
+    return Forecast(
+        data=setup.train.name,
+        n=setup.train.n,
+        model=setup.model,
+        D=setup.base.layout.D,
+        d=subspace.d,
+        epochs=epochs,
+        batch=plan.batch,
+        seconds=round(passes * seconds_an_epoch(subspace, sample, plan.batch), 1),
+        memory_bytes=sample.x.numel() * FLOAT_BYTES + setup.train.x.nbytes + vectors * FLOAT_BYTES,
+        ledger=complete(coded, spec, setup.train.name).entries,
+    )
