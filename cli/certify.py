@@ -31,8 +31,8 @@ def _certify(**options: object) -> None:
         ...
       written to digits.json
     """
-    from pacbound.pipeline import certify, prepare
     from pacbound.errors import RequestError
+    from pacbound.pipeline import certify, prepare
     from pacbound.show import render
 
     request = _request(options)
