@@ -14,7 +14,8 @@ from pacbound.show import render
 RESULTS = Path(__file__).parent
 README = RESULTS.parent / "README.md"
 BLOCK = re.compile(r"(<!-- (table|show) ([a-z0-9_]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
-HEAD = "| certificate | bound | training error | test error | bits | d | D | minutes |\n|---|---|---|---|---|---|---|---|\n"
+COLUMNS = ("certificate", "bound", "training error", "test error", "bits", "d", "D", "minutes")
+HEAD = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|\n"
 
 
 def table(folder: Path) -> str:

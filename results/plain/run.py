@@ -1,7 +1,9 @@
 """The plain encoder (rate-aware lattice, no curvature) on MNIST and Fashion-MNIST, one seed each."""
 
+import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from experiment import run
 
 COMMANDS = {name: ["--data", name, "--encoder", "plain"] for name in ("mnist", "fashion-mnist")}

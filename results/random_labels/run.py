@@ -1,7 +1,9 @@
 """Random labels: the certificate has to say that it is no better than guessing."""
 
+import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from experiment import run
 
 COMMANDS = {"mnist": ["--data", "labels:mnist", "--model", "lenet"]}
