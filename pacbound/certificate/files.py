@@ -49,10 +49,11 @@ def read_capped(path: Path, most_bytes: int, *, follow: bool = True) -> bytes:
         handle = os.open(path, flags)
     except (OSError, ValueError) as cause:
         raise CertificateError(f"Certificate: {path.name!r} cannot be opened ({cause}).") from None
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(handle)
+        raise CertificateError(f"Certificate: {path.name!r} is not a regular file.")
     with os.fdopen(handle, "rb") as stream:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
-            raise CertificateError(f"Certificate: {path.name!r} is not a regular file.")
         if found.st_size > most_bytes:
             raise CertificateError(
                 f"Certificate: {path.name!r} may have {most_bytes:,} bytes at most, got {found.st_size:,}."

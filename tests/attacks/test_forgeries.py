@@ -4,6 +4,7 @@
 """
 
 import base64
+import math
 import os
 import re
 import time
@@ -58,6 +59,10 @@ def swap_entries(document: Document) -> None:
     document["ledger"][0], document["ledger"][1] = document["ledger"][1], document["ledger"][0]
 
 
+def lower_by_one_float(document: Document) -> None:
+    document["bound"]["value"] = math.nextafter(document["bound"]["value"], 0)
+
+
 def nothing(document: Document) -> None:
     pass
 
@@ -93,6 +98,7 @@ FORGERIES: tuple[tuple[str, Edit, bool, str, str], ...] = (
     ("bits true", put("ledger", 0, "bits", value=True), False, "arithmetic", "schema"),
     ("bits past 2^40", add("choice", 1 << 41), False, "arithmetic", "schema"),
     ("bound lowered", put("bound", "value", value=0.01), False, "arithmetic", "bound"),
+    ("bound lowered by one float", lower_by_one_float, False, "arithmetic", "bound"),
     ("bound above 1", put("bound", "value", value=1.5), False, "arithmetic", "schema"),
     ("bound as a word", put("bound", "value", value="0.01"), False, "arithmetic", "schema"),
     ("bound as an integer", put("bound", "value", value=1), False, "arithmetic", "schema"),
@@ -114,7 +120,7 @@ FORGERIES: tuple[tuple[str, Edit, bool, str, str], ...] = (
     ("classes raised to hide a vacuous bound", put("data", "classes", value=1 << 21), False, "arithmetic", "schema"),
     ("declarations emptied", put("declarations", value=[]), False, "arithmetic", "declarations"),
     ("other bound lowered", put("also", 0, "value", value=0.001), False, "arithmetic", "other bounds"),
-    ("other bound by another theorem", put("also", 0, "theorem", value="occam_kl"), False, "arithmetic", "other bounds"),
+    ("other bound by other theorem", put("also", 0, "theorem", value="occam_kl"), False, "arithmetic", "other bounds"),
     ("test-set bound with bits", put("also", 0, "bits", value=7), False, "arithmetic", "other bounds"),
     ("train bound without bits", put("also", 0, "sample", value="train"), False, "arithmetic", "other bounds"),
     ("majority class too bad", put("also", 1, "errors", value=54001), False, "arithmetic", "other bounds"),

@@ -73,9 +73,7 @@ def test_more_errors_than_there_are_is_a_weaker_true_statement(certificate: Cert
     assert caught(forge(certificate, raise_errors, tmp_path / "more.json", consistent=True), "risk") is None
 
 
-def test_other_data_are_caught_whether_by_digest_or_by_size(
-    certificate: Certificate, tmp_path: Path, path: Path
-) -> None:
+def test_other_data_are_caught_by_digest_or_by_size(certificate: Certificate, tmp_path: Path, path: Path) -> None:
     def another_digest(document: Document) -> None:
         document["data"]["digest"] = "b" * 64
 

@@ -1,0 +1,101 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pacbound_cli.main import app
+from typer.testing import CliRunner
+
+from tests.forge import Document, forge, honest
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    honest().save(tmp_path / "good.json")
+    return tmp_path / "good.json"
+
+
+@pytest.fixture
+def bad(path: Path) -> Path:
+    def lower(document: Document) -> None:
+        document["bound"]["value"] = 0.01
+
+    return forge(honest(), lower, path.with_name("bad.json"))
+
+
+def pacbound(*arguments: object) -> subprocess.CompletedProcess[str]:
+    code = "import sys; from pacbound_cli.main import main; main(); "
+    return subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True)
+
+
+def test_a_certificate_that_stands_exits_0_and_says_what_was_not_checked(path: Path) -> None:
+    done = pacbound("verify", path)
+    assert done.returncode == 0
+    assert "good.json stands, at level message" in done.stdout
+    assert "Not checked:" in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_forged_certificate_exits_1_and_names_the_check(bad: Path) -> None:
+    done = pacbound("verify", bad)
+    assert done.returncode == 1
+    assert "DOES NOT STAND" in done.stdout
+    assert "check 'bound' failed" in done.stdout
+    assert "Not checked" not in done.stdout
+
+
+def test_a_damaged_file_exits_1_since_it_is_no_certificate(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("{")
+    done = pacbound("verify", tmp_path / "a.json")
+    assert (done.returncode, "'schema'" in done.stdout) == (1, True)
+
+
+@pytest.mark.parametrize("arguments", [["none.json"], [], ["--level", "risk"], ["--level", "deep"]])
+def test_wrong_usage_exits_2(path: Path, arguments: list[str]) -> None:
+    given = [path, *arguments] if arguments[:1] == ["--level"] else arguments
+    done = pacbound("verify", *given)
+    assert done.returncode == 2
+    assert done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_gives_a_table_and_the_worst_exit_code(path: Path, bad: Path) -> None:
+    runner = CliRunner()
+    result = runner.invoke(app, ["verify", str(path.parent)])
+    assert result.exit_code == 1
+    assert [line.split()[:2] for line in result.output.splitlines()[:2]] == [
+        ["bad.json", "FAILS"],
+        ["good.json", "stands"],
+    ]
+    bad.unlink()
+    assert runner.invoke(app, ["verify", str(path.parent)]).exit_code == 0
+    result = runner.invoke(app, ["verify", str(path), str(path.with_name("none.json"))])
+    assert result.exit_code == 2
+    assert "stands" in result.output
+    assert "none.json" in result.output
+
+
+def test_a_folder_without_certificates_is_wrong_usage(tmp_path: Path) -> None:
+    assert pacbound("verify", tmp_path).returncode == 2
+
+
+def test_json_is_one_record_for_one_file_and_a_list_for_several(path: Path, bad: Path) -> None:
+    one = json.loads(pacbound("verify", path, "--json").stdout)
+    assert (one["stands"], one["level"], one["failed"]) == (True, "message", None)
+    done = pacbound("verify", path, bad, "--json")
+    assert done.returncode == 1
+    assert [record["failed"] for record in json.loads(done.stdout)] == [None, "bound"]
+
+
+@pytest.mark.parametrize("level", ["arithmetic", "message"])
+def test_levels_below_risk_do_not_import_torch(path: Path, level: str) -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None\n"  # importing it now raises ImportError
+        "from pacbound_cli.main import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "verify", str(path), "--level", level], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"level {level}" in done.stdout
