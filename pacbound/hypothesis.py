@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 
 from .bits.coder import Symbols
 from .bits.ledger import Ledger
@@ -42,14 +43,21 @@ class Base:
 
 
 def make_base(module: nn.Module, seed: int | None, frozen_buffers: tuple[str, ...] = ()) -> Base:
-    """Copy a module and fix its theta0: drawn by our generator from a seed, or (seed None) the values it holds.
+    """Copy a module in float32 and fix its theta0: drawn from a seed, or (seed None) the values it holds.
+
+    A seed leaves nothing of what the module held: running statistics go back to those of a new network.
 
     Raises: SubspaceError where the module has no layout.
     """
     copied = copy.deepcopy(module).eval()
+    Layout.of(copied, frozen_buffers)  # refuses by name what could not be converted
+    copied = copied.float()
     layout = Layout.of(copied, frozen_buffers)
     if seed is not None:
         initialise(copied, seed)
+        for part in copied.modules():
+            if isinstance(part, _NormBase):
+                part.reset_running_stats()
         return Base(copied, layout, BaseOrigin(seed=seed))
     return Base(copied, layout, BaseOrigin(kind="values", sha256=values_digest(copied, layout)))
 
@@ -76,7 +84,7 @@ class Hypothesis:
         self.spec = spec
         self.ledger = ledger
         self.preprocess: PreprocessSpec = spec.preprocess
-        self._module = copy.deepcopy(base.module).float().eval()
+        self._module = copy.deepcopy(base.module).eval()
         if spec.projector is not None and spec.quantizer is not None and spec.code is not None:
             w = dequantize(symbols, spec.code.levels, spec.quantizer)
             subspace = make_subspace(base, spec.projector, spec.layer_scale)

@@ -21,14 +21,14 @@ from torch import nn
 from .bits.ledger import Ledger
 from .bits.message import Message, pack
 from .bounds.claims import Bound, RiskEstimate
-from .bounds.table import headline_theorem, theorem
+from .bounds.table import COUNTS_ONLY, headline_theorem, theorem
 from .certificate.accounting import complete
 from .certificate.schema import Baseline, Certificate, DataRecord, Environment, OtherBound
 from .data.examples import Examples
 from .data.preprocess import preprocessed
 from .data.registry import DATA_SETS, FILES, load
 from .data.user import as_examples
-from .errors import DataError, RequestError
+from .errors import DataError, ModelError, RequestError
 from .hypothesis import Base, Hypothesis, make_base, make_subspace
 from .models.loading import load_model
 from .quantize.lattice import step_index_for
@@ -71,7 +71,8 @@ class Setup:
     @property
     def key(self) -> str:
         """Digest of all that determines the result, for resuming."""
-        text = f"{self.request.model_dump_json()} {self.digest} {self.base.layout.digest} {self.base.origin}"
+        network = f"{self.model} {self.base.layout.digest} {self.base.origin} {self.preprocess.name}"
+        text = f"{self.request.model_dump_json()} {self.digest} {network}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def subspace(self) -> Subspace:
@@ -170,7 +171,8 @@ def prepare(
     base = make_base(module, request.seed if seeded else None, request.frozen_buffers)
     d = min(request.d or default_dimension(sample.n), base.layout.D)
     preprocess = PreprocessSpec(name=sample.preprocess if request.preprocess == "auto" else request.preprocess)
-    preprocessed(sample.x[:1], preprocess)  # refuses unfit constants before the work begins
+    loss = loss_function(loss)[0] if isinstance(loss, str) else loss
+    _refuse_unfit(base, sample, preprocess, loss, request)
     return Setup(
         request=request,
         train=sample,
@@ -179,9 +181,40 @@ def prepare(
         model=name,
         projector=parse_projector(request.projector, base.layout.D, d, request.seed),
         preprocess=preprocess,
-        loss=loss_function(loss)[0] if isinstance(loss, str) else loss,
+        loss=loss,
         digest=sample.digest(),
     )
+
+
+def _refuse_unfit(
+    base: Base, sample: Examples, preprocess: PreprocessSpec, loss: str | LossFunction, request: Request
+) -> None:
+    """Refuse before the work begins what could only fail after it.
+
+    Raises: DataError where the constants do not fit the examples; RequestError where the theorem does not fit the
+        loss; ModelError where the network cannot read the examples or has fewer outputs than there are classes.
+    """
+    if request.theorem in COUNTS_ONLY and not RiskEstimate(errors=0, n=1, loss=loss_function(loss)[0]).counts:
+        raise RequestError(
+            f"certify: {request.theorem} holds for counted errors, got the loss {loss_function(loss)[0]!r}. "
+            "Choose theorem auto or occam_kl."
+        )
+    x = preprocessed(sample.x[:2], preprocess)
+    try:
+        with torch.no_grad():
+            logits = base.module(x)
+    except (RuntimeError, ValueError, TypeError, IndexError) as cause:
+        raise ModelError(
+            f"certify: the network reads batches of examples {sample.shape} in float32, got the error "
+            f"{(str(cause).splitlines() or [type(cause).__name__])[0]!r}. Bring a network for such inputs, or reshape the examples."
+        ) from cause
+    fits = isinstance(logits, torch.Tensor) and logits.ndim == 2 and logits.dtype.is_floating_point
+    if not fits or len(logits) != len(x) or logits.shape[1] < sample.classes:
+        found = f"{logits.dtype} {tuple(logits.shape)}" if isinstance(logits, torch.Tensor) else type(logits).__name__
+        raise ModelError(
+            f"certify: the network returns logits of shape (batch, {sample.classes} or more) for {sample.classes} "
+            f"classes, got {found} for a batch of {len(x)}. Change its last layer."
+        )
 
 
 def default_dimension(n: int) -> int:

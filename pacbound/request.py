@@ -10,10 +10,11 @@ from pydantic import Field, ValidationError
 
 from .errors import RequestError
 from .records import Record
-from .specs import PROJECTOR_KINDS, SENT_CODE_KINDS, CodeKind, PreprocessName, ProjectorKind, ProjectorSpec
+from .specs import PROJECTOR_KINDS, PreprocessName, ProjectorKind, ProjectorSpec
 
 Group = Literal["Main", "Statement", "Network", "Subspace", "Code", "Training"]
 Encoder = Literal["plain", "codebook"]
+SentCode = Literal["gaussian", "laplace", "adaptive", "static"]
 
 
 def _option(group: Group, text: str) -> dict[str, str]:
@@ -86,9 +87,9 @@ class Request(Record):
         Literal["uniform", "kmeans"], Field(json_schema_extra=_option("Code", "how the codebook starts"))
     ] = "kmeans"
     code: Annotated[
-        tuple[CodeKind, ...],
+        tuple[SentCode, ...],
         Field(min_length=1, json_schema_extra=_option("Code", "symbol models to choose from; the kind costs 2 bits")),
-    ] = SENT_CODE_KINDS
+    ] = ("gaussian", "laplace", "adaptive", "static")
     epochs: Annotated[
         int | None,
         Field(ge=1, json_schema_extra=_option("Training", "in all phases together; by default a fixed plan")),

@@ -171,7 +171,8 @@ def _recount(
     module = _module(certificate, examples, model)
     origin = certificate.hypothesis.base
     try:
-        base = make_base(module, origin.seed if origin.kind == "seeded" else None)
+        buffers = tuple(name for name, _ in module.named_buffers())  # all come from the caller, none from the file
+        base = make_base(module, origin.seed if origin.kind == "seeded" else None, buffers)
         hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base)
         recount = evaluate(hypothesis, examples, stated.loss)
     except PacboundError as cause:

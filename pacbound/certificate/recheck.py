@@ -151,8 +151,11 @@ def _check_others(certificate: Certificate) -> str | None:
 
 def _other(certificate: Certificate, other: OtherBound) -> str | None:
     risk, total = certificate.risk, certificate.ledger.bits
-    if (other.sample == "test") != (other.theorem == "test_set"):
-        return f"held-out examples go with test_set and with nothing else, got {other.theorem} on {other.sample}"
+    held_out = "test_set" if risk.counts else "occam_kl"
+    if other.sample == "test" and other.theorem != held_out:
+        return f"held-out examples go with {held_out} and with nothing else, got {other.theorem}"
+    if other.sample == "train" and other.theorem == "test_set":
+        return "test_set is about held-out examples, got it on train"
     if other.sample == "test" and other.bits != 0:
         return f"a test-set bound pays no bits, got {other.bits:,}"
     if other.sample == "train" and (other.errors, other.n, other.bits) != (risk.errors, risk.n, total):
