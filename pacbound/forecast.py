@@ -8,8 +8,8 @@ from .bits.message import pack
 from .certificate.accounting import complete
 from .pipeline import Setup, plan_of, sample_of
 from .records import Record
-from .specs import LatticeSpec
-from .training.plain import Candidate, seconds_an_epoch
+from .specs import CodebookSpec, LatticeSpec, QuantizerSpec
+from .training.plain import Candidate, PlainPlan, seconds_an_epoch
 from .training.state import Checkpoint
 
 TYPICAL_SPREAD = 1.2  # standard deviation of trained symbols, in steps: about 2.3 bits a coefficient
@@ -44,11 +44,9 @@ def forecast(setup: Setup) -> Forecast:
     sample, subspace = sample_of(setup), setup.subspace()
     epochs = sum(plan.epochs)
     passes = epochs + EVALUATION_SHARE * (1 + len(plan.epochs))
-    typical = np.rint(np.random.default_rng(0).normal(0, TYPICAL_SPREAD, subspace.d)).astype(np.int32)
-    half = int(np.abs(typical).max())
-    code = fit_code(typical + half, 2 * half + 1, ("gaussian",))
-    spec = setup.spec(Candidate(typical + half, LatticeSpec(step_index=plan.step_index), code))
-    _, coded = pack(spec, typical + half)
+    typical = _typical(plan, subspace.d)
+    spec = setup.spec(typical)
+    _, coded = pack(spec, typical.symbols)
     vectors = ADAM_VECTORS * subspace.d + 3 * setup.base.layout.D
     return Forecast(
         data=setup.train.name,
@@ -62,3 +60,15 @@ def forecast(setup: Setup) -> Forecast:
         memory_bytes=sample.x.numel() * FLOAT_BYTES + setup.train.x.nbytes + vectors * FLOAT_BYTES,
         ledger=complete(coded, spec, setup.train.name).entries,
     )
+
+
+def _typical(plan: PlainPlan, d: int) -> Candidate:
+    """A message of symbols (d,) as training tends to leave them: on the lattice, or spread over a codebook."""
+    drawn = np.rint(np.random.default_rng(0).normal(0, TYPICAL_SPREAD, d)).astype(np.int32)
+    if plan.kind == "codebook":
+        symbols = np.clip(drawn + plan.levels // 2, 0, plan.levels - 1)
+        quantizer: QuantizerSpec = CodebookSpec(centroids=tuple(range(plan.levels)))
+        return Candidate(symbols, quantizer, fit_code(symbols, plan.levels, plan.codes))
+    half = int(np.abs(drawn).max())
+    lattice = LatticeSpec(step_index=plan.step_index)
+    return Candidate(drawn + half, lattice, fit_code(drawn + half, 2 * half + 1, plan.codes))

@@ -206,7 +206,8 @@ def _refuse_unfit(
     except (RuntimeError, ValueError, TypeError, IndexError) as cause:
         raise ModelError(
             f"certify: the network reads batches of examples {sample.shape} in float32, got the error "
-            f"{(str(cause).splitlines() or [type(cause).__name__])[0]!r}. Bring a network for such inputs, or reshape the examples."
+            f"{(str(cause).splitlines() or [type(cause).__name__])[0]!r}. "
+            "Bring a network for such inputs, or reshape the examples."
         ) from cause
     fits = isinstance(logits, torch.Tensor) and logits.ndim == 2 and logits.dtype.is_floating_point
     if not fits or len(logits) != len(x) or logits.shape[1] < sample.classes:
