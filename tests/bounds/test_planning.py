@@ -39,11 +39,19 @@ def by_counting(rate: Fraction, bits: int, delta: float, target: float) -> int:
 
 @pytest.mark.parametrize("rate", [0, 0.02, 0.03, 0.17, 0.3, 0.45, 0.5, Fraction(1, 7), Fraction(137, 600)])
 @pytest.mark.parametrize(
-    ("bits", "delta", "target"), [(0, 0.05, 0.6), (10, 0.05, 0.55), (40, 0.3, 0.7), (0, 0.5, 0.53), (3, 0.5, 0.9)]
+    ("bits", "delta", "target"), [(0, 0.05, 0.6), (10, 0.05, 0.62), (40, 0.3, 0.7), (0, 0.5, 0.58), (3, 0.5, 0.9)]
 )
 def test_examples_needed_is_the_smallest_number_that_counting_finds(rate, bits, delta, target):
     exact = rate if isinstance(rate, Fraction) else Fraction(str(rate))
     assert examples_needed(rate, bits, delta, target) == by_counting(exact, bits, delta, target)
+
+
+@pytest.mark.parametrize(
+    ("rate", "bits", "delta", "target"),
+    [("0.57", 3, 0.05, 0.7759), ("0.59", 1, 0.9, 0.6034), ("0.6", 3, 0.5, 0.6703), ("0.27", 3, 0.9, 0.3016866)],
+)
+def test_rounding_to_integers_that_lets_a_smaller_number_through_is_seen(rate, bits, delta, target):
+    assert examples_needed(float(rate), bits, delta, target) == by_counting(Fraction(rate), bits, delta, target)
 
 
 def test_examples_needed_at_a_real_size():
