@@ -156,8 +156,6 @@ def _other(certificate: Certificate, other: OtherBound) -> str | None:
         return f"held-out examples go with {held_out} and with nothing else, got {other.theorem}"
     if other.sample == "train" and other.theorem == "test_set":
         return "test_set is about held-out examples, got it on train"
-    if other.sample == "test" and other.bits != 0:
-        return f"a test-set bound pays no bits, got {other.bits:,}"
     if other.sample == "train" and (other.errors, other.n, other.bits) != (risk.errors, risk.n, total):
         return f"{other.theorem} is about other errors, examples or bits than the headline"
     if other.theorem in COUNTS_ONLY and not risk.counts:
