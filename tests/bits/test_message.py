@@ -1,0 +1,348 @@
+"""The message: round trips of everything it can say, an independent count of its bits, and what is refused."""
+
+import hashlib
+import itertools
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pacbound.bits.coder import MAX_COUNT, Encoder
+from pacbound.bits.message import pack, unpack
+from pacbound.errors import CodeError, MessageError
+from pacbound.specs import (
+    MODEL_CHOICES,
+    PREPROCESS_NAMES,
+    PROFILE_CODE,
+    PROJECTOR_KINDS,
+    QUANTIZER_KINDS,
+    BaseOrigin,
+    CodebookSpec,
+    CodeSpec,
+    HypothesisSpec,
+    LatticeSpec,
+    PreprocessSpec,
+    ProfileSpec,
+    ProjectorSpec,
+)
+
+LAYOUT = "ab" * 32
+SEEDS = st.one_of(st.integers(0, 3), st.integers(0, 2**63 - 1))
+LEAVES = ("fastfood", "cosine", "sparse", "kron", "kron_qr", "dense", "film")
+BASES = st.one_of(
+    st.builds(BaseOrigin, seed=SEEDS),
+    st.builds(BaseOrigin, kind=st.just("checkpoint"), seed=SEEDS, sha256=st.just("0f" * 32), disjoint=st.just(True)),
+    st.builds(BaseOrigin, kind=st.just("values"), sha256=st.just("1e" * 32), disjoint=st.booleans()),
+)
+Packed = tuple[HypothesisSpec, np.ndarray]
+
+
+def tree(kind: str, D: int, d: int, seed: int = 0, parts: tuple[ProjectorSpec, ...] = ()) -> ProjectorSpec:
+    return ProjectorSpec.model_validate({"kind": kind, "D": D, "d": d, "seed": seed, "parts": parts})
+
+
+@st.composite
+def projectors(draw: st.DrawFn, D: int, d: int) -> ProjectorSpec:
+    kinds = (*LEAVES, "identity") if d == D else LEAVES
+    leaf = st.builds(tree, st.sampled_from(kinds), st.just(D), st.just(d), SEEDS)
+    permuted = st.builds(lambda s, p: tree("permuted", D, d, s, (p,)), SEEDS, leaf)
+    parts = st.lists(st.one_of(leaf, permuted), min_size=2, max_size=4).map(tuple)
+    return draw(st.one_of(leaf, permuted, st.builds(lambda s, p: tree("sum", D, d, s, p), SEEDS, parts)))
+
+
+@st.composite
+def hypotheses(draw: st.DrawFn) -> Packed:
+    common = {
+        "model": draw(st.sampled_from(MODEL_CHOICES)),
+        "layout_digest": LAYOUT,
+        "base": draw(BASES),
+        "preprocess": PreprocessSpec(name=draw(st.sampled_from(PREPROCESS_NAMES))),
+    }
+    if draw(st.integers(0, 9)) == 0:
+        return HypothesisSpec.model_validate({**common, "layer_scale": False}), np.zeros(0, np.int32)
+    D = draw(st.sampled_from([1, 2, 3, 17, 1000, 44426, 2**31 - 1]))
+    d = draw(st.integers(1, min(D, 70)))
+    kind = draw(st.sampled_from(QUANTIZER_KINDS))
+    quantizer, levels = draw(_quantizers(kind))
+    symbols = np.array(draw(st.lists(st.integers(0, levels - 1), min_size=d, max_size=d)), np.int32)
+    code = PROFILE_CODE if kind == "profile" else _code(draw, levels, symbols)
+    chosen = {"projector": draw(projectors(D, d)), "quantizer": quantizer, "code": code}
+    return HypothesisSpec.model_validate({**common, **chosen, "layer_scale": draw(st.booleans())}), symbols
+
+
+@st.composite
+def _quantizers(draw: st.DrawFn, kind: str) -> tuple[object, int]:
+    if kind == "lattice":
+        return LatticeSpec(step_index=draw(st.integers(0, 255))), 2 * draw(st.integers(0, 20)) + 1
+    if kind == "codebook":
+        finite = st.integers(0, 2**16 - 1).filter(lambda c: (c >> 10) % 32 < 31)
+        centroids = tuple(draw(st.lists(finite, min_size=1, max_size=256)))
+        return CodebookSpec(centroids=centroids), len(centroids)
+    ranges = {"scale_index": (0, 127), "kap": (1, 64), "c0": (0, 63), "c1": (-16, 15), "c2": (-8, 7)}
+    return ProfileSpec.model_validate({k: draw(st.integers(*r)) for k, r in ranges.items()}), PROFILE_CODE.levels
+
+
+def _code(draw: st.DrawFn, levels: int, symbols: np.ndarray) -> CodeSpec:
+    symmetric = ["gaussian", "laplace"] if levels % 2 else []
+    kind = draw(st.sampled_from([*symmetric, "adaptive", "static"]))
+    if kind == "static":
+        return CodeSpec(kind="static", levels=levels, counts=tuple(np.bincount(symbols, minlength=levels).tolist()))
+    index = draw(st.integers(0, 127)) if kind in ("gaussian", "laplace") else 0
+    return CodeSpec.model_validate({"kind": kind, "levels": levels, "ratio_index": index})
+
+
+def gamma_bits(value: int) -> int:
+    return 2 * (len(f"{value + 1:b}") - 1) + 1
+
+
+def header_bits(spec: HypothesisSpec) -> Counter[str]:
+    """What FORMAT says each field costs, added up by hand."""
+    bits: Counter[str] = Counter()
+    bits["zero flag"] = 1
+    bits["model"] = gamma_bits(MODEL_CHOICES.index(spec.model))
+    bits["base"] = {"seeded": 1, "checkpoint": 3, "values": 3}[spec.base.kind] + gamma_bits(spec.base.seed)
+    bits["preprocessing"] = 2
+    if spec.projector is None or spec.code is None:
+        return bits
+    bits["layer scale"] = 1
+    d = spec.projector.d
+    bits["dimension"] = 6 if bin(d).count("1") == 1 else 1 + gamma_bits(d)
+    bits["projector"] = _tree_bits(spec.projector)
+    bits["quantizer"] = {"profile": 1 + 28, "lattice": 3 + 8, "codebook": 3 + 8}[spec.quantizer.kind]
+    if isinstance(spec.quantizer, CodebookSpec):
+        bits["quantizer"] += 16 * len(spec.quantizer.centroids)
+    if isinstance(spec.quantizer, ProfileSpec):
+        return bits
+    bits["symbol model"] = 2 + (7 if spec.code.kind in ("gaussian", "laplace") else 0)
+    if isinstance(spec.quantizer, LatticeSpec):
+        bits["symbol model"] += gamma_bits(spec.code.levels // 2)
+    if spec.code.kind == "static":
+        bits["symbol counts"] = len(bin(d)[2:]) * spec.code.levels
+    return bits
+
+
+def _tree_bits(spec: ProjectorSpec) -> int:
+    own = gamma_bits(PROJECTOR_KINDS.index(spec.kind)) + gamma_bits(spec.seed) + 2 * (spec.kind == "sum")
+    return own + sum(_tree_bits(part) for part in spec.parts)
+
+
+@given(hypotheses())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_receiver_rebuilds_the_very_hypothesis_and_its_ledger(packed: Packed) -> None:
+    spec, symbols = packed
+    message, ledger = pack(spec, symbols)
+    decoded, received, recounted = unpack(message.payload, spec)
+    assert decoded == spec
+    assert np.array_equal(received, symbols)
+    assert received.dtype == np.int32
+    assert recounted == ledger
+    assert message.bits == ledger.bits
+    assert 8 * len(message.payload) <= message.bits + 40 + 0.0005 * len(symbols)
+    charged = {entry.item: entry.bits for entry in ledger.entries}
+    charged.pop("symbols", None)
+    assert charged == dict(header_bits(spec))
+    assert {entry.kind for entry in ledger.entries} == {"counted"}
+
+
+@given(hypotheses(), st.data())
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_truncated_padded_and_flipped_payloads_never_pass_for_the_message(packed: Packed, data: st.DataObject) -> None:
+    spec, symbols = packed
+    payload = pack(spec, symbols)[0].payload
+    cut = data.draw(st.integers(0, len(payload) - 1))
+    junk = data.draw(st.binary(min_size=1, max_size=12))
+    for forged in (payload[:cut], payload[: cut // 4 * 4], payload + junk, payload + bytes(4)):
+        with pytest.raises((MessageError, CodeError)):
+            unpack(forged, spec)
+    bit = data.draw(st.integers(0, 8 * len(payload) - 1))
+    flipped = bytearray(payload)
+    flipped[bit // 8] ^= 1 << bit % 8
+    other = accepted_as(bytes(flipped), spec)
+    assert other is None or other[0] != spec or not np.array_equal(other[1], symbols)
+
+
+def accepted_as(payload: bytes, declared: HypothesisSpec) -> Packed | None:
+    """What a payload decodes to, or None where it is refused as it must be; any other exception is a failure."""
+    try:
+        spec, symbols, ledger = unpack(payload, declared)
+    except (MessageError, CodeError):
+        return None
+    assert pack(spec, symbols) == (pack(spec, symbols)[0], ledger)
+    assert pack(spec, symbols)[0].payload == payload
+    return spec, symbols
+
+
+def lattice_hypothesis(d: int = 5, D: int = 1000, kind: str = "adaptive", levels: int = 3) -> HypothesisSpec:
+    return HypothesisSpec(
+        model="lenet",
+        layout_digest=LAYOUT,
+        base=BaseOrigin(seed=3),
+        projector=tree("kron_qr", D, d),
+        quantizer=LatticeSpec(step_index=40),
+        code=CodeSpec.model_validate({"kind": kind, "levels": levels}),
+    )
+
+
+ZERO = HypothesisSpec(model="user", layout_digest=LAYOUT, base=BaseOrigin(), layer_scale=False)
+
+
+@given(st.binary(max_size=120), st.integers(0, 3))
+@settings(max_examples=300, deadline=None)
+def test_foreign_bytes_are_refused_or_are_a_canonical_message_and_nothing_else_happens(raw: bytes, head: int) -> None:
+    """Some start like a message, so that the fuzz reaches the fields behind the flags."""
+    start = pack(lattice_hypothesis(), np.zeros(5, np.int32))[0].payload
+    for declared in (lattice_hypothesis(), ZERO):
+        accepted_as(start[:head] + raw, declared)
+
+
+def header_up_to_dimension(d: int) -> Encoder:
+    """A forger's encoder: the fields of the format, with a dimension of its choice, power of two."""
+    encoder = Encoder()
+    encoder.integer("zero flag", 1, "forged", 0)
+    encoder.gamma("model", "forged", 0)
+    encoder.gamma("base", "forged", 0)
+    encoder.gamma("base", "forged", 0)
+    encoder.integer("preprocessing", 2, "forged", 0)
+    encoder.integer("layer scale", 1, "forged", 0)
+    encoder.integer("dimension", 1, "forged", 0)
+    encoder.integer("dimension", 5, "forged", d.bit_length() - 1)
+    encoder.gamma("projector", "forged", 0)
+    encoder.gamma("projector", "forged", 0)
+    return encoder
+
+
+@pytest.mark.parametrize("power", [27, 30, 31])
+@pytest.mark.parametrize("code", ["gaussian", "adaptive", "static"])
+def test_billions_of_symbols_at_no_bits_each_are_refused_at_once(power: int, code: str) -> None:
+    """An alphabet of one level costs nothing per symbol: only a cap stands before 2^30 of them."""
+    encoder = header_up_to_dimension(1 << power)
+    encoder.gamma("quantizer", "forged", QUANTIZER_KINDS.index("lattice"))
+    encoder.integer("quantizer", 8, "forged", 0)
+    encoder.integer("symbol model", 2, "forged", ("gaussian", "laplace", "adaptive", "static").index(code))
+    encoder.gamma("symbol model", "forged", 0)
+    encoder.integer("symbol model", 7, "forged", 0)
+    declared = lattice_hypothesis(D=2**31 - 1)
+    start = time.perf_counter()
+    with pytest.raises((MessageError, CodeError), match="subspace has d in"):
+        unpack(encoder.payload(), declared)
+    assert time.perf_counter() - start < 5
+
+
+def test_a_dimension_above_the_size_of_the_network_is_refused_in_both_directions() -> None:
+    with pytest.raises(CodeError, match="subspace has d in"):
+        pack(lattice_hypothesis(d=6, D=5), np.zeros(6, np.int32))
+    message, _ = pack(lattice_hypothesis(d=6, D=6), np.zeros(6, np.int32))
+    with pytest.raises(CodeError, match="subspace has d in"):
+        unpack(message.payload, lattice_hypothesis(d=5, D=5))
+    assert MAX_COUNT == 2**26
+
+
+def test_a_projector_is_refused_where_the_certificate_declares_none() -> None:
+    message, _ = pack(lattice_hypothesis(), np.zeros(5, np.int32))
+    with pytest.raises(MessageError, match="declares none"):
+        unpack(message.payload, ZERO)
+
+
+def test_a_base_of_another_kind_than_declared_is_refused() -> None:
+    values = ZERO.model_copy(update={"base": BaseOrigin(kind="values", sha256="0f" * 32)})
+    message, _ = pack(values, np.zeros(0, np.int32))
+    with pytest.raises(MessageError, match="sha256"):
+        unpack(message.payload, ZERO)
+
+
+@pytest.mark.parametrize(
+    ("spec", "symbols"),
+    [
+        (ZERO.model_copy(update={"layer_scale": True}), np.zeros(0, np.int32)),
+        (ZERO, np.zeros(1, np.int32)),
+        (lattice_hypothesis(levels=4), np.zeros(5, np.int32)),
+        (lattice_hypothesis(kind="static"), np.zeros(5, np.int32)),
+        (lattice_hypothesis(), np.zeros(4, np.int32)),
+        (lattice_hypothesis(), np.full(5, 3, np.int32)),
+        (lattice_hypothesis(), np.zeros(5, np.int64)),
+        (
+            lattice_hypothesis().model_copy(update={"code": CodeSpec(kind="adaptive", levels=3, ratio_index=5)}),
+            np.zeros(5, np.int32),
+        ),
+        (
+            lattice_hypothesis().model_copy(update={"quantizer": CodebookSpec(centroids=(1, 2))}),
+            np.zeros(5, np.int32),
+        ),
+    ],
+    ids=[
+        "scale of w = 0",
+        "symbols of w = 0",
+        "even lattice",
+        "no counts",
+        "too few",
+        "outside",
+        "int64",
+        "scale of an adaptive code",
+        "levels beside the codebook",
+    ],
+)
+def test_what_a_receiver_would_rebuild_otherwise_is_refused_when_packed(
+    spec: HypothesisSpec, symbols: np.ndarray
+) -> None:
+    with pytest.raises(CodeError):
+        pack(spec, symbols)
+
+
+def test_both_branches_of_the_zero_flag_pay_for_it() -> None:
+    """w = 0 beside other codes at no bits would break Kraft."""
+    for spec, symbols in ((ZERO, np.zeros(0, np.int32)), (lattice_hypothesis(), np.ones(5, np.int32))):
+        first = pack(spec, symbols)[1].entries[0]
+        assert (first.item, first.bits) == ("zero flag", 1)
+
+
+def test_no_payload_starts_another_so_messages_need_no_length() -> None:
+    payloads = {pack(ZERO, np.zeros(0, np.int32))[0].payload}
+    for levels, d, kind in ((1, 1, "adaptive"), (1, 2, "adaptive"), (3, 1, "gaussian"), (3, 3, "adaptive")):
+        for number in range(levels**d):
+            symbols = np.array([number // levels**k % levels for k in range(d)], np.int32)
+            for seed in range(3):
+                spec = lattice_hypothesis(d, 1000, kind, levels)
+                projector = tree("kron_qr", 1000, d, seed)
+                payloads.add(pack(spec.model_copy(update={"projector": projector}), symbols)[0].payload)
+    assert len(payloads) == 1 + 3 * (1 + 1 + 3 + 27)
+    ordered = sorted(payloads)
+    assert not any(later.startswith(earlier) for earlier, later in itertools.pairwise(ordered))
+    assert sum(2.0 ** (-8 * len(payload)) for payload in payloads) <= 1
+
+
+@pytest.mark.parametrize("case", ["zero", "lattice", "codebook", "static", "laplace"])
+def test_golden_messages_so_that_old_certificates_stay_readable(case: str) -> None:
+    """Changing one of these payloads is a breaking release."""
+    spec, symbols = golden_message(case)
+    message, _ = pack(spec, symbols)
+    assert (message.bits, hashlib.sha256(message.payload).hexdigest()[:32]) == GOLDEN[case]
+
+
+def golden_message(case: str) -> Packed:
+    if case == "zero":
+        return ZERO, np.zeros(0, np.int32)
+    symbols = np.array([(k * k) % 7 for k in range(600)], np.int32)
+    parts = (tree("permuted", 1000, 600, 1, (tree("dense", 1000, 600, 2),)), tree("film", 1000, 600, 2**40))
+    update: dict[str, object] = {"projector": tree("sum", 1000, 600, 0, parts)}
+    code: dict[str, object] = {"kind": "gaussian", "levels": 7, "ratio_index": 70}
+    if case == "laplace":
+        code["kind"] = "laplace"
+    if case == "static":
+        code = {"kind": "static", "levels": 7, "counts": tuple(np.bincount(symbols, minlength=7).tolist())}
+    if case == "codebook":
+        update["quantizer"] = CodebookSpec(centroids=(48128, 47104, 0, 14336, 15360, 15872, 16384))
+        code = {"kind": "adaptive", "levels": 7}
+    update["code"] = CodeSpec.model_validate(code)
+    return lattice_hypothesis(600).model_copy(update=update), symbols
+
+
+GOLDEN: dict[str, tuple[int, str]] = {
+    "zero": (6, "fdf5d1b624cc458dffbd5035ee570263"),
+    "lattice": (3648, "f4b4c461fcc9d9544568b52d259f3742"),
+    "codebook": (1466, "5a7253063ea9925334eb265fca323710"),
+    "static": (1406, "935e935f0106d337c5cec4dbc129ad8a"),
+    "laplace": (2508, "5f46c2a107008c88c5ae6ead59e00eee"),
+}
