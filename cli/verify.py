@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from pacbound.verify import Verification
+    from pacbound.verification import Verification
 
 
 class Level(StrEnum):
@@ -49,7 +49,7 @@ def verify(
         ...
     """
     from pacbound.errors import PacboundError
-    from pacbound.verify import verify as recheck
+    from pacbound.verification import verify as recheck
 
     files, asked = _files(certificates), None if level is None else level.value
     results, unusable = [], []

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from .pipeline import certify as certify
     from .presets import preset as preset
     from .request import Request as Request
-    from .verify import Verification as Verification
-    from .verify import verify as verify
+    from .verification import Verification as Verification
+    from .verification import verify as verify
 
 # public name -> (module, name there)
 _PUBLIC = {
@@ -38,12 +38,12 @@ _PUBLIC = {
     "PacboundError": ("errors", "PacboundError"),
     "Request": ("request", "Request"),
     "RiskEstimate": ("bounds.claims", "RiskEstimate"),
-    "Verification": ("verify", "Verification"),
+    "Verification": ("verification", "Verification"),
     "bound": ("bounds.occam", "occam_binomial"),
     "certify": ("pipeline", "certify"),
     "load": ("data.registry", "load"),
     "preset": ("presets", "preset"),
-    "verify": ("verify", "verify"),
+    "verify": ("verification", "verify"),
 }
 __all__ = sorted(_PUBLIC)
 __version__ = "0.1.0"

@@ -15,8 +15,8 @@ ProjectorKind = Literal[
 PROJECTOR_KINDS: tuple[ProjectorKind, ...] = ProjectorKind.__args__  # type: ignore[attr-defined]
 BaseKind = Literal["seeded", "checkpoint", "values"]
 BASE_KINDS: tuple[BaseKind, ...] = BaseKind.__args__  # type: ignore[attr-defined]
-CodeKind = Literal["gaussian", "laplace", "adaptive", "static"]
-CODE_KINDS: tuple[CodeKind, ...] = CodeKind.__args__  # type: ignore[attr-defined]
+CodeKind = Literal["gaussian", "laplace", "adaptive", "static", "profile"]
+SENT_CODE_KINDS: tuple[CodeKind, ...] = ("gaussian", "laplace", "adaptive", "static")  # profile comes with its quantizer
 PreprocessName = Literal["none", "ink", "photo", "digits"]
 PREPROCESS_NAMES: tuple[PreprocessName, ...] = PreprocessName.__args__  # type: ignore[attr-defined]
 
@@ -30,6 +30,7 @@ PREPROCESS: dict[PreprocessName, tuple[float, float, float]] = {
 
 MAX_DIMENSION = 1 << 31
 MAX_SYMBOL = 1 << 15
+PROFILE_REACH = 20  # symbols of a step profile are -20..20
 
 
 class ProjectorSpec(Record):
@@ -97,7 +98,22 @@ class CodebookSpec(Record):
         return self
 
 
-QuantizerSpec = LatticeSpec | CodebookSpec
+class ProfileSpec(Record):
+    """Steps along a smooth curve, and with them the symbol model of each coefficient: see bits/profile.py.
+
+    scale_index: s = 2^(-scale_index / 16). kap: tenths. c0, c1, c2: eighths, Chebyshev coefficients of degree 0 to 2.
+    """
+
+    kind: Literal["profile"] = "profile"
+    scale_index: int = Field(ge=0, lt=128)
+    kap: int = Field(ge=1, le=64)
+    c0: int = Field(ge=0, lt=64)
+    c1: int = Field(ge=-16, lt=16)
+    c2: int = Field(ge=-8, lt=8)
+
+
+QuantizerSpec = LatticeSpec | CodebookSpec | ProfileSpec
+QUANTIZER_KINDS = ("profile", "lattice", "codebook")  # the first costs 1 bit, the others 3
 
 
 class CodeSpec(Record):
@@ -107,6 +123,9 @@ class CodeSpec(Record):
     levels: int = Field(ge=1, le=2 * MAX_SYMBOL + 1)
     ratio_index: int = Field(default=0, ge=0, lt=128)
     counts: tuple[int, ...] = ()
+
+
+PROFILE_CODE = CodeSpec(kind="profile", levels=2 * PROFILE_REACH + 1)
 
 
 class PreprocessSpec(Record):
@@ -132,4 +151,9 @@ class HypothesisSpec(Record):
         present = [part is not None for part in (self.projector, self.quantizer, self.code)]
         if len(set(present)) != 1:
             raise ValueError("projector, quantizer and code are given together, or all are absent (w = 0)")
+        profile = isinstance(self.quantizer, ProfileSpec)
+        if self.code is not None and (self.code.kind == "profile") != profile:
+            raise ValueError("the quantizer `profile` and the code `profile` go together")
+        if self.code is not None and profile and self.code != PROFILE_CODE:
+            raise ValueError(f"a profile code has {PROFILE_CODE.levels} levels and no fields of its own")
         return self

@@ -18,7 +18,7 @@ from pacbound.certificate import Baseline, Certificate, DataRecord, Environment,
 from pacbound.certificate.accounting import complete
 from pacbound.certificate.statement import write_statement
 from pacbound.specs import BaseOrigin, HypothesisSpec, LatticeSpec, ProjectorSpec
-from pacbound.verify import Level, verify
+from pacbound.verification import Level, verify
 
 Document = dict[str, Any]
 Edit = Callable[[Document], None]

@@ -15,11 +15,12 @@ import numpy as np
 from flint import arb, ctx, fmpq
 
 from ..errors import CodeError
-from ..specs import CODE_KINDS, MAX_SYMBOL, CodeKind, CodeSpec
+from ..specs import MAX_SYMBOL, SENT_CODE_KINDS, CodeKind, CodeSpec
 from .coder import MAX_COUNT, TOTAL, Encoder, Stream, Symbols, Table
 
 RATIO_INDICES = 128
 LONG_TABLE = 1024
+TABLE_PRECISION = 192  # bits of the balls that tables are floored from
 ITEM = "symbols"
 WHY = "range-coded coefficients under the symbol model"
 
@@ -31,29 +32,31 @@ def step_over_scale(ratio_index: int) -> arb:
 
 @lru_cache(maxsize=256)
 def _symmetric_table(kind: str, levels: int, ratio_index: int) -> Table:
-    """Frequencies of a discretised density on -Q..Q: 1 + floor((2^24 - K) p_q), the centre takes the rest."""
+    """Frequencies of a discretised density of coded scale on -Q..Q."""
     if levels % 2 == 0:
         raise CodeError(f"CodeSpec: a {kind} model has an odd number of levels, got {levels}.")
+    with ctx.workprec(TABLE_PRECISION):
+        tail = gaussian_tail if kind == "gaussian" else _laplace_tail
+        return discretised_table(tail, levels, step_over_scale(ratio_index))
+
+
+def discretised_table(tail: Callable[[arb], arb], levels: int, ratio: arb) -> Table:
+    """Frequencies of a symmetric density on -Q..Q: 1 + floor((2^24 - K) p_q), the centre takes the rest.
+
+    Args: tail: P(Z > x) of the density at scale 1. levels: K = 2 Q + 1. ratio: lattice step over scale.
+    """
     half = levels // 2
-    precision = ctx.prec
-    try:
-        ctx.prec = 192
-        tail = _gaussian_tail if kind == "gaussian" else _laplace_tail
-        ratio = step_over_scale(ratio_index)
-        edges = [tail((arb(2 * q + 1) / 2) * ratio) for q in range(half + 1)]
-        inside = 1 - 2 * edges[half]
-        upper = [
-            _certain_floor((TOTAL - levels) * (edges[q - 1] - edges[q]) / inside) + 1
-            for q in range(1, half + 1)
-        ]
-    finally:
-        ctx.prec = precision
+    edges = [tail((arb(2 * q + 1) / 2) * ratio) for q in range(half + 1)]
+    inside = 1 - 2 * edges[half]
+    upper = [
+        certain_floor((TOTAL - levels) * (edges[q - 1] - edges[q]) / inside) + 1 for q in range(1, half + 1)
+    ]
     table = np.array([*upper[::-1], TOTAL - 2 * sum(upper), *upper], np.int64)
     table.setflags(write=False)
     return table
 
 
-def _gaussian_tail(x: arb) -> arb:
+def gaussian_tail(x: arb) -> arb:
     """P(Z > x) for a standard normal Z."""
     return (x / arb(2).sqrt()).erfc() / 2
 
@@ -63,7 +66,7 @@ def _laplace_tail(x: arb) -> arb:
     return (-x).exp() / 2
 
 
-def _certain_floor(ball: arb) -> int:
+def certain_floor(ball: arb) -> int:
     """Floor of a number >= 0 known as a ball, refused where the ball straddles an integer other than 0."""
     if ball < 1:  # far tails are balls around 0
         return 0
@@ -97,7 +100,8 @@ def _blocks(count: int) -> Iterator[slice]:
 def code_header(stream: Stream, spec: CodeSpec | None, count: int, levels: int | None) -> CodeSpec:
     """Carry the symbol model. levels is None where it has to be sent (an odd, symmetric alphabet)."""
     item, why = "symbol model", "kind, alphabet and scale of the symbol model"
-    kind = CODE_KINDS[stream.integer(item, 2, why, None if spec is None else CODE_KINDS.index(spec.kind))]
+    sent = None if spec is None else _sent_kind(spec.kind)
+    kind = SENT_CODE_KINDS[stream.integer(item, 2, why, sent)]
     if levels is None:
         half = stream.gamma(item, why, None if spec is None else spec.levels // 2)
         if half > MAX_SYMBOL:
@@ -110,6 +114,12 @@ def code_header(stream: Stream, spec: CodeSpec | None, count: int, levels: int |
     if kind == "static":
         counts = _code_counts(stream, None if spec is None else spec.counts, count, levels)
     return CodeSpec(kind=kind, levels=levels, ratio_index=ratio_index, counts=counts)
+
+
+def _sent_kind(kind: CodeKind) -> int:
+    if kind not in SENT_CODE_KINDS:
+        raise CodeError(f"CodeSpec: a {kind} model belongs to the quantizer of that name and is not sent alone.")
+    return SENT_CODE_KINDS.index(kind)
 
 
 def _code_counts(stream: Stream, counts: Sequence[int] | None, count: int, levels: int) -> tuple[int, ...]:
@@ -131,6 +141,7 @@ def code_symbols(stream: Stream, spec: CodeSpec, count: int, symbols: Symbols | 
         raise CodeError(f"CodeSpec: a message carries 0 to {MAX_COUNT} symbols, got {count}.")
     if spec.kind == "adaptive":
         return _code_adaptive(stream, spec, count, symbols)
+    _sent_kind(spec.kind)
     if spec.kind == "static":
         table = table_from_counts(spec.counts) if count else table_from_counts([1] * spec.levels)
     else:
@@ -149,7 +160,7 @@ def _code_adaptive(stream: Stream, spec: CodeSpec, count: int, symbols: Symbols 
     return decoded
 
 
-def fit_code(symbols: Symbols, levels: int, kinds: Sequence[CodeKind] = CODE_KINDS) -> CodeSpec:
+def fit_code(symbols: Symbols, levels: int, kinds: Sequence[CodeKind] = SENT_CODE_KINDS) -> CodeSpec:
     """Return the cheapest model for these symbols, header included. The choice costs the 2 bits of its kind."""
     candidates = [spec for kind in kinds for spec in _FITS[kind](symbols, levels)]
     if not candidates:

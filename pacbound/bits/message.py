@@ -15,18 +15,22 @@ from ..specs import (
     BASE_KINDS,
     MODEL_CHOICES,
     PREPROCESS_NAMES,
+    PROFILE_CODE,
     PROJECTOR_KINDS,
+    QUANTIZER_KINDS,
     BaseOrigin,
     CodebookSpec,
     HypothesisSpec,
     LatticeSpec,
     PreprocessSpec,
+    ProfileSpec,
     ProjectorSpec,
     QuantizerSpec,
 )
 from .coder import MAX_COUNT, Decoder, Encoder, Stream, Symbols
 from .codes import code_header, code_symbols
 from .ledger import Ledger
+from .profile import code_profile_header, code_profile_symbols
 
 
 class Message(Record):
@@ -108,10 +112,13 @@ def _describe(
         raise MessageError("unpack: the payload carries a projector and the certificate declares none.")
     projector = _projector(stream, declared.projector.D, None if spec is None else spec.projector)
     quantizer = _quantizer(stream, None if spec is None else spec.quantizer)
+    build = partial(build, layer_scale=bool(scaled), projector=projector, quantizer=quantizer)
+    if isinstance(quantizer, ProfileSpec):
+        return build(code=PROFILE_CODE), code_profile_symbols(stream, quantizer, projector.d, symbols)
     levels = len(quantizer.centroids) if isinstance(quantizer, CodebookSpec) else None
     code = code_header(stream, None if spec is None else spec.code, projector.d, levels)
     decoded = code_symbols(stream, code, projector.d, symbols)
-    return build(layer_scale=bool(scaled), projector=projector, quantizer=quantizer, code=code), decoded
+    return build(code=code), decoded
 
 
 def _named(stream: Stream, item: str, names: tuple[str, ...], why: str, index: int | None) -> str:
@@ -163,8 +170,11 @@ def _projector_tree(
 
 
 def _quantizer(stream: Stream, spec: QuantizerSpec | None) -> QuantizerSpec:
-    item, why = "quantizer", "lattice step, or codebook of float16 centroids"
-    if stream.integer(item, 1, why, None if spec is None else isinstance(spec, CodebookSpec)):
+    item, why = "quantizer", "step profile, lattice step, or codebook of float16 centroids"
+    kind = _named(stream, item, QUANTIZER_KINDS, why, None if spec is None else QUANTIZER_KINDS.index(spec.kind))
+    if kind == "profile":
+        return code_profile_header(stream, spec if isinstance(spec, ProfileSpec) else None)
+    if kind == "codebook":
         book = spec.centroids if isinstance(spec, CodebookSpec) else None
         levels = 1 + stream.integer(item, 8, why, None if book is None else len(book) - 1)
         return CodebookSpec(

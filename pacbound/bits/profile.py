@@ -2,14 +2,14 @@
 
 Five small integers say it all. With t_i = -1 + 2 i / (d - 1), T_2(t) = 2 t^2 - 1 and s = 2^(-scale_index / 16):
 
-    u_i    = (c0 + c1 t_i + c2 T_2(t_i)) / 8           log of the conditional precision times s^2
+    u_i    = (c0 + c1 t_i + c2 T_2(t_i)) / 8           logarithm of the conditional precision times s^2
     r_i    = (kap / 10) exp(-u_i / 2)                  step of coefficient i over s
     step_i = floor(2^40 s r_i) / 2^40
     tau_i  = s sqrt(1 - min(r_i^2 / 12, 4 / 5))        standard deviation of the symbol model N(0, tau_i^2)
-    g_i    = floor(1024 step_i / tau_i + 1/2), at least 1
+    g_i    = floor(1024 s r_i / tau_i + 1/2), at least 1
 
-Floors are taken of balls that hold no integer boundary, so every machine finds the same numbers. The symbol model
-depends on g_i only, never on s.
+Floors are taken of balls that hold no integer boundary, so that every machine finds the same numbers without any
+mathematical library. The symbol model depends on g_i alone, never on s: s is a pure scale.
 """
 
 from functools import lru_cache
@@ -20,4 +20,67 @@ from numpy.typing import NDArray
 
 from ..errors import CodeError
 from ..specs import PROFILE_REACH, ProfileSpec
-from .balls import certain_floor, working_precision
+from .codes import ITEM, TABLE_PRECISION, WHY, certain_floor, discretised_table, gaussian_tail
+from .coder import MAX_COUNT, Stream, Symbols, Table
+
+LEVELS = 2 * PROFILE_REACH + 1
+STEP_BITS = 40
+GRID = 1024  # step over tau is rounded to 1 / GRID
+
+
+def profile_steps(spec: ProfileSpec, d: int) -> NDArray[np.float64]:
+    """Return the d steps, shape (d,), the same doubles everywhere; a step below 2^-40 is 2^-40."""
+    with ctx.workprec(TABLE_PRECISION):
+        s = arb(2) ** arb(fmpq(-spec.scale_index, 16))
+        steps = [certain_floor(s * ratio * (1 << STEP_BITS)) for ratio in _ratios(spec, d)]
+    return np.array([max(1, step) for step in steps], np.int64) * 2.0**-STEP_BITS
+
+
+def profile_grid(spec: ProfileSpec, d: int) -> tuple[int, ...]:
+    """Return g_i for each coefficient: step over tau in units of 1 / GRID."""
+    limit = arb(fmpq(4, 5))
+    with ctx.workprec(TABLE_PRECISION):
+        scaled = [ratio / (1 - (ratio * ratio / 12).min(limit)).sqrt() * GRID for ratio in _ratios(spec, d)]
+        return tuple(max(1, certain_floor(g + arb(fmpq(1, 2)))) for g in scaled)
+
+
+def profile_tables(spec: ProfileSpec, d: int) -> Table:
+    """Return integer frequencies of the symbols -20..20, shape (d, 41), each row summing to 2^24."""
+    if not 1 <= d <= MAX_COUNT // LEVELS:  # before d rows are thought of
+        raise CodeError(f"ProfileSpec: a step profile has 1 to {MAX_COUNT // LEVELS} coefficients, got {d}.")
+    return np.stack([_grid_table(g) for g in profile_grid(spec, d)])
+
+
+@lru_cache(maxsize=1 << 14)
+def _grid_table(g: int) -> Table:
+    """Frequencies (41,) of a discretised normal with step over scale g / GRID."""
+    with ctx.workprec(TABLE_PRECISION):
+        return discretised_table(gaussian_tail, LEVELS, arb(fmpq(g, GRID)))
+
+
+def _ratios(spec: ProfileSpec, d: int) -> list[arb]:
+    """Balls of step over s; the exponent is rational and exact."""
+    kap = fmpq(spec.kap, 10)
+    ratios = []
+    for i in range(d):
+        t = fmpq(2 * i, d - 1) - 1 if d > 1 else fmpq(0)
+        u = (spec.c0 + spec.c1 * t + spec.c2 * (2 * t * t - 1)) / 8
+        ratios.append(arb(kap) * arb(-u / 2).exp())
+    return ratios
+
+
+def code_profile_header(stream: Stream, spec: ProfileSpec | None) -> ProfileSpec:
+    """Carry the five integers in 28 bits."""
+    item, why = "quantizer", "step profile: scale, width and three coefficients"
+    sent = None if spec is None else (spec.scale_index, spec.kap - 1, spec.c0, spec.c1 + 16, spec.c2 + 8)
+    fields = [
+        stream.integer(item, width, why, None if sent is None else sent[k]) for k, width in enumerate((7, 6, 6, 5, 4))
+    ]
+    return ProfileSpec(
+        scale_index=fields[0], kap=fields[1] + 1, c0=fields[2], c1=fields[3] - 16, c2=fields[4] - 8
+    )
+
+
+def code_profile_symbols(stream: Stream, spec: ProfileSpec, count: int, symbols: Symbols | None = None) -> Symbols:
+    """Carry `count` symbols in [0, 41), 20 standing for 0, under the profile's tables, in either direction."""
+    return stream.symbols(ITEM, profile_tables(spec, count), count, WHY, symbols)

@@ -11,6 +11,7 @@ from . import random
 from .projector import Projector
 
 _WALSH_FACTOR = 64  # a Walsh-Hadamard transform is done as products with Hadamard matrices of at most this size
+_CHUNK_ENTRIES, _CHUNK_BLOCKS = 1 << 18, 16  # entries worked on at a time (1 MiB), and the fewest blocks
 
 
 class Fastfood(Projector):
@@ -38,15 +39,40 @@ class Fastfood(Projector):
 
     def _times(self, w: Tensor) -> Tensor:
         spread = torch.nn.functional.pad(w, (0, self._p - self.spec.d)) * self._input_signs
-        mixed = self._walsh(spread)[:, self._order]
-        blocks = self._walsh(mixed.unsqueeze(2) * self._signs)  # (k, p, blocks)
-        return blocks.reshape(len(w), -1)[:, : self.spec.D]
+        mixed = self._walsh(spread)[:, self._order].unsqueeze(2)
+        product = torch.empty(len(w), self.spec.D)
+        for first, last in self._chunks(len(w)):
+            block = self._walsh(mixed * self._signs[:, first:last])  # (k, p, chunk)
+            for rows, found in zip(self._rows(product, first, last), self._rows_of(block, first), strict=True):
+                rows.copy_(found)
+        return product
 
     def _transposed(self, v: Tensor) -> Tensor:
-        padded = torch.nn.functional.pad(v, (0, self._signs.numel() - self.spec.D))
-        blocks = self._walsh(padded.view(len(v), self._p, self._blocks))
-        mixed = (blocks * self._signs).sum(2)[:, self._reverse]
-        return (self._walsh(mixed) * self._input_signs)[:, : self.spec.d]
+        mixed = torch.zeros(len(v), self._p)
+        for first, last in self._chunks(len(v)):
+            block = torch.zeros(len(v), self._p, last - first)
+            for rows, place in zip(self._rows(v, first, last), self._rows_of(block, first), strict=True):
+                place.copy_(rows)
+            mixed += (self._walsh(block) * self._signs[:, first:last]).sum(2)
+        return (self._walsh(mixed[:, self._reverse]) * self._input_signs)[:, : self.spec.d]
+
+    def _chunks(self, k: int) -> list[tuple[int, int]]:
+        """Cut the blocks into ranges whose working memory stays in cache."""
+        width = max(_CHUNK_BLOCKS, _CHUNK_ENTRIES // (k * self._p))
+        return [(first, min(first + width, self._blocks)) for first in range(0, self._blocks, width)]
+
+    def _rows(self, v: Tensor, first: int, last: int) -> tuple[Tensor, Tensor]:
+        """View the entries of v, shape (k, D), in blocks first .. last - 1: whole rows, then the row cut at D."""
+        whole = self.spec.D // self._blocks
+        end = whole * self._blocks
+        grid = v[:, :end].view(len(v), whole, self._blocks)[:, :, first:last]
+        return grid, v[:, end + first : min(end + last, self.spec.D)]
+
+    def _rows_of(self, block: Tensor, first: int) -> tuple[Tensor, Tensor]:
+        """View the same entries in the chunk (k, p, last - first) that starts at block `first`."""
+        whole, rest = divmod(self.spec.D, self._blocks)
+        cut = block[:, whole] if whole < self._p else block[:, 0, :0]
+        return block[:, :whole], cut[:, : max(0, rest - first)]
 
     def _walsh(self, x: Tensor) -> Tensor:
         """Apply the orthonormal transform along axis 1 of (k, p) or (k, p, m): it is its own transpose.

@@ -13,7 +13,7 @@ from pacbound.hypothesis import Hypothesis, make_base
 from pacbound.models.reference import build
 from pacbound.risk import evaluate
 from pacbound.specs import PreprocessSpec
-from pacbound.verify import verify
+from pacbound.verification import verify
 from tests.forge import Document, caught, forge, spec_of, symbols_of
 
 

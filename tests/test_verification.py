@@ -5,7 +5,7 @@ import pytest
 from pacbound.errors import RequestError, VerificationError
 from pacbound.risk import LOSSES
 from pacbound.specs import REFERENCE_MODELS
-from pacbound.verify import EMBEDDED_DATA, KNOWN_LOSSES, verify
+from pacbound.verification import EMBEDDED_DATA, KNOWN_LOSSES, verify
 from tests.forge import honest
 
 
