@@ -50,7 +50,8 @@ def to_codebook(w: NDArray[np.float32], centroids: NDArray[np.float32]) -> tuple
 
     Raises: QuantizeError where a centroid does not fit float16.
     """
-    half = np.unique(centroids.astype(np.float16))
+    with np.errstate(over="ignore"):  # infinity is refused below
+        half = np.unique(centroids.astype(np.float16))
     if not np.isfinite(half).all():
         raise QuantizeError("Codebook: centroids fit float16 (at most 65504), got a larger one; training diverged.")
     index = assign(w, half.astype(np.float64))
