@@ -1,0 +1,198 @@
+"""The house has floors: a module imports from its own floor or below, and arithmetic never imports torch."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+
+# first part of a module's name inside the package -> floor; a new module gets its line here
+FLOORS = {
+    "errors": 0,
+    "records": 0,
+    "specs": 1,
+    "powers": 1,
+    "bits": 1,
+    "bounds": 1,
+    "certificate": 2,
+    "subspace": 3,
+    "quantize": 3,
+    "hypothesis": 4,
+    "risk": 4,
+    "training": 4,
+    "request": 4,
+    "presets": 4,
+    "data": 4,
+    "models": 4,
+    "checkpoints": 4,
+    "measures": 4,
+    "pipeline": 5,
+    "methods": 5,
+    "forecast": 5,
+    "verification": 5,
+    "show": 5,
+    "compare": 5,
+    "report": 5,
+    "": 6,  # pacbound/__init__.py names what is public
+}
+TORCHLESS_FLOOR = 2
+HEAVY = ("torch", "scipy", "sklearn", "tensorly", "bitsandbytes", "matplotlib")
+READERS = ("show", "compare", "report")  # they read certificates and nothing else
+READABLE = ("certificate", "bounds", "bits", "errors", "records")
+CLI_MAY_IMPORT = ("", "errors", "bounds", "certificate", "request", "presets", "data", *READERS)
+CLI_FLOOR = 5
+
+
+class Import(NamedTuple):
+    """One imported name: where, the module it comes from (absolute, dotted), and the name."""
+
+    place: str
+    module: str
+    name: str
+
+
+def imports(source: str, package: tuple[str, ...], file: str) -> Iterator[Import]:
+    """Every import in a source, at any depth; `package` is where its relative imports start."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(f"{file}:{node.lineno}", alias.name, "")
+        if isinstance(node, ast.ImportFrom):
+            start = package[: len(package) - node.level + 1] if node.level else ()
+            for alias in node.names:
+                yield Import(f"{file}:{node.lineno}", ".".join([*start, *(node.module or "").split(".")]), alias.name)
+
+
+def part_of(imported: Import) -> str | None:
+    """First part of the imported module's name inside pacbound; None where it lies outside."""
+    head, *rest = imported.module.strip(".").split(".")
+    if head != "pacbound":
+        return None
+    if rest:
+        return rest[0]
+    return imported.name if imported.name in FLOORS else ""
+
+
+def broken_rules(source: str, package: tuple[str, ...], own: str, file: str) -> list[str]:
+    """Say which line of a module of pacbound breaks which rule; `own` is the first part of its name."""
+    complaints = []
+    for imported in imports(source, package, file):
+        part = part_of(imported)
+        if part is None:
+            if FLOORS[own] <= TORCHLESS_FLOOR and imported.module.split(".")[0] in HEAVY:
+                complaints.append(f"{imported.place}: {own} is arithmetic and imports {imported.module}")
+        elif part not in FLOORS:
+            complaints.append(f"{imported.place}: {part} has no floor; give it one in tests/test_floors.py")
+        elif FLOORS[part] > FLOORS[own]:
+            complaints.append(
+                f"{imported.place}: {own} (floor {FLOORS[own]}) imports {part} (floor {FLOORS[part]}) from above"
+            )
+        elif own in READERS and part not in (*READABLE, own):
+            complaints.append(f"{imported.place}: {own} reads certificates only and imports {part}")
+        elif own == "measures" and part == "training":
+            complaints.append(f"{imported.place}: measures never import training")
+    return complaints
+
+
+def broken_cli_rules(source: str, file: str) -> list[str]:
+    """Say which line of the command line imports what is not public."""
+    complaints = []
+    for imported in imports(source, ("pacbound_cli",), file):
+        part = part_of(imported)
+        if imported.module.split(".")[0] in HEAVY:
+            complaints.append(f"{imported.place}: the command line parses and prints; it imports {imported.module}")
+        if part is None:
+            continue
+        if part not in CLI_MAY_IMPORT and FLOORS.get(part) != CLI_FLOOR:
+            complaints.append(f"{imported.place}: the command line imports {part}, which is no verb or option")
+        if any(name.startswith("_") for name in [*imported.module.split("."), imported.name]):
+            complaints.append(f"{imported.place}: the command line imports the private {imported.name}")
+    return complaints
+
+
+def modules(folder: str) -> list[Path]:
+    return sorted((REPOSITORY / folder).rglob("*.py"))
+
+
+def own_part(file: Path) -> str:
+    inside = file.relative_to(REPOSITORY / "pacbound").with_suffix("").parts
+    return "" if inside == ("__init__",) else inside[0]
+
+
+@pytest.mark.parametrize("file", modules("pacbound"), ids=lambda file: str(file.relative_to(REPOSITORY)))
+def test_a_module_imports_only_from_its_own_floor_or_below(file: Path) -> None:
+    own = own_part(file)
+    assert own in FLOORS, f"{file.relative_to(REPOSITORY)} has no floor; give it one in tests/test_floors.py"
+    package = file.relative_to(REPOSITORY).parent.parts
+    assert broken_rules(file.read_text("utf-8"), package, own, str(file.relative_to(REPOSITORY))) == []
+
+
+@pytest.mark.parametrize("file", modules("cli"), ids=lambda file: str(file.relative_to(REPOSITORY)))
+def test_the_command_line_imports_public_names_only(file: Path) -> None:
+    assert broken_cli_rules(file.read_text("utf-8"), str(file.relative_to(REPOSITORY))) == []
+
+
+@pytest.mark.parametrize(
+    ("own", "package", "source", "complaint"),
+    [
+        ("bits", ("pacbound", "bits"), "\nimport torch.nn\n", "f.py:2: bits is arithmetic"),
+        ("bounds", ("pacbound", "bounds"), "def f():\n    from scipy import stats\n", "f.py:2: bounds is arithmetic"),
+        ("bits", ("pacbound", "bits"), "from ..certificate.schema import Certificate", "from above"),
+        ("risk", ("pacbound",), "from .pipeline import certify", "from above"),
+        ("training", ("pacbound", "training"), "import pacbound.pipeline", "from above"),
+        ("specs", ("pacbound",), "from . import hypothesis", "from above"),
+        ("data", ("pacbound", "data"), "from pacbound import certify", "from above"),
+        ("show", ("pacbound",), "from .data.examples import Examples", "reads certificates only"),
+        ("measures", ("pacbound", "measures"), "from ..training.fit import fit", "never import training"),
+        ("risk", ("pacbound",), "from .misc import helper", "misc has no floor"),
+    ],
+)
+def test_each_rule_names_the_line_that_breaks_it(
+    own: str, package: tuple[str, ...], source: str, complaint: str
+) -> None:
+    (found,) = broken_rules(source, package, own, "f.py")
+    assert found.startswith("f.py:")
+    assert complaint in found
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        ("import torch", "parses and prints"),
+        ("from pacbound.training.fit import fit", "no verb or option"),
+        ("from pacbound.show import _money", "private"),
+    ],
+)
+def test_each_rule_of_the_command_line_names_the_line_that_breaks_it(source: str, complaint: str) -> None:
+    (found,) = broken_cli_rules(source, "f.py")
+    assert complaint in found
+
+
+def importable(parts: list[str]) -> list[str]:
+    files = [file for file in modules("pacbound") if own_part(file) in parts and file.stem != "export"]
+    return [".".join(file.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__") for file in files]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(["pacbound"], id="top level"),
+        pytest.param(importable([k for k, floor in FLOORS.items() if floor <= TORCHLESS_FLOOR]), id="floors 0 to 2"),
+        pytest.param(importable(["verification", "show", "request", "presets"]), id="verify, show, request"),
+        pytest.param(["pacbound_cli.main"], id="command line"),
+    ],
+)
+def test_importing_does_not_load_anything_heavy_even_through_others(names: list[str]) -> None:
+    program = (
+        "import importlib, sys\n"
+        f"for name in {names!r}: importlib.import_module(name)\n"
+        f"loaded = sorted(set({HEAVY!r}) & set(sys.modules))\n"
+        "sys.exit(f'loaded: {loaded}' if loaded else 0)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=REPOSITORY, check=False)
+    assert run.returncode == 0, run.stderr

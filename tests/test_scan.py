@@ -1,0 +1,167 @@
+"""Tests about the text of the project: every test can fail, and nothing of one machine is written down."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+TEST_FILES = sorted((REPOSITORY / "tests").rglob("test_*.py"))
+SOURCE_FILES = sorted(file for folder in ("pacbound", "cli", "results") for file in (REPOSITORY / folder).rglob("*.py"))
+TEXT_FILES = [*SOURCE_FILES, *sorted((REPOSITORY / "tests").rglob("*.py")), REPOSITORY / "pyproject.toml"]
+
+# written in pieces, so that this file does not find itself
+MACHINE = {
+    "a path of one machine": re.compile("/" + r"(work|tmp|root|Users|mnt|scratch)/"),
+    "a private registry": re.compile(r"index" + r"-url|https?://(10|192\.168|172\.\d+)\.\d+\."),
+    "a task without a name": re.compile(r"\b(TO" + r"DO|FIX" + r"ME)\b(?!\([a-z]+\))"),
+    "a switched-off check of types without its name": re.compile(r"# type: " + r"ignore(?!\[)"),
+    "a switched-off check of lint without its name": re.compile(r"# no" + r"qa(?!: [A-Z]+\d+)"),
+}
+CHECKERS = ("check", "assert", "require", "compare")  # a helper with such a name holds the assertion
+
+
+def failing_statements(function: ast.AST) -> list[ast.AST]:
+    """What in a test can fail: assert on something computed, pytest.raises or fail, a benchmark, a checking helper."""
+    found: list[ast.AST] = []
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assert) and not is_constant(node.test):
+            found.append(node)
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            if name in ("pytest.raises", "pytest.fail") or name.split(".")[-1].lstrip("_").startswith(CHECKERS):
+                found.append(node)
+    return found
+
+
+def is_constant(test: ast.expr) -> bool:
+    """Whether an assertion says the same whatever the code does."""
+    if isinstance(test, ast.Tuple):
+        return True  # a non-empty tuple is true: the message was put inside
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.Or):
+        return any(is_constant(value) for value in test.values)
+    if isinstance(test, ast.Compare) and not calls(test):
+        return ast.dump(test.left) in [ast.dump(other) for other in test.comparators] or not named(test)
+    return not named(test)
+
+
+def named(test: ast.expr) -> bool:
+    """Whether an expression speaks of anything but constants."""
+    return any(isinstance(node, (ast.Name, ast.Call, ast.Attribute)) for node in ast.walk(test))
+
+
+def calls(node: ast.AST) -> bool:
+    return any(isinstance(part, ast.Call) for part in ast.walk(node))
+
+
+def vacuous(source: str) -> list[str]:
+    """Say which line of a test file asserts nothing, swallows failures, or skips without a reason."""
+    complaints = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and not failing_statements(node):
+            complaints.append(f"{node.lineno}: {node.name} cannot fail")
+        if isinstance(node, ast.Assert) and is_constant(node.test):
+            complaints.append(f"{node.lineno}: `{ast.unparse(node)[:60]}` says nothing")
+        if isinstance(node, ast.ExceptHandler) and swallows(node):
+            complaints.append(f"{node.lineno}: a failure is swallowed")
+        if isinstance(node, ast.Call) and not has_reason(node):
+            complaints.append(f"{node.lineno}: {ast.unparse(node.func)} gives no reason")
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in ("pytest.mark.skip", "pytest.mark.xfail"):
+            complaints.append(f"{node.lineno}: {ast.unparse(node)} switches a test off; repair or delete it")
+    return complaints
+
+
+def swallows(handler: ast.ExceptHandler) -> bool:
+    wide = handler.type is None or ast.unparse(handler.type) in ("Exception", "BaseException", "AssertionError")
+    idle = all(isinstance(step, (ast.Pass, ast.Continue)) for step in handler.body)
+    return wide and (idle or handler.type is None)
+
+
+def has_reason(call: ast.Call) -> bool:
+    name = ast.unparse(call.func)
+    if name in ("pytest.skip", "pytest.importorskip"):
+        return bool(call.args or call.keywords)
+    if name == "pytest.mark.skipif":
+        return any(keyword.arg == "reason" for keyword in call.keywords)
+    return True
+
+
+@pytest.mark.parametrize("file", TEST_FILES, ids=lambda file: str(file.relative_to(REPOSITORY / "tests")))
+def test_every_test_can_fail(file: Path) -> None:
+    assert vacuous(file.read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        ("def test_a():\n    run()", "1: test_a cannot fail"),
+        ("def test_a():\n    assert True\n    assert run()", "2: `assert True` says nothing"),
+        ("def test_a():\n    assert (run() == 2, 'message')\n    assert run()", "2: `assert (run()"),
+        ("def test_a():\n    assert run() or 1", "cannot fail"),
+        ("def test_a():\n    assert x == x", "cannot fail"),
+        (
+            "def test_a():\n    try:\n        assert run()\n    except Exception:\n        pass",
+            "4: a failure is swallowed",
+        ),
+        ("def test_a():\n    try:\n        assert run()\n    except:\n        y = 1", "4: a failure is swallowed"),
+        ("def test_a():\n    pytest.skip()\n    assert run()", "2: pytest.skip gives no reason"),
+        ("@pytest.mark.skipif(x)\ndef test_a():\n    assert run()", "1: pytest.mark.skipif gives no reason"),
+        ("@pytest.mark.xfail(reason='late')\ndef test_a():\n    assert run()", "1: pytest.mark.xfail switches"),
+    ],
+)
+def test_the_scan_sees_what_asserts_nothing(source: str, complaint: str) -> None:
+    assert any(complaint in found for found in vacuous(source))
+
+
+@pytest.mark.parametrize("file", TEXT_FILES, ids=lambda file: str(file.relative_to(REPOSITORY)))
+def test_nothing_of_one_machine_and_nothing_unfinished_is_written_down(file: Path) -> None:
+    found = [
+        f"{number}: {what}: {line.strip()[:80]}"
+        for number, line in enumerate(file.read_text("utf-8").splitlines(), 1)
+        for what, pattern in MACHINE.items()
+        if pattern.search(line)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("what", "line"),
+    [
+        ("a path of one machine", "open('/" + "work/data')"),
+        ("a private registry", "pip install --index" + "-url x"),
+        ("a task without a name", "# TO" + "DO later"),
+        ("a switched-off check of types without its name", "x = 1  # type: " + "ignore"),
+        ("a switched-off check of lint without its name", "import x  # no" + "qa"),
+    ],
+)
+def test_the_scan_sees_each_thing_it_looks_for(what: str, line: str) -> None:
+    assert MACHINE[what].search(line) is not None
+
+
+def reckless(source: str, prints: bool) -> list[str]:
+    """Say which line of the package swallows a failure, runs what it reads, warns, or prints though it may not."""
+    complaints = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ExceptHandler) and swallows(node):
+            complaints.append(f"{node.lineno}: a failure is swallowed")
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            safe = "weights_only=True" in [ast.unparse(keyword) for keyword in node.keywords]
+            if name in ("eval", "exec", "pickle.load", "pickle.loads") or (name == "torch.load" and not safe):
+                complaints.append(f"{node.lineno}: {name} runs what it reads")
+            if name in ("warnings.warn", "warnings.filterwarnings", "warnings.simplefilter"):
+                complaints.append(f"{node.lineno}: a number is refused or right, never warned about")
+            if name == "print" and not prints:
+                complaints.append(f"{node.lineno}: the package returns; only the command line prints")
+    return complaints
+
+
+@pytest.mark.parametrize("file", SOURCE_FILES, ids=lambda file: str(file.relative_to(REPOSITORY)))
+def test_the_package_swallows_no_failure_and_runs_nothing_that_it_reads(file: Path) -> None:
+    assert reckless(file.read_text("utf-8"), prints=REPOSITORY / "pacbound" not in file.parents) == []
+
+
+@pytest.mark.parametrize("line", ["eval(x)", "torch.load(x)", "warnings.warn(x)", "print(x)"])
+def test_the_scan_of_the_package_sees_each_thing_it_looks_for(line: str) -> None:
+    assert len(reckless(line, prints=False)) == 1
