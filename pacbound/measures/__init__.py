@@ -1,0 +1,55 @@
+"""Capacity measures that stand beside the compression bound; every one is a `Measure` and prints no probability.
+
+A measure takes the network, one batch as the network reads it, and for some a sample: inputs (n, ...) as the network
+reads them, already preprocessed, and int64 labels (n,). It returns one record per figure.
+"""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from ..bounds.claims import Measure
+
+Sample = tuple[Tensor, Tensor]
+MeasureFunction = Callable[[nn.Module, Tensor, Sample | None], tuple[Measure, ...]]
+
+__all__ = ["MEASURES", "Measure", "MeasureFunction", "Sample"]
+
+
+def _stable_rank(model: nn.Module, example_input: Tensor, data: Sample | None = None) -> tuple[Measure, ...]:
+    from .stable_rank import measure
+
+    return measure(model, example_input, data)
+
+
+def _redundancy(model: nn.Module, example_input: Tensor, data: Sample | None = None) -> tuple[Measure, ...]:
+    from .redundancy import measure
+
+    return measure(model, example_input, data)
+
+
+def _rademacher(model: nn.Module, example_input: Tensor, data: Sample | None = None) -> tuple[Measure, ...]:
+    from .rademacher import measure
+
+    return measure(model, example_input, data)
+
+
+def _covering(model: nn.Module, example_input: Tensor, data: Sample | None = None) -> tuple[Measure, ...]:
+    from .covering import measure
+
+    return measure(model, example_input, data)
+
+
+def _ntk(model: nn.Module, example_input: Tensor, data: Sample | None = None) -> tuple[Measure, ...]:
+    from .ntk import measure
+
+    return measure(model, example_input, data)
+
+
+MEASURES: dict[str, MeasureFunction] = {
+    "stable_rank": _stable_rank,
+    "redundancy": _redundancy,
+    "rademacher": _rademacher,
+    "covering": _covering,
+    "ntk": _ntk,
+}
