@@ -90,7 +90,13 @@ def evaluate(
 
 
 def _check_deterministic(hypothesis: Hypothesis, x: Tensor) -> None:
-    first, alone, reversed_ = hypothesis(x), hypothesis(x[:1]), hypothesis(x.flip(0)).flip(0)
+    try:
+        first, alone, reversed_ = hypothesis(x), hypothesis(x[:1]), hypothesis(x.flip(0)).flip(0)
+    except (RuntimeError, ValueError) as cause:
+        raise ModelError(
+            f"evaluate: the network answers batches of {len(x)} and of 1, got the error "
+            f"{(str(cause).splitlines() or [type(cause).__name__])[0]!r}. Freeze batch statistics."
+        ) from cause
     if not torch.allclose(first, hypothesis(x), rtol=0, atol=0, equal_nan=True):
         raise ModelError("evaluate: the network gives two answers to one input. Remove its randomness in eval mode.")
     finite = first[torch.isfinite(first)]

@@ -143,7 +143,8 @@ class _PhaseRun:
         loss = SURROGATES[self.phase.surrogate](logits, self.sample.y[rows])
         loss = loss + self.phase.beta * nats / self.sample.n
         if not torch.isfinite(loss):
-            raise QuantizeError(f"training: the loss became {float(loss)} in phase {self.phase.name}. Lower the rate.")
+            became = float(loss.detach())
+            raise QuantizeError(f"training: the loss became {became} in phase {self.phase.name}. Lower the rate.")
         loss.backward()
         self.adam.step()
         self.steps += 1

@@ -65,7 +65,10 @@ class Checkpoint:
             content = torch.load(self.path, weights_only=True)
             key, _, _ = content["key"], dict(content["tensors"]), dict(content["notes"])
         except Exception as cause:
-            raise StateError(f"resume: {self.path.name} is not a pacbound state ({type(cause).__name__}). Delete it to start afresh.") from None
+            raise StateError(
+                f"resume: {self.path.name} is not a pacbound state ({type(cause).__name__}). "
+                "Delete it to start afresh."
+            ) from None
         if key != self.key:
             raise StateError(
                 f"resume: {self.path.name} belongs to another request. "

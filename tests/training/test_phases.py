@@ -1,5 +1,6 @@
 """Relaxations and the schedule, against what they are defined to be."""
 
+import itertools
 import math
 
 import pytest
@@ -84,4 +85,4 @@ def test_the_cycle_rises_for_three_tenths_and_falls_to_nothing_while_momentum_mi
     assert rates[300:] == sorted(rates[300:], reverse=True)
     assert momenta[:301] == sorted(momenta[:301], reverse=True)
     assert momenta[300:] == sorted(momenta[300:])
-    assert max(abs(a - b) for a, b in zip(rates, rates[1:], strict=False)) < 2 * math.pi / 600  # no jump anywhere
+    assert max(abs(a - b) for a, b in itertools.pairwise(rates)) < 2 * math.pi / 600  # no jump anywhere

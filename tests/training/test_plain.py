@@ -87,7 +87,9 @@ def test_equal_plans_give_equal_messages() -> None:
         (("lattice", 10, 250, 1), (1, 1, 1)),
     ],
 )
-def test_epochs_keep_the_shares_of_the_phases(arguments: tuple[str, int, int, int | None], epochs: tuple[int, ...]) -> None:
+def test_epochs_keep_the_shares_of_the_phases(
+    arguments: tuple[str, int, int, int | None], epochs: tuple[int, ...]
+) -> None:
     assert default_epochs(*arguments) == epochs  # type: ignore[arg-type]
 
 
