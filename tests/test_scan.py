@@ -28,7 +28,11 @@ def can_fail(function: ast.AST, helpers: frozenset[str] = frozenset()) -> bool:
             return True
         if isinstance(node, ast.Call):
             name = ast.unparse(node.func)
-            if name in ("pytest.raises", "pytest.fail") or name.split(".")[-1].startswith("assert_") or name in helpers:
+            if (
+                name in ("pytest.raises", "pytest.fail")
+                or name.split(".")[-1].startswith(("assert_", "validate"))
+                or name in helpers
+            ):
                 return True
     return False
 
