@@ -17,22 +17,23 @@ RUN = "Run"
 
 
 def _certify(**options: object) -> None:
-    """Train a network in a random subspace, code it, and write a certificate of what the code decodes to.
+    """Train a network in a random subspace, code it, and certify what the code decodes to.
 
     \b
     pacbound certify
     pacbound certify --data mnist --output mnist.json
 
     \b
-      With probability at least 95 % over the draw of n = 1,437 training examples, the error of the
-      decoded network on new data from the same source is at most ... %.
+      With probability at least 95 % over the draw of n = 1,437 training
+      examples, the error of the decoded network on new data from the same
+      source is at most ... %.
         bound           ... % (occam_binomial, confidence 95 %)
         training error  ... of 1,437
-        ...
       written to digits.json
     """
     from pacbound.errors import RequestError
     from pacbound.pipeline import certify, prepare
+    from pacbound.presets import differences
     from pacbound.show import render
 
     request = _request(options)
@@ -64,6 +65,8 @@ def _certify(**options: object) -> None:
     if options["as_json"]:
         typer.echo(certificate.to_json().decode(), nl=False)
     typer.echo(render(certificate), err=True)
+    if changed := differences(request):
+        typer.echo("\nDiffers from the defaults\n" + "\n".join(f"  - {line}" for line in changed), err=True)
     typer.echo(f"\nwritten to {output}\ncheck it with: pacbound verify {output}{_verify_hint(request)}", err=True)
 
 

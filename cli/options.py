@@ -33,7 +33,7 @@ def given(options: dict[str, object]) -> dict[str, object]:
 
 def with_parameters(function: Callable[..., None], own: list[inspect.Parameter]) -> Callable[..., None]:
     """Give a function that takes **options the signature that typer reads."""
-    parameters = own + request_parameters()
+    parameters = request_parameters() + own
     function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return function

@@ -22,7 +22,6 @@ PRESETS: dict[str, Request] = {
         beta=0.0,
     ),
 }
-PAPER_PRESETS = ("lotfi2022",)
 
 
 def preset(name: str) -> Request:
@@ -32,3 +31,17 @@ def preset(name: str) -> Request:
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise RequestError(f"preset: one of {', '.join(PRESETS)}, got {name!r}.{hint}")
     return PRESETS[name]
+
+
+def differences(request: Request) -> list[str]:
+    """Return what a request asks for beyond the data and the network that differs from the defaults, in words."""
+    default = Request()
+    ours = {"data", "model", "test", "budget"}
+    changed = [
+        name for name in Request.model_fields if name not in ours and getattr(request, name) != getattr(default, name)
+    ]
+    return [f"{name} = {_shown(getattr(request, name))} (default {_shown(getattr(default, name))})" for name in changed]
+
+
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -21,7 +21,7 @@ def complete(coded: Ledger, hypothesis: HypothesisSpec, data_name: str) -> Ledge
             f"defaults of this package were chosen while looking at {data_name}",
         )
     ledger = ledger.declare(
-        "task", "the data source, the loss and delta were fixed before the sample was seen"
+        "task", "the data source with its classes, the loss and delta were fixed before the sample was seen"
     )
     ledger = ledger.declare(
         "format", "the message format and its symbol tables are those of this schema version"
