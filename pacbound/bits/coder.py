@@ -236,15 +236,16 @@ def _chunks(table: Table, count: int) -> list[tuple[slice, tuple[object, ...]]]:
 
 
 def _weights(table: Table) -> NDArray[np.float64]:
-    return (table - 1).astype(np.float64)
+    return np.subtract(table, 1, dtype=np.float64)
 
 
 def _sent(table: Table, symbols: Symbols) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Frequencies of the symbols sent and how often each was, both of shape (m,)."""
     if table.ndim == 1:
         return table, np.bincount(symbols, minlength=len(table))
-    used = np.take_along_axis(table, symbols[:, None].astype(np.int64), 1)[:, 0]
-    return np.unique(used, return_counts=True)
+    used = table[np.arange(len(symbols)), symbols].astype(np.int32)  # int32 sorts twice as fast
+    distinct, counts = np.unique(used, return_counts=True)
+    return distinct.astype(np.int64), counts
 
 
 def _check_table(item: str, table: Table, count: int) -> None:
