@@ -76,9 +76,7 @@ def code_profile_header(stream: Stream, spec: ProfileSpec | None) -> ProfileSpec
     fields = [
         stream.integer(item, width, why, None if sent is None else sent[k]) for k, width in enumerate((7, 6, 6, 5, 4))
     ]
-    return ProfileSpec(
-        scale_index=fields[0], kap=fields[1] + 1, c0=fields[2], c1=fields[3] - 16, c2=fields[4] - 8
-    )
+    return ProfileSpec(scale_index=fields[0], kap=fields[1] + 1, c0=fields[2], c1=fields[3] - 16, c2=fields[4] - 8)
 
 
 def code_profile_symbols(stream: Stream, spec: ProfileSpec, count: int, symbols: Symbols | None = None) -> Symbols:

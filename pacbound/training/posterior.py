@@ -1,0 +1,227 @@
+"""Training a Gaussian posterior over the coefficients, in the eigenbasis of the curvature.
+
+Q = N(mean, V diag(e^{2 log_std}) V^T) against the prior N(0, s^2 I), s learned. Each step draws one w ~ Q and
+descends surrogate(w) + beta KL(Q||P) / n; the mean is trained in units of the standard deviations it started with,
+so that one rate fits stiff and flat directions alike.
+
+beta: with risk e, K nats and the bound B(e, K / n) of the kl form, dB/de : dB/d(K/n) = ln(B (1 - e) / (e (1 - B))),
+so beta = 1 / that logarithm makes a step of the surrogate 1 - p(label) a step of the bound itself.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from ..errors import QuantizeError
+from ..subspace.subspace import Subspace
+from .fit import Sample
+from .losses import SURROGATES, Surrogate
+from .phases import one_cycle
+
+ROUND_STEPS = 100  # a round is at least this many steps, in whole passes over the sample
+BETA_RANGE = (0.3, 6.0)
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """N(mean, V diag(e^{2 log_std}) V^T) on the last m of the d coefficients, and the prior's ln s. float32."""
+
+    mean: Tensor  # (m,), in the coordinates of w
+    basis: Tensor  # (m, m), columns are eigenvectors
+    log_std: Tensor  # (m,), along the columns
+    log_s: Tensor  # ()
+
+    def draw(self, generator: Generator) -> Tensor:
+        """Return one w (m,)."""
+        noise = torch.randn(self.log_std.shape, generator=generator)
+        return self.mean + self.basis @ (self.log_std.exp() * noise)
+
+    def nats(self) -> float:
+        """KL(Q||P)."""
+        return float(_divergence(self.mean, self.log_std, self.log_s))
+
+    def precision(self) -> Tensor:
+        """Return the inverse covariance (m, m) in float64."""
+        basis = self.basis.double()
+        return (basis * (-2 * self.log_std.double()).exp()) @ basis.T
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the fields by name, for saving."""
+        return {"mean": self.mean, "basis": self.basis, "log_std": self.log_std, "log_s": self.log_s}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Adam steps on one surrogate. beta None: the bound's own (module docstring). rates: mean, log_std, log_s."""
+
+    name: str
+    steps: int
+    surrogate: Surrogate
+    beta: float | None
+    rates: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a round saw: mean surrogate, share of errors among noisy predictions, KL at its end, beta used."""
+
+    surrogate: float
+    risk: float
+    nats: float
+    beta: float
+
+
+State = dict[str, Tensor]
+OnRound = Callable[[State, Round], None]
+
+
+def train(
+    subspace: Subspace,
+    sample: Sample,
+    posterior: Posterior,
+    stage: Stage,
+    batch: int,
+    seed: tuple[int, ...],
+    known: Tensor,
+    known_nats: float,
+    first_beta: float,
+    resumed: State | None,
+    on_round: OnRound,
+) -> Posterior:
+    """Run a stage; return the posterior it ends with.
+
+    Args:
+        known: coefficients already fixed, the first d - m, with their price known_nats.
+        seed: with the round's number it determines the order of examples and the noise.
+        first_beta: used until a round has measured the risk, where stage.beta is None.
+        resumed: what on_round was last given in this stage, or None to begin.
+
+    Raises: QuantizeError where the loss is not finite.
+    """
+    run = _StageRun(subspace, sample, posterior, stage, min(batch, sample.n), known, known_nats)
+    beta = first_beta if stage.beta is None else stage.beta
+    if resumed is not None:
+        beta = run.restore(resumed)
+    while run.steps < stage.steps:
+        seen = run.round(generator_of(*seed, run.steps), beta)
+        if stage.beta is None:
+            beta = bound_beta(seen.risk, seen.nats + known_nats, sample.n)
+        on_round(run.state(beta), seen)
+    return run.posterior()
+
+
+def bound_beta(risk: float, nats: float, n: int) -> float:
+    """Return 1 / ln(B (1 - e) / (e (1 - B))), the price of a nat over n in units of risk, within BETA_RANGE."""
+    risk = min(max(risk, 0.5 / n), 0.99)
+    bound = min(_kl_bound(risk, nats / n), 0.999)
+    odds = math.log(bound * (1 - risk) / (risk * (1 - bound)))
+    return min(max(1 / odds, BETA_RANGE[0]), BETA_RANGE[1]) if odds > 0 else BETA_RANGE[1]
+
+
+def _kl_bound(risk: float, rate: float) -> float:
+    """Float bisection of kl(risk || p) = rate: steers the training, certifies nothing."""
+    low, high = risk, 1.0
+    for _ in range(50):
+        p = (low + high) / 2
+        kl = risk * math.log(risk / p) + (1 - risk) * math.log((1 - risk) / (1 - p)) if p < 1 else math.inf
+        low, high = (p, high) if kl < rate else (low, p)
+    return high
+
+
+class _StageRun:
+    """One stage in progress. The mean is known to Adam as `shift`, in units of the first standard deviations."""
+
+    def __init__(
+        self, subspace: Subspace, sample: Sample, start: Posterior, stage: Stage, batch: int, known: Tensor, nats: float
+    ) -> None:
+        self.subspace, self.sample, self.stage, self.batch, self.known = subspace, sample, stage, batch, known
+        self.known_nats = nats
+        self.start = start
+        self.unit = start.log_std.exp()
+        self.centre = start.basis.T @ start.mean
+        self.trained = [torch.zeros_like(start.mean), start.log_std.clone(), start.log_s.clone()]
+        for value in self.trained:
+            value.requires_grad_()
+        self.adam = torch.optim.Adam([{"params": [value]} for value in self.trained], lr=0.0)
+        self.steps = 0
+
+    def posterior(self) -> Posterior:
+        shift, log_std, log_s = (value.detach().clone() for value in self.trained)
+        mean = self.start.basis @ (self.centre + self.unit * shift)
+        return Posterior(mean, self.start.basis, log_std, log_s)
+
+    def state(self, beta: float) -> State:
+        saved = {"steps": torch.tensor(self.steps), "beta": torch.tensor(beta, dtype=torch.float64)}
+        for k, value in enumerate(self.trained):
+            saved[f"value/{k}"] = value.detach().clone()
+            for part, moment in self.adam.state[value].items():
+                saved[f"adam/{k}/{part}"] = moment.clone()
+        return saved
+
+    def restore(self, saved: State) -> float:
+        for k, value in enumerate(self.trained):
+            with torch.no_grad():
+                value.copy_(saved[f"value/{k}"])
+            self.adam.state[value] = {
+                part: saved[f"adam/{k}/{part}"].clone() for part in ("step", "exp_avg", "exp_avg_sq")
+            }
+        self.steps = int(saved["steps"])
+        return float(saved["beta"])
+
+    def round(self, generator: Generator, beta: float) -> Round:
+        """Whole passes over the sample, or what is left of the stage."""
+        per_pass = self.sample.n // self.batch
+        count = min(per_pass * -(-ROUND_STEPS // per_pass), self.stage.steps - self.steps)
+        total, errors = 0.0, 0
+        order = torch.empty(0, dtype=torch.int64)
+        for _ in range(count):
+            if len(order) < self.batch:
+                order = torch.randperm(self.sample.n, generator=generator)
+            loss, wrong = self.step(order[: self.batch], generator, beta)
+            order = order[self.batch :]
+            total, errors = total + loss, errors + wrong
+        with torch.no_grad():
+            nats = float(self.divergence())
+        return Round(total / count, errors / (count * self.batch), nats, beta)
+
+    def divergence(self) -> Tensor:
+        shift, log_std, log_s = self.trained
+        return _divergence(self.centre + self.unit * shift, log_std, log_s)
+
+    def step(self, rows: Tensor, generator: Generator, beta: float) -> tuple[float, int]:
+        """Take one Adam step; return the surrogate and the number of errors on the rows."""
+        shift, log_std, _ = self.trained
+        factor, momentum = one_cycle(self.steps / self.stage.steps)
+        for group, rate in zip(self.adam.param_groups, self.stage.rates, strict=True):
+            group["lr"], group["betas"] = rate * factor, (momentum, 0.999)
+        self.adam.zero_grad()
+        noise = torch.randn(log_std.shape, generator=generator)
+        free = self.start.basis @ (self.centre + self.unit * shift + log_std.exp() * noise)
+        y = self.sample.y[rows]
+        logits = self.subspace.call(torch.cat([self.known, free]), self.sample.x[rows])
+        surrogate = SURROGATES[self.stage.surrogate](logits, y)
+        loss = surrogate + beta * self.divergence() / self.sample.n
+        if not torch.isfinite(loss):
+            raise QuantizeError(
+                f"posterior: the loss became {float(loss.detach())} in {self.stage.name}. Lower the rates."
+            )
+        loss.backward()
+        self.adam.step()
+        self.steps += 1
+        return float(surrogate.detach()), int((logits.detach().argmax(1) != y).sum())
+
+
+def _divergence(along: Tensor, log_std: Tensor, log_s: Tensor) -> Tensor:
+    """KL of a diagonal Gaussian, in any orthonormal basis, against N(0, e^{2 log_s} I)."""
+    return 0.5 * (((2 * log_std).exp() + along**2) * (-2 * log_s).exp() - 1 - 2 * log_std + 2 * log_s).sum()
+
+
+def generator_of(*seed: int) -> Generator:
+    """A generator for each sequence of integers."""
+    mixed = 0
+    for part in seed:
+        mixed = (mixed * 1_000_003 + part + 1) % (1 << 63)
+    return Generator().manual_seed(mixed)

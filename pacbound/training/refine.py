@@ -1,0 +1,174 @@
+"""Final moves on the decoded point: steps of one symbol that lower the bound, counted on the true error.
+
+The margins of the examples near the boundary are linearised in w, which predicts the errors that every move of one
+coefficient by one step would gain or lose; the most promising are tried on those examples, the accepted ones are
+confirmed on the whole sample.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from ..bounds.occam import occam_binomial
+from ..risk import zero_one
+from ..subspace.curvature import example_gradients
+from ..subspace.subspace import Subspace
+from .fit import Sample
+from .posterior import bound_beta
+
+BORDER = 6000  # examples of smallest margin that moves are tried on
+BATCH = 1000
+GRADIENT_ELEMENTS = 1 << 23
+DELTA = 0.05
+
+
+@dataclass(frozen=True)
+class Point:
+    """Integers (d,), what they make of the sample and what they cost; bound: the binomial tail's."""
+
+    integers: NDArray[np.int32]
+    errors: int
+    nats: float
+    bound: float
+    margins: Tensor  # (n,) logit of the label minus the largest other
+
+
+def evaluate_point(
+    subspace: Subspace,
+    sample: Sample,
+    integers: NDArray[np.int32],
+    steps: NDArray[np.float64],
+    symbol_nats: NDArray[np.float64],
+    overhead_bits: int,
+) -> Point:
+    """Count the errors of the decoded coefficients on the whole sample."""
+    errors, margins = _errors(subspace, sample, _coefficients(integers, steps))
+    reach = symbol_nats.shape[1] // 2
+    nats = float(symbol_nats[np.arange(len(integers)), integers + reach].sum())
+    bits = int(np.ceil(nats / np.log(2))) + overhead_bits
+    bound = occam_binomial(errors, sample.n, bits, DELTA).value
+    return Point(integers, errors, nats, bound, margins)
+
+
+def refine(
+    subspace: Subspace,
+    sample: Sample,
+    point: Point,
+    steps: NDArray[np.float64],
+    symbol_nats: NDArray[np.float64],
+    overhead_bits: int,
+    rounds: int,
+    trials: int,
+    progress: bool = True,
+) -> Point:
+    """Return a point whose bound is at most the given one's."""
+    bar = tqdm(range(rounds), desc="refinement", disable=None if progress else True)
+    for _ in bar:
+        moved = _refined(subspace, sample, point, steps, symbol_nats, trials)
+        if np.array_equal(moved, point.integers):
+            break
+        new = evaluate_point(subspace, sample, moved, steps, symbol_nats, overhead_bits)
+        if new.bound >= point.bound:
+            break
+        point = new
+        bar.set_postfix_str(f"{point.errors} errors, bound near {point.bound:.4f}")
+    bar.close()
+    return point
+
+
+def _refined(
+    subspace: Subspace,
+    sample: Sample,
+    point: Point,
+    steps: NDArray[np.float64],
+    symbol_nats: NDArray[np.float64],
+    trials: int,
+) -> NDArray[np.int32]:
+    """One linearisation: try moves in the order of their predicted gain, each accepted one being kept at once."""
+    border = point.margins.abs().argsort()[:BORDER]
+    near = Sample(sample.x[border], sample.y[border])
+    worth = 1 / bound_beta(point.errors / sample.n, point.nats, sample.n)  # nats of one error
+    integers = point.integers.copy()
+    errors, margins = _errors(subspace, near, _coefficients(integers, steps))
+    slopes = _margin_slopes(subspace, near, _coefficients(integers, steps), margins)
+    reach = symbol_nats.shape[1] // 2
+    tried: set[tuple[int, int]] = set()
+    for _ in range(trials):
+        gains, nats = _predicted(integers, steps, symbol_nats, margins, slopes, worth)
+        for move in tried:
+            gains[move] = np.inf
+        i, side = np.unravel_index(int(gains.argmin()), gains.shape)
+        if gains[i, side] >= 0:
+            break
+        tried.add((int(i), int(side)))
+        trial = integers.copy()
+        trial[i] += 2 * int(side) - 1
+        if abs(int(trial[i])) > reach:
+            continue
+        new_errors, new_margins = _errors(subspace, near, _coefficients(trial, steps))
+        if worth * (new_errors - errors) + nats[i, side] < 0:
+            integers, errors, margins = trial, new_errors, new_margins
+            tried.add((int(i), 1 - int(side)))
+    return integers
+
+
+def _predicted(
+    integers: NDArray[np.int32],
+    steps: NDArray[np.float64],
+    symbol_nats: NDArray[np.float64],
+    margins: Tensor,
+    slopes: Tensor,
+    worth: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Change of the objective in nats for every move, (d, 2), down and up; and its part in the price."""
+    d, reach = len(integers), symbol_nats.shape[1] // 2
+    place = np.arange(d)
+    nats = np.stack(
+        [
+            symbol_nats[place, np.clip(integers + side, -reach, reach) + reach] - symbol_nats[place, integers + reach]
+            for side in (-1, 1)
+        ],
+        1,
+    )
+    step = torch.from_numpy(steps).float()
+    now = (margins <= 0).sum()
+    errors = torch.stack([((margins[:, None] + side * slopes * step) <= 0).sum(0) - now for side in (-1, 1)], 1)
+    return worth * errors.numpy() + nats, nats
+
+
+def _margin_slopes(subspace: Subspace, near: Sample, w: Tensor, margins: Tensor) -> Tensor:
+    """Gradient in w of each margin, (m, d)."""
+    theta = subspace.theta(w).detach()
+    chunk = max(1, min(100, GRADIENT_ELEMENTS // subspace.layout.D))
+    parts = [
+        example_gradients(subspace, theta, x, y, _margin)
+        for x, y in zip(near.x.split(chunk), near.y.split(chunk), strict=True)
+    ]
+    return torch.cat(parts)
+
+
+def _margin(logits: Tensor, y: Tensor) -> Tensor:
+    own = logits.gather(1, y[:, None])[:, 0]
+    others = logits.scatter(1, y[:, None], -torch.inf).amax(1)
+    return (own - others).sum()
+
+
+@torch.no_grad()
+def _errors(subspace: Subspace, sample: Sample, w: Tensor) -> tuple[int, Tensor]:
+    """Errors as risk.py counts them, and margins (n,)."""
+    theta = subspace.theta(w)
+    errors, margins = 0, []
+    for x, y in zip(sample.x.split(BATCH), sample.y.split(BATCH), strict=True):
+        logits = subspace.call_at(theta, x).float()
+        errors += int(zero_one(logits, y).sum())
+        own = logits.gather(1, y[:, None])[:, 0]
+        margins.append(own - logits.scatter(1, y[:, None], -torch.inf).amax(1))
+    return errors, torch.cat(margins)
+
+
+def _coefficients(integers: NDArray[np.int32], steps: NDArray[np.float64]) -> Tensor:
+    return torch.from_numpy((integers * steps).astype(np.float32))
