@@ -1,0 +1,383 @@
+"""Break the package one line at a time, in a copy, and see that the test meant for it fails.
+
+    python tests/sabotage.py [WORD ...]     only mutations whose name contains a word
+
+Exit 0 where every mutation is caught, 1 where one survives, 2 where one does not fit the source any more.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+COPIED = ("pacbound", "cli", "tests", "pyproject.toml", "README.md")
+FAILED = 1  # pytest: tests ran and some failed; anything else above 0 means that they did not run
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One wrong line: in `file`, `old` (which stands there once) becomes `new`; `test` must fail."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+COUNTED = "tests/soundness/test_what_is_counted.py"
+FORGERIES = "tests/attacks/test_forgeries.py"
+INVERSION = "tests/bounds/test_inversion.py"
+CODER = "tests/bits/test_coder.py"
+
+MUTATIONS = (
+    Mutation(
+        "a choice is not paid: defaults tuned on the data",
+        "pacbound/certificate/accounting.py",
+        "    if data_name in TUNED_ON:\n",
+        "    if data_name in ():\n",
+        f"{COUNTED}::test_defaults_tuned_on_a_data_set_cost_eight_bits_there_and_nothing_elsewhere",
+    ),
+    Mutation(
+        "no bits are paid at all",
+        "pacbound/pipeline.py",
+        "ledger.bits, setup.request.delta)\n    return Finished",
+        "0, setup.request.delta)\n    return Finished",
+        f"{COUNTED}::test_the_bound_is_that_of_all_bits_in_the_ledger",
+    ),
+    Mutation(
+        "no bits are paid at all, seen by the risks alone",
+        "pacbound/pipeline.py",
+        "ledger.bits, setup.request.delta)\n    return Finished",
+        "0, setup.request.delta)\n    return Finished",
+        "tests/soundness/test_pipeline_coverage.py::test_what_training_gains_on_noise_is_given_back_by_the_bits",
+    ),
+    Mutation(
+        "batch normalisation in train mode",
+        "pacbound/hypothesis.py",
+        "self._module = copy.deepcopy(base.module).eval()",
+        "self._module = copy.deepcopy(base.module).train()",
+        f"{COUNTED}::test_batch_normalisation_answers_by_its_frozen_statistics_not_by_the_batch",
+    ),
+    Mutation(
+        "dropout in train mode",
+        "pacbound/hypothesis.py",
+        "self._module = copy.deepcopy(base.module).eval()",
+        "self._module = copy.deepcopy(base.module).train()",
+        f"{COUNTED}::test_dropout_is_off_where_errors_are_counted",
+    ),
+    Mutation(
+        "answers that depend on the batch are let through",
+        "pacbound/risk.py",
+        "    _check_deterministic(hypothesis, examples.x[:BATCH])\n",
+        "",
+        f"{COUNTED}::test_a_network_whose_answers_depend_on_the_batch_is_refused",
+    ),
+    Mutation(
+        "risk on augmented data",
+        "pacbound/risk.py",
+        "function(hypothesis(examples.x[rows]), ",
+        "function(hypothesis(examples.x[rows] * 0.9), ",
+        f"{COUNTED}::test_the_errors_are_those_of_the_network_rebuilt_by_hand",
+    ),
+    Mutation(
+        "the last batch is dropped",
+        "pacbound/risk.py",
+        "tqdm(range(0, examples.n, BATCH),",
+        "tqdm(range(0, examples.n - BATCH, BATCH),",
+        f"{COUNTED}::test_the_errors_are_those_of_the_network_rebuilt_by_hand",
+    ),
+    Mutation(
+        "the undecoded coefficients are evaluated",
+        "pacbound/hypothesis.py",
+        "            w = dequantize(symbols, spec.code.levels, spec.quantizer)\n",
+        "            w = dequantize(symbols, spec.code.levels, spec.quantizer) + np.float32(0.01)\n",
+        f"{COUNTED}::test_the_errors_are_those_of_the_network_rebuilt_by_hand",
+    ),
+    Mutation(
+        "near ties are not counted as errors",
+        "pacbound/risk.py",
+        "TIE = 1e-4\n",
+        "TIE = 0.0\n",
+        f"{COUNTED}::test_near_ties_count_as_errors_so_that_another_machine_finds_no_more",
+    ),
+    Mutation(
+        "best of 50 seeds unpaid: the seed is believed, not sent",
+        "pacbound/bits/message.py",
+        "    seed = stream.gamma(item, why, None if base is None else base.seed)\n",
+        "    seed = declared.seed\n",
+        f"{COUNTED}::test_a_seed_is_paid_for_so_that_the_best_of_fifty_is_no_gift",
+    ),
+    Mutation(
+        "examples may change between training and counting",
+        "pacbound/pipeline.py",
+        "    if best.risk.data_digest != setup.digest:\n",
+        "    if False:\n",
+        f"{COUNTED}::test_examples_that_change_while_training_are_refused",
+    ),
+    Mutation(
+        "another network passes for the one certified",
+        "pacbound/hypothesis.py",
+        "        if base.layout.digest != spec.layout_digest:\n",
+        "        if False:\n",
+        "tests/attacks/test_risk_forgeries.py"
+        "::test_a_layout_that_is_not_that_of_the_network_is_caught_when_it_is_rebuilt",
+    ),
+    Mutation(
+        "another theta0 passes for the one certified",
+        "pacbound/hypothesis.py",
+        "        if base.origin != spec.base:\n",
+        "        if False:\n",
+        f"{COUNTED}::test_a_certificate_of_the_pipeline_stands_at_every_level",
+    ),
+    Mutation(
+        "theta0 digested without what is frozen",
+        "pacbound/hypothesis.py",
+        "hashlib.sha256(values + frozen_digest(module).encode())",
+        "hashlib.sha256(values)",
+        "tests/test_hypothesis.py::test_values_are_digested_with_everything_that_is_frozen",
+    ),
+    Mutation(
+        "inner end of the binomial inversion",
+        "pacbound/bounds/inversion.py",
+        "level / n), _BELOW_ONE), outside)\n",
+        "level / n), _BELOW_ONE), outside) * (1 - 1e-9)\n",
+        f"{INVERSION}::test_binomial_inverse_is_sandwiched_at_real_sizes",
+    ),
+    Mutation(
+        "inner end of the kl inversion",
+        "pacbound/bounds/inversion.py",
+        "        return _outer_root(_above_kl_root(float(q), float(c)), outside)\n",
+        "        return _outer_root(_above_kl_root(float(q), float(c)), outside) * (1 - 1e-9)\n",
+        f"{INVERSION}::test_kl_inverse_returns_the_outer_end",
+    ),
+    Mutation(
+        "an inversion keeps the last step, proved or not",
+        "pacbound/bounds/inversion.py",
+        "        if gap > 0:\n",
+        "        if gap > -1e-6:\n",
+        f"{INVERSION}::test_binomial_inverse_is_sandwiched_at_real_sizes",
+    ),
+    Mutation(
+        "the tail forgets its remainder",
+        "pacbound/bounds/inversion.py",
+        "    return (total + remainder) * (1.0 + 8.0 * (i + 8) * _UNIT)\n",
+        "    return total * (1.0 - 8.0 * (i + 8) * _UNIT)\n",
+        f"{INVERSION}::test_ratio_sum_is_never_below_the_exact_sum",
+    ),
+    Mutation(
+        "bits rounded down",
+        "pacbound/bits/coder.py",
+        "return int(np.dot(counts, PRECISION_BITS - exponents)) - _floor_log2(terms)\n",
+        "return int(np.dot(counts, PRECISION_BITS - exponents)) - _floor_log2(terms) - bool(terms)\n",
+        f"{CODER}::test_bits_are_the_ceiling_of_the_exact_information",
+    ),
+    Mutation(
+        "a choice rounded down",
+        "pacbound/bits/ledger.py",
+        "(options - 1).bit_length()",
+        "(options.bit_length() - 1)",
+        "tests/bits/test_ledger.py::test_a_choice_costs_the_least_whole_bits_that_name_every_option",
+    ),
+    Mutation(
+        "an item may stand twice in the ledger",
+        "pacbound/bits/ledger.py",
+        "            if entry.item in seen:\n",
+        "            if False:\n",
+        "tests/bits/test_ledger.py::test_an_item_stands_once_so_no_bits_can_be_hidden_behind_a_name",
+    ),
+    Mutation(
+        "nats rounded down",
+        "pacbound/bits/ledger.py",
+        "math.nextafter(self.bits * math.log(2), math.inf)",
+        "math.nextafter(self.bits * math.log(2), -math.inf)",
+        "tests/bits/test_ledger.py::test_nats_are_rounded_up_by_less_than_two_units_in_the_last_place",
+    ),
+    Mutation(
+        "a symbol of frequency zero",
+        "pacbound/bits/codes.py",
+        "    table = [1 + (TOTAL - levels) * weight // total for weight in weights]\n",
+        "    table = [TOTAL * weight // total for weight in weights]\n",
+        "tests/bits/test_codes.py::test_count_tables_follow_their_rule_and_keep_full_support",
+    ),
+    Mutation(
+        "symbols are sent with other masses than those charged",
+        "pacbound/bits/coder.py",
+        "    return (table - 1).astype(np.float64)\n",
+        "    return table.astype(np.float64)\n",
+        f"{CODER}::test_the_stream_has_exactly_the_masses_that_are_charged",
+    ),
+    Mutation(
+        "the model's header is not charged",
+        "pacbound/bits/codes.py",
+        "        ratio_index = stream.integer(item, 7, why, None if spec is None else spec.ratio_index)\n",
+        "        ratio_index = 60 if spec is None else spec.ratio_index\n",
+        "tests/bits/test_codes.py::test_the_header_costs_what_it_says",
+    ),
+    Mutation(
+        "counts one bit too narrow, as published",
+        "pacbound/bits/codes.py",
+        "    width = count.bit_length()  #",
+        "    width = max(1, (count - 1).bit_length())  #",
+        "tests/bits/test_codes.py::test_static_counts_can_say_that_one_symbol_takes_all",
+    ),
+    Mutation(
+        "w = 0 does not pay for its flag",
+        "pacbound/bits/message.py",
+        '        "zero flag", 1, "w = 0 is always',
+        '        "zero flag", 0 if spec is not None and spec.projector else 1, "w = 0 is always',
+        "tests/bits/test_message.py::test_both_branches_of_the_zero_flag_pay_for_it",
+    ),
+    Mutation(
+        "a payload need not be what its content encodes to",
+        "pacbound/bits/message.py",
+        "    if pack(spec, symbols)[0].payload != payload:\n",
+        "    if False:\n",
+        f"{FORGERIES}::test_a_padded_payload_does_not_decode_although_its_content_is_right",
+    ),
+    Mutation(
+        "verify accepts a smaller bound",
+        "pacbound/certificate/recheck.py",
+        "    if value >= recomputed:\n",
+        "    if value <= recomputed:\n",
+        f"{FORGERIES}::test_each_forgery_is_caught_first_at_its_level",
+    ),
+    Mutation(
+        "verify does not recompute the bound from delta",
+        "pacbound/certificate/recheck.py",
+        "certificate.ledger.bits, stated.delta)\n",
+        "certificate.ledger.bits, 0.05)\n",
+        f"{FORGERIES}::test_each_forgery_is_caught_first_at_its_level",
+    ),
+    Mutation(
+        "verify compares the sum of the ledger only",
+        "pacbound/certificate/recheck.py",
+        "        if want != have:\n",
+        "        if False:\n",
+        f"{FORGERIES}::test_each_forgery_is_caught_first_at_its_level",
+    ),
+    Mutation(
+        "verify lets fewer errors than there are pass",
+        "pacbound/verification.py",
+        "    complaint = more if recount.errors > stated.errors else None\n",
+        "    complaint = more if recount.errors < stated.errors else None\n",
+        "tests/attacks/test_risk_forgeries.py"
+        "::test_one_error_fewer_than_there_are_is_caught_by_counting_and_by_nothing_else",
+    ),
+    Mutation(
+        "verify does not look at the digest of the data",
+        "pacbound/verification.py",
+        "    elif examples.digest() != stated.digest:\n",
+        "    elif False:\n",
+        "tests/attacks/test_risk_forgeries.py::test_other_data_are_caught_by_digest_or_by_size",
+    ),
+    Mutation(
+        "a sidecar's digest is not checked",
+        "pacbound/certificate/files.py",
+        "    if len(content) != size or hashlib.sha256(content).hexdigest() != sha256:\n",
+        "    if len(content) != size:\n",
+        "tests/certificate/test_files.py::test_a_sidecar_of_the_right_size_with_another_content_is_refused",
+    ),
+    Mutation(
+        "the digest is not checked",
+        "pacbound/certificate/recheck.py",
+        "    if certificate.expected_digest() == certificate.digest:\n",
+        "    if True:\n",
+        f"{FORGERIES}::test_an_edit_without_a_new_digest_is_caught_by_the_digest",
+    ),
+    Mutation(
+        "figures printed rounded down",
+        "pacbound/certificate/statement.py",
+        "quantize(PERCENT_STEP, ROUND_CEILING)",
+        "quantize(PERCENT_STEP, ROUND_FLOOR)",
+        "tests/certificate/test_statement.py"
+        "::test_printed_risks_are_never_below_the_number_and_less_than_one_step_above",
+    ),
+    Mutation(
+        "training touches the caller's module",
+        "pacbound/hypothesis.py",
+        "    copied = copy.deepcopy(module).eval()\n",
+        "    copied = module.eval()\n",
+        f"{COUNTED}::test_the_callers_module_and_random_numbers_are_left_as_they_were",
+    ),
+    Mutation(
+        "an unaccounted float buffer is let in",
+        "pacbound/subspace/layout.py",
+        "        harmless = not (buffer.is_floating_point() or buffer.is_complex())\n",
+        "        harmless = True\n",
+        "tests/subspace/test_layout.py::test_unaccounted_buffers_are_refused_by_name",
+    ),
+)
+
+
+def copy_of_repository(folder: Path) -> Path:
+    """Copy what tests need; `pacbound_cli` is the name under which cli/ is installed."""
+    for name in COPIED:
+        source = REPOSITORY / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / name)
+    (folder / "pacbound_cli").symlink_to("cli", target_is_directory=True)
+    return folder
+
+
+def run_python(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run python where the copy, not the installed package, is what gets imported."""
+    environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=copy, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def run_tests(copy: Path, tests: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run tests by name in the copy; stop at the first that fails."""
+    return run_python(copy, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--tb=line", *tests)
+
+
+def outcome(copy: Path, mutation: Mutation) -> str:
+    """Apply a mutation, run its test and put the line back: `caught`, `SURVIVED`, or what is wrong with the entry."""
+    path = copy / mutation.file
+    source = path.read_text("utf-8")
+    if source.count(mutation.old) != 1:
+        return f"DOES NOT FIT: the line stands {source.count(mutation.old)} times in {mutation.file}"
+    path.write_text(source.replace(mutation.old, mutation.new), "utf-8")
+    try:
+        run = run_tests(copy, [mutation.test])
+    finally:
+        path.write_text(source, "utf-8")
+    if run.returncode == FAILED:
+        return "caught"
+    return "SURVIVED" if run.returncode == 0 else f"DOES NOT RUN: {run.stdout[-400:]}{run.stderr[-400:]}"
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the mutations and print a line for each."""
+    chosen = [m for m in MUTATIONS if not words or any(word in m.name for word in words)]
+    with tempfile.TemporaryDirectory() as folder:
+        copy = copy_of_repository(Path(folder).resolve())
+        imported = run_python(copy, "-c", "import pacbound; print(pacbound.__file__)").stdout.strip()
+        if not imported.startswith(str(copy)):
+            print(f"the copy is not what gets imported: {imported}")
+            return 2
+        whole = run_tests(copy, sorted({mutation.test for mutation in chosen}))
+        if whole.returncode != 0:
+            print(f"the tests fail before anything is broken:\n{whole.stdout[-2000:]}{whole.stderr[-2000:]}")
+            return 2
+        outcomes = []
+        for mutation in chosen:
+            outcomes.append(outcome(copy, mutation))
+            print(f"{outcomes[-1]:10} {mutation.name}", flush=True)
+    print(f"{outcomes.count('caught')} of {len(chosen)} mutations caught")
+    if any(found.startswith("DOES NOT") for found in outcomes):
+        return 2
+    return 1 if "SURVIVED" in outcomes else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
