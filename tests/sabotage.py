@@ -208,8 +208,8 @@ MUTATIONS = (
     Mutation(
         "symbols are sent with other masses than those charged",
         "pacbound/bits/coder.py",
-        "    return (table - 1).astype(np.float64)\n",
-        "    return table.astype(np.float64)\n",
+        "    return np.subtract(table, 1, dtype=np.float64)\n",
+        "    return np.subtract(table, 0, dtype=np.float64)\n",
         f"{CODER}::test_the_stream_has_exactly_the_masses_that_are_charged",
     ),
     Mutation(
