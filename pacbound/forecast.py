@@ -1,18 +1,22 @@
 """What a certification would do, without doing it: sizes, epochs, seconds, memory and a typical ledger."""
 
+import math
+
 import numpy as np
 
 from .bits.codes import fit_code
 from .bits.ledger import Entry
 from .bits.message import pack
 from .certificate.accounting import complete
-from .pipeline import Setup, plan_of, sample_of
+from .pipeline import POSTERIOR_TRAINING_SHARE, Setup, plan_of, sample_of
 from .records import Record
-from .specs import CodebookSpec, LatticeSpec, QuantizerSpec
+from .specs import PROFILE_CODE, PROFILE_REACH, CodebookSpec, LatticeSpec, ProfileSpec, QuantizerSpec
 from .training.plain import Candidate, PlainPlan, seconds_an_epoch
+from .training.progressive import PosteriorSettings
 from .training.state import Checkpoint
 
 TYPICAL_SPREAD = 1.2  # standard deviation of trained symbols, in steps: about 2.3 bits a coefficient
+TYPICAL_PROFILE = ProfileSpec(scale_index=68, kap=44, c0=29, c1=4, c2=1)
 EVALUATION_SHARE = 0.35  # of an epoch: counting the errors of one candidate takes forward passes only
 FLOAT_BYTES = 4
 ADAM_VECTORS = 4  # value, gradient and two moments
@@ -42,8 +46,8 @@ def forecast(setup: Setup) -> Forecast:
     """Time a few steps and lay out the ledger of a typical message. Trains nothing and writes nothing."""
     plan = plan_of(setup, Checkpoint(None, setup.key))
     sample, subspace = sample_of(setup), setup.subspace()
-    epochs = sum(plan.epochs)
-    passes = epochs + EVALUATION_SHARE * (1 + len(plan.epochs))
+    epochs = _epochs(plan, setup.train.n)
+    passes = epochs / (1 if isinstance(plan, PlainPlan) else POSTERIOR_TRAINING_SHARE) + EVALUATION_SHARE
     typical = _typical(plan, subspace.d)
     spec = setup.spec(typical)
     _, coded = pack(spec, typical.symbols)
@@ -62,9 +66,19 @@ def forecast(setup: Setup) -> Forecast:
     )
 
 
-def _typical(plan: PlainPlan, d: int) -> Candidate:
+def _epochs(plan: PlainPlan | PosteriorSettings, n: int) -> int:
+    """Passes over the sample that training takes."""
+    if isinstance(plan, PlainPlan):
+        return sum(plan.epochs)
+    return math.ceil(plan.steps * min(plan.batch, n) / n)
+
+
+def _typical(plan: PlainPlan | PosteriorSettings, d: int) -> Candidate:
     """A message of symbols (d,) as training tends to leave them: on the lattice, or spread over a codebook."""
     drawn = np.rint(np.random.default_rng(0).normal(0, TYPICAL_SPREAD, d)).astype(np.int32)
+    if isinstance(plan, PosteriorSettings):
+        symbols = np.clip(drawn, -PROFILE_REACH, PROFILE_REACH) + PROFILE_REACH
+        return Candidate(symbols, TYPICAL_PROFILE, PROFILE_CODE)
     if plan.kind == "codebook":
         symbols = np.clip(drawn + plan.levels // 2, 0, plan.levels - 1)
         quantizer: QuantizerSpec = CodebookSpec(centroids=tuple(range(plan.levels)))

@@ -38,11 +38,13 @@ from .specs import HypothesisSpec, PreprocessSpec, ProjectorSpec
 from .subspace.subspace import Subspace
 from .training.fit import Sample
 from .training.plain import Candidate, PlainPlan, default_epochs, encode_plain, seconds_an_epoch
+from .training.progressive import PosteriorSettings, encode_posterior, posterior_settings
 from .training.state import Checkpoint
 
 DEFAULT_STEP = 2.0**-5
 BATCH = 250
 MIN_STEPS_AN_EPOCH = 20
+POSTERIOR_TRAINING_SHARE = 0.7  # of a budget; the rest goes to curvature, beam, refinement and counting
 LARGE_IMAGE = 16  # images with sides from this on are read by lenet, everything else by mlp
 PACKAGES = ("pacbound", "torch", "numpy", "constriction", "python-flint")
 
@@ -227,22 +229,29 @@ def default_dimension(n: int) -> int:
     return 1 << max(1, round(math.log2(4 * math.sqrt(n))))
 
 
-def plan_of(setup: Setup, checkpoint: Checkpoint) -> PlainPlan:
-    """Return the encoder's plan; a budget in minutes is turned into epochs once and noted in the checkpoint."""
+def plan_of(setup: Setup, checkpoint: Checkpoint) -> PlainPlan | PosteriorSettings:
+    """Return the encoder's plan; a budget in minutes is turned into epochs once and noted in the checkpoint.
+
+    Raises: RequestError where a budget and epochs are both given, or an option is of another encoder.
+    """
     request, n = setup.request, setup.train.n
-    kind: Literal["lattice", "codebook"] = "codebook" if request.encoder == "codebook" else "lattice"
-    batch = request.batch or max(1, min(BATCH, n // MIN_STEPS_AN_EPOCH))
     if request.budget is not None and request.epochs is not None:
         raise RequestError("certify: a budget makes the plan of epochs; give --budget or --epochs, not both.")
+    batch = request.batch or max(1, min(BATCH, n // MIN_STEPS_AN_EPOCH))
 
     def within_budget() -> list[int]:
         seconds = seconds_an_epoch(setup.subspace(), sample_of(setup), batch)
-        return [max(1, int(60 * (request.budget or 0) / seconds))]
+        share = POSTERIOR_TRAINING_SHARE if request.encoder == "posterior" else 1.0
+        return [max(1, int(60 * (request.budget or 0) * share / seconds))]
 
-    total = request.epochs if request.budget is None else checkpoint.note("epochs", within_budget)[0]
+    epochs = request.epochs if request.budget is None else checkpoint.note("epochs", within_budget)[0]
+    if request.encoder == "posterior":
+        _refuse_options_of_plain(request)
+        return posterior_settings(batch, None if epochs is None else max(1, epochs * n // batch))
+    kind: Literal["lattice", "codebook"] = "codebook" if request.encoder == "codebook" else "lattice"
     return PlainPlan(
         kind=kind,
-        epochs=default_epochs(kind, n, batch, total),
+        epochs=default_epochs(kind, n, batch, epochs),
         batch=batch,
         rate=request.rate,
         beta=request.beta,
@@ -254,10 +263,24 @@ def plan_of(setup: Setup, checkpoint: Checkpoint) -> PlainPlan:
     )
 
 
+def _refuse_options_of_plain(request: Request) -> None:
+    default = Request()
+    for name in ("step", "levels", "codebook_init", "code", "rate", "beta"):
+        if getattr(request, name) != getattr(default, name):
+            raise RequestError(
+                f"certify: the posterior encoder finds {name} itself, got {getattr(request, name)!r}. "
+                "Leave it out, or choose --encoder plain or codebook."
+            )
+
+
 def encode(setup: Setup, checkpoint: Checkpoint, progress: bool) -> list[Candidate]:
     """Train and return candidate messages."""
     plan = plan_of(setup, checkpoint)
-    return encode_plain(setup.subspace(), sample_of(setup), plan, checkpoint, progress)
+    if isinstance(plan, PlainPlan):
+        return encode_plain(setup.subspace(), sample_of(setup), plan, checkpoint, progress)
+    seed = setup.request.encoder_seed
+    messages = encode_posterior(setup.subspace(), sample_of(setup), plan, seed, checkpoint, progress)
+    return [Candidate(*message) for message in messages]
 
 
 def finish(

@@ -13,7 +13,7 @@ from .records import Record
 from .specs import PROJECTOR_KINDS, PreprocessName, ProjectorKind, ProjectorSpec
 
 Group = Literal["Main", "Statement", "Network", "Subspace", "Code", "Training"]
-Encoder = Literal["plain", "codebook"]
+Encoder = Literal["posterior", "plain", "codebook"]
 SentCode = Literal["gaussian", "laplace", "adaptive", "static"]
 
 
@@ -77,8 +77,9 @@ class Request(Record):
         int, Field(ge=0, lt=1 << 63, json_schema_extra=_option("Subspace", "of theta0 and of the projector; coded"))
     ] = 0
     encoder: Annotated[
-        Encoder, Field(json_schema_extra=_option("Code", "plain: rate-aware lattice; codebook: learned, as published"))
-    ] = "plain"
+        Encoder,
+        Field(json_schema_extra=_option("Code", "posterior: the tightest; plain: rate-aware lattice; codebook: published")),
+    ] = "posterior"
     step: Annotated[
         float | None, Field(gt=0, json_schema_extra=_option("Code", "lattice step, rounded to 2^(-k/8)"))
     ] = None

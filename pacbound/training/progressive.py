@@ -20,7 +20,7 @@ from pydantic import Field
 from torch import Tensor
 from tqdm import tqdm
 
-from ..bits.coder import TOTAL, Symbols, information_bits
+from ..bits.coder import TOTAL, Symbols
 from ..bits.profile import profile_steps, profile_tables
 from ..bounds.occam import occam_kl
 from ..quantize.beam import beam, lower_factor
@@ -30,12 +30,13 @@ from ..specs import PROFILE_CODE, PROFILE_REACH, CodeSpec, ProfileSpec
 from ..subspace.curvature import fisher
 from ..subspace.subspace import Subspace
 from .fit import Sample
-from .posterior import Posterior, Round, Stage, State, bound_beta, generator_of, train
+from .posterior import Posterior, Round, Stage, State, generator_of, train
 from .refine import Point, evaluate_point, refine
 from .state import Checkpoint
 
 Candidate = tuple[Symbols, ProfileSpec, CodeSpec]
 WARM_NOISE = 0.1  # of s
+FLAT_FISHER = 2.0  # what stands for every eigenvalue where the curvature is switched off
 DELTA = 0.05  # for the estimate shown and for comparing candidates
 
 
@@ -66,6 +67,22 @@ class PosteriorSettings(Record):
     refine_rounds: int = Field(default=3, ge=0)
     refine_trials: int = Field(default=60, ge=0)
     overhead_bits: int = Field(default=72, ge=0)
+
+    @property
+    def steps(self) -> int:
+        """Gradient steps of all stages together."""
+        first = self.warm_steps + self.smooth_steps + (self.bounded_steps if self.bounded else 0)
+        return first + (self.blocks - 1) * self.block_steps
+
+
+def posterior_settings(batch: int, steps: int | None) -> PosteriorSettings:
+    """Return the default settings, their stages scaled to `steps` gradient steps in all where it is given."""
+    default = PosteriorSettings(batch=batch)
+    if steps is None:
+        return default
+    names = ("warm_steps", "smooth_steps", "bounded_steps", "block_steps")
+    scaled = {name: max(1, round(getattr(default, name) * steps / default.steps)) for name in names}
+    return default.model_copy(update=scaled)
 
 
 def block_edges(d: int, blocks: int) -> list[int]:
