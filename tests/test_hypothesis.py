@@ -209,7 +209,7 @@ def test_a_hypothesis_is_made_from_a_message_only() -> None:
     base = make_base(network(), None)
     spec = lattice_spec(base, 12, SYMBOLS)
     message, ledger = pack(spec, SYMBOLS)
-    with pytest.raises(ModelError, match="made by Hypothesis.unpack"):
+    with pytest.raises(ModelError, match=r"made by Hypothesis.unpack"):
         Hypothesis(object(), base, spec, SYMBOLS, ledger)
     hypothesis = Hypothesis.unpack(message.payload, spec, base)
     assert (hypothesis.spec, hypothesis.ledger) == (spec, ledger)
@@ -229,11 +229,11 @@ def test_another_layout_is_refused() -> None:
     base = make_base(network(), None)
     spec = lattice_spec(base, 12, SYMBOLS)
     message, _ = pack(spec, SYMBOLS)
-    with pytest.raises(ModelError, match="layout .* Give the architecture"):
+    with pytest.raises(ModelError, match=r"layout .* Give the architecture"):
         Hypothesis.unpack(message.payload, spec, make_base(nn.Linear(6, 3), None))
 
 
-@pytest.mark.parametrize("module, seed", [(network(1), None), (network(), 0)], ids=["other values", "seeded"])
+@pytest.mark.parametrize(("module", "seed"), [(network(1), None), (network(), 0)], ids=["other values", "seeded"])
 def test_another_base_is_refused(module: nn.Module, seed: int | None) -> None:
     base = make_base(network(), None)
     spec = lattice_spec(base, 12, SYMBOLS)

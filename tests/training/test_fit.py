@@ -220,7 +220,7 @@ def test_training_does_not_touch_what_it_was_given() -> None:
 
 
 def test_a_loss_that_is_not_finite_is_refused_and_names_the_phase() -> None:
-    with pytest.raises(QuantizeError, match="phase noise. Lower the rate"):
+    with pytest.raises(QuantizeError, match=r"phase noise. Lower the rate"):
         run(Checkpoint(None, ""), (replace(PHASES[0], rates={"w": 1e35}),))
 
 

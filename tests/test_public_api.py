@@ -1,0 +1,74 @@
+"""The names that others build on."""
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+import pacbound as pb
+
+NAMES = [
+    "Bound", "Certificate", "Entry", "Examples", "Ledger", "Measure", "PacboundError", "Request", "RiskEstimate",
+    "Verification", "bound", "certify", "load", "preset", "verify",
+]  # fmt: skip
+
+VERBS = ("certify", "verify", "bound", "load", "preset")
+
+
+def test_the_public_names_are_these_and_all_load() -> None:
+    assert pb.__all__ == NAMES
+    assert dir(pb) == NAMES
+    assert all(callable(getattr(pb, name)) for name in NAMES)
+
+
+def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(AttributeError, match=r"no attribute 'certifi'; it has .*certify"):
+        pb.certifi  # noqa: B018
+
+
+def fresh(program: str) -> str:
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    loaded = fresh("import sys, pacbound; print(*sorted({m.split('.')[0] for m in sys.modules}))").split()
+    assert "pacbound" in loaded
+    assert not {"torch", "scipy", "numpy", "pydantic", "flint", "sklearn", "typer"} & set(loaded)
+
+
+def test_bounding_and_reading_need_no_torch() -> None:
+    program = (
+        "import sys, pacbound as pb\n"
+        "pb.bound(errors=1, n=10, bits=3, delta=.1); pb.Request(); pb.Ledger(); pb.preset('default')\n"
+        "print(*sorted({'torch', 'scipy', 'sklearn'} & set(sys.modules)))"
+    )
+    assert fresh(program).split() == []
+
+
+@pytest.mark.parametrize("first", ["names", "modules"])
+def test_verbs_stay_functions_whatever_is_imported_before_or_after(first: str) -> None:
+    names = "before = [getattr(pb, verb) for verb in VERBS]\n"
+    modules = "for name in MODULES: importlib.import_module('pacbound.' + name)\n"
+    program = (
+        "import importlib, pacbound as pb\n"
+        f"VERBS = {VERBS!r}\n"
+        "MODULES = 'pipeline verification presets bounds.table data.registry forecast request'.split()\n"
+        + (names + modules if first == "names" else modules + names)
+        + "print(all(callable(f) and getattr(pb, f_name) is f for f_name, f in zip(VERBS, before)))\n"
+    )
+    assert fresh(program).strip() == "True"
+
+
+def test_no_module_has_the_name_of_a_verb() -> None:
+    for verb in VERBS:
+        with pytest.raises(ModuleNotFoundError):
+            importlib.import_module(f"pacbound.{verb}")
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    import importlib.metadata
+
+    assert pb.__version__ == importlib.metadata.version("pacbound")
