@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 
 from ..errors import CodeError
 from ..specs import PROFILE_REACH, ProfileSpec
-from .codes import ITEM, TABLE_PRECISION, WHY, certain_floor, discretised_table, gaussian_tail
 from .coder import MAX_COUNT, Stream, Symbols, Table
+from .codes import ITEM, TABLE_PRECISION, WHY, certain_floor, discretised_table, gaussian_tail
 
 LEVELS = 2 * PROFILE_REACH + 1
 STEP_BITS = 40
+USUAL_KAP, USUAL_C1, USUAL_C2 = 44, 4, 1
 GRID = 1024  # step over tau is rounded to 1 / GRID
 
 
@@ -70,13 +71,22 @@ def _ratios(spec: ProfileSpec, d: int) -> list[arb]:
 
 
 def code_profile_header(stream: Stream, spec: ProfileSpec | None) -> ProfileSpec:
-    """Carry the five integers in 28 bits."""
+    """Carry the five integers: scale and c0 uniformly, the others near the values that training tends to."""
     item, why = "quantizer", "step profile: scale, width and three coefficients"
-    sent = None if spec is None else (spec.scale_index, spec.kap - 1, spec.c0, spec.c1 + 16, spec.c2 + 8)
-    fields = [
-        stream.integer(item, width, why, None if sent is None else sent[k]) for k, width in enumerate((7, 6, 6, 5, 4))
-    ]
-    return ProfileSpec(scale_index=fields[0], kap=fields[1] + 1, c0=fields[2], c1=fields[3] - 16, c2=fields[4] - 8)
+    return ProfileSpec(
+        scale_index=stream.integer(item, 7, why, spec and spec.scale_index),
+        c0=stream.integer(item, 6, why, spec and spec.c0),
+        kap=_code_near(stream, item, why, USUAL_KAP, spec and spec.kap),
+        c1=_code_near(stream, item, why, USUAL_C1, spec and spec.c1),
+        c2=_code_near(stream, item, why, USUAL_C2, spec and spec.c2),
+    )
+
+
+def _code_near(stream: Stream, item: str, why: str, usual: int, value: int | None) -> int:
+    """Carry an integer by the gamma code of its distance from the usual value: 0, +1, -1, +2, ... as 0, 1, 2, 3, ..."""
+    sent = None if value is None else 2 * (value - usual) - 1 if value > usual else 2 * (usual - value)
+    place = stream.gamma(item, why, sent)
+    return usual + (place + 1) // 2 if place % 2 else usual - place // 2
 
 
 def code_profile_symbols(stream: Stream, spec: ProfileSpec, count: int, symbols: Symbols | None = None) -> Symbols:

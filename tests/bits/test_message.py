@@ -111,10 +111,13 @@ def header_bits(spec: HypothesisSpec) -> Counter[str]:
     d = spec.projector.d
     bits["dimension"] = 6 if bin(d).count("1") == 1 else 1 + gamma_bits(d)
     bits["projector"] = _tree_bits(spec.projector)
-    bits["quantizer"] = {"profile": 1 + 28, "lattice": 3 + 8, "codebook": 3 + 8}[spec.quantizer.kind]
+    bits["quantizer"] = {"profile": 1 + 13, "lattice": 3 + 8, "codebook": 3 + 8}[spec.quantizer.kind]
     if isinstance(spec.quantizer, CodebookSpec):
         bits["quantizer"] += 16 * len(spec.quantizer.centroids)
     if isinstance(spec.quantizer, ProfileSpec):
+        order = [0] + [sign * k for k in range(1, 80) for sign in (1, -1)]  # usual value, one more, one less, ...
+        for usual, value in ((44, spec.quantizer.kap), (4, spec.quantizer.c1), (1, spec.quantizer.c2)):
+            bits["quantizer"] += gamma_bits(order.index(value - usual))
         return bits
     bits["symbol model"] = 2 + (7 if spec.code.kind in ("gaussian", "laplace") else 0)
     if isinstance(spec.quantizer, LatticeSpec):
