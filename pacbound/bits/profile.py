@@ -34,7 +34,7 @@ def profile_steps(spec: ProfileSpec, d: int) -> NDArray[np.float64]:
     with ctx.workprec(TABLE_PRECISION):
         s = arb(2) ** arb(fmpq(-spec.scale_index, 16))
         steps = [certain_floor(s * ratio * (1 << STEP_BITS)) for ratio in _ratios(spec, d)]
-    return np.array([max(1, step) for step in steps], np.int64) * 2.0**-STEP_BITS
+    return np.array([max(1, step) for step in steps], np.float64) * 2.0**-STEP_BITS
 
 
 def profile_grid(spec: ProfileSpec, d: int) -> tuple[int, ...]:
@@ -74,11 +74,11 @@ def code_profile_header(stream: Stream, spec: ProfileSpec | None) -> ProfileSpec
     """Carry the five integers: scale and c0 uniformly, the others near the values that training tends to."""
     item, why = "quantizer", "step profile: scale, width and three coefficients"
     return ProfileSpec(
-        scale_index=stream.integer(item, 7, why, spec and spec.scale_index),
-        c0=stream.integer(item, 6, why, spec and spec.c0),
-        kap=_code_near(stream, item, why, USUAL_KAP, spec and spec.kap),
-        c1=_code_near(stream, item, why, USUAL_C1, spec and spec.c1),
-        c2=_code_near(stream, item, why, USUAL_C2, spec and spec.c2),
+        scale_index=stream.integer(item, 7, why, None if spec is None else spec.scale_index),
+        c0=stream.integer(item, 6, why, None if spec is None else spec.c0),
+        kap=_code_near(stream, item, why, USUAL_KAP, None if spec is None else spec.kap),
+        c1=_code_near(stream, item, why, USUAL_C1, None if spec is None else spec.c1),
+        c2=_code_near(stream, item, why, USUAL_C2, None if spec is None else spec.c2),
     )
 
 

@@ -55,13 +55,17 @@ class Posterior:
 
 @dataclass(frozen=True)
 class Stage:
-    """Adam steps on one surrogate. beta None: the bound's own (module docstring). rates: mean, log_std, log_s."""
+    """Adam steps on one surrogate.
+
+    beta None: the bound's own (module docstring) times beta_scale. rates: mean, log_std, log_s.
+    """
 
     name: str
     steps: int
     surrogate: Surrogate
     beta: float | None
     rates: tuple[float, float, float]
+    beta_scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ def train(
     while run.steps < stage.steps:
         seen = run.round(generator_of(*seed, run.steps), beta)
         if stage.beta is None:
-            beta = bound_beta(seen.risk, seen.nats + known_nats, sample.n)
+            beta = stage.beta_scale * bound_beta(seen.risk, seen.nats + known_nats, sample.n)
         on_round(run.state(beta), seen)
     return run.posterior()
 

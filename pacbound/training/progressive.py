@@ -30,6 +30,7 @@ from ..specs import PROFILE_CODE, PROFILE_REACH, CodeSpec, ProfileSpec
 from ..subspace.curvature import fisher
 from ..subspace.subspace import Subspace
 from .fit import Sample
+from .losses import Surrogate
 from .posterior import Posterior, Round, Stage, State, generator_of, train
 from .refine import Point, evaluate_point, refine
 from .state import Checkpoint
@@ -55,6 +56,7 @@ class PosteriorSettings(Record):
     block_steps: int = Field(default=168, ge=0)
     first_scale: float = Field(default=0.05, gt=0)
     smooth_beta: float = Field(default=4.0, gt=0)
+    beta_scale: float = Field(default=1.0, gt=0)
     curvature: bool = True
     refresh: bool = True
     bounded: bool = True
@@ -99,7 +101,7 @@ def encode_posterior(
     checkpoint: Checkpoint,
     progress: bool = True,
 ) -> list[Candidate]:
-    """Return messages of decreasing promise: symbols (d,) in [0, 41), their step profile and symbol model.
+    """Return messages, the most promising first: symbols (d,) in [0, 41) with their step profile.
 
     Raises: QuantizeError where training diverges or the beam cannot follow. SubspaceError where the curvature
         is not finite or d too large for it. StateError from the checkpoint.
@@ -155,14 +157,16 @@ class _Run:
 
     def _stages(self) -> list[Stage]:
         s = self.settings
-        loss, beta = ("error_probability", None) if s.bounded else ("cross_entropy", s.smooth_beta)
+        loss: Surrogate = "error_probability" if s.bounded else "cross_entropy"
+        beta = None if s.bounded else s.smooth_beta
+        bounded_steps = s.bounded_steps if s.bounded else 0
         stages = [
             Stage("warm", s.warm_steps, "cross_entropy", 1.0, (1.0, 0.0, 0.0)),
             Stage("smooth", s.smooth_steps, "cross_entropy", s.smooth_beta, (0.1, 0.02, 0.02)),
-            Stage("bounded", s.bounded_steps if s.bounded else 0, "error_probability", None, (0.1, 0.02, 0.02)),
+            Stage("bounded", bounded_steps, "error_probability", None, (0.1, 0.02, 0.02), s.beta_scale),
         ]
         for k in range(len(self.edges) - 2):
-            stages.append(Stage(f"block {k + 1}", s.block_steps, loss, beta, (0.06, 0.02, 0.0)))  # type: ignore[arg-type]
+            stages.append(Stage(f"block {k + 1}", s.block_steps, loss, beta, (0.06, 0.02, 0.0), s.beta_scale))
         return stages
 
     def run(self) -> list[Candidate]:
@@ -231,18 +235,18 @@ class _Run:
         start = {"stage": torch.tensor(k)} | now.tensors()
         known, nats = self._known(now)
         beta = now.beta if k > 2 else 1.0
+        done = 0 if resumed is None else int(resumed["steps"])
 
         def on_round(state: State, seen: Round) -> None:
-            nonlocal beta
+            nonlocal beta, done
             beta = float(state["beta"])
             self.checkpoint.save(start | {f"run/{name}": value for name, value in state.items()})
             bits = (nats + seen.nats) / math.log(2) + self.settings.overhead_bits
             bound = occam_kl(seen.risk * self.sample.n, self.sample.n, bits, DELTA).value
             bar.set_postfix_str(f"{stage.name}: risk {seen.risk:.4f}, {bits:.0f} bits, bound near {bound:.4f}")
-            bar.update(int(state["steps"]) - on_round.steps)  # type: ignore[attr-defined]
-            on_round.steps = int(state["steps"])  # type: ignore[attr-defined]
+            bar.update(int(state["steps"]) - done)
+            done = int(state["steps"])
 
-        on_round.steps = 0 if resumed is None else int(resumed["steps"])  # type: ignore[attr-defined]
         posterior = train(
             self.subspace, self.sample, now.posterior, stage, self.settings.batch, (self.seed, k),
             known, nats, beta, resumed, on_round,

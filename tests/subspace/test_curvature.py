@@ -1,0 +1,128 @@
+"""The Fisher matrix against brute force: every label weighted by its probability, no sampling, no vmap, no adjoint."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
+from pacbound.errors import SubspaceError
+from pacbound.specs import ProjectorSpec
+from pacbound.subspace.curvature import example_gradients, fisher
+from pacbound.subspace.layout import Layout
+from pacbound.subspace.projectors import make_projector
+from pacbound.subspace.subspace import Subspace
+
+FEATURES, CLASSES, D_SMALL = 4, 3, 6
+
+
+def _subspace(scaled: bool = True) -> Subspace:
+    network = nn.Sequential(nn.Linear(FEATURES, 5), nn.Tanh(), nn.Linear(5, CLASSES))
+    layout = Layout.of(network)
+    generator = Generator().manual_seed(1)
+    theta0 = torch.randn(layout.D, generator=generator) / 2
+    scale = torch.rand(layout.D, generator=generator) * 4 if scaled else None
+    projector = make_projector(ProjectorSpec(kind="dense", D=layout.D, d=D_SMALL), layout)
+    return Subspace(network, layout, theta0, projector, scale)
+
+
+def _inputs(n: int = 4) -> Tensor:
+    return torch.randn(n, FEATURES, generator=Generator().manual_seed(2))
+
+
+def _exact(subspace: Subspace, w: Tensor, x: Tensor) -> Tensor:
+    """Mean over x of sum_y p(y|x) J_y J_y^T, J by autograd through the explicit matrix."""
+    matrix = subspace.projector.as_matrix()
+    scale = torch.ones(subspace.layout.D) if subspace.scale is None else subspace.scale
+    total = torch.zeros(subspace.d, subspace.d, dtype=torch.float64)
+    for row in x:
+        for label in range(CLASSES):
+            free = w.clone().requires_grad_()
+            logits = subspace.call_at(subspace.theta0 + scale * (matrix @ free), row[None])
+            logs = F.log_softmax(logits, 1)[0, label]
+            (gradient,) = torch.autograd.grad(logs, free)
+            total += logs.detach().exp().double() * torch.outer(gradient, gradient).double()
+    return total / len(x)
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_sampled_labels_average_to_the_exact_fisher_matrix(scaled: bool) -> None:
+    subspace, x = _subspace(scaled), _inputs()
+    w = torch.full((D_SMALL,), 0.1)
+    found = fisher(subspace, x, lambda _: w, 20_000, Generator().manual_seed(0), progress=False)
+    exact = _exact(subspace, w, x)
+    assert found.dtype == torch.float64
+    assert torch.linalg.norm(found - exact) < 0.05 * torch.linalg.norm(exact)
+
+
+def test_a_random_draw_averages_the_fisher_over_the_draws() -> None:
+    subspace, x = _subspace(), _inputs()
+    points = torch.tensor([[0.5], [-0.5]]) * torch.ones(2, D_SMALL)
+
+    def draw(generator: Generator) -> Tensor:
+        return points[int(torch.randint(2, (), generator=generator))]
+
+    found = fisher(subspace, x, draw, 40_000, Generator().manual_seed(0), progress=False)
+    exact = (_exact(subspace, points[0], x) + _exact(subspace, points[1], x)) / 2
+    assert torch.linalg.norm(found - exact) < 0.08 * torch.linalg.norm(exact)
+
+
+def test_gradients_of_examples_are_those_of_a_loop_in_the_order_of_the_batch() -> None:
+    subspace, x = _subspace(), _inputs(3)
+    y = torch.tensor([2, 0, 1])
+    w = torch.linspace(-1, 1, D_SMALL)
+
+    def score(logits: Tensor, y: Tensor) -> Tensor:
+        return logits.gather(1, y[:, None]).sum() ** 2
+
+    found = example_gradients(subspace, subspace.theta(w), x, y, score)
+    for k in range(3):
+        free = w.clone().requires_grad_()
+        (expected,) = torch.autograd.grad(score(subspace.call(free, x[k : k + 1]), y[k : k + 1]), free)
+        torch.testing.assert_close(found[k], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_same_generator_gives_the_same_matrix() -> None:
+    subspace, x = _subspace(), _inputs()
+    first, second = (
+        fisher(subspace, x, lambda _: torch.zeros(D_SMALL), 50, Generator().manual_seed(3), False) for _ in range(2)
+    )
+    assert torch.equal(first, second)
+
+
+def test_a_network_that_overflows_is_refused_and_not_averaged() -> None:
+    subspace, x = _subspace(), _inputs()
+    with pytest.raises(SubspaceError, match="not finite"):
+        fisher(subspace, x, lambda _: torch.full((D_SMALL,), torch.inf), 10, Generator().manual_seed(0), False)
+
+
+def test_a_dimension_beyond_memory_is_refused_before_anything_is_allocated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pacbound.subspace.curvature.MAX_DIMENSION", D_SMALL - 1)
+    with pytest.raises(SubspaceError, match=r"d up to 5, got d = 6"):
+        fisher(_subspace(), _inputs(), lambda _: torch.zeros(D_SMALL), 10, Generator().manual_seed(0), False)
+
+
+PEAK = """
+import resource, torch
+from pacbound.hypothesis import make_base, make_subspace
+from pacbound.models.reference import build
+from pacbound.specs import ProjectorSpec
+from pacbound.subspace.curvature import fisher
+torch.set_num_threads(1)
+base = make_base(build("resnet20", (3, 32, 32), 10), 0)
+space = make_subspace(base, ProjectorSpec(kind="fastfood", D=base.layout.D, d=1024), True)
+x = torch.randn(64, 3, 32, 32)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+fisher(space, x, lambda _: torch.zeros(1024), 64, torch.Generator().manual_seed(0), False)
+print(base.layout.D, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.slow
+def test_memory_stays_bounded_for_a_residual_network() -> None:
+    output = subprocess.run([sys.executable, "-c", PEAK], capture_output=True, text=True, check=True).stdout
+    parameters, kilobytes = (int(part) for part in output.split())
+    assert parameters > 260_000
+    assert kilobytes < 1_500_000
