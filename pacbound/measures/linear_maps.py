@@ -73,8 +73,10 @@ def express(module: nn.Module, name: str, entering: tuple[int, ...], leaving: tu
     """Record a linear or convolution module, or return None for any other module.
 
     Args: entering, leaving: shapes (batch, ...) of its input and output. A subclass with a forward pass of its own
-        is another module.
+        is another module, and so is one with complex weights.
     """
+    if torch.is_complex(getattr(module, "weight", torch.empty(0))):
+        return None
     if isinstance(module, nn.Linear) and type(module).forward is nn.Linear.forward:
         weight = _double(module.weight)
         return LayerRecord(

@@ -83,14 +83,13 @@ def of_module(module: nn.Module, entering: tuple[int, ...]) -> Fixed | None:
 
 
 def of_function(target: object, args: Values, kwargs: dict[str, object]) -> Fixed | None:
-    """Constant of a called function whose first argument is the data tensor, or None where unknown."""
+    """Constant of a called function with one data tensor among its arguments, or None where unknown."""
     if target in FUNCTIONS:
         return None if target is F.dropout and _argument(args, kwargs, 2, "training", True) else FUNCTIONS[target]
-    tensor = args[0] if args else None
     if target is operator.getitem:
-        return SAME if isinstance(tensor, Tensor) and _basic(args[1]) else None
+        return SAME if isinstance(args[0], Tensor) and _basic(args[1]) else None
     handler = _HANDLERS.get(target)
-    return handler(args, kwargs) if handler is not None and isinstance(tensor, Tensor) else None
+    return handler(args, kwargs) if handler is not None and args else None
 
 
 def of_method(name: str, args: Values, kwargs: dict[str, object]) -> Fixed | None:
@@ -107,26 +106,35 @@ def _basic(index: object) -> bool:
 
 
 def _per_dimension(sides: int, value: object) -> tuple[int, ...]:
-    return tuple(int(v) for v in value) if isinstance(value, tuple | list) else (int(str(value)),) * sides
+    """One whole number per dimension, from one for all or a sequence; () where there is none."""
+    if isinstance(value, int):
+        return (value,) * sides
+    return tuple(v for v in value if isinstance(v, int)) if isinstance(value, tuple | list) else ()
 
 
-def _max_pool(sides: int, kernel: object, stride: object, dilation: object) -> Fixed:
+def _max_pool(sides: int, kernel: object, stride: object, dilation: object) -> Fixed | None:
     """Per dimension the square root of how many windows read one entry: ceil(k / t), and attained."""
-    kernels = _per_dimension(sides, kernel)
-    strides = _per_dimension(sides, kernel if stride is None or stride == () else stride)
-    readers = [
-        math.ceil(k * math.gcd(t, d) / t)
-        for k, t, d in zip(kernels, strides, _per_dimension(sides, dilation), strict=True)
-    ]
+    geometry = _windows(sides, kernel, stride)
+    dilations = _per_dimension(sides, dilation)
+    if not geometry or len(dilations) != sides:
+        return None
+    readers = [math.ceil(k * math.gcd(t, d) / t) for (k, t), d in zip(geometry, dilations, strict=True)]
     return Fixed(math.sqrt(math.prod(readers)))
 
 
-def _mean_pool(sides: int, kernel: object, stride: object, plain: bool) -> Fixed:
+def _mean_pool(sides: int, kernel: object, stride: object, plain: bool) -> Fixed | None:
     """Norm of the averaging matrix: rows sum to 1, columns to at most ceil(k / t) / k; equality where k = t."""
+    geometry = _windows(sides, kernel, stride)
+    if not geometry:
+        return None
+    return Fixed(math.sqrt(math.prod(math.ceil(k / t) / (k if plain else 1) for k, t in geometry)))
+
+
+def _windows(sides: int, kernel: object, stride: object) -> list[tuple[int, int]]:
+    """Kernel and stride of each dimension; [] where they are not whole numbers."""
     kernels = _per_dimension(sides, kernel)
     strides = _per_dimension(sides, kernel if stride is None or stride == () else stride)
-    columns = [math.ceil(k / t) / (k if plain else 1) for k, t in zip(kernels, strides, strict=True)]
-    return Fixed(math.sqrt(math.prod(columns)))
+    return list(zip(kernels, strides, strict=True)) if len(kernels) == len(strides) == sides else []
 
 
 def _adaptive(sizes: tuple[int, ...], target: object, mean: bool) -> Fixed | None:
@@ -134,8 +142,8 @@ def _adaptive(sizes: tuple[int, ...], target: object, mean: bool) -> Fixed | Non
     goals = target if isinstance(target, tuple | list) else (target,) * len(sizes)
     total = 1.0
     for size, goal in zip(sizes, goals, strict=True):
-        windows = size if goal is None else int(goal)
-        if windows > size:
+        windows = size if goal is None else goal
+        if not isinstance(windows, int) or windows > size:
             return None
         total *= (1 if size % windows == 0 else 2) / (size // windows if mean else 1)
     return Fixed(math.sqrt(total))
@@ -151,8 +159,8 @@ def _mean(args: Values, kwargs: dict[str, object]) -> Fixed | None:
     dims = _argument(args, kwargs, 1, "dim", None)
     if not isinstance(tensor, Tensor) or dims is None:
         return None
-    listed = [int(str(d)) % tensor.ndim for d in (dims if isinstance(dims, tuple | list) else (dims,))]
-    return None if 0 in listed else Fixed(1 / math.sqrt(math.prod(tensor.shape[d] for d in listed)))
+    listed = [d % tensor.ndim for d in _per_dimension(1, dims)]
+    return None if 0 in listed or not listed else Fixed(1 / math.sqrt(math.prod(tensor.shape[d] for d in listed)))
 
 
 def _function_max_pool(args: Values, kwargs: dict[str, object]) -> Fixed | None:
@@ -183,29 +191,40 @@ def _pad(args: Values, kwargs: dict[str, object]) -> Fixed | None:
 
 
 def _leaky(args: Values, kwargs: dict[str, object]) -> Fixed | None:
-    return Fixed(max(1.0, abs(float(str(_argument(args, kwargs, 1, "negative_slope", 0.01))))))
+    return _slope(_argument(args, kwargs, 1, "negative_slope", 0.01))
 
 
 def _elu(args: Values, kwargs: dict[str, object]) -> Fixed | None:
-    return Fixed(max(1.0, abs(float(str(_argument(args, kwargs, 1, "alpha", 1.0))))))
+    return _slope(_argument(args, kwargs, 1, "alpha", 1.0))
 
 
 def _gelu(args: Values, kwargs: dict[str, object]) -> Fixed | None:
     return Fixed(GELU if kwargs.get("approximate", "none") == "none" else GELU_TANH)
 
 
+def _slope(value: object) -> Fixed | None:
+    return Fixed(max(1.0, abs(value))) if isinstance(value, int | float) else None
+
+
 def _times(args: Values, kwargs: dict[str, object]) -> Fixed | None:
-    factor = args[1]
-    return Fixed(abs(float(factor))) if isinstance(factor, int | float) else None
+    factor = _number(args, kwargs)
+    return None if factor is None else Fixed(abs(factor))
 
 
 def _over(args: Values, kwargs: dict[str, object]) -> Fixed | None:
-    divisor = args[1]
-    return Fixed(1 / abs(float(divisor))) if isinstance(divisor, int | float) and divisor else None
+    divisor = _number(args, kwargs)
+    return None if not divisor or not isinstance(args[0], Tensor) else Fixed(1 / abs(divisor))
 
 
 def _shift(args: Values, kwargs: dict[str, object]) -> Fixed | None:
-    return MOVED if isinstance(args[1], int | float) else None
+    return None if _number(args, kwargs) is None else MOVED
+
+
+def _number(args: Values, kwargs: dict[str, object]) -> float | None:
+    """The operand that is a number, of two of which the other is the data tensor."""
+    operands = (*args[:2], kwargs.get("other"))
+    numbers = [float(value) for value in operands if isinstance(value, int | float)]
+    return numbers[0] if len(numbers) == 1 and math.isfinite(numbers[0]) else None
 
 
 def _sides(args: Values) -> int:

@@ -152,7 +152,7 @@ class Walk(fx.Interpreter):
 
     def _module(self, step: Step, name: str, args: tuple[object, ...], value: object) -> None:
         module = self.module.get_submodule(name)
-        entering = args[0]
+        entering = args[0] if args else None
         if not isinstance(entering, Tensor) or not isinstance(value, Tensor) or len(step.sources) != 1:
             self._skip(step, name, f"{type(module).__name__} is not a map from one tensor to one tensor")
         elif isinstance(module, _BatchNorm):
@@ -177,6 +177,8 @@ class Walk(fx.Interpreter):
             self._skip(step, name, RUNNING_NORM)
         elif before.record is None or before.readers > 1:
             self._skip(step, name, f"{type(norm).__name__} follows no layer of its own, into which it could be folded")
+        elif before.record.kind == "dense" and before.record.input_size:
+            self._skip(step, name, f"{type(norm).__name__} normalises another dimension than the features")
         elif norm.running_mean is None:
             self._skip(step, name, f"{type(norm).__name__} without running statistics: its map depends on the batch")
         else:
