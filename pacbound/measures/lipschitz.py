@@ -17,6 +17,7 @@ from torch.nn import functional as F
 GELU: Final = 0.5 * (1 + math.erf(1)) + math.exp(-1) / math.sqrt(math.pi) + 1e-12  # derivative of x Phi(x) at sqrt 2
 GELU_TANH: Final = 1.13
 SILU: Final = 1.09984  # largest derivative of x / (1 + exp(-x)) is 1.0998394 at x = 2.3994
+HARDSIGMOID: Final = 0.16666668  # torch multiplies by 1/6 rounded to float32
 SELU: Final = 1.7580994  # scale times alpha, the slope just below 0
 
 
@@ -35,7 +36,7 @@ MODULES: dict[type[nn.Module], Fixed] = {
     nn.Identity: SAME, nn.Flatten: SAME, nn.Unflatten: SAME, nn.Dropout: SAME, nn.Dropout1d: SAME, nn.Dropout2d: SAME,
     nn.Dropout3d: SAME, nn.ReLU: SAME, nn.ReLU6: SAME, nn.Tanh: SAME, nn.Tanhshrink: SAME, nn.Softsign: SAME,
     nn.Hardtanh: MOVED, nn.SiLU: Fixed(SILU), nn.Hardswish: Fixed(1.5), nn.SELU: Fixed(SELU), nn.ZeroPad2d: SAME,
-    nn.Sigmoid: Fixed(0.25, keeps_zero=False), nn.Hardsigmoid: Fixed(1 / 6, keeps_zero=False),
+    nn.Sigmoid: Fixed(0.25, keeps_zero=False), nn.Hardsigmoid: Fixed(HARDSIGMOID, keeps_zero=False),
     nn.Softplus: MOVED, nn.Softmax: MOVED, nn.ChannelShuffle: SAME, nn.PixelShuffle: SAME, nn.PixelUnshuffle: SAME,
 }  # fmt: skip
 

@@ -121,7 +121,7 @@ class Walk(fx.Interpreter):
             self._skip(step, str(outside[0].target), f"a parameter or constant used directly by {_target(n)}")
         elif n.op == "call_module":
             self._module(step, str(n.target), args, value)
-        elif n.target in ADDITIONS and len(n.args) == 2 and all(isinstance(a, fx.Node) for a in n.args):
+        elif n.target in ADDITIONS and len(args) == 2 and all(isinstance(a, Tensor) for a in args):
             if kwargs.get("alpha", 1) != 1 or len(sources) != len(set(n.args)):
                 step.reason = f"{_target(n)} adds something that is not computed from the input"
             elif len(sources) == 1:
@@ -270,8 +270,11 @@ def blocks_of(end: Step) -> Chain:
         _check(step)
         if step.adds:
             main, shortcut = _branches(step, step.cut, moved)
-            blocks.append(Block(main.layers[0].name, main, shortcut, gain))
-            gain = 1.0
+            if main.layers:
+                blocks.append(Block(main.layers[0].name, main, shortcut, gain))
+                gain = 1.0
+            else:
+                gain *= main.before + shortcut.before  # x + relu(x)
         elif step.record is not None:
             blocks.append(Block(step.record.name, Branch((step.record,), 1.0, (gain,)), None, 1.0))
             gain = 1.0
@@ -283,10 +286,7 @@ def blocks_of(end: Step) -> Chain:
 
 def _branches(addition: Step, start: Step, moved: list[str]) -> tuple[Branch, Branch]:
     first, second = (_branch(source, start, moved) for source in addition.sources)
-    main, shortcut = (first, second) if len(first.layers) >= len(second.layers) else (second, first)
-    if not main.layers:
-        raise NotAChain(f"{addition.name} adds two paths without layers")
-    return main, shortcut
+    return (first, second) if len(first.layers) >= len(second.layers) else (second, first)
 
 
 def _branch(end: Step, start: Step, moved: list[str]) -> Branch:
