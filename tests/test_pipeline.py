@@ -117,12 +117,15 @@ PROJECTORS = ["fastfood", "cosine", "sparse", "kron", "kron_qr", "dense", "film"
               "dense+permuted:sparse", "permuted:film"]  # fmt: skip
 
 
-@pytest.mark.parametrize("encoder", ["plain", "codebook"])
+@pytest.mark.parametrize("encoder", ["posterior", "plain", "codebook"])
 @pytest.mark.parametrize("projector", PROJECTORS)
 def test_every_projector_and_encoder_goes_through_certify_save_load_verify(
     projector: str, encoder: str, tmp_path: Path
 ) -> None:
-    request = quick(projector=projector, encoder=encoder, d=10, beta=0.3, rate=0.1)
+    plain = {} if encoder == "posterior" else {"beta": 0.3, "rate": 0.1}
+    request = Request.model_validate(
+        {"projector": projector, "encoder": encoder, "d": 10, "epochs": 3, "batch": 30, **plain}
+    )
     setup = prepare(named(), clouds(), None, request, "zero_one")
     made = force(setup, pipeline.encode(setup, Checkpoint(None, ""), False)[-1])
     assert made.hypothesis.projector == setup.projector
@@ -307,6 +310,22 @@ def test_a_reference_network_certifies_pixels_by_constants() -> None:
     assert (result.stands, result.recount) == (True, made.risk)
 
 
+def test_the_default_encoder_beats_guessing_and_stands() -> None:
+    made = run(Request(d=16, epochs=40, batch=60), train=clouds(MANY))
+    assert made.hypothesis.quantizer is not None
+    assert made.hypothesis.quantizer.kind == "profile"
+    assert made.bound.value < 0.3
+    assert pb.verify(made, data=clouds(MANY), model=network()).stands
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("step", 0.1), ("levels", 9), ("codebook_init", "uniform"), ("code", ("static",)), ("rate", 0.1)]
+)
+def test_an_option_of_another_encoder_is_refused_and_not_ignored(name: str, value: object) -> None:
+    with pytest.raises(RequestError, match=f"the posterior encoder finds {name} itself"):
+        run(Request.model_validate({"d": 8, name: value}))
+
+
 def test_the_paper_preset_runs_and_says_where_it_differs() -> None:
     request = pb.preset("lotfi2022").model_copy(update={"epochs": 4, "batch": 30, "d": 20})
     made = run(request)
@@ -383,7 +402,7 @@ def test_a_test_sample_of_another_shape_is_refused() -> None:
 
 def test_training_that_diverges_is_refused_with_a_remedy() -> None:
     with pytest.raises(QuantizeError, match=r"[Ll]ower"):
-        run(quick(rate=1e30))
+        run(quick(rate=1e35))
 
 
 def test_examples_that_change_between_two_passes_are_refused() -> None:

@@ -37,8 +37,8 @@ def network(seed: int = 0) -> nn.Sequential:
 
 
 def quick(**options: object) -> Request:
-    """A request of a few dozen steps."""
-    chosen: dict[str, object] = {"d": 16, "epochs": 3, "batch": 30, "rate": 0.05, **options}
+    """A request of a few dozen steps of the plain encoder."""
+    chosen: dict[str, object] = {"encoder": "plain", "d": 16, "epochs": 3, "batch": 30, "rate": 0.05, **options}
     return Request.model_validate(chosen)
 
 

@@ -1,0 +1,230 @@
+"""`pacbound certify` from outside: streams, exit codes, interruption and resumption."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pacbound_cli.main import app
+from typer.testing import CliRunner
+
+import pacbound as pb
+from tests.tiny import clouds
+
+COMMAND = [sys.executable, "-c", "from pacbound_cli.main import main; main()"]
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+QUICK = ["--encoder", "plain", "--d", "8", "--epochs", "20", "--batch", "60", "--rate", "0.05", "--beta", "1"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with clouds.npz in it."""
+    x, y = clouds(600)
+    np.savez(tmp_path / "clouds.npz", x=x.numpy(), y=y.numpy())
+    return tmp_path
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
+    return subprocess.Popen(
+        [*COMMAND, *arguments], cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def pacbound(folder: Path, *arguments: str) -> tuple[int, str, str]:
+    process = start(folder, *arguments)
+    out, err = process.communicate(timeout=240)
+    return process.returncode, out, ANSI.sub("", err)
+
+
+def certify(folder: Path, *arguments: str) -> tuple[int, str, str]:
+    return pacbound(folder, "certify", "--data", "clouds.npz", *arguments)
+
+
+def in_process(folder: Path, *arguments: str, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str, str]:
+    """As main() does, without the seconds that importing torch takes."""
+    monkeypatch.chdir(folder)
+    done = CliRunner().invoke(app, ["certify", "--data", "clouds.npz", *arguments])
+    refusal = "" if not isinstance(done.exception, pb.PacboundError) else f"pacbound: {done.exception}"
+    code = 2 if refusal else done.exit_code
+    assert done.exception is None or refusal or isinstance(done.exception, SystemExit), done.exception
+    return code, done.stdout, ANSI.sub("", done.stderr) + refusal
+
+
+def test_a_certificate_is_written_told_to_people_and_verified(folder: Path) -> None:
+    code, out, err = certify(folder, *QUICK)
+    assert (code, out) == (0, "")
+    certificate = pb.Certificate.load(folder / "clouds.json")
+    assert certificate.statement in err
+    for entry in certificate.ledger.entries:
+        assert re.search(rf"{re.escape(entry.item)} +{entry.bits}\b", err)
+    assert f"{certificate.risk.errors} of 600" in err
+    assert "majority class" in err
+    assert "What it does not say" in err
+    assert "written to clouds.json" in err
+    assert "pacbound verify clouds.json --data clouds.npz" in err
+    assert sorted(os.listdir(folder)) == ["clouds.json", "clouds.npz"]  # no state is left behind
+    code, out, err = pacbound(folder, "verify", "clouds.json", "--data", "clouds.npz")
+    assert (code, err) == (0, "")
+    assert "stands, at level risk" in out
+
+
+def test_json_on_standard_output_is_the_certificate_and_nothing_else(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, err = in_process(folder, *QUICK, "--json", "--output", "c.json", monkeypatch=monkeypatch)
+    assert code == 0
+    assert out == (folder / "c.json").read_text()
+    assert list(json.loads(out)) == [
+        "schema_version", "statement", "bound", "risk", "ledger", "message", "data", "hypothesis", "declarations",
+        "measures", "parts", "also", "environment", "digest",
+    ]  # fmt: skip
+    assert json.loads(out)["statement"] in err
+
+
+def test_a_vacuous_result_exits_0_and_says_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, _ = clouds(90)
+    y = np.random.default_rng(1).integers(0, 3, 90)
+    np.savez(folder / "random.npz", x=x.numpy(), y=y)
+    code, _, err = in_process(folder, "--data", "random.npz", *QUICK, "-o", "r.json", monkeypatch=monkeypatch)
+    assert code == 0
+    assert "no better than guessing" in err
+
+
+def test_held_out_examples_are_reported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = clouds(60, 1)
+    np.savez(folder / "held.npz", x=x.numpy(), y=y.numpy())
+    code, _, err = in_process(folder, *QUICK, "--test", "held.npz", monkeypatch=monkeypatch)
+    assert code == 0
+    assert re.search(r"test error +\d+ of 60 .*bound from the test set", err)
+
+
+def test_a_dry_run_prints_the_plan_and_writes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, err = in_process(folder, *QUICK, "--dry-run", "--output", "no/such/c.json", monkeypatch=monkeypatch)
+    text = out + err
+    assert code == 0
+    for part in ("d = 8 coefficients", "n = 600", "20 epochs in batches of 60", "MiB", "symbols", "sum", "nothing was"):
+        assert part in text
+    assert os.listdir(folder) == ["clouds.npz"]
+
+
+def test_preset_then_file_then_command_line_the_later_wins(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "run.toml").write_text('delta = 0.02\nd = 12\nepochs = 3\nbatch = 60\ncode = ["adaptive", "static"]\n')
+    code, out, _ = in_process(
+        folder, "--preset", "lotfi2022", "--config", "run.toml", "--delta", "0.01", "--json", monkeypatch=monkeypatch
+    )
+    document = json.loads(out)
+    assert code == 0
+    assert document["bound"]["theorem"] == "catoni_grid"  # of the preset
+    assert document["bound"]["delta"] == 0.01  # of the command line
+    _, out, err = in_process(
+        folder, "--preset", "lotfi2022", "--config", "run.toml", "--d", "9", "--dry-run", monkeypatch=monkeypatch
+    )
+    assert "d = 9 coefficients" in out + err
+    _, out, err = in_process(
+        folder, "--preset", "lotfi2022", "--config", "run.toml", "--dry-run", monkeypatch=monkeypatch
+    )
+    assert "d = 12 coefficients" in out + err  # of the file
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--epoch", "3"], "--epochs"),
+        (["--d", "many"], "Invalid value for '--d'"),
+        (["--delta", "2"], "option 'delta'"),
+        (["--theorem", "best"], "option 'theorem'"),
+        (["--code", "gaussian,huffman"], "option 'code'"),
+        (["--projector", "fastfod"], "Did you mean 'fastfood'?"),
+        (["--loss", "hinge"], "zero_one, top_5, error_probability"),
+        (["--model", "lenett"], "Did you mean 'lenet'?"),
+        (["--preset", "lotfi"], "Did you mean 'lotfi2022'?"),
+        (["--config", "none.toml"], "'none.toml' is not a readable TOML file"),
+        (["--data", "minst"], "Did you mean 'mnist'?"),
+        (["--data", "none.npz"], "none.npz is a file, found none"),
+        (["--test", "none.npz"], "none.npz is a file, found none"),
+        (["--output", "no/such/c.json"], "the folder of --output exists, got 'no/such'"),
+        (["--budget", "1", "--epochs", "3"], "not both"),
+        (["--step", "5"], "the posterior encoder finds step itself, got 5.0"),
+        (["--encoder", "plain", "--step", "5"], "a step lies between"),
+    ],
+)
+def test_a_wrong_option_exits_2_and_names_what_was_meant(
+    folder: Path, arguments: list[str], complaint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, err = in_process(folder, *arguments, monkeypatch=monkeypatch)
+    assert (code, out) == (2, "")
+    assert complaint in " ".join(re.sub(r"[│╭╮╰╯─]", " ", err).split())
+    assert os.listdir(folder) == ["clouds.npz"]
+
+
+def test_a_refusal_in_a_terminal_is_one_message_without_a_traceback(folder: Path) -> None:
+    code, out, err = certify(folder, "--projector", "fastfod")
+    assert (code, out) == (2, "")
+    assert err.startswith("pacbound: projector: a kind is one of")
+    assert "Traceback" not in err
+
+
+def test_help_shows_the_main_options_first_and_an_example() -> None:
+    done = CliRunner().invoke(app, ["certify", "--help"], env={"COLUMNS": "120", "TERM": "dumb"})
+    text = ANSI.sub("", done.stdout)
+    assert done.exit_code == 0
+    assert "pacbound certify --data mnist --output mnist.json" in text
+    panels = re.findall(r"─ ([A-Z][a-z]+(?: options)?) ─", text)
+    assert panels[:2] == ["Options", "Main options"]  # the first holds --help alone
+    assert {"Main options", "Statement", "Network", "Subspace", "Code", "Training", "Run"} <= set(panels)
+    first = text[text.index("Main options") : text.index("─ ", text.index("Main options") + 20)]
+    assert set(re.findall(r"--([a-z-]+)", first)) == {"data", "model", "budget", "output", "resume"}
+    for name in pb.Request.model_fields:
+        assert f"--{name.replace('_', '-')}" in text
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    """Until the state is there."""
+    for _ in range(1200):
+        if path.exists():
+            return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    pytest.fail("no state was written within a minute")
+
+
+def test_an_unfinished_run_is_refused_without_resume_and_goes_on_with_it(folder: Path) -> None:
+    """Ctrl-C exits 130 and keeps the state; --resume ends in the core digest of an uninterrupted run."""
+    options = ["--encoder", "plain", "--d", "8", "--epochs", "900", "--batch", "60"]
+    process = start(folder, "certify", "--data", "clouds.npz", *options)
+    wait_for(folder / "clouds.json.state", process)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert "pacbound: interrupted; --resume goes on from clouds.json.state." in err
+    assert "Traceback" not in err
+    assert sorted(os.listdir(folder)) == ["clouds.json.state", "clouds.npz"]
+    code, _, err = certify(folder, *options)
+    assert code == 2
+    assert "clouds.json.state holds an unfinished run. Add --resume" in err
+    code, _, err = certify(folder, *options, "--rate", "0.01", "--resume")
+    assert code == 2
+    assert "belongs to another request" in err
+    code, _, err = certify(folder, *options, "--resume")
+    assert code == 0
+    assert sorted(os.listdir(folder)) == ["clouds.json", "clouds.npz"]
+    code, _, _ = certify(folder, *options, "--output", "whole.json")
+    assert code == 0
+    resumed, whole = (pb.Certificate.load(folder / name) for name in ("clouds.json", "whole.json"))
+    assert resumed.core_digest == whole.core_digest
+    assert resumed.hypothesis.projector is not None
+
+
+def test_a_damaged_state_is_refused_with_a_remedy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "clouds.json.state").write_bytes(b"half a state")
+    code, _, err = in_process(folder, *QUICK, "--resume", monkeypatch=monkeypatch)
+    assert code == 2
+    assert "clouds.json.state is not a pacbound state" in err
+    assert not (folder / "clouds.json").exists()
