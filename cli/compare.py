@@ -1,0 +1,25 @@
+"""`pacbound compare`: certificates side by side."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def compare(
+    certificates: Annotated[list[Path], typer.Argument(help="Certificate files.", show_default=False)],
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Print certificates side by side: bound, error, bits, bits per parameter, and the attached measures.
+
+    Certificates about other data, another loss or another delta are set apart, with the reason.
+
+    \b
+    pacbound compare bottleneck_1.json bottleneck_8.json
+    """
+    from pacbound.certificate import Certificate
+    from pacbound.compare import compare as beside
+    from pacbound.compare import render, render_json
+
+    comparison = beside([(str(path), Certificate.load(path)) for path in certificates])
+    typer.echo(render_json(comparison) if json else render(comparison))
