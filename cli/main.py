@@ -9,6 +9,8 @@ from pacbound.errors import PacboundError, VerificationError
 from . import data
 from .bound import bound
 from .certify import certify
+from .compare import compare
+from .measure import measure
 from .show import show
 from .verify import verify
 
@@ -17,6 +19,8 @@ app.command("certify")(certify)
 app.command("bound")(bound)
 app.command("verify")(verify)
 app.command("show")(show)
+app.command("compare")(compare)
+app.command("measure")(measure)
 app.add_typer(data.app, name="data")
 
 

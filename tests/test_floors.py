@@ -34,6 +34,7 @@ FLOORS = {
     "pipeline": 5,
     "methods": 5,
     "forecast": 5,
+    "measuring": 5,
     "verification": 5,
     "show": 5,
     "compare": 5,

@@ -20,7 +20,7 @@ from ..bounds.claims import Bound
 from ..errors import BoundError, DataError
 from ..powers import eighth_power
 from .capacity import Limit, NetworkClass, Path
-from .rademacher import complexity
+from .complexity import complexity
 
 CHUNK_ROWS: Final = 1024
 SUM_SLACK: Final = 1e-8  # relative; a float64 sum of 1024 rows of 10^6 numbers errs by less

@@ -33,28 +33,14 @@ def shrink_groups(difference: Tensor, radius: float) -> Tensor:
 
 
 def project_distance(kernel: Tensor, start: Tensor, radius: float) -> Tensor:
-    """Nearest kernel within (2,1) distance `radius` of `start`. Raises: RequestError for a negative radius."""
-    return project_distance_joint(kernel, None, start, None, radius)[0]
-
-
-def project_distance_joint(
-    kernel: Tensor, bias: Tensor | None, start: Tensor, start_bias: Tensor | None, radius: float
-) -> tuple[Tensor, Tensor | None]:
-    """Nearest (kernel, bias) where the bias counts as one more input channel at the first tap.
-
-    Raises: RequestError for a negative radius or another start.
-    """
+    """Nearest kernel within (2,1) distance `radius` of `start`. Raises: RequestError."""
     if not radius >= 0:
         raise RequestError(f"project_distance: a radius is >= 0, got {radius!r}.")
-    if kernel.shape != start.shape or (bias is None) != (start_bias is None):
+    if kernel.shape != start.shape:
         raise RequestError(
             f"project_distance: kernel and start have one shape, got {tuple(kernel.shape)} and {tuple(start.shape)}."
         )
-    offset = None if bias is None or start_bias is None else bias - start_bias
-    shrunk = shrink_groups(joined(kernel - start, offset), radius)
-    channels = kernel.shape[1]
-    near = start + shrunk[:, :channels].reshape(kernel.shape)
-    return near, None if start_bias is None else start_bias + shrunk[:, channels, 0]
+    return start + shrink_groups(joined(kernel - start, None), radius).reshape(kernel.shape)
 
 
 def project_spectrum(kernel: Tensor, sides: Sequence[int], radius: float) -> Tensor:
@@ -92,21 +78,46 @@ def crop(full: Tensor, taps: Sequence[int]) -> Tensor:
 
 
 def project_both(
-    kernel: Tensor, start: Tensor, distance: float, lipschitz: float, sides: Sequence[int], sweeps: int = 1
-) -> Tensor:
-    """Kernel near the nearest one within both balls, by Dykstra's algorithm over distance, spectrum and support.
+    kernel: Tensor,
+    start: Tensor,
+    distance: float,
+    lipschitz: float,
+    sides: Sequence[int],
+    sweeps: int = 1,
+    bias: Tensor | None = None,
+    start_bias: Tensor | None = None,
+) -> tuple[Tensor, Tensor | None]:
+    """(kernel, bias) near the nearest pair within both balls, by Dykstra's algorithm over distance, spectrum, support.
 
-    Args: kernel, start: (out, in, *taps). sides: of the torus. sweeps: rounds over the three sets.
+    Args: kernel, start: (out, in, *taps). sides: of the torus. sweeps: rounds over the three sets. bias: (out,),
+        one more input channel at the first tap, which counts in the distance only.
     Raises: RequestError.
     """
-    taps = tuple(kernel.shape[2:])
-    origin = embed(start, sides)
-    sets = (
-        lambda full: project_distance(full, origin, distance),
-        lambda full: project_spectrum(full, sides, lipschitz),
-        lambda full: embed(crop(full, taps), sides),
-    )
-    return crop(dykstra(embed(kernel, sides), sets, sweeps), taps)
+    taps, channels = tuple(kernel.shape[2:]), kernel.shape[1]
+    if (bias is None) != (start_bias is None) or kernel.shape != start.shape:
+        raise RequestError(
+            f"project_both: kernel and start have one shape, got {tuple(kernel.shape)} and {tuple(start.shape)}, "
+            "and both a bias or none."
+        )
+    origin = _whole(start, start_bias, sides)
+    support = _whole(torch.ones_like(start), None if bias is None else torch.ones_like(bias), sides)
+
+    def spectrum(full: Tensor) -> Tensor:
+        clipped = project_spectrum(full[:, :channels], sides, lipschitz)
+        return torch.cat([clipped, full[:, channels:]], dim=1)
+
+    sets = (lambda full: project_distance(full, origin, distance), spectrum, lambda full: full * support)
+    near = dykstra(_whole(kernel, bias, sides), sets, sweeps)
+    origin_tap = (slice(None), channels, *(0 for _ in sides))
+    return crop(near[:, :channels], taps), None if bias is None else near[origin_tap].clone()
+
+
+def _whole(kernel: Tensor, bias: Tensor | None, sides: Sequence[int]) -> Tensor:
+    """Kernel and bias on the torus: (out, in or in + 1, *sides)."""
+    if bias is None:
+        return embed(kernel, sides)
+    extra = bias.reshape(-1, 1, *[1] * len(sides))
+    return torch.cat([embed(kernel, sides), embed(extra, sides)], dim=1)
 
 
 def dykstra(point: Tensor, sets: Sequence[Projection], sweeps: int) -> Tensor:

@@ -1,181 +1,109 @@
-"""Rademacher complexity of a class of networks: two closed forms, Dudley's integral, and the bound they give.
+"""The Rademacher measures of a network: excess-capacity quantities of Graf et al. 2022, arXiv:2202.08070."""
 
-Empirical Rademacher complexity R_S of the ramp losses F_gamma, in [0, 1], over the n examples of S. Graf et al.
-2022, "On measuring excess capacity in neural networks", arXiv:2202.08070, Theorem 3.5 (here `club` and `spade`).
-As published c = 4. Proved here with c = sqrt 2: the margin is a minimum of functionals of constant sqrt 2, and
-projecting the centres of a cover onto the convex set of allowed kernels keeps its radius.
-"""
-
+import copy
 import math
-from dataclasses import dataclass
-from fractions import Fraction
-from functools import lru_cache
 from typing import Final
 
-import numpy as np
-from flint import arb
+import torch
+from torch import Tensor, nn
 
-from ..bounds.balls import rounded_up, working
-from .capacity import Covered, NetworkClass, covered_layers
+from ..bounds.claims import Bound, Measure
+from ..errors import BoundError, ModelError
+from . import Sample
+from .capacity import NetworkClass, class_of, log10_capacity, log10_lipschitz
+from .complexity import complexity, published_complexity
+from .layers import layers_of
+from .margin_bound import data_norm, margins, post_hoc
 
-PUBLISHED: Final = Fraction(16)  # c^2
-PROVED: Final = Fraction(2)
-PUBLISHED_PSI: Final = 2.7
-PSI_TERMS: Final = 1000
-PSI_LIMIT: Final = 1 << 20  # beyond it the supremum 2 stands for psi
-GRID: Final = 400
-FLOAT_SLACK: Final = 1e-9  # relative, for the sums of Dudley's integral in float64
-SHARES: Final = (0.0, 0.5, 2 / 3, 1.0)  # radii proportional to Ct^q
-
-
-@dataclass(frozen=True)
-class Complexity:
-    """Upper bounds of one R_S, rounded up; all hold, so that the smallest does. inf where too large for a double."""
-
-    club: float
-    spade: float
-    dudley: float
-
-    @property
-    def value(self) -> float:
-        """The smallest of the three."""
-        return min(self.club, self.spade, self.dudley)
+REFERENCE: Final = "Graf et al. 2022, arXiv:2202.08070"
+TIGHTENED: Final = f"{REFERENCE}, Theorem 3.5, with sqrt 2 / gamma as proved in pacbound"
+QUANTILE: Final = 0.1  # of the training margins, where gamma is read
+BATCH: Final = 500
 
 
-def published_complexity(network: NetworkClass, data_norm: float, n: int, gamma: float) -> Complexity:
-    """Bound R_S(F_gamma) by both forms of the theorem as published: c = 4, psi < 2.7. Not what certificates use.
+def measure_rademacher(
+    model: nn.Module, example_input: Tensor, data: Sample | None = None, start: nn.Module | None = None
+) -> tuple[Measure, ...]:
+    """Measure how large the smallest class around the start is that holds the network.
 
-    Args: data_norm: ||X||, square root of the sum of squares over the sample. n: examples. gamma: margin.
-    Raises: BoundError outside the ranges.
+    `rademacher_capacity`: log10 of (prod s)(sum (b/s)^(2/3))^(3/2), `rademacher_lipschitz`: log10 of prod s,
+    `rademacher_distance`: (2,1) distances to the start, summed. With data: `rademacher_data_norm`,
+    `rademacher_gamma` (tenth percentile of the margins, down to a power of two; 1 where that is negative),
+    `rademacher`: log10 of the bound of R_S(F_gamma), and the form as published beside it.
+
+    Args: start: the network before training; None measures distances to 0, which no sample can influence either.
+    Raises: ModelError where the network is no chain of layers and residual blocks that the theorem covers.
     """
-    covered = covered_layers(network, data_norm, n, gamma, PUBLISHED)
-    return Complexity(club(covered, n), spade(covered, n, PUBLISHED_PSI), math.inf)
+    trained = layers_of(model, example_input)
+    network = class_of(trained, None if start is None else layers_of(start, example_input))
+    if any(limit.lipschitz == 0 for limit in network.limits):
+        raise ModelError("measure_rademacher: a layer is 0, so the network is constant and its capacity has no log.")
+    origin = "from 0" if start is None else "from the start"
+    lipschitz = {limit.name: limit.lipschitz for limit in network.limits}
+    distances = {limit.name: limit.distance for limit in network.limits}
+    found = [
+        _measure("rademacher_lipschitz", log10_lipschitz(network), "log10; norms per layer", lipschitz),
+        _measure("rademacher_distance", math.fsum(distances.values()), f"(2,1) norm {origin}", distances),
+    ]
+    if any(distance > 0 for distance in distances.values()):
+        shares = {name: distances[name] / lipschitz[name] for name in distances}
+        unit = f"log10, distances {origin}; b/s per layer"
+        found.insert(0, _measure("rademacher_capacity", log10_capacity(network), unit, shares))
+    return (*found, *(() if data is None else _on_data(model, network, data)))
 
 
-def complexity(network: NetworkClass, data_norm: float, n: int, gamma: float) -> Complexity:
-    """Bound R_S(F_gamma) with c = sqrt 2: both closed forms with the exact psi, and Dudley's integral itself.
+measure = measure_rademacher
 
-    Assumes: kernels in the class, whose start does not depend on S; zero or circular padding; maps of 0 to 0.
-    Rounds: up; ceilings are exact.
-    Raises: BoundError outside the ranges.
+
+def rademacher_bound(
+    model: nn.Module, data: Sample, delta: float, start: nn.Module | None = None
+) -> tuple[Bound, float]:
+    """Bound the 0-1 risk of a trained network by its own norms and margins, every choice paid; usually vacuous.
+
+    Args: data: (x, y) as the network reads them, the training sample. start: the network before training, which
+        must not depend on the sample.
+    Returns: the bound and the margin gamma at which it was smallest. Raises: ModelError, BoundError.
     """
-    covered = covered_layers(network, data_norm, n, gamma, PROVED)
-    return Complexity(club(covered, n), spade(covered, n), dudley(covered, n))
+    x, y = data
+    network = class_of(
+        layers_of(model, x[:1]), None if start is None else layers_of(start, x[:1])
+    )
+    return post_hoc(network, margins(logits_of(model, x), y), data_norm(x, lambda part: part), delta)
 
 
-def club(covered: tuple[Covered, ...], n: int) -> float:
-    """4/n + 12 H_{n-1} / sqrt n * sqrt(ln 2W) * (sum_i ceil(Ct_i^(2/3)))^(3/2), W the largest layer."""
-    if not covered:
-        return 0.0
-    total = sum(cube_root_up(layer.squared) for layer in covered)
-    widest = max(layer.parameters for layer in covered)
-    with working():
-        harmonic = arb(n).digamma() + arb.const_euler()
-        return rounded_up(
-            arb(4) / n + 12 * harmonic / arb(n).sqrt() * arb(2 * widest).log().sqrt() * arb(total) * arb(total).sqrt()
-        )
+def logits_of(model: nn.Module, x: Tensor) -> Tensor:
+    """Logits (n, classes) in evaluation mode, batch by batch; the network itself is not changed."""
+    replica = copy.deepcopy(model).eval()
+    with torch.no_grad():
+        return torch.cat([replica(x[i : i + BATCH]) for i in range(0, len(x), BATCH)])
 
 
-def spade(covered: tuple[Covered, ...], n: int, psi_bound: float | None = None) -> float:
-    """12 / sqrt n * sqrt(sum_i 2 W_i (ln(1 + m_i) + psi(m_i))), m_i = ceil(L^2 Ct_i^2), L covered layers.
-
-    psi_bound: a constant in place of the exact psi.
-    """
-    with working():
-        total = arb(0)
-        for layer in covered:
-            m = math.ceil(len(covered) ** 2 * layer.squared)
-            added = arb(psi_bound) if psi_bound is not None else arb(psi(m))
-            total += 2 * layer.parameters * (arb(1 + m).log() + added)
-        return rounded_up(12 / arb(n).sqrt() * total.sqrt()) if covered else 0.0
-
-
-@lru_cache(maxsize=4096)
-def psi(m: int) -> float:
-    """sum_{j >= m} sqrt(m / j) ln((j + 2) / (j + 1)) for m >= 1, rounded up; 0 for m = 0; below 2.
-
-    The tail of a convex function is below its integral from half a step earlier, which has a closed form.
-    """
-    if m == 0:
-        return 0.0
-    if m >= PSI_LIMIT:
-        return 2.0
-    with working():
-        end = m + PSI_TERMS
-        total = arb(0)
-        for j in range(m, end):
-            total += (arb(j + 2) / (j + 1)).log() / arb(j).sqrt()
-        return min(2.0, rounded_up(arb(m).sqrt() * (total + _tail(arb(2 * end - 1) / 2))))
+def _on_data(model: nn.Module, network: NetworkClass, data: Sample) -> list[Measure]:
+    x, y = data
+    norm = data_norm(x, lambda part: part)
+    margin = margins(logits_of(model, x), y)
+    low = float(margin.quantile(QUANTILE)) if len(margin) < 1 << 24 else float(margin.sort().values[len(margin) // 10])
+    gamma = math.ldexp(1.0, math.frexp(low)[1] - 1) if math.isfinite(low) and low > 0 else 1.0
+    size = complexity(network, norm, len(y), gamma)
+    provable = min(size.club, size.spade)  # Dudley's integral stops at 4, which says nothing about capacity
+    published = published_complexity(network, norm, len(y), gamma)
+    found = [
+        _measure("rademacher_data_norm", norm, "norm", {}),
+        _measure("rademacher_gamma", gamma, "margin", {}),
+    ]
+    for name, value, reference, verified in (
+        ("rademacher", provable, TIGHTENED, True),
+        ("rademacher_published_norms", published.club, f"{REFERENCE}, Theorem 3.5, as published", False),
+        ("rademacher_published_parameters", published.spade, f"{REFERENCE}, Theorem 3.5, as published", False),
+    ):
+        if math.isinf(value):
+            raise BoundError(f"measure_rademacher: {name} is too large for a double. Measure without data.")
+        log10 = math.nextafter(math.log10(value), math.inf) if value > 0 else -math.inf
+        if math.isfinite(log10):
+            unit = f"log10, gamma {gamma:g}, n {len(y)}"
+            found.append(Measure(name=name, value=log10, unit=unit, reference=reference, verified=verified))
+    return found
 
 
-def _tail(a: arb) -> arb:
-    """Integral from a to infinity of ln((x + 2) / (x + 1)) / sqrt x, by parts."""
-    roots = 4 * arb(2).sqrt() * (2 / a).sqrt().atan() - 4 * (1 / a.sqrt()).atan()
-    return roots - 2 * a.sqrt() * ((a + 2) / (a + 1)).log()
-
-
-def cube_root_up(value: Fraction) -> int:
-    """Smallest integer whose cube is at least `value`, exactly."""
-    target = math.ceil(value)
-    low, high = 0, 1 << (target.bit_length() // 3 + 1)
-    while low < high:
-        middle = (low + high) // 2
-        if middle**3 >= target:
-            high = middle
-        else:
-            low = middle + 1
-    return low
-
-
-def dudley(covered: tuple[Covered, ...], n: int) -> float:
-    """min over a of 4 a + 12 / sqrt n * integral_a^1 sqrt(ln N(u)) du, radii in units of sqrt n.
-
-    ln N(u) <= sum_i ln C(2 W_i + k_i - 1, k_i), k_i = ceil(Ct_i^2 / u_i^2), and k_i = 0 where Ct_i <= u_i: one
-    centre then covers the layer. Any split u = sum u_i is allowed; a few powers of Ct_i are tried at each u. The
-    integrand falls with u, so that the sum over left ends of a grid is above the integral.
-    Rounds: up, by a relative slack of 1e-9.
-    """
-    if not covered:
-        return 0.0
-    squared = [_float_up(layer.squared) for layer in covered]
-    if not all(math.isfinite(value) for value in squared):
-        return math.inf
-    scales = np.sqrt(np.array(squared)) * (1 + FLOAT_SLACK)
-    sizes = np.array([layer.parameters for layer in covered], dtype=np.float64)
-    lowest = min(1e-6, 0.1 / n)
-    radii = np.geomspace(lowest, 1.0, GRID)
-    entropies = np.sqrt(_entropy(scales, sizes, radii[:-1])) * (1 + FLOAT_SLACK)  # at left ends
-    pieces = entropies * np.diff(radii)
-    behind = np.concatenate([np.cumsum(pieces[::-1])[::-1], [0.0]])  # integral from each radius to 1
-    totals = 4 * radii + 12 / math.sqrt(n) * behind
-    return float(totals.min()) * (1 + FLOAT_SLACK)
-
-
-def _entropy(scales: np.ndarray, sizes: np.ndarray, radii: np.ndarray) -> np.ndarray:
-    """Smallest ln N over the splits tried, at each radius, shape (radii,). Args: scales, sizes: (layers,)."""
-    best = np.full(len(radii), np.inf)
-    for power in SHARES:
-        logs = power * np.log(scales)
-        shares = np.exp(logs - logs.max())
-        shares = shares / shares.sum() * (1 - FLOAT_SLACK)
-        own = radii[:, None] * shares[None]  # (radii, layers)
-        with np.errstate(over="ignore"):
-            terms = np.where(scales[None] <= own, 0.0, np.ceil((scales[None] / own) ** 2))
-        best = np.minimum(best, _multisets(2 * sizes[None], terms).sum(axis=1))
-    return best
-
-
-def _multisets(kinds: np.ndarray, terms: np.ndarray) -> np.ndarray:
-    """Upper bound of ln C(kinds + terms - 1, terms): entropy of a split of kinds + terms - 1, or terms ln kinds."""
-    others = kinds - 1
-    with np.errstate(divide="ignore", invalid="ignore"):
-        split = terms * np.log1p(others / terms) + others * np.log1p(terms / others)
-        split = np.where(np.isfinite(split), split, np.inf)
-    return np.where(terms > 0, np.minimum(split, terms * np.log(kinds)), 0.0)
-
-
-def _float_up(value: Fraction) -> float:
-    try:
-        return math.nextafter(float(value), math.inf)
-    except OverflowError:
-        return math.inf
+def _measure(name: str, value: float, unit: str, per_layer: dict[str, float]) -> Measure:
+    return Measure(name=name, value=value, unit=unit, per_layer=per_layer, reference=REFERENCE, verified=True)

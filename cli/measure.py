@@ -1,0 +1,89 @@
+"""`pacbound measure`: capacity measures of a checkpoint or of the network that a certificate decodes to."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pacbound.measuring import Measured
+
+
+def measure(
+    source: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT|CERT", help="Weights (.safetensors, .pt) or a certificate (.json).")
+    ],
+    model: Annotated[
+        str | None, typer.Option(help="The network: lenet, mlp, cnn, resnet20, or module:callable.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="The sample: a name, a .npz or .safetensors file, or module:callable.")
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder with one folder per data set (or PACBOUND_DATA).")
+    ] = None,
+    input_shape: Annotated[
+        str | None, typer.Option(help="Of one example, such as 3,32,32, where no data set tells it.")
+    ] = None,
+    measures: Annotated[
+        str, typer.Option(help="Some of stable_rank, redundancy, rademacher, covering, ntk, separated by commas.")
+    ] = "",
+    per_layer: Annotated[bool, typer.Option("--per-layer", help="Print a line for each layer too.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE.svg", help="Draw the values per layer (needs pacbound[report]).")
+    ] = None,
+    attach: Annotated[
+        Path | None, typer.Option(metavar="OUT.json", help="Write the certificate again, with these measures.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
+) -> None:
+    """Measure a network. Measures carry no probability; * marks those that rest on a formula proved here.
+
+    \b
+    pacbound measure lenet.pt --model lenet --data mnist --measures stable_rank,covering
+
+    \b
+      lenet
+      * stable_rank_reshaped      6.283  rank, mean over layers
+      * covering_symmetry           457  bits
+        ...
+    """
+    from pacbound.certificate import Certificate
+    from pacbound.errors import RequestError
+    from pacbound.measuring import attach as attached
+    from pacbound.measuring import measure as measured_of
+    from pacbound.measuring import plot as draw
+
+    if attach is not None and source.suffix != ".json":
+        raise RequestError("measure: --attach adds measures to a certificate, got a checkpoint. Give a .json file.")
+    names = tuple(name for name in measures.split(",") if name)
+    measured = measured_of(source, model, data, names, _shape(input_shape), data_dir)
+    if plot is not None:
+        draw(measured, plot)
+    if attach is not None:
+        attached(Certificate.load(source), measured).save(attach)
+    typer.echo(measured.model_dump_json(indent=1) if as_json else _in_words(measured, per_layer))
+    for name, why in measured.refused.items():
+        typer.echo(f"pacbound: {name} does not apply: {why}", err=True)
+
+
+def _shape(text: str | None) -> tuple[int, ...] | None:
+    from pacbound.errors import RequestError
+
+    if text is None:
+        return None
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() for part in parts):
+        raise RequestError(f"measure: --input-shape is a list of sizes such as 3,32,32, got {text!r}.")
+    return tuple(int(part) for part in parts)
+
+
+def _in_words(measured: "Measured", per_layer: bool) -> str:
+    width = max(len(one.name) for one in measured.measures)
+    lines = [measured.model]
+    for one in measured.measures:
+        lines.append(f"{'*' if one.verified else ' '} {one.name:<{width}}  {one.value:>12,.6g}  {one.unit}")
+        if per_layer:
+            lines += [f"    {name:<{width - 2}}  {value:>12,.6g}" for name, value in one.per_layer.items()]
+    lines.append("Measures carry no probability; * rests on a formula proved in pacbound.")
+    return "\n".join(lines)
