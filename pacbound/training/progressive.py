@@ -44,6 +44,10 @@ DELTA = 0.05  # for the estimate shown and for comparing candidates
 class PosteriorSettings(Record):
     """How the encoder works; nothing here reaches the receiver. Steps are gradient steps of `batch` examples.
 
+    Steps are the same for any n: a small sample is passed over more often. beta of the bounded stages follows from
+    the bound (posterior.py) times beta_scale; a little above 1, because errors fall when the rest is retrained and
+    nats do not.
+
     curvature=False trains in the raw coordinates; refresh=False keeps the first Fisher; bounded=False stays with
     cross-entropy; blocks=1 rounds all at once; beam=1 is Babai's rule; identity=True rounds as if the precision were
     diagonal; refine_rounds=0 makes no final moves.
@@ -56,7 +60,7 @@ class PosteriorSettings(Record):
     block_steps: int = Field(default=168, ge=0)
     first_scale: float = Field(default=0.05, gt=0)
     smooth_beta: float = Field(default=4.0, gt=0)
-    beta_scale: float = Field(default=1.0, gt=0)
+    beta_scale: float = Field(default=1.2, gt=0)
     curvature: bool = True
     refresh: bool = True
     bounded: bool = True
@@ -66,7 +70,7 @@ class PosteriorSettings(Record):
     blocks: int = Field(default=10, ge=1)
     beam: int = Field(default=512, ge=1)
     survivors: int = Field(default=8, ge=1)
-    refine_rounds: int = Field(default=3, ge=0)
+    refine_rounds: int = Field(default=8, ge=0)
     refine_trials: int = Field(default=60, ge=0)
     overhead_bits: int = Field(default=72, ge=0)
 

@@ -1,0 +1,132 @@
+"""Posterior training: the divergence against torch.distributions, beta against the bound's derivative, resuming."""
+
+import math
+
+import pytest
+import torch
+from torch import Generator
+
+from pacbound.bounds.inversion import kl_inverse_upper
+from pacbound.errors import QuantizeError
+from pacbound.hypothesis import make_base, make_subspace
+from pacbound.specs import ProjectorSpec
+from pacbound.subspace.subspace import Subspace
+from pacbound.training.fit import Sample
+from pacbound.training.posterior import Posterior, Round, Stage, State, bound_beta, generator_of, train
+from tests.tiny import clouds, network
+
+D_SMALL = 10
+
+
+def _posterior(m: int = D_SMALL, seed: int = 0) -> Posterior:
+    generator = Generator().manual_seed(seed)
+    basis = torch.linalg.qr(torch.randn(m, m, generator=generator)).Q
+    return Posterior(
+        0.1 * torch.randn(m, generator=generator), basis, torch.linspace(-4, -2, m), torch.tensor(math.log(0.3))
+    )
+
+
+def _problem() -> tuple[Subspace, Sample]:
+    base = make_base(network(), 0)
+    return make_subspace(base, ProjectorSpec(kind="dense", D=base.layout.D, d=D_SMALL), True), Sample(*clouds())
+
+
+def _stage(**fields: object) -> Stage:
+    chosen: dict[str, object] = {
+        "name": "test", "steps": 20, "surrogate": "cross_entropy", "beta": 1.0, "rates": (0.1, 0.02, 0.02), **fields
+    }  # fmt: skip
+    return Stage(**chosen)  # type: ignore[arg-type]
+
+
+def _train(
+    stage: Stage, start: Posterior, resumed: State | None = None, known: int = 0
+) -> tuple[Posterior, list[State], list[Round]]:
+    subspace, sample = _problem()
+    states: list[State] = []
+    rounds: list[Round] = []
+
+    def keep(state: State, seen: Round) -> None:
+        states.append(state)
+        rounds.append(seen)
+
+    fixed = torch.full((known,), 0.2)
+    end = train(subspace, sample, start, stage, 30, (0, 1), fixed, 5.0 * known, 1.0, resumed, keep)
+    return end, states, rounds
+
+
+def test_nats_are_the_divergence_of_two_multivariate_normals() -> None:
+    posterior = _posterior()
+    q = torch.distributions.MultivariateNormal(posterior.mean.double(), precision_matrix=posterior.precision())
+    s2 = (2 * posterior.log_s.double()).exp()
+    p = torch.distributions.MultivariateNormal(torch.zeros(D_SMALL).double(), s2 * torch.eye(D_SMALL).double())
+    assert posterior.nats() == pytest.approx(float(torch.distributions.kl_divergence(q, p)), rel=1e-4)
+
+
+def test_draws_have_the_mean_and_covariance_of_the_posterior() -> None:
+    posterior, generator = _posterior(4), Generator().manual_seed(0)
+    draws = torch.stack([posterior.draw(generator) for _ in range(20_000)]).double()
+    covariance = torch.linalg.inv(posterior.precision())
+    found = torch.cov(draws.T)
+    assert torch.linalg.norm(found - covariance) < 0.05 * torch.linalg.norm(covariance)
+    torch.testing.assert_close(draws.mean(0), posterior.mean.double(), atol=0.005, rtol=0)
+
+
+@pytest.mark.parametrize(("risk", "nats", "n"), [(0.03, 1700, 60_000), (0.14, 1700, 60_000), (0.04, 400, 1437)])
+def test_beta_is_the_ratio_of_the_bounds_derivatives(risk: float, nats: float, n: int) -> None:
+    def bound(e: float, k: float) -> float:
+        return kl_inverse_upper(e, k)
+
+    step, rate = 1e-6, nats / n
+    by_risk = (bound(risk + step, rate) - bound(risk - step, rate)) / (2 * step)
+    by_rate = (bound(risk, rate + step) - bound(risk, rate - step)) / (2 * step)
+    assert bound_beta(risk, nats, n) == pytest.approx(by_rate / by_risk, rel=1e-3)
+
+
+def test_beta_stays_in_its_range_where_the_bound_says_nothing() -> None:
+    assert bound_beta(0.0, 1e9, 100) >= 0.3 - 1e-12
+    assert bound_beta(0.9, 0.0, 100) == 6.0
+
+
+def test_training_lowers_the_objective_it_was_given() -> None:
+    _, _, rounds = _train(_stage(steps=800), _posterior())
+    first, last = (r.surrogate + r.nats / 120 for r in (rounds[0], rounds[-1]))
+    assert last < 0.7 * first
+    assert rounds[-1].risk < 0.2
+
+
+def test_a_resumed_stage_ends_where_an_uninterrupted_one_does() -> None:
+    stage = _stage(steps=250, beta=None, surrogate="error_probability")
+    whole, states, _ = _train(stage, _posterior())
+    assert len(states) == 3
+    for state in states[:2]:
+        resumed, rest, _ = _train(stage, _posterior(), state)
+        assert len(rest) < 3
+        for name, value in whole.tensors().items():
+            assert torch.equal(value, resumed.tensors()[name]), name
+
+
+def test_a_rate_of_zero_leaves_its_parameter_alone() -> None:
+    start = _posterior()
+    end, _, _ = _train(_stage(rates=(0.1, 0.0, 0.0)), start)
+    assert torch.equal(end.log_std, start.log_std)
+    assert torch.equal(end.log_s, start.log_s)
+    assert not torch.allclose(end.mean, start.mean)
+
+
+def test_known_coefficients_stay_and_their_price_counts_in_beta() -> None:
+    rates = (0.0, 0.0, 0.0)
+    _, states, rounds = _train(_stage(beta=None, rates=rates), _posterior(7), known=3)
+    expected = bound_beta(rounds[0].risk, rounds[0].nats + 15.0, 120)
+    assert float(states[0]["beta"]) == pytest.approx(expected)
+
+
+def test_a_loss_that_is_no_number_stops_the_training() -> None:
+    start = _posterior()
+    broken = Posterior(torch.full((D_SMALL,), torch.nan), start.basis, start.log_std, start.log_s)
+    with pytest.raises(QuantizeError, match="the loss became nan in test"):
+        _train(_stage(), broken)
+
+
+def test_different_seeds_give_different_streams() -> None:
+    seeds = [(0, 1, 2), (0, 2, 1), (1, 0, 2), (0, 1, 3), (0, 1)]
+    assert len({int(torch.randint(1 << 60, (), generator=generator_of(*seed))) for seed in seeds}) == len(seeds)
