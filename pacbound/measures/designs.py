@@ -5,8 +5,9 @@ R the channels that enter the last mixer. Source of the ratio: Huang, Si, Zheng,
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Literal
 
 from torch import Tensor, fx, nn
@@ -26,10 +27,11 @@ class Design:
     """One block.
 
     kind: its design. name: of its first layer. layers: all its layers. outputs: K. rank: R by structure, not capped by
-    K. places: P, weights by which the next layers read one output channel. gauge: where the last two layers are linear
-    maps with nothing nonlinear between, so that a change of the basis between them changes nothing: (rows, columns) of
-    the larger pointwise one, columns being the dimension of that basis; else None. exact_merge: nothing nonlinear, and
-    no other path, stands between the block and the one next layer.
+    K. mixer: weights of the last layer (of a ghost: of the cheap ones), K R if it is full. places: P, weights by which
+    the next layers read one output channel. gauge: where the last two layers are linear maps with nothing nonlinear
+    between, so that a change of the basis between them changes nothing: (rows, columns) of the larger pointwise one,
+    columns being the dimension of that basis; else None. exact_merge: nothing nonlinear, and no other path, stands
+    between the block and the one next layer.
     """
 
     kind: Kind
@@ -37,6 +39,7 @@ class Design:
     layers: tuple[str, ...]
     outputs: int
     rank: int
+    mixer: int
     places: int
     gauge: tuple[int, int] | None
     exact_merge: bool
@@ -46,13 +49,19 @@ class Design:
         """K/R; above 1 is redundancy, 1 and below none of this kind."""
         return self.outputs / self.rank
 
+    @property
+    def redundancy(self) -> int:
+        """d# - d_M: the mixer, and by how many weights fewer R channels are read than K; 0 where R >= K."""
+        return self.mixer + (self.outputs - self.rank) * self.places if self.rank < self.outputs else 0
+
 
 def designs_of(model: nn.Module, example_input: Tensor) -> tuple[Design, ...]:
     """Divide the layers of a network into blocks, in order; the last layer, the readout, belongs to none.
 
-    Layers that only compute a gate (squeeze and excitation) are left out. Of a bottleneck the last layer must not
-    narrow, of a funnel the first must; what fits no design stands alone, as plain, grouped, depthwise or dense, with
-    R = the largest rank that its kernel can have along its outputs.
+    Two or three layers that make up one module are taken together if they form a design; elsewhere a row of layers is
+    read from its start. Layers that only compute a gate (squeeze and excitation) are left out. Of a bottleneck the last
+    layer must not narrow, of a funnel the first must; what fits no design stands alone, as plain, grouped, depthwise or
+    dense, with R = the largest rank that its kernel can have along its outputs.
 
     Args: model: is copied, not run itself. example_input: (batch, ...) as the network reads it.
     Raises: ModelError where torch.fx cannot trace the network.
@@ -69,15 +78,14 @@ def designs_of(model: nn.Module, example_input: Tensor) -> tuple[Design, ...]:
             rank = wiring.layers[ghost[0]].weight.shape[0]
             found[ghost[0]] = _design(wiring, "ghost", ghost, end, outputs, rank, None)
     for chain, linear in _chains(wiring, [node for node in order if node not in taken]):
-        start = 0
-        while start < len(chain):
-            kind, length, rank = _match([wiring.layers[n] for n in chain[start:]], linear[start:])
-            nodes = chain[start : start + length]
-            last = wiring.layers[nodes[-1]]
-            straight = length > 1 and linear[start + length - 2]
-            gauge = _gauge(wiring.layers[nodes[-2]], last) if straight else None
-            found[nodes[0]] = _design(wiring, kind, nodes, nodes[-1], last.weight.shape[0], rank, gauge)
-            start += length
+        for start, stop in _pieces(wiring, chain, linear):
+            kind, _, rank = _match([wiring.layers[n] for n in chain[start:stop]], linear[start : stop - 1])
+            last = wiring.layers[chain[stop - 1]]
+            straight = stop - start > 1 and linear[stop - 2]
+            gauge = _gauge(wiring.layers[chain[stop - 2]], last) if straight else None
+            found[chain[start]] = _design(
+                wiring, kind, chain[start:stop], chain[stop - 1], last.weight.shape[0], rank, gauge
+            )
     return tuple(found[node] for node in order if node in found)
 
 
@@ -96,6 +104,34 @@ def _chains(wiring: Wiring, layers: Sequence[fx.Node]) -> list[tuple[list[fx.Nod
         chain[0].append(node)
         ends[node] = chain
     return chains
+
+
+def _pieces(wiring: Wiring, chain: Sequence[fx.Node], linear: Sequence[bool]) -> Iterator[tuple[int, int]]:
+    """Where the blocks of a row start and stop: first those that are modules, then by the designs from the left."""
+    gates = wiring.gates()
+    names = [str(node.target) for node in wiring.layers if node not in gates]
+    layers = [wiring.layers[node] for node in chain]
+    whole: dict[int, int] = {}
+    for start in range(len(chain)):
+        for stop in (start + 3, start + 2):
+            fits = stop <= len(chain) and _match(layers[start:stop], linear[start : stop - 1])[1] == stop - start
+            if fits and _is_a_module([str(node.target) for node in chain[start:stop]], names):
+                whole[start] = stop
+                break
+    start = 0
+    while start < len(chain):
+        limit = min((other for other in whole if other > start), default=len(chain))
+        stop = whole.get(start) or start + _match(layers[start:limit], linear[start : limit - 1])[1]
+        yield start, stop
+        start = stop
+
+
+def _is_a_module(own: Sequence[str], names: Sequence[str]) -> bool:
+    """True where some module, other than the network, holds these layers and no others."""
+    parents = [name.split(".")[:-1] for name in own]
+    prefix = [level[0] for level in takewhile(lambda level: len(set(level)) == 1, zip(*parents, strict=False))]
+    inside = [name for name in names if name.split(".")[: len(prefix)] == prefix]
+    return bool(prefix) and len(inside) == len(own)
 
 
 def _match(layers: Sequence[Layer], linear: Sequence[bool]) -> tuple[Kind, int, int]:
@@ -132,8 +168,9 @@ def _two(layers: Sequence[Layer], tags: Sequence[Tag], linear: bool) -> Kind | N
     if narrowing and tags[1] == "full":
         return "funnel"
     if tags[0] == "full" and tags[1] == "point":
-        heads_a_funnel = layers[1].weight.shape[0] < _inputs(layers[1]) and tags[2:] == ["full"]
-        return None if heads_a_funnel else "factored"
+        before, after = _inputs(layers[1]), layers[1].weight.shape[0]
+        heads_another = (tags[2:] == ["full"] and after < before) or (tags[2:] == ["depth"] and after > before)
+        return None if heads_another else "factored"
     if linear and tuple(tags[:2]) in (("point", "point"), ("dense", "dense")):
         return "factored"
     return None
@@ -192,7 +229,9 @@ def _design(
 ) -> Design:
     places = sum(_reading(wiring.layers[node], outputs) for node in wiring.readers(end))
     names = tuple(str(node.target) for node in nodes)
-    return Design(kind, names[0], names, outputs, rank, places, gauge, wiring.reads_linearly(end))
+    mixers = nodes[1:] if kind == "ghost" else nodes[-1:]
+    mixer = sum(wiring.layers[node].weight.numel() for node in mixers)
+    return Design(kind, names[0], names, outputs, rank, mixer, places, gauge, wiring.reads_linearly(end))
 
 
 def _reading(layer: Layer, channels: int) -> int:

@@ -14,7 +14,7 @@ from ..errors import ModelError
 from .designs import Design, designs_of
 from .layers import LayerRecord, layers_of
 from .ranks import ERROR, THRESHOLD, output_ranks, ranks_for_error
-from .sample_complexity import gauge_saving_bits, merged_numbers, tucker_counts
+from .sample_complexity import gauge_saving_bits, tucker_counts
 
 SOURCE = "Huang, Si, Zheng, Li 2021, arXiv:2112.04857"
 BITS_PER_NUMBER = 32  # of a parameter as a float32
@@ -45,7 +45,7 @@ def measure(model: nn.Module, example_input: Tensor, data: object = None) -> tup
 
 
 def _structural(designs: Sequence[Design], naive: int) -> tuple[Measure, ...]:
-    merged = {d.name: float(merged_numbers(d.outputs, d.rank, d.places)) for d in designs}
+    merged = {d.name: float(d.redundancy) for d in designs}
     return (
         Measure(
             name="redundancy.k_over_r",
@@ -95,7 +95,7 @@ def _tucker_parameters(record: LayerRecord) -> int:
 def _merge_bits(design: Design) -> int:
     if not design.exact_merge or design.kind == "ghost":  # its cheap maps bend: there is no linear factor to merge
         return 0
-    return BITS_PER_NUMBER * merged_numbers(design.outputs, design.rank, design.places)
+    return BITS_PER_NUMBER * design.redundancy
 
 
 def _gauge_bits(design: Design) -> int:

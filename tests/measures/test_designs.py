@@ -175,8 +175,30 @@ def test_blocks_that_follow_each_other_are_told_apart() -> None:
     ]  # fmt: skip
     body = nn.Sequential(funnel(32, 8, 32), nn.ReLU(), funnel(32, 8, 32))
     assert [k for k, _ in kinds(network(body, 32, 32))][1:] == ["funnel", "funnel"]
+    flat = [m for block in (separable(8, 16), inverted(16, 2, 16), inverted(16, 2, 16)) for m in block]
+    assert [k for k, _ in kinds(network(nn.Sequential(*flat), 8, 16))][1:] == [
+        "depthwise_separable", "inverted_bottleneck", "inverted_bottleneck"
+    ]  # fmt: skip
     body = nn.Sequential(three(8, 32), nn.ReLU(), funnel(32, 8, 32))
     assert [k for k, _ in kinds(network(body, 8, 32))][1:] == ["plain", "funnel"]
+
+
+def test_modules_decide_where_the_order_of_layers_leaves_a_choice() -> None:
+    fused = [nn.Sequential(three(16, 32), nn.ReLU(), point(32, 16)) for _ in range(2)]
+    assert [k for k, _ in kinds(network(nn.Sequential(*fused), 16, 16))][1:] == ["factored", "factored"]
+    stem = [three(16, 16), nn.ReLU(), nn.Sequential(point(16, 16), three(16, 16), point(16, 16))]
+    assert [k for k, _ in kinds(network(nn.Sequential(*stem), 16, 16))][1:] == ["plain", "bottleneck"]
+
+
+def test_redundancy_counts_the_mixer_that_is_there() -> None:
+    def redundancy(block: nn.Module, channels: int, outputs: int) -> int:
+        return designs_of(network(block, channels, outputs), IMAGE)[1].redundancy
+
+    assert redundancy(bottleneck(64, 16, 64), 64, 64) == 64 * 16 + 48 * 10  # K R + (K - R) P
+    assert redundancy(shuffled(64, 16), 64, 64) == 64 * 16 // 4 + 48 * 10  # four groups
+    assert redundancy(Ghost(16, 32, 4), 16, 32) == 24 * 9 + 24 * 10  # 24 cheap maps of 9 taps
+    assert redundancy(inverted(24, 6, 24), 24, 24) == 0
+    assert redundancy(bottleneck(64, 64, 64), 64, 64) == 0
 
 
 def test_additions_cut_blocks_and_shortcuts_stand_alone() -> None:
