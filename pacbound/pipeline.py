@@ -221,12 +221,12 @@ def _refuse_unfit(
 
 
 def default_dimension(n: int) -> int:
-    """Return the power of two nearest to 4 sqrt(n): 1024 for 60,000 examples, 128 for 1,437.
+    """Return the power of two nearest to 5.6 sqrt(n): 1024 for 60,000 examples, 256 for 1,437.
 
     >>> default_dimension(60000), default_dimension(1437)
-    (1024, 128)
+    (1024, 256)
     """
-    return 1 << max(1, round(math.log2(4 * math.sqrt(n))))
+    return 1 << max(1, round(math.log2(5.6 * math.sqrt(n))))
 
 
 def plan_of(setup: Setup, checkpoint: Checkpoint) -> PlainPlan | PosteriorSettings:

@@ -64,7 +64,7 @@ class Request(Record):
     ] = ()
     d: Annotated[
         int | None,
-        Field(ge=1, json_schema_extra=_option("Subspace", "dimension; by default the power of two nearest 4 sqrt(n)")),
+        Field(ge=1, json_schema_extra=_option("Subspace", "dimension; by default the power of two nearest 5.6 sqrt(n)")),
     ] = None
     projector: Annotated[
         str,

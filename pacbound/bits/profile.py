@@ -25,7 +25,7 @@ from .codes import ITEM, TABLE_PRECISION, WHY, certain_floor, discretised_table,
 
 LEVELS = 2 * PROFILE_REACH + 1
 STEP_BITS = 40
-USUAL_KAP, USUAL_C1, USUAL_C2 = 44, 4, 1
+USUAL_KAP, USUAL_C1, USUAL_C2 = 44, 3, 1
 GRID = 1024  # step over tau is rounded to 1 / GRID
 
 

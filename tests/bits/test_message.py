@@ -116,7 +116,7 @@ def header_bits(spec: HypothesisSpec) -> Counter[str]:
         bits["quantizer"] += 16 * len(spec.quantizer.centroids)
     if isinstance(spec.quantizer, ProfileSpec):
         order = [0] + [sign * k for k in range(1, 80) for sign in (1, -1)]  # usual value, one more, one less, ...
-        for usual, value in ((44, spec.quantizer.kap), (4, spec.quantizer.c1), (1, spec.quantizer.c2)):
+        for usual, value in ((44, spec.quantizer.kap), (3, spec.quantizer.c1), (1, spec.quantizer.c2)):
             bits["quantizer"] += gamma_bits(order.index(value - usual))
         return bits
     bits["symbol model"] = 2 + (7 if spec.code.kind in ("gaussian", "laplace") else 0)
