@@ -31,7 +31,9 @@ Profile = Literal["flat", "power"]
 
 
 def stable_rank(matrix: Tensor) -> float:
-    """||W||_F^2 / ||W||_2^2 of a matrix (m, n); 0 for the zero matrix, which has none."""
+    """||W||_F^2 / ||W||_2^2 of a matrix (m, n); 0 for the zero matrix, which has none. Raises: ModelError."""
+    if not bool(torch.isfinite(matrix).all()):
+        raise ModelError("stable_rank: weights are finite, got NaN or infinity. The training may have diverged.")
     values = torch.linalg.svdvals(matrix.detach().to("cpu", torch.float64))
     top = float(values[0]) if len(values) else 0.0
     return float((values / top).square().sum()) if top > 0 else 0.0

@@ -85,7 +85,7 @@ def small_convs(draw) -> LayerRecord:
     return conv(weight, size, padding=padding, stride=stride, dilation=dilation, groups=groups, mode=mode)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(small_convs())
 def test_interval_holds_the_norm_of_the_dense_matrix(record):
     true = float(np.linalg.norm(dense(record), 2))
@@ -143,6 +143,20 @@ def test_known_norms_of_small_kernels():
     circular = LayerRecord("c", "conv", torch.tensor(kernel).double(), torch.tensor(kernel).double(), None, (4, 4),
                            (4, 4), (1, 1), ((0, 1), (0, 1)), (1, 1), 1, "circular")  # fmt: skip
     assert operator_norm(circular).upper == pytest.approx(5, rel=2e-6)
+
+
+def test_taps_that_would_cancel_on_too_small_a_torus_do_not():
+    """(-1, 0, 1) on two places with zeros around is a rotation of norm 1; on a circle of two it is 0."""
+    found = operator_norm(conv([[[-1.0, 0.0, 1.0]]], (2,), padding=1))
+    assert found.lower <= 1 <= found.upper
+
+
+def test_outputs_that_repeat_around_the_circle_count_each_time():
+    """One tap read nine times on a circle of three; and with stride 2 five times on a circle of three."""
+    found = operator_norm(conv([[[2.0]]], (3,), padding=3, mode="circular"))
+    assert found.lower <= 2 * math.sqrt(3) <= found.upper
+    strided = operator_norm(conv([[[2.0]]], (3,), padding=3, stride=2, mode="circular"))
+    assert strided.lower <= 2 * math.sqrt(2) <= strided.upper
 
 
 def test_dense_layers_have_their_largest_singular_value():

@@ -37,6 +37,11 @@ def test_stable_ranks_by_hand():
     assert stable_rank(torch.eye(5) * 1e-30) == pytest.approx(5)
 
 
+def test_weights_of_a_diverged_training_are_refused():
+    with pytest.raises(ModelError, match="diverged"):
+        stable_rank(torch.tensor([[1.0, float("nan")]]))
+
+
 def test_gaussian_matrices_have_the_stable_rank_of_random_matrix_theory():
     generator = torch.Generator().manual_seed(0)
     square = np.mean([stable_rank(torch.randn(100, 100, generator=generator)) for _ in range(20)])
