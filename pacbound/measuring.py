@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from .bits.message import Message
 from .bounds.claims import Measure
 from .certificate.schema import Certificate
@@ -35,7 +37,7 @@ class Measured(Record):
 
     model: str
     measures: tuple[Measure, ...]
-    refused: dict[str, str] = {}
+    refused: dict[str, str] = Field(default={})
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +76,7 @@ def measure(
         raise RequestError(f"measure: measures are {', '.join(MEASURES)}, got {', '.join(unknown)}.")
     subject = _subject(source, model, data, input_shape, data_dir)
     found: list[Measure] = []
-    refused: dict[str, str] = {}
+    refused: dict[str, str] = Field(default={})
     for name in measures or MEASURES:
         try:
             found += _one(name, subject)
@@ -183,9 +185,7 @@ def _in_memory(module: "nn.Module", examples: "Examples | None", shape: Sequence
     return _Subject(type(module).__name__, module, example, sample, None)
 
 
-def _checkpoint(
-    path: Path, model: object, examples: "Examples | None", shape: Sequence[int] | None
-) -> _Subject:
+def _checkpoint(path: Path, model: object, examples: "Examples | None", shape: Sequence[int] | None) -> _Subject:
     from torch import nn
 
     from .checkpoints import load_checkpoint

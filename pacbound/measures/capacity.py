@@ -123,7 +123,7 @@ def class_of(trained: Layers, initial: Layers | None = None) -> NetworkClass:
 
 
 def _path(branch: Branch, starts: dict[str, LayerRecord], from_zero: bool) -> Path:
-    limits = tuple(_limit(record, None if from_zero else starts.get(record.name), from_zero) for record in branch.layers)
+    limits = tuple(_limit(record, starts.get(record.name), from_zero) for record in branch.layers)
     return Path(limits, branch.after, branch.before)
 
 
@@ -195,9 +195,7 @@ def covered_layers(
             continue
         cross = 0 if norm.offset == 0 else 2 * norm.gain * norm.offset * root_up(sample)
         entering = norm.gain**2 * sample + cross + norm.offset**2 + limit.places
-        found.append(
-            Covered(limit.name, limit.parameters, front * entering * (Fraction(limit.distance) * behind) ** 2)
-        )
+        found.append(Covered(limit.name, limit.parameters, front * entering * (Fraction(limit.distance) * behind) ** 2))
     return tuple(found)
 
 
@@ -240,9 +238,7 @@ def _sensitivities(network: NetworkClass) -> Iterator[tuple[Limit, _Norm, Fracti
         norm = _Norm(out.gain * Fraction(stage.after), out.offset * Fraction(stage.after))
 
 
-def _walk(
-    path: Path, entering: _Norm, behind: Fraction
-) -> Generator[tuple[Limit, _Norm, Fraction], None, _Norm]:
+def _walk(path: Path, entering: _Norm, behind: Fraction) -> Generator[tuple[Limit, _Norm, Fraction], None, _Norm]:
     """Yield each layer of a path; return the norm leaving it. Biases add (||beta0|| + b) sqrt(places)."""
     norm = _Norm(entering.gain * Fraction(path.before), entering.offset * Fraction(path.before))
     rest = behind * _path_gain(path) / Fraction(path.before)
@@ -292,4 +288,6 @@ def _check(network: NetworkClass, data_norm: float, n: int, gamma: float) -> Non
                 "A layer that is 0 makes the network constant."
             )
         if not (math.isfinite(limit.distance) and limit.distance >= 0):
-            raise BoundError(f"covered_layers: the distance of {limit.name} is finite and >= 0, got {limit.distance!r}.")
+            raise BoundError(
+                f"covered_layers: the distance of {limit.name} is finite and >= 0, got {limit.distance!r}."
+            )

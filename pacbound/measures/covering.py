@@ -21,9 +21,7 @@ PROVED: Final = f"{REFERENCE}, with the count proved in pacbound"
 EPS: Final = 0.1  # radius in the maximum norm of logits
 
 
-def measure_covering(
-    model: nn.Module, example_input: Tensor, data: Sample | None = None
-) -> tuple[Measure, ...]:
+def measure_covering(model: nn.Module, example_input: Tensor, data: Sample | None = None) -> tuple[Measure, ...]:
     """Measure the symmetry group of a network and, where it is a plain chain, covering numbers of its family.
 
     `covering`: log2 of the covering number at radius 0.1 of the logits, of all networks whose parameters and row sums
@@ -52,10 +50,11 @@ def measure_covering(
     nats = cover_nats(family, EPS)
     unit = f"bits at radius {EPS:g} of the logits, parameters to {family.bound:.3g}, inputs to {family.reach:.3g}"
     exact = all(gap == 1 for block in layers.blocks for gap in _gaps(block))
+    volume = log_volume_nats(family) / math.log(2) / family.parameters
     for name, value, kind, reference, verified in (
         ("covering", _bits(nats.value), unit, PROVED, exact),
         ("covering_ordered", _bits(nats.grid), unit, PROVED, exact),
-        ("covering_volume", log_volume_nats(family) / math.log(2) / family.parameters, "bits a parameter", PROVED, True),
+        ("covering_volume", volume, "bits a parameter", PROVED, True),
     ):
         found.append(Measure(name=name, value=value, unit=kind, reference=reference, verified=verified))
     if all(record.kind == "dense" and not record.input_size for record in layers.records):

@@ -6,6 +6,7 @@ neural networks through functional equivalence", ICML 2024, arXiv:2305.11417; th
 with verified = False, the two counts proved here are sound on their own.
 """
 
+import itertools
 import math
 from dataclasses import dataclass
 from fractions import Fraction
@@ -93,7 +94,7 @@ class CoverNats:
 
 def mlp_family(widths: tuple[int, ...], bound: float = 1.0, reach: float = 1.0, lipschitz: float = 1.0) -> Family:
     """Make the family of widths (inputs, hidden..., outputs), activations of constant `lipschitz`."""
-    layers = tuple(Units(after, before, lipschitz) for before, after in zip(widths[:-1], widths[1:], strict=True))
+    layers = tuple(Units(after, before, lipschitz) for before, after in itertools.pairwise(widths))
     return Family(layers, bound, reach)
 
 
@@ -130,7 +131,7 @@ def cover_nats(family: Family, eps: float) -> CoverNats:
     rest = total - sum(hidden)
     with ctx.workprec(PRECISION):
         side = _arb(2 * Fraction(family.bound) / inside)  # 2 B / r
-        volume = rest * (1 + side).log()
+        volume = arb(rest) * (1 + side).log()
         for units in hidden:
             free = units * (1 + side).log()
             chamber = units * (units + side).log() - arb(units + 1).lgamma()
@@ -239,7 +240,7 @@ def _multisets(kinds: arb, size: int) -> arb:
 
 
 def _parameters(widths: tuple[int, ...]) -> int:
-    return sum((before + 1) * after for before, after in zip(widths[:-1], widths[1:], strict=True))
+    return sum((before + 1) * after for before, after in itertools.pairwise(widths))
 
 
 def _arb(value: Fraction) -> arb:

@@ -52,7 +52,7 @@ def project_spectrum(kernel: Tensor, sides: Sequence[int], radius: float) -> Ten
     """
     taps = kernel.shape[2:]
     if len(taps) != len(sides) or any(tap > side for tap, side in zip(taps, sides, strict=True)):
-        raise RequestError(f"project_spectrum: {tuple(taps)} taps fit on a torus of the same sides, got {tuple(sides)}.")
+        raise RequestError(f"project_spectrum: {tuple(taps)} taps fit on a torus with as many sides, got {sides}.")
     if not radius >= 0:
         raise RequestError(f"project_spectrum: a radius is >= 0, got {radius!r}.")
     full = embed(kernel, sides)
@@ -108,8 +108,9 @@ def project_both(
 
     sets = (lambda full: project_distance(full, origin, distance), spectrum, lambda full: full * support)
     near = dykstra(_whole(kernel, bias, sides), sets, sweeps)
-    origin_tap = (slice(None), channels, *(0 for _ in sides))
-    return crop(near[:, :channels], taps), None if bias is None else near[origin_tap].clone()
+    return crop(near[:, :channels], taps), None if bias is None else near[:, channels].reshape(len(near), -1)[
+        :, 0
+    ].clone()
 
 
 def _whole(kernel: Tensor, bias: Tensor | None, sides: Sequence[int]) -> Tensor:

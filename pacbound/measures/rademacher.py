@@ -65,9 +65,7 @@ def rademacher_bound(
     Returns: the bound and the margin gamma at which it was smallest. Raises: ModelError, BoundError.
     """
     x, y = data
-    network = class_of(
-        layers_of(model, x[:1]), None if start is None else layers_of(start, x[:1])
-    )
+    network = class_of(layers_of(model, x[:1]), None if start is None else layers_of(start, x[:1]))
     return post_hoc(network, margins(logits_of(model, x), y), data_norm(x, lambda part: part), delta)
 
 

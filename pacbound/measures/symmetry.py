@@ -4,6 +4,7 @@ Shen 2024, arXiv:2305.11417. The order is what codes of unordered units may save
 where units coincide. The continuous gauges of real weights are left out: they do not keep a quantisation grid.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ def residual_group(streams: Sequence[int], inner: Sequence[int], projected: bool
     """
     new = list(streams)
     if not projected:
-        new = [streams[0], *(after - before for before, after in zip(streams[:-1], streams[1:], strict=True))]
+        new = [streams[0], *(after - before for before, after in itertools.pairwise(streams))]
     factors = [(f"stream {index + 1}", width, 1) for index, width in enumerate(new) if width > 0]
     factors += [(f"inner {index + 1}", width, 1) for index, width in enumerate(inner)]
     return SymmetryGroup(tuple(factors))
@@ -131,7 +132,7 @@ def _inner(block: Block) -> list[_Stream]:
     return [
         _Stream(writer.name, [writer.out_channels], [writer], [reader])
         for row in rows
-        for writer, reader in zip(row[:-1], row[1:], strict=True)
+        for writer, reader in itertools.pairwise(row)
     ]
 
 
@@ -145,9 +146,7 @@ def _advance(block: Block, streams: list[_Stream]) -> None:
         streams.remove(outer)
         added = writers[0].out_channels - sum(outer.widths)
         widths = [*outer.widths, added] if added > 0 else outer.widths
-        streams.append(
-            _Stream(outer.name, widths, outer.writers + writers, outer.readers, outer.fixed or added < 0)
-        )
+        streams.append(_Stream(outer.name, widths, outer.writers + writers, outer.readers, outer.fixed or added < 0))
     else:
         streams.append(_Stream(writers[0].name, [writers[0].out_channels], writers, []))
 

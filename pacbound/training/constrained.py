@@ -94,8 +94,8 @@ class _Constraint:
         weight, self.bias = _parameter(owner, "weight"), _parameter(owner, "bias")
         if weight is None or record.groups != 1 or any(step != 1 for step in record.dilation):
             raise ModelError(
-                f"train_constrained: {record.name} is projected without groups and dilation, got {record.groups} groups "
-                f"and dilation {record.dilation}. Leave it out of the knobs."
+                f"train_constrained: {record.name} is projected without groups and dilation, got {record.groups} "
+                f"groups and dilation {record.dilation}. Leave it out of the knobs."
             )
         circular = record.padding_mode == "circular"
         self.sides = () if record.kind == "dense" else torus_sides(record.input_size, record.kernel_size, circular)
@@ -122,9 +122,7 @@ class _Constraint:
                 self.bias.copy_(bias)
 
 
-def train_constrained(
-    module: nn.Module, sample: Sample, knobs: Mapping[str, Knobs], plan: ConstrainedPlan
-) -> Trained:
+def train_constrained(module: nn.Module, sample: Sample, knobs: Mapping[str, Knobs], plan: ConstrainedPlan) -> Trained:
     """Train a copy of a network by SGD while its layers stay in their balls.
 
     A layer whose operator norm exceeds its knob is first scaled down to it, and that is its start K0. Layers without
@@ -158,7 +156,10 @@ def train_constrained(
 
 
 def outcome(label: str, trained: Trained, train: Sample, test: Sample) -> Outcome:
-    """Count errors and measure the capacity of a trained network. Raises: ModelError where the theorem does not apply."""
+    """Count errors and measure the capacity of a trained network.
+
+    Raises: ModelError where the theorem does not apply.
+    """
     example = train.x[:1]
     network = class_of(layers_of(trained.module, example), layers_of(trained.start, example))
     errors = error_rate(trained.module, train), error_rate(trained.module, test)
@@ -181,9 +182,7 @@ def scaled_knobs(trained: Trained, example: Tensor, lipschitz: float, distance: 
     Args: lipschitz, distance: shares, usually below 1.
     """
     network = class_of(layers_of(trained.module, example), layers_of(trained.start, example))
-    return {
-        limit.name: Knobs(limit.lipschitz * lipschitz, limit.distance * distance) for limit in network.limits
-    }
+    return {limit.name: Knobs(limit.lipschitz * lipschitz, limit.distance * distance) for limit in network.limits}
 
 
 def excess_capacity(free: Outcome, constrained: Sequence[Outcome], tolerance: float) -> Excess:

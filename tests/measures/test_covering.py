@@ -34,9 +34,7 @@ from pacbound.measures.symmetry import (
 )
 
 
-@pytest.mark.parametrize(
-    ("widths", "value"), [((2, 3, 1), 19), ((10, 50, 1), 1101), ((784, 300, 100, 10), 70650201)]
-)
+@pytest.mark.parametrize(("widths", "value"), [((2, 3, 1), 19), ((10, 50, 1), 1101), ((784, 300, 100, 10), 70650201)])
 def test_the_modulus_is_the_worked_number(widths: tuple[int, ...], value: int) -> None:
     assert modulus(mlp_family(widths)) == value
 
@@ -319,7 +317,8 @@ def test_measures_are_named_and_only_the_published_form_is_unverified() -> None:
 
 
 def test_a_mean_over_places_counts_as_one_in_the_maximum_norm() -> None:
-    network = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2))
+    mean = nn.AdaptiveAvgPool2d(1)
+    network = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), mean, nn.Flatten(), nn.Linear(2, 2))
     family = family_of(layers_of(network, torch.zeros(1, 1, 4, 4)), 1.0)
     assert family.layers[0].lipschitz == pytest.approx(1.0)
 
