@@ -51,8 +51,12 @@ def test_every_design_has_a_command_on_both_data_sets_that_the_command_line_read
     assert len(commands) == 2 * len(designs.NAMES) * len(runs.DIMENSIONS)
     options = commands["mnist_ghost_8_d1000"]
     assert dict(zip(options[::2], options[1::2], strict=True)) == {
-        "--data": "mnist", "--model": "designs:ghost_8", "--base": "seeded", "--d": "1000", "--budget": str(runs.MINUTES)
-    }  # fmt: skip
+        "--data": "mnist",
+        "--model": "designs:ghost_8",
+        "--base": "seeded",
+        "--d": "1000",
+        "--budget": str(runs.MINUTES),
+    }
 
 
 def outcome(ratio: float, D: int, bits: float) -> object:
@@ -65,6 +69,8 @@ def test_kendalls_tau_is_that_of_scipy_with_ties_and_without() -> None:
         x, y = generator.integers(0, 6, 9).tolist(), generator.normal(size=9).tolist()
         assert analysis.kendall(x, y) == pytest.approx(kendalltau(x, y).statistic)
     assert math.isnan(analysis.kendall([1, 1], [1, 2]))
+    never = [math.inf, math.inf, 1.0, 2.0]  # two designs did not reach the error: they are tied behind all others
+    assert analysis.kendall([4, 3, 1, 2], never) == pytest.approx(kendalltau([4, 3, 1, 2], [9, 9, 1, 2]).statistic)
 
 
 def test_the_partial_tau_vanishes_where_size_explains_everything_and_stays_where_it_does_not() -> None:
@@ -83,7 +89,7 @@ def test_the_interval_holds_the_value_and_narrows_with_more_designs() -> None:
     generator = np.random.default_rng(0)
 
     def interval(n: int) -> tuple[float, float]:
-        rows = [outcome(a, i, a + b) for i, (a, b) in enumerate(generator.normal(size=(n, 2)))]
+        rows = [outcome(a, i + 1, a + b) for i, (a, b) in enumerate(generator.normal(size=(n, 2)))]
         value = analysis.associations(rows)["tau(K/R, bits)"]
         assert value["low"] < value["value"] < value["high"]
         return value["low"], value["high"]
