@@ -57,9 +57,7 @@ def _plan(errors: int, n: int, bits: int, delta: float, target: float) -> Plan:
     }
 
 
-def _as_json(
-    bounds: "tuple[Bound, ...]", errors: int, n: int, bits: int, delta: float, plan: Plan | None
-) -> str:
+def _as_json(bounds: "tuple[Bound, ...]", errors: int, n: int, bits: int, delta: float, plan: Plan | None) -> str:
     rows = [{"theorem": one.theorem, "value": one.value, "reference": one.reference} for one in bounds]
     report: dict[str, object] = {"n": n, "errors": errors, "bits": bits, "delta": delta, "bounds": rows}
     if plan is not None:

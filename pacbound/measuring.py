@@ -76,7 +76,7 @@ def measure(
         raise RequestError(f"measure: measures are {', '.join(MEASURES)}, got {', '.join(unknown)}.")
     subject = _subject(source, model, data, input_shape, data_dir)
     found: list[Measure] = []
-    refused: dict[str, str] = Field(default={})
+    refused: dict[str, str] = {}
     for name in measures or MEASURES:
         try:
             found += _one(name, subject)

@@ -64,7 +64,9 @@ class Request(Record):
     ] = ()
     d: Annotated[
         int | None,
-        Field(ge=1, json_schema_extra=_option("Subspace", "dimension; by default the power of two nearest 5.6 sqrt(n)")),
+        Field(
+            ge=1, json_schema_extra=_option("Subspace", "dimension; by default the power of two nearest 5.6 sqrt(n)")
+        ),
     ] = None
     projector: Annotated[
         str,
@@ -78,7 +80,7 @@ class Request(Record):
     ] = 0
     encoder: Annotated[
         Encoder,
-        Field(json_schema_extra=_option("Code", "posterior: the tightest; plain: rate-aware lattice; codebook: published")),
+        Field(json_schema_extra=_option("Code", "posterior: tightest; plain: rate-aware lattice; codebook: published")),
     ] = "posterior"
     step: Annotated[
         float | None, Field(gt=0, json_schema_extra=_option("Code", "lattice step, rounded to 2^(-k/8)"))
@@ -97,7 +99,7 @@ class Request(Record):
     ] = None
     batch: Annotated[
         int | None,
-        Field(ge=1, json_schema_extra=_option("Training", "examples a step; by default 250, fewer if n is small")),
+        Field(ge=1, json_schema_extra=_option("Training", "examples a step [250, fewer if n is small]")),
     ] = None
     rate: Annotated[float, Field(gt=0, json_schema_extra=_option("Training", "peak learning rate of Adam"))] = 0.005
     beta: Annotated[

@@ -16,7 +16,7 @@ PROJECTOR_KINDS: tuple[ProjectorKind, ...] = ProjectorKind.__args__  # type: ign
 BaseKind = Literal["seeded", "checkpoint", "values"]
 BASE_KINDS: tuple[BaseKind, ...] = BaseKind.__args__  # type: ignore[attr-defined]
 CodeKind = Literal["gaussian", "laplace", "adaptive", "static", "profile"]
-SENT_CODE_KINDS: tuple[CodeKind, ...] = ("gaussian", "laplace", "adaptive", "static")  # profile comes with its quantizer
+SENT_CODE_KINDS: tuple[CodeKind, ...] = ("gaussian", "laplace", "adaptive", "static")  # profile needs no word
 PreprocessName = Literal["none", "ink", "photo", "digits"]
 PREPROCESS_NAMES: tuple[PreprocessName, ...] = PreprocessName.__args__  # type: ignore[attr-defined]
 

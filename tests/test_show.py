@@ -1,4 +1,3 @@
-
 import pytest
 
 from pacbound.certificate import Certificate

@@ -81,9 +81,7 @@ class Stream(Protocol):
         """Carry an integer >= 0 by the Elias gamma code of value + 1: 1 bit for 0, 3 for 1 and 2."""
         ...
 
-    def symbols(
-        self, item: str, table: Table, count: int, why: str, values: Symbols | None = None
-    ) -> Symbols:
+    def symbols(self, item: str, table: Table, count: int, why: str, values: Symbols | None = None) -> Symbols:
         """Carry `count` symbols in [0, K) under integer frequencies (K,) or (count, K)."""
         ...
 
@@ -102,9 +100,7 @@ class Account:
         self._why.setdefault(item, why)
         self._whole[item] = self._whole.get(item, 0) + bits
 
-    def add_symbols(
-        self, item: str, frequencies: NDArray[np.int64], counts: NDArray[np.int64], why: str
-    ) -> None:
+    def add_symbols(self, item: str, frequencies: NDArray[np.int64], counts: NDArray[np.int64], why: str) -> None:
         """Add symbols to an item by the frequencies (out of 2^24) that they had and how often each was sent."""
         self.add(item, 0, why)
         self._sent.setdefault(item, []).append((frequencies, counts))
@@ -150,9 +146,7 @@ class Encoder:
         self.integer(item, extra, why, value + 1 - (1 << extra))
         return value
 
-    def symbols(
-        self, item: str, table: Table, count: int, why: str, values: Symbols | None = None
-    ) -> Symbols:
+    def symbols(self, item: str, table: Table, count: int, why: str, values: Symbols | None = None) -> Symbols:
         """See Stream. Raises: CodeError where a symbol is outside its table or the count is wrong."""
         _check_table(item, table, count)
         if values is None or values.shape != (count,) or values.dtype != np.int32:
@@ -196,22 +190,16 @@ class Decoder:
         while self.integer(item, 1, why) == 0:
             extra += 1
             if extra > 63:
-                raise MessageError(
-                    f"Decoder: the length prefix of {item} runs past 63 bits; the payload is foreign."
-                )
+                raise MessageError(f"Decoder: the length prefix of {item} runs past 63 bits; the payload is foreign.")
         return (1 << extra) + self.integer(item, extra, why) - 1
 
-    def symbols(
-        self, item: str, table: Table, count: int, why: str, values: Symbols | None = None
-    ) -> Symbols:
+    def symbols(self, item: str, table: Table, count: int, why: str, values: Symbols | None = None) -> Symbols:
         """See Stream."""
         _check_table(item, table, count)
         decoded = np.zeros(count, np.int32)
         if table.shape[-1] > 1:
             for rows, model in _chunks(table, count):
-                decoded[rows] = (
-                    self._decode(*model) if len(model) > 1 else self._decode(*model, rows.stop - rows.start)
-                )
+                decoded[rows] = self._decode(*model) if len(model) > 1 else self._decode(*model, rows.stop - rows.start)
         self.account.add_symbols(item, *_sent(table, decoded), why)
         return decoded
 
@@ -253,6 +241,4 @@ def _check_table(item: str, table: Table, count: int) -> None:
         raise CodeError(f"Stream: {item} has 0 to {MAX_COUNT} symbols, got {count}.")
     rows = table if table.ndim == 2 else table[None]
     if (table.ndim == 2 and len(table) != count) or (rows < 1).any() or (rows.sum(1) != TOTAL).any():
-        raise CodeError(
-            f"Stream: each table of {item} holds frequencies >= 1 that sum to 2^{PRECISION_BITS}."
-        )
+        raise CodeError(f"Stream: each table of {item} holds frequencies >= 1 that sum to 2^{PRECISION_BITS}.")

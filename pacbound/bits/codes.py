@@ -48,9 +48,7 @@ def discretised_table(tail: Callable[[arb], arb], levels: int, ratio: arb) -> Ta
     half = levels // 2
     edges = [tail((arb(2 * q + 1) / 2) * ratio) for q in range(half + 1)]
     inside = 1 - 2 * edges[half]
-    upper = [
-        certain_floor((TOTAL - levels) * (edges[q - 1] - edges[q]) / inside) + 1 for q in range(1, half + 1)
-    ]
+    upper = [certain_floor((TOTAL - levels) * (edges[q - 1] - edges[q]) / inside) + 1 for q in range(1, half + 1)]
     table = np.array([*upper[::-1], TOTAL - 2 * sum(upper), *upper], np.int64)
     table.setflags(write=False)
     return table
@@ -127,9 +125,7 @@ def _code_counts(stream: Stream, counts: Sequence[int] | None, count: int, level
     if counts is not None and len(counts) != levels:
         raise CodeError(f"CodeSpec: a static model has one count per level, {levels}, got {len(counts)}.")
     item, why = "symbol counts", "the receiver's frequency table: one count per level, as published"
-    sent = tuple(
-        stream.integer(item, width, why, None if counts is None else counts[k]) for k in range(levels)
-    )
+    sent = tuple(stream.integer(item, width, why, None if counts is None else counts[k]) for k in range(levels))
     if sum(sent) != count:
         raise CodeError(f"CodeSpec: static counts sum to the number of symbols {count}, got {sum(sent)}.")
     return sent

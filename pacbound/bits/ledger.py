@@ -85,9 +85,7 @@ class Ledger:
     def choice(self, item: str, options: int, why: str) -> "Ledger":
         """Charge ceil(log2(options)) bits for a choice among `options` fixed before the data."""
         if not isinstance(options, int) or isinstance(options, bool) or options < 1:
-            raise LedgerError(
-                f"Ledger: a choice is among an int number of options >= 1, got {options!r} for {item!r}."
-            )
+            raise LedgerError(f"Ledger: a choice is among an int number of options >= 1, got {options!r} for {item!r}.")
         return self.charge(item, (options - 1).bit_length(), why, kind="choice")
 
     def declare(self, item: str, why: str) -> "Ledger":

@@ -65,9 +65,7 @@ def unpack(payload: bytes, declared: HypothesisSpec) -> tuple[HypothesisSpec, Sy
     try:
         spec, symbols = _describe(decoder, declared)
     except ValidationError as cause:
-        raise MessageError(
-            f"unpack: the payload decodes to an invalid header ({cause.errors()[0]['msg']})."
-        ) from None
+        raise MessageError(f"unpack: the payload decodes to an invalid header ({cause.errors()[0]['msg']}).") from None
     if pack(spec, symbols)[0].payload != payload:
         raise MessageError(
             "unpack: the payload is not what its content encodes to; it is truncated, padded or foreign."
@@ -85,9 +83,7 @@ def _describe(
     zero = stream.integer(
         "zero flag", 1, "w = 0 is always a candidate", None if spec is None else spec.projector is None
     )
-    model = _named(
-        stream, "model", MODEL_CHOICES, "which reference network, or one declared by the user", model_index
-    )
+    model = _named(stream, "model", MODEL_CHOICES, "which reference network, or one declared by the user", model_index)
     base = _base(stream, declared.base, None if spec is None else spec.base)
     preprocess_index = None if spec is None else PREPROCESS_NAMES.index(spec.preprocess.name)
     preprocess = PREPROCESS_NAMES[
@@ -150,13 +146,9 @@ def _projector(stream: Stream, D: int, spec: ProjectorSpec | None) -> ProjectorS
     return _projector_tree(stream, D, d, spec)
 
 
-def _projector_tree(
-    stream: Stream, D: int, d: int, spec: ProjectorSpec | None, depth: int = 0
-) -> ProjectorSpec:
+def _projector_tree(stream: Stream, D: int, d: int, spec: ProjectorSpec | None, depth: int = 0) -> ProjectorSpec:
     item, why = "projector", "kind and seed of each random matrix"
-    kind = _named(
-        stream, item, PROJECTOR_KINDS, why, None if spec is None else PROJECTOR_KINDS.index(spec.kind)
-    )
+    kind = _named(stream, item, PROJECTOR_KINDS, why, None if spec is None else PROJECTOR_KINDS.index(spec.kind))
     seed = stream.gamma(item, why, None if spec is None else spec.seed)
     count = 1 if kind == "permuted" else 0
     if kind == "sum":
@@ -178,9 +170,7 @@ def _quantizer(stream: Stream, spec: QuantizerSpec | None) -> QuantizerSpec:
         book = spec.centroids if isinstance(spec, CodebookSpec) else None
         levels = 1 + stream.integer(item, 8, why, None if book is None else len(book) - 1)
         return CodebookSpec(
-            centroids=tuple(
-                stream.integer(item, 16, why, None if book is None else book[k]) for k in range(levels)
-            )
+            centroids=tuple(stream.integer(item, 16, why, None if book is None else book[k]) for k in range(levels))
         )
     step = spec.step_index if isinstance(spec, LatticeSpec) else None
     return LatticeSpec(step_index=stream.integer(item, 8, why, step))

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from ..records import Record
 
+
 class RiskEstimate(Record):
     """Errors counted once over n examples.
 
@@ -41,7 +42,7 @@ class Measure(Record):
     name: str
     value: float
     unit: str
-    per_layer: dict[str, float] = {}
+    per_layer: dict[str, float] = Field(default_factory=dict)
     reference: str
     verified: bool
 

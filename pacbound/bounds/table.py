@@ -51,9 +51,7 @@ def headline_theorem(loss_counts: bool) -> str:
     return "occam_binomial" if loss_counts else "occam_kl"
 
 
-def all_bounds(
-    errors: float, n: int, bits: float, delta: float, loss_counts: bool = True
-) -> tuple[Bound, ...]:
+def all_bounds(errors: float, n: int, bits: float, delta: float, loss_counts: bool = True) -> tuple[Bound, ...]:
     """Return every bound that applies, in the order of THEOREMS.
 
     `test_set` applies to no message only; binomial theorems apply to counts only. Each bound holds with

@@ -23,17 +23,11 @@ def complete(coded: Ledger, hypothesis: HypothesisSpec, data_name: str) -> Ledge
     ledger = ledger.declare(
         "task", "the data source with its classes, the loss and delta were fixed before the sample was seen"
     )
-    ledger = ledger.declare(
-        "format", "the message format and its symbol tables are those of this schema version"
-    )
+    ledger = ledger.declare("format", "the message format and its symbol tables are those of this schema version")
     if hypothesis.model == "user":
         ledger = ledger.declare("architecture", "the user's network was fixed before the sample was seen")
     if hypothesis.base.kind == "checkpoint":
-        ledger = ledger.declare(
-            "checkpoint", "theta0 was trained on data disjoint from this sample, says the user"
-        )
+        ledger = ledger.declare("checkpoint", "theta0 was trained on data disjoint from this sample, says the user")
     if hypothesis.base.kind == "values":
-        ledger = ledger.declare(
-            "theta0", "theta0 was handed over, fixed before the sample was seen, says the user"
-        )
+        ledger = ledger.declare("theta0", "theta0 was handed over, fixed before the sample was seen, says the user")
     return ledger

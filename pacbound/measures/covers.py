@@ -190,18 +190,18 @@ def covering_risk(
     Raises: BoundError outside the ranges.
     """
     numbers = {"losses": losses, "nats": nats, "eps": eps, "loss_lipschitz": loss_lipschitz, "choice": choice_nats}
-    for what, value in numbers.items():
-        if not (math.isfinite(value) and value >= 0):
-            raise BoundError(f"covering_risk: {what} is finite and >= 0, got {value!r}.")
+    for what, number in numbers.items():
+        if not (math.isfinite(number) and number >= 0):
+            raise BoundError(f"covering_risk: {what} is finite and >= 0, got {number!r}.")
     if n < 1 or losses > n:
         raise BoundError(f"covering_risk: losses lie between 0 and n, got {losses!r} of {n}.")
     if not 0 < delta < 1:
         raise BoundError(f"covering_risk: delta lies in (0, 1), got {delta!r}. The usual one is 0.05.")
     with ctx.workprec(PRECISION):
         tail = ((arb(nats) + arb(choice_nats) - arb(delta).log()) / (2 * n)).sqrt()
-        value = arb(losses) / n + 2 * arb(loss_lipschitz) * arb(eps) + tail
+        total = arb(losses) / n + 2 * arb(loss_lipschitz) * arb(eps) + tail
         reference = "Shen 2024, arXiv:2305.11417, with covers proved in pacbound; Anthony and Bartlett 1999, ch. 10"
-        return claim("covering_risk", value, delta, reference, ASSUMES)
+        return claim("covering_risk", total, delta, reference, ASSUMES)
 
 
 def _centre_radius(family: Family, eps: Fraction) -> Fraction:

@@ -109,14 +109,10 @@ def _complete(
             named.append(owner)
     if not chain.blocks and not refusal:
         refusal = "the network has no linear layer between its input and its output"
-    return Layers(
-        tuple(records), tuple(dict.fromkeys(skipped)), chain.blocks, chain.before, chain.moved, refusal
-    )
+    return Layers(tuple(records), tuple(dict.fromkeys(skipped)), chain.blocks, chain.before, chain.moved, refusal)
 
 
-def _by_hooks(
-    model: nn.Module, example: Tensor, training: frozenset[str]
-) -> tuple[list[LayerRecord], list[Skipped]]:
+def _by_hooks(model: nn.Module, example: Tensor, training: frozenset[str]) -> tuple[list[LayerRecord], list[Skipped]]:
     """Record layers by forward hooks where the graph is unknown: sizes are true, the arrangement is not known."""
     seen: dict[str, list[Call]] = {}
 

@@ -153,9 +153,7 @@ def squared_frobenius(record: LayerRecord) -> float:
     if record.kind == "dense":
         return float(record.weight.square().sum()) * math.prod(record.input_size)
     if record.padding_mode not in ("zeros", "circular"):
-        raise ModelError(
-            f"squared_frobenius: {record.name} pads with zeros or circularly, got {record.padding_mode}."
-        )
+        raise ModelError(f"squared_frobenius: {record.name} pads with zeros or circularly, got {record.padding_mode}.")
     if record.padding_mode == "circular":
         return float(_wrapped(record).square().sum()) * math.prod(record.output_size)
     squares = record.weight.square()

@@ -39,9 +39,7 @@ def stable_rank(matrix: Tensor) -> float:
     return float((values / top).square().sum()) if top > 0 else 0.0
 
 
-def measure_stable_rank(
-    model: nn.Module, example_input: Tensor, data: Sample | None = None
-) -> tuple[Measure, ...]:
+def measure_stable_rank(model: nn.Module, example_input: Tensor, data: Sample | None = None) -> tuple[Measure, ...]:
     """Measure the stable ranks of every linear map.
 
     `stable_rank_reshaped`: of kernels as matrices (out, in k k). `stable_rank_operator`: of the maps at their sizes,

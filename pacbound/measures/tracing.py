@@ -318,4 +318,3 @@ def _gain(step: Step, moved: list[str]) -> float:
     if not step.fixed.keeps_zero:
         moved.append(step.name)
     return step.fixed.lipschitz
-

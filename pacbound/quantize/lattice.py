@@ -11,7 +11,6 @@ from ..powers import eighth_power
 from ..specs import MAX_SYMBOL, LatticeSpec
 
 
-
 def step_of(spec: LatticeSpec) -> float:
     """Return the step 2^(-step_index / 8)."""
     return eighth_power(-spec.step_index)

@@ -66,8 +66,7 @@ class Checkpoint:
             key, _, _ = content["key"], dict(content["tensors"]), dict(content["notes"])
         except Exception as cause:
             raise StateError(
-                f"resume: {self.path.name} is not a pacbound state ({type(cause).__name__}). "
-                "Delete it to start afresh."
+                f"resume: {self.path.name} is not a pacbound state ({type(cause).__name__}). Delete it to start afresh."
             ) from None
         if key != self.key:
             raise StateError(

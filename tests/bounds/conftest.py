@@ -16,8 +16,11 @@ def log_binomial_cdf(k: int, n: int, p: float) -> mpmath.mpf:
     with mpmath.workdps(DIGITS):
         x = mpmath.mpf(p)
         log_pmf = (
-            mpmath.loggamma(n + 1) - mpmath.loggamma(k + 1) - mpmath.loggamma(n - k + 1)
-            + k * mpmath.log(x) + (n - k) * mpmath.log1p(-x)
+            mpmath.loggamma(n + 1)
+            - mpmath.loggamma(k + 1)
+            - mpmath.loggamma(n - k + 1)
+            + k * mpmath.log(x)
+            + (n - k) * mpmath.log1p(-x)
         )
         total = term = mpmath.mpf(1)
         for j in range(k, 0, -1):

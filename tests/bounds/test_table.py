@@ -10,8 +10,18 @@ from pacbound.bounds.table import THEOREMS, all_bounds, headline_theorem, theore
 from pacbound.errors import BoundError
 
 NAMES = {
-    "occam_hoeffding", "occam_kl", "occam_binomial", "pac_bayes_kl", "pac_bayes_kl_xi", "mcallester",
-    "rivasplata_quadratic", "thiemann_lambda", "tolstikhin_seldin", "catoni_fixed", "catoni_grid", "test_set",
+    "occam_hoeffding",
+    "occam_kl",
+    "occam_binomial",
+    "pac_bayes_kl",
+    "pac_bayes_kl_xi",
+    "mcallester",
+    "rivasplata_quadratic",
+    "thiemann_lambda",
+    "tolstikhin_seldin",
+    "catoni_fixed",
+    "catoni_grid",
+    "test_set",
 }
 WITH_MESSAGE = sorted(NAMES - {"test_set"})
 

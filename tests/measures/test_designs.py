@@ -247,9 +247,7 @@ def test_a_basis_is_free_only_between_two_full_linear_layers() -> None:
 
 
 def test_dense_layers_and_sequences_are_blocks_too() -> None:
-    model = nn.Sequential(
-        nn.Linear(20, 4), nn.Linear(4, 30), nn.ReLU(), nn.Linear(30, 8), nn.ReLU(), nn.Linear(8, 3)
-    )
+    model = nn.Sequential(nn.Linear(20, 4), nn.Linear(4, 30), nn.ReLU(), nn.Linear(30, 8), nn.ReLU(), nn.Linear(8, 3))
     found = designs_of(model, torch.zeros(1, 20))
     assert [(d.kind, d.outputs, d.rank, d.places) for d in found] == [("factored", 30, 4, 8), ("dense", 8, 8, 3)]
     sequences = nn.Sequential(

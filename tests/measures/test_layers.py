@@ -67,6 +67,7 @@ def check_records(net: nn.Module, x: torch.Tensor, found: Layers) -> None:
     """Every record with its bias must map what entered its module to what left it, or its folded normalisation."""
     entered, left = {}, {}
     for name, module in net.named_modules():
+
         def hook(_, args, output, name=name):
             entered[name], left[name] = args[0].clone(), output.clone()
 

@@ -70,9 +70,7 @@ def test_equal_plans_give_equal_messages() -> None:
     one, other = encode(plan()), encode(plan())
     assert [c.symbols.tolist() for c in one] == [c.symbols.tolist() for c in other]
     assert [c.code for c in one] == [c.code for c in other]
-    assert any(
-        a.symbols.tolist() != b.symbols.tolist() for a, b in zip(one, encode(plan(seed=1)), strict=True)
-    )
+    assert any(a.symbols.tolist() != b.symbols.tolist() for a, b in zip(one, encode(plan(seed=1)), strict=True))
 
 
 @pytest.mark.parametrize(
