@@ -34,7 +34,13 @@ SEEDS = st.one_of(st.integers(0, 3), st.integers(0, 2**63 - 1))
 LEAVES = ("fastfood", "cosine", "sparse", "kron", "kron_qr", "dense", "film")
 BASES = st.one_of(
     st.builds(BaseOrigin, seed=SEEDS),
-    st.builds(BaseOrigin, kind=st.just("checkpoint"), seed=SEEDS, sha256=st.just("0f" * 32), disjoint=st.just(True)),
+    st.builds(
+        BaseOrigin,
+        kind=st.sampled_from(("checkpoint", "checkpoint_new_head")),
+        seed=SEEDS,
+        sha256=st.just("0f" * 32),
+        disjoint=st.just(True),
+    ),
     st.builds(BaseOrigin, kind=st.just("values"), sha256=st.just("1e" * 32), disjoint=st.booleans()),
 )
 Packed = tuple[HypothesisSpec, np.ndarray]
