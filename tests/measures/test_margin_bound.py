@@ -111,6 +111,9 @@ def test_the_best_margin_is_chosen_among_paid_ones() -> None:
     bound, gamma = post_hoc(network, margin, 10.0, 0.05)
     assert gamma <= 3
     rounded = rounded_up_class(network)
+    own = complexity(rounded.network, 10.0, 5000, gamma).value
+    price = rounded.nats + place_nats(-int(math.log2(gamma)))
+    assert bound.value == rademacher_margin(ramp_sum(margin, gamma), 5000, own, 0.05, price).value
     for j in range(-8, 9):
         size = complexity(rounded.network, 10.0, 5000, 2.0**-j).value
         other = rademacher_margin(ramp_sum(margin, 2.0**-j), 5000, size, 0.05, rounded.nats + place_nats(j))
