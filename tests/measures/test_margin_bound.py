@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pacbound.data.registry import load
@@ -77,6 +77,7 @@ def test_an_infinite_complexity_is_a_vacuous_bound() -> None:
     assert rademacher_margin(0, 10, math.inf, 0.05).value == 1
 
 
+@settings(deadline=None)
 @given(st.floats(1e-12, 1e12))
 def test_the_grid_rounds_up_by_at_most_a_quarter_octave(value: float) -> None:
     a = grid_index(value)
