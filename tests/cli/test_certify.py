@@ -31,10 +31,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start the command with Ctrl-C heeded, which a job in the background of a shell inherits ignored."""
     environment = {**os.environ, "COLUMNS": "120"}
     return subprocess.Popen(
-        [*COMMAND, *arguments], cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+        [*COMMAND, *arguments], cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
 
 
 def certify(folder: Path, *arguments: str) -> tuple[int, str, str]:
