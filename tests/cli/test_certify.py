@@ -39,12 +39,6 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def certify(folder: Path, *arguments: str) -> tuple[int, str, str]:
-    process = start(folder, "certify", "--data", "clouds.npz", *arguments)
-    out, err = process.communicate(timeout=240)
-    return process.returncode, out, ANSI.sub("", err)
-
-
 def in_process(folder: Path, *arguments: str, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str, str]:
     """As main() does, without the seconds that importing torch takes."""
     monkeypatch.chdir(folder)
@@ -56,7 +50,7 @@ def in_process(folder: Path, *arguments: str, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_certificate_is_written_told_to_people_and_verified(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    code, out, err = certify(folder, *QUICK)
+    code, out, err = in_process(folder, *QUICK, monkeypatch=monkeypatch)
     assert (code, out) == (0, "")
     certificate = pb.Certificate.load(folder / "clouds.json")
     assert certificate.statement in err
@@ -68,7 +62,6 @@ def test_a_certificate_is_written_told_to_people_and_verified(folder: Path, monk
     assert "written to clouds.json" in err
     assert "pacbound verify clouds.json --data clouds.npz" in err
     assert sorted(os.listdir(folder)) == ["clouds.json", "clouds.npz"]  # no state is left behind
-    monkeypatch.chdir(folder)
     done = CliRunner().invoke(app, ["verify", "clouds.json", "--data", "clouds.npz"])
     assert (done.exit_code, done.stderr) == (0, "")
     assert "stands, at level risk" in done.stdout
@@ -164,8 +157,9 @@ def test_a_wrong_option_exits_2_and_names_what_was_meant(
 
 
 def test_a_refusal_in_a_terminal_is_one_message_without_a_traceback(folder: Path) -> None:
-    code, out, err = certify(folder, "--projector", "fastfod")
-    assert (code, out) == (2, "")
+    with start(folder, "certify", "--data", "clouds.npz", "--projector", "fastfod") as process:
+        out, err = process.communicate()
+    assert (process.returncode, out) == (2, "")
     assert err.startswith("pacbound: projector: a kind is one of")
     assert "Traceback" not in err
 
@@ -199,10 +193,10 @@ def test_an_unfinished_run_is_refused_without_resume_and_goes_on_with_it(
 ) -> None:
     """Ctrl-C exits 130 and keeps the state; --resume ends in the core digest of an uninterrupted run."""
     options = ["--encoder", "plain", "--d", "8", "--epochs", "60", "--batch", "60", "--rate", "0.05"]
-    process = start(folder, "certify", "--data", "clouds.npz", *options)
-    wait_for(folder / "clouds.json.state", process)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    with start(folder, "certify", "--data", "clouds.npz", *options) as process:
+        wait_for(folder / "clouds.json.state", process)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
     assert (process.returncode, out) == (130, "")
     assert "pacbound: interrupted; --resume goes on from clouds.json.state." in err
     assert "Traceback" not in err
