@@ -45,6 +45,10 @@ def _certify(**options: object) -> None:
         setup = prepare(request.model, request.data, request.test, request, request.loss, _path(options["data_dir"]))
         typer.echo(_in_words(forecast(setup)))
         return
+    if output.is_dir():
+        raise RequestError(
+            f"certify: --output names a file, got the folder {str(output)!r}. Add a name such as mine.json."
+        )
     if not output.parent.is_dir():
         raise RequestError(f"certify: the folder of --output exists, got {str(output.parent)!r}. Create it first.")
     if state.exists() and not options["resume"]:

@@ -142,6 +142,7 @@ def test_preset_then_file_then_command_line_the_later_wins(folder: Path, monkeyp
         (["--data", "none.npz"], "none.npz is a file, found none"),
         (["--test", "none.npz"], "none.npz is a file, found none"),
         (["--output", "no/such/c.json"], "the folder of --output exists, got 'no/such'"),
+        (["--output", "."], "--output names a file, got the folder '.'"),
         (["--budget", "1", "--epochs", "3"], "not both"),
         (["--step", "5"], "the posterior encoder finds step itself, got 5.0"),
         (["--encoder", "plain", "--step", "5"], "a step lies between"),
