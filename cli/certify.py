@@ -38,15 +38,19 @@ def _certify(**options: object) -> None:
 
     request = _request(options)
     output = Path(str(options["output"])) if options["output"] else Path(f"{_stem(request.data)}.json")
-    state = output.with_name(f"{output.name}.state")
     if options["dry_run"]:
         from pacbound.forecast import forecast
 
         setup = prepare(request.model, request.data, request.test, request, request.loss, _path(options["data_dir"]))
         typer.echo(_in_words(forecast(setup)))
         return
+    if output.is_dir():
+        raise RequestError(
+            f"certify: --output names a file, got the folder {str(output)!r}. Add a name such as mine.json."
+        )
     if not output.parent.is_dir():
         raise RequestError(f"certify: the folder of --output exists, got {str(output.parent)!r}. Create it first.")
+    state = output.with_name(f"{output.name}.state")
     if state.exists() and not options["resume"]:
         raise RequestError(
             f"certify: {state} holds an unfinished run. Add --resume to go on with it, or delete it to start afresh."

@@ -43,7 +43,8 @@ def test_an_option_like_no_other_is_refused_with_all_names() -> None:
         ("delta", float("nan")), ("rate", float("inf")), ("rate", 0), ("step", 0.0), ("step", float("inf")),
         ("budget", -1.0), ("budget", float("inf")), ("levels", 1), ("levels", 257), ("code", ()),
         ("code", ("huffman",)), ("code", ("profile",)), ("code", "gaussian"), ("theorem", "test_set"),
-        ("base", "checkpoint"),        ("encoder", "magic"), ("preprocess", "imagenet"), ("layer_scale", 1), ("seed", -1), ("seed", 1 << 63),
+        ("base", "checkpoint"), ("encoder", "magic"), ("preprocess", "imagenet"), ("layer_scale", 1),
+        ("seed", -1), ("seed", 1 << 63),
         ("batch", 0), ("epochs", 0), ("beta", -0.1), ("encoder_seed", 1 << 31), ("frozen_buffers", (1,)),
     ],
 )  # fmt: skip
