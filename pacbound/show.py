@@ -105,8 +105,9 @@ def _base(certificate: Certificate) -> str:
     base = certificate.hypothesis.base
     if base.sha256 is None:
         return f"drawn by pacbound's generator from seed {base.seed}"
-    what = "a checkpoint" if base.kind == "checkpoint" else "values handed over"
-    return f"{what}, sha256 {base.sha256[:16]}"
+    what = "values handed over" if base.kind == "values" else "a checkpoint"
+    head = f", its last layer drawn from seed {base.seed}" if base.kind == "checkpoint_new_head" else ""
+    return f"{what}, sha256 {base.sha256[:16]}{head}"
 
 
 def _text(certificate: Certificate) -> str:

@@ -16,6 +16,7 @@ from pacbound.measuring import measure
 from pacbound.models.reference import build, initialise
 from pacbound.pipeline import certify, prepare
 from pacbound.request import Request
+from pacbound.show import render
 from pacbound.specs import BaseOrigin, HypothesisSpec
 from tests.tiny import CLASSES, FEATURES, clouds, quick
 
@@ -85,6 +86,7 @@ def test_a_new_head_is_coded_with_its_seed_and_stands(weights: Path) -> None:
     certificate = certify(normalised(4), (x, y), request=request, progress=False)
     assert (certificate.hypothesis.base.kind, certificate.hypothesis.base.seed) == ("checkpoint_new_head", 2)
     assert pb.verify(certificate, data=(x, y), model=normalised(4), checkpoint=weights).stands
+    assert f"sha256 {file_digest(weights)[:16]}, its last layer drawn from seed 2" in render(certificate)
     bits = {entry.item: entry.bits for entry in certificate.ledger.entries}
     assert bits["base"] == 5 + 3  # gamma codes of kind 3 and of seed 2
 

@@ -43,6 +43,7 @@ BASES = st.one_of(
     ),
     st.builds(BaseOrigin, kind=st.just("values"), sha256=st.just("1e" * 32), disjoint=st.booleans()),
 )
+BASE_BITS = {"seeded": 1, "checkpoint": 3, "values": 3, "checkpoint_new_head": 5}
 Packed = tuple[HypothesisSpec, np.ndarray]
 
 
@@ -109,7 +110,7 @@ def header_bits(spec: HypothesisSpec) -> Counter[str]:
     bits: Counter[str] = Counter()
     bits["zero flag"] = 1
     bits["model"] = gamma_bits(MODEL_CHOICES.index(spec.model))
-    bits["base"] = {"seeded": 1, "checkpoint": 3, "values": 3}[spec.base.kind] + gamma_bits(spec.base.seed)
+    bits["base"] = BASE_BITS[spec.base.kind] + gamma_bits(spec.base.seed)
     bits["preprocessing"] = 2
     if spec.projector is None or spec.code is None:
         return bits
