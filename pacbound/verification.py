@@ -16,7 +16,7 @@ from .certificate.recheck import Finding, recheck_arithmetic, recheck_message
 from .certificate.schema import Certificate
 from .errors import CertificateError, PacboundError, RequestError, VerificationError
 from .records import Record
-from .specs import REFERENCE_MODELS
+from .specs import REFERENCE_MODELS, DrawSpec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -173,7 +173,9 @@ def _recount(
     try:
         buffers = tuple(name for name, _ in module.named_buffers())  # all come from the caller, none from the file
         base = make_base(module, origin.seed if origin.kind == "seeded" else None, buffers)
-        hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base)
+        drawn = isinstance(certificate.hypothesis.quantizer, DrawSpec)
+        posterior = certificate.posterior() if drawn else None
+        hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base, posterior)
         recount = evaluate(hypothesis, examples, stated.loss)
     except PacboundError as cause:
         return (Finding(check="network", complaint=str(cause).rstrip(".")),), None
