@@ -38,15 +38,19 @@ def _certify(**options: object) -> None:
 
     request = _request(options)
     output = Path(str(options["output"])) if options["output"] else Path(f"{_stem(request.data)}.json")
-    state = output.with_name(f"{output.name}.state")
     if options["dry_run"]:
         from pacbound.forecast import forecast
 
         setup = prepare(request.model, request.data, request.test, request, request.loss, _path(options["data_dir"]))
         typer.echo(_in_words(forecast(setup)))
         return
+    if output.is_dir():
+        raise RequestError(
+            f"certify: --output names a file, got the folder {str(output)!r}. Add a name such as mine.json."
+        )
     if not output.parent.is_dir():
         raise RequestError(f"certify: the folder of --output exists, got {str(output.parent)!r}. Create it first.")
+    state = output.with_name(f"{output.name}.state")
     if state.exists() and not options["resume"]:
         raise RequestError(
             f"certify: {state} holds an unfinished run. Add --resume to go on with it, or delete it to start afresh."
@@ -92,7 +96,10 @@ def _path(value: object) -> Path | None:
 
 def _verify_hint(request: "Request") -> str:
     data = "" if request.data == "digits" else f" --data {request.data}"
-    return data + (f" --model {request.model}" if ":" in request.model else "")
+    model = f" --model {request.model}" if ":" in request.model else ""
+    weights = "" if request.checkpoint is None else f" --checkpoint {request.checkpoint}"
+    rules = f" --rename '{','.join(request.rename)}'" if request.rename else ""
+    return data + model + weights + rules
 
 
 def _in_words(plan: "Forecast") -> str:

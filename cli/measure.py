@@ -14,7 +14,7 @@ def measure(
         Path, typer.Argument(metavar="CHECKPOINT|CERT", help="Weights (.safetensors, .pt) or a certificate (.json).")
     ],
     model: Annotated[
-        str | None, typer.Option(help="The network: lenet, mlp, cnn, resnet20, or module:callable.")
+        str | None, typer.Option(help="The network: a reference one such as lenet, or module:callable.")
     ] = None,
     data: Annotated[
         str | None, typer.Option(help="The sample: a name, a .npz or .safetensors file, or module:callable.")
@@ -25,6 +25,12 @@ def measure(
     input_shape: Annotated[
         str | None, typer.Option(help="Of one example, such as 3,32,32, where no data set tells it.")
     ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="The weights that a certificate's theta0 comes from, where it names a file.")
+    ] = None,
+    rename: Annotated[
+        str, typer.Option(help="REGEX=REPLACEMENT for names in the checkpoint, separated by commas.")
+    ] = "",
     measures: Annotated[
         str, typer.Option(help="Some of stable_rank, redundancy, rademacher, covering, ntk, separated by commas.")
     ] = "",
@@ -57,7 +63,8 @@ def measure(
     if attach is not None and source.suffix != ".json":
         raise RequestError("measure: --attach adds measures to a certificate, got a checkpoint. Give a .json file.")
     names = tuple(name for name in measures.split(",") if name)
-    measured = measured_of(source, model, data, names, _shape(input_shape), data_dir)
+    rules = tuple(rule for rule in rename.split(",") if rule)
+    measured = measured_of(source, model, data, names, _shape(input_shape), data_dir, checkpoint, rules)
     if plot is not None:
         draw(measured, plot)
     if attach is not None:

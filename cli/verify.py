@@ -29,6 +29,12 @@ def verify(
         Path | None, typer.Option(help="Folder with one folder per data set (or PACBOUND_DATA).")
     ] = None,
     model: Annotated[str | None, typer.Option(help="The network, as module:callable, where it is your own.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="The weights that theta0 comes from, where the certificate names a file.")
+    ] = None,
+    rename: Annotated[
+        str, typer.Option(help="REGEX=REPLACEMENT for names in the checkpoint, separated by commas, as for certify.")
+    ] = "",
     level: Annotated[
         Level | None, typer.Option(help="How far to check; by default the highest that the arguments allow.")
     ] = None,
@@ -52,10 +58,11 @@ def verify(
     from pacbound.verification import verify as recheck
 
     files, asked = _files(certificates), None if level is None else level.value
+    rules = tuple(rule for rule in rename.split(",") if rule)
     results, unusable = [], []
     for file in files:
         try:
-            results.append(recheck(file, data, model, asked, data_dir))
+            results.append(recheck(file, data, model, asked, data_dir, checkpoint, rules))
         except PacboundError as refusal:
             if len(files) == 1:
                 raise

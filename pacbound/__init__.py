@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .data.examples import Examples as Examples
     from .data.registry import load as load
     from .errors import PacboundError as PacboundError
+    from .measuring import measure as measure
     from .pipeline import certify as certify
     from .presets import preset as preset
     from .request import Request as Request
@@ -42,6 +43,7 @@ _PUBLIC = {
     "bound": ("bounds.occam", "occam_binomial"),
     "certify": ("pipeline", "certify"),
     "load": ("data.registry", "load"),
+    "measure": ("measuring", "measure"),
     "preset": ("presets", "preset"),
     "verify": ("verification", "verify"),
 }

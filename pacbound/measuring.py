@@ -51,6 +51,14 @@ class _Subject:
     start: "nn.Module | None"
 
 
+@dataclass(frozen=True)
+class _Weights:
+    """Where a certificate's theta0 lies, and how names in a checkpoint are mapped."""
+
+    checkpoint: str | Path | None
+    rename: tuple[str, ...]
+
+
 def measure(
     source: "nn.Module | Certificate | str | Path",
     model: "nn.Module | str | None" = None,
@@ -58,6 +66,8 @@ def measure(
     measures: Sequence[str] = (),
     input_shape: Sequence[int] | None = None,
     data_dir: str | Path | None = None,
+    checkpoint: str | Path | None = None,
+    rename: Sequence[str] = (),
 ) -> Measured:
     """Measure stable ranks, redundancy (K/R), Rademacher capacity, covering numbers and the neural tangent kernel.
 
@@ -65,7 +75,8 @@ def measure(
         or a checkpoint (.safetensors, or a torch file of plain tensors). model: the architecture of a checkpoint or
         of a user's certificate, as an nn.Module or what `--model` takes. data: Examples, tensors, a data set, or
         what `--data` takes. measures: names of the table, by default all. input_shape: of one example, where no data
-        and no data set tells it. data_dir: the folder of named data sets.
+        and no data set tells it. data_dir: the folder of named data sets. checkpoint: the file that a certificate's
+        theta0 comes from, where it names one. rename: rules REGEX=REPLACEMENT for the names in a checkpoint.
     Raises: RequestError for an unknown measure or where the size of the inputs is not known; ModelError, DataError,
         CertificateError where something cannot be loaded; ModelError where no measure applies.
     """
@@ -74,7 +85,8 @@ def measure(
     unknown = [name for name in measures if name not in MEASURES]
     if unknown:
         raise RequestError(f"measure: measures are {', '.join(MEASURES)}, got {', '.join(unknown)}.")
-    subject = _subject(source, model, data, input_shape, data_dir)
+    examples = _examples(data, data_dir)
+    subject = _subject(source, model, examples, input_shape, _Weights(checkpoint, tuple(rename)))
     found: list[Measure] = []
     refused: dict[str, str] = {}
     for name in measures or MEASURES:
@@ -151,23 +163,26 @@ def _one(name: str, subject: _Subject) -> tuple[Measure, ...]:
 
 
 def _subject(
-    source: object, model: object, data: object, input_shape: Sequence[int] | None, data_dir: str | Path | None
+    source: object,
+    model: object,
+    examples: "Examples | None",
+    input_shape: Sequence[int] | None,
+    weights: _Weights,
 ) -> _Subject:
     from torch import nn
 
-    examples = _examples(data, data_dir)
     if isinstance(source, nn.Module):
         return _in_memory(source, examples, input_shape)
     if isinstance(source, Certificate):
-        return _decoded(source, model, examples, input_shape)
+        return _decoded(source, model, examples, input_shape, weights)
     if not isinstance(source, str | Path) or not Path(source).is_file():
         raise RequestError(
             f"measure: the source is a network, a certificate, or a file with one, got {str(source)[:80]!r}, "
             "which is none of these. Check the path."
         )
     if Path(source).suffix == ".json":
-        return _decoded(Certificate.load(source), model, examples, input_shape)
-    return _checkpoint(Path(source), model, examples, input_shape)
+        return _decoded(Certificate.load(source), model, examples, input_shape, weights)
+    return _checkpoint(Path(source), model, examples, input_shape, weights.rename)
 
 
 def _examples(data: object, data_dir: str | Path | None) -> "Examples | None":
@@ -185,10 +200,13 @@ def _in_memory(module: "nn.Module", examples: "Examples | None", shape: Sequence
     return _Subject(type(module).__name__, module, example, sample, None)
 
 
-def _checkpoint(path: Path, model: object, examples: "Examples | None", shape: Sequence[int] | None) -> _Subject:
+def _checkpoint(
+    path: Path, model: object, examples: "Examples | None", shape: Sequence[int] | None, rename: tuple[str, ...]
+) -> _Subject:
     from torch import nn
 
     from .checkpoints import load_checkpoint
+    from .models.loading import preprocess_for
 
     if model is None:
         raise RequestError("measure: a checkpoint holds numbers only; name its network with --model.")
@@ -200,18 +218,24 @@ def _checkpoint(path: Path, model: object, examples: "Examples | None", shape: S
         if name in REFERENCE_MODELS and examples is None:
             raise RequestError(f"measure: the number of classes of {name} comes from the data; give --data.")
         module = _named(name, sizes, 2 if examples is None else examples.classes)
-    load_checkpoint(module, path)
-    sample = None if examples is None else _read(examples, PreprocessSpec(name=examples.preprocess))
+    load_checkpoint(module, path, rename)
+    spec = None if examples is None else PreprocessSpec(name=preprocess_for(name, examples.preprocess))
+    sample = None if examples is None or spec is None else _read(examples, spec)
     return _Subject(name, module.eval(), _example(sizes, sample), sample, None)
 
 
 def _decoded(
-    certificate: Certificate, model: object, examples: "Examples | None", shape: Sequence[int] | None
+    certificate: Certificate,
+    model: object,
+    examples: "Examples | None",
+    shape: Sequence[int] | None,
+    weights: _Weights,
 ) -> _Subject:
     """The network that a receiver rebuilds, its theta0 as start, and the sample only where it is the certified one."""
     from torch import nn
 
-    from .hypothesis import Hypothesis, make_base
+    from .checkpoints import rebuild_base
+    from .hypothesis import Hypothesis
 
     stated = certificate.data
     if examples is not None and examples.digest() != stated.digest:
@@ -224,9 +248,7 @@ def _decoded(
     if model is None and name == MODEL_CHOICES[0]:
         raise RequestError("measure: this certificate is about a network of its author's; name it with --model.")
     module = model if isinstance(model, nn.Module) else _named(str(model or name), sizes, stated.classes)
-    origin = certificate.hypothesis.base
-    buffers = tuple(buffer for buffer, _ in module.named_buffers())
-    base = make_base(module, origin.seed if origin.kind == "seeded" else None, buffers)
+    base = rebuild_base(module, certificate.hypothesis.base, weights.checkpoint, weights.rename)
     hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base)
     sample = None if examples is None else _read(examples, hypothesis.preprocess)
     return _Subject(name, _copied(hypothesis._module), _example(sizes, sample), sample, base.module)

@@ -25,13 +25,14 @@ from .bounds.table import COUNTS_ONLY, headline_theorem, theorem
 from .certificate.accounting import complete
 from .certificate.draw import draw, freeze
 from .certificate.schema import Baseline, Certificate, DataRecord, Environment, OtherBound
+from .checkpoints import checkpoint_base
 from .data.examples import Examples
 from .data.preprocess import preprocessed
 from .data.registry import DATA_SETS, FILES, load
 from .data.user import as_examples
 from .errors import DataError, ModelError, RequestError
 from .hypothesis import Base, Hypothesis, make_base, make_subspace
-from .models.loading import load_model
+from .models.loading import load_model, preprocess_for
 from .quantize.lattice import step_index_for
 from .request import Request, parse_projector
 from .risk import LossFunction, evaluate, loss_function
@@ -165,6 +166,7 @@ def prepare(
 
     Raises: DataError, ModelError, SubspaceError, RequestError.
     """
+    _refuse_contradictions(request, model)
     sample = _examples(train, data_dir, "train")
     held_out = _test_examples(train, test, data_dir)
     if held_out is not None and (held_out.shape, held_out.classes) != (sample.shape, sample.classes):
@@ -173,10 +175,9 @@ def prepare(
             f"got {held_out.shape} in {held_out.classes}."
         )
     module, name = _network(model, sample)
-    seeded = request.base == "seeded" or (request.base == "auto" and isinstance(model, str))
-    base = make_base(module, request.seed if seeded else None, request.frozen_buffers)
+    base = _base(module, request, named=isinstance(model, str))
     d = min(request.d or default_dimension(sample.n), base.layout.D)
-    preprocess = PreprocessSpec(name=sample.preprocess if request.preprocess == "auto" else request.preprocess)
+    preprocess = _preprocess(request, name, sample)
     loss = loss_function(loss)[0] if isinstance(loss, str) else loss
     _refuse_unfit(base, sample, preprocess, loss, request)
     return Setup(
@@ -190,6 +191,46 @@ def prepare(
         loss=loss,
         digest=sample.digest(),
     )
+
+
+def _refuse_contradictions(request: Request, model: nn.Module | str) -> None:
+    """Refuse options about a checkpoint that do not go together.
+
+    Raises: RequestError, above all where nobody says that the checkpoint has not seen the sample.
+    """
+    if request.checkpoint is None:
+        for option, given in (
+            ("disjoint", request.disjoint),
+            ("new-head", request.new_head),
+            ("rename", request.rename),
+        ):
+            if given:
+                raise RequestError(f"certify: --{option} is about a checkpoint, got none. Give --checkpoint FILE.")
+        return
+    if not request.disjoint:
+        raise RequestError(
+            "certify: a checkpoint is a sound theta0 only if it was trained on data disjoint from this sample and "
+            "fixed before the sample was seen, got nobody's word for it. If that is so, say it with --disjoint."
+        )
+    if request.base != "auto":
+        raise RequestError(f"certify: a checkpoint is theta0 itself, got base {request.base!r} too. Leave one out.")
+    if model == "auto":
+        raise RequestError("certify: a checkpoint holds numbers only; name its network with --model.")
+
+
+def _base(module: nn.Module, request: Request, named: bool) -> Base:
+    if request.checkpoint is not None:
+        seed = request.seed if request.new_head else None
+        return checkpoint_base(module, request.checkpoint, request.rename, seed, request.frozen_buffers)
+    seeded = request.base == "seeded" or (request.base == "auto" and named)
+    return make_base(module, request.seed if seeded else None, request.frozen_buffers)
+
+
+def _preprocess(request: Request, model: str, sample: Examples) -> PreprocessSpec:
+    name = preprocess_for(model, sample.preprocess) if request.preprocess == "auto" else request.preprocess
+    if name != "none" and preprocess_for(model, name) == "none":
+        raise RequestError(f"certify: {model} standardises raw pixels itself, got preprocess {name!r}. Leave it out.")
+    return PreprocessSpec(name=name)
 
 
 def _refuse_unfit(

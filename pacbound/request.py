@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from .errors import RequestError
 from .records import Record
-from .specs import PROJECTOR_KINDS, PreprocessName, ProjectorKind, ProjectorSpec
+from .specs import PROJECTOR_KINDS, REFERENCE_MODELS, PreprocessName, ProjectorKind, ProjectorSpec
 
 Group = Literal["Main", "Statement", "Network", "Subspace", "Code", "Training"]
 Encoder = Literal["posterior", "plain", "codebook"]
@@ -32,7 +32,7 @@ class Request(Record):
         str, Field(json_schema_extra=_option("Main", "digits, mnist, fashion-mnist, cifar10, FILE or module:callable"))
     ] = "digits"
     model: Annotated[
-        str, Field(json_schema_extra=_option("Main", "auto, lenet, mlp, cnn, resnet20 or module:callable"))
+        str, Field(json_schema_extra=_option("Main", f"auto, {', '.join(REFERENCE_MODELS)} or module:callable"))
     ] = "auto"
     budget: Annotated[
         float | None, Field(gt=0, json_schema_extra=_option("Main", "minutes of training; the default is a fixed plan"))
@@ -62,6 +62,22 @@ class Request(Record):
         Literal["auto", "seeded", "values"],
         Field(json_schema_extra=_option("Network", "theta0: drawn from the seed, or the values the module holds")),
     ] = "auto"
+    checkpoint: Annotated[
+        str | None,
+        Field(json_schema_extra=_option("Network", "theta0: weights by others, .safetensors or a torch file")),
+    ] = None
+    disjoint: Annotated[
+        bool,
+        Field(json_schema_extra=_option("Network", "I say: the checkpoint was trained on data disjoint from this")),
+    ] = False
+    new_head: Annotated[
+        bool,
+        Field(json_schema_extra=_option("Network", "draw the last layer of the checkpoint from the seed")),
+    ] = False
+    rename: Annotated[
+        tuple[str, ...],
+        Field(json_schema_extra=_option("Network", "REGEX=REPLACEMENT for names in the checkpoint, in this order")),
+    ] = ()
     preprocess: Annotated[
         Literal["auto"] | PreprocessName,
         Field(json_schema_extra=_option("Network", "fixed pixel constants: auto, none, ink, photo or digits")),

@@ -70,6 +70,7 @@ def _facts(certificate: Certificate) -> list[tuple[str, str]]:
     if data.note:
         facts.append(("about the data", data.note))
     facts.append(("network", _network(certificate)))
+    facts.append(("theta0", _base(certificate)))
     facts.append(("message", f"{certificate.message.bits:,} bits"))
     posterior = certificate.hypothesis.quantizer
     if posterior is not None and posterior.kind == "draw":
@@ -101,6 +102,15 @@ def _network(certificate: Certificate) -> str:
     if spec.projector is None:
         return f"{spec.model}, w = 0: theta0 itself"
     return f"{spec.model}, D = {spec.projector.D:,} parameters, d = {spec.projector.d:,} ({spec.projector.kind})"
+
+
+def _base(certificate: Certificate) -> str:
+    base = certificate.hypothesis.base
+    if base.sha256 is None:
+        return f"drawn by pacbound's generator from seed {base.seed}"
+    what = "values handed over" if base.kind == "values" else "a checkpoint"
+    head = f", its last layer drawn from seed {base.seed}" if base.kind == "checkpoint_new_head" else ""
+    return f"{what}, sha256 {base.sha256[:16]}{head}"
 
 
 def _text(certificate: Certificate) -> str:

@@ -7,14 +7,16 @@ from pydantic import Field, model_validator
 from .records import Record
 
 # Orders below are part of the format: a position is what the message codes, the first being the shortest.
-REFERENCE_MODELS = ("lenet", "mlp", "cnn", "resnet20")
+REFERENCE_MODELS = ("lenet", "mlp", "cnn", "resnet20", "resnet20-bn", "resnet32-bn", "lenet-mnist")
+RAW_PIXEL_MODELS = ("resnet20-bn", "resnet32-bn", "lenet-mnist")  # those of published files scale pixels themselves
 MODEL_CHOICES = ("user", *REFERENCE_MODELS)
 ProjectorKind = Literal[
     "fastfood", "cosine", "sparse", "kron", "kron_qr", "dense", "film", "identity", "sum", "permuted"
 ]
 PROJECTOR_KINDS: tuple[ProjectorKind, ...] = ProjectorKind.__args__  # type: ignore[attr-defined]
-BaseKind = Literal["seeded", "checkpoint", "values"]
+BaseKind = Literal["seeded", "checkpoint", "values", "checkpoint_new_head"]
 BASE_KINDS: tuple[BaseKind, ...] = BaseKind.__args__  # type: ignore[attr-defined]
+CHECKPOINT_KINDS = ("checkpoint", "checkpoint_new_head")
 CodeKind = Literal["gaussian", "laplace", "adaptive", "static", "profile"]
 SENT_CODE_KINDS: tuple[CodeKind, ...] = ("gaussian", "laplace", "adaptive", "static")  # profile needs no word
 PreprocessName = Literal["none", "ink", "photo", "digits"]
@@ -61,7 +63,8 @@ class BaseOrigin(Record):
     """Where theta0 comes from, always before the data.
 
     seeded: our own generator. checkpoint: a file by others, with the user's word that it was trained on data
-    disjoint from this sample. values: handed over, stored beside the certificate.
+    disjoint from this sample. checkpoint_new_head: the same, with the last layer drawn from the seed.
+    values: handed over, stored beside the certificate.
     """
 
     kind: BaseKind = "seeded"
@@ -73,7 +76,7 @@ class BaseOrigin(Record):
     def _digest(self) -> Self:
         if (self.kind == "seeded") != (self.sha256 is None):
             raise ValueError("sha256 is given exactly where the base is a checkpoint or values")
-        if self.kind == "checkpoint" and not self.disjoint:
+        if self.kind in CHECKPOINT_KINDS and not self.disjoint:
             raise ValueError("a checkpoint is a base only if it was trained on data disjoint from the sample")
         return self
 
@@ -160,7 +163,7 @@ class HypothesisSpec(Record):
     A draw has no code.
     """
 
-    model: Literal["user", "lenet", "mlp", "cnn", "resnet20"]
+    model: Literal["user", "lenet", "mlp", "cnn", "resnet20", "resnet20-bn", "resnet32-bn", "lenet-mnist"]
     layout_digest: str = Field(pattern="^[0-9a-f]{64}$")
     base: BaseOrigin
     preprocess: PreprocessSpec = PreprocessSpec()

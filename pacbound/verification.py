@@ -5,6 +5,8 @@ and the embedded digits from explicit tables, a sidecar by bare name from the ce
 """
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,7 +18,7 @@ from .certificate.recheck import Finding, recheck_arithmetic, recheck_message
 from .certificate.schema import Certificate
 from .errors import CertificateError, PacboundError, RequestError, VerificationError
 from .records import Record
-from .specs import REFERENCE_MODELS, DrawSpec
+from .specs import CHECKPOINT_KINDS, REFERENCE_MODELS, DrawSpec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -63,6 +65,8 @@ def verify(
     model: object = None,
     level: Level | None = None,
     data_dir: str | Path | None = None,
+    checkpoint: str | Path | None = None,
+    rename: Sequence[str] = (),
 ) -> Verification:
     """Check a certificate and say what was not checked.
 
@@ -71,7 +75,8 @@ def verify(
 
     Args: certificate: a record or a file. data: Examples, tensors, a data set, or what `--data` takes. model: an
         nn.Module or what `--model` takes, needed where the network is the user's own. level: by default the highest
-        that the arguments allow. data_dir: the folder of named data sets.
+        that the arguments allow. data_dir: the folder of named data sets. checkpoint: the file that theta0 comes
+        from, needed where the certificate names one. rename: rules for its names, as certify was given them.
     Returns: a record; a certificate that does not hold is a result, not an exception.
     Raises: RequestError where there is no such file or the arguments do not reach the level asked for;
         DataError, ModelError where the caller's data or model cannot be loaded.
@@ -86,8 +91,9 @@ def verify(
             return Verification(
                 name=name, level=level or "arithmetic", passed=(), failed="schema", reason=str(cause).rstrip(".")
             )
-    reached = _level(certificate, data, model, level)
-    findings, recount = _findings(certificate, reached, data, model, data_dir)
+    given = _Given(data, model, checkpoint, tuple(rename), data_dir)
+    reached = _level(certificate, given, level)
+    findings, recount = _findings(certificate, reached, given)
     failure = next((finding for finding in findings if finding.complaint is not None), None)
     return Verification(
         name=name,
@@ -101,16 +107,30 @@ def verify(
     )
 
 
-def _level(certificate: Certificate, data: object, model: object, level: Level | None) -> Level:
+@dataclass(frozen=True)
+class _Given:
+    """What the caller brings for counting errors again."""
+
+    data: object
+    model: object
+    checkpoint: str | Path | None
+    rename: tuple[str, ...]
+    data_dir: str | Path | None
+
+
+def _level(certificate: Certificate, given: _Given, level: Level | None) -> Level:
     """The level asked for, or the highest one possible. Raises: RequestError where it is out of reach."""
     lacking = []
-    if data is None and certificate.data.name not in EMBEDDED_DATA:
+    if given.data is None and certificate.data.name not in EMBEDDED_DATA:
         lacking.append("the data (--data)")
-    if model is None and certificate.hypothesis.model not in REFERENCE_MODELS:
+    if given.model is None and certificate.hypothesis.model not in REFERENCE_MODELS:
         lacking.append("the network (--model)")
+    if given.checkpoint is None and certificate.hypothesis.base.kind in CHECKPOINT_KINDS:
+        lacking.append("the checkpoint (--checkpoint)")
     if certificate.risk.loss not in KNOWN_LOSSES:
         lacking.append(f"the loss {certificate.risk.loss!r} (a function of its author's)")
-    if lacking and (level == "risk" or (level is None and not (data is None and model is None))):
+    brought = not (given.data is None and given.model is None and given.checkpoint is None)
+    if lacking and (level == "risk" or (level is None and brought)):
         raise RequestError(
             f"verify: level risk needs {' and '.join(lacking)}, which this certificate does not bring along. "
             "Give them, or ask for --level message."
@@ -118,9 +138,7 @@ def _level(certificate: Certificate, data: object, model: object, level: Level |
     return level or ("message" if lacking else "risk")
 
 
-def _findings(
-    certificate: Certificate, level: Level, data: object, model: object, data_dir: str | Path | None
-) -> tuple[tuple[Finding, ...], RiskEstimate | None]:
+def _findings(certificate: Certificate, level: Level, given: _Given) -> tuple[tuple[Finding, ...], RiskEstimate | None]:
     findings = recheck_arithmetic(certificate)
     if level == "arithmetic" or findings[-1].complaint is not None:
         return findings, None
@@ -128,11 +146,11 @@ def _findings(
     findings += decoding
     if level == "message" or decoded is None:
         return findings, None
-    examples = _examples(certificate, data, data_dir)
-    findings += _check_data(certificate, examples)
-    if findings[-1].complaint is not None:
+    examples = _examples(certificate, given.data, given.data_dir)
+    findings += _check_data(certificate, examples) + _check_checkpoint(certificate, given)
+    if any(finding.complaint is not None for finding in findings):
         return findings, None
-    counting, recount = _recount(certificate, examples, model)
+    counting, recount = _recount(certificate, examples, given)
     return findings + counting, recount
 
 
@@ -160,19 +178,30 @@ def _check_data(certificate: Certificate, examples: "Examples") -> tuple[Finding
     return (Finding(check="data", complaint=complaint),)
 
 
+def _check_checkpoint(certificate: Certificate, given: _Given) -> tuple[Finding, ...]:
+    """Whether theta0 comes from this file, where it comes from one. Raises: ModelError where there is no such file."""
+    from .checkpoints import file_digest
+
+    origin = certificate.hypothesis.base
+    if origin.kind not in CHECKPOINT_KINDS or given.checkpoint is None:
+        return ()
+    found = file_digest(given.checkpoint)
+    differ = f"the certificate starts from the file with SHA-256 {(origin.sha256 or '')[:12]}, got {found[:12]}"
+    return (Finding(check="checkpoint", complaint=differ if found != origin.sha256 else None),)
+
+
 def _recount(
-    certificate: Certificate, examples: "Examples", model: object
+    certificate: Certificate, examples: "Examples", given: _Given
 ) -> tuple[tuple[Finding, ...], RiskEstimate | None]:
     """Rebuild the network from the message and count its errors; fewer than certified stand, more do not."""
-    from .hypothesis import Hypothesis, make_base
+    from .checkpoints import rebuild_base
+    from .hypothesis import Hypothesis
     from .risk import evaluate
 
     stated = certificate.risk
-    module = _module(certificate, examples, model)
-    origin = certificate.hypothesis.base
+    module = _module(certificate, examples, given.model)
     try:
-        buffers = tuple(name for name, _ in module.named_buffers())  # all come from the caller, none from the file
-        base = make_base(module, origin.seed if origin.kind == "seeded" else None, buffers)
+        base = rebuild_base(module, certificate.hypothesis.base, given.checkpoint, given.rename)
         drawn = isinstance(certificate.hypothesis.quantizer, DrawSpec)
         posterior = certificate.posterior() if drawn else None
         hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base, posterior)

@@ -4,6 +4,7 @@
 """
 
 import re
+import statistics
 import sys
 from pathlib import Path
 
@@ -19,8 +20,19 @@ HEAD = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|\n"
 
 
 def table(folder: Path) -> str:
-    """One row for each certificate of an experiment, and the mean where there are several of one data set."""
-    return HEAD + "".join(row(path) for path in sorted(folder.glob("*.json"), key=_natural))
+    """One row for each certificate of an experiment, and the mean and spread of the bound over seeds."""
+    paths = sorted(folder.glob("*.json"), key=_natural)
+    return (
+        HEAD + "".join(row(path) for path in paths) + _mean([path for path in paths if path.stem.startswith("seed_")])
+    )
+
+
+def _mean(seeds: list[Path]) -> str:
+    values = [Certificate.load(path).bound.value for path in seeds]
+    if len(values) < 2:
+        return ""
+    spread = f"standard deviation {100 * statistics.stdev(values):.2f} points"
+    return f"\nMean over {len(values)} seeds {percent_up(statistics.mean(values))}, {spread}.\n"
 
 
 def row(path: Path) -> str:

@@ -319,7 +319,8 @@ def test_the_default_encoder_beats_guessing_and_stands() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("step", 0.1), ("levels", 9), ("codebook_init", "uniform"), ("code", ("static",)), ("rate", 0.1)]
+    ("name", "value"),
+    [("step", 0.1), ("levels", 9), ("codebook_init", "uniform"), ("code", ("static",)), ("rate", 0.1)],
 )
 def test_an_option_of_another_encoder_is_refused_and_not_ignored(name: str, value: object) -> None:
     with pytest.raises(RequestError, match=f"the posterior encoder finds {name} itself"):

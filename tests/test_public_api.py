@@ -10,10 +10,10 @@ import pacbound as pb
 
 NAMES = [
     "Bound", "Certificate", "Entry", "Examples", "Ledger", "Measure", "PacboundError", "Request", "RiskEstimate",
-    "Verification", "bound", "certify", "load", "preset", "verify",
+    "Verification", "bound", "certify", "load", "measure", "preset", "verify",
 ]  # fmt: skip
 
-VERBS = ("certify", "verify", "bound", "load", "preset")
+VERBS = ("certify", "verify", "bound", "load", "measure", "preset")
 
 
 def test_the_public_names_are_these_and_all_load() -> None:

@@ -14,7 +14,8 @@ from pacbound.specs import PROJECTOR_KINDS
 def test_an_empty_request_certifies_digits_with_every_default_written_down() -> None:
     assert json.loads(Request().model_dump_json()) == {
         "data": "digits", "model": "auto", "budget": None, "test": None, "delta": 0.05, "loss": "zero_one",
-        "theorem": "auto", "base": "auto", "preprocess": "auto", "frozen_buffers": [], "d": None,
+        "theorem": "auto", "base": "auto", "checkpoint": None, "disjoint": False, "new_head": False, "rename": [],
+        "preprocess": "auto", "frozen_buffers": [], "d": None,
         "projector": "fastfood", "layer_scale": True, "seed": 0, "encoder": "posterior", "step": None, "levels": 7,
         "codebook_init": "kmeans", "code": ["gaussian", "laplace", "adaptive", "static"], "epochs": None,
         "batch": None, "rate": 0.005, "beta": 3.0, "encoder_seed": 0, "posterior": "point", "earlier_draws": 0,
@@ -42,7 +43,8 @@ def test_an_option_like_no_other_is_refused_with_all_names() -> None:
         ("delta", float("nan")), ("rate", float("inf")), ("rate", 0), ("step", 0.0), ("step", float("inf")),
         ("budget", -1.0), ("budget", float("inf")), ("levels", 1), ("levels", 257), ("code", ()),
         ("code", ("huffman",)), ("code", ("profile",)), ("code", "gaussian"), ("theorem", "test_set"),
-        ("base", "checkpoint"),        ("encoder", "magic"), ("preprocess", "imagenet"), ("layer_scale", 1), ("seed", -1), ("seed", 1 << 63),
+        ("base", "checkpoint"), ("encoder", "magic"), ("preprocess", "imagenet"), ("layer_scale", 1),
+        ("seed", -1), ("seed", 1 << 63),
         ("batch", 0), ("epochs", 0), ("beta", -0.1), ("encoder_seed", 1 << 31), ("frozen_buffers", (1,)),
     ],
 )  # fmt: skip

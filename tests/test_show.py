@@ -23,6 +23,7 @@ def test_everything_that_a_reader_needs_is_in_every_format(name: str) -> None:
     assert "50,000 of 60,000 (83.34 %)" in text
     assert "a copy of the original" in text
     assert "mnist" in text
+    assert "generator from seed" in text
     assert certificate.digest in text.replace(" ", "")
     assert f"{certificate.ledger.bits:,}" in text
     for sentence in (*NOT_SAID, *certificate.declarations):

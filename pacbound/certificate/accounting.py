@@ -5,7 +5,7 @@ One function, used by certify to write the ledger and by verify to recompute it 
 
 from ..bits.ledger import Ledger
 from ..errors import LedgerError
-from ..specs import DrawSpec, HypothesisSpec
+from ..specs import CHECKPOINT_KINDS, DrawSpec, HypothesisSpec
 
 # Data sets on which this package's default settings were chosen; 8 bits pay for that look.
 TUNED_ON = ("digits", "mnist", "fashion-mnist", "cifar10", "cifar10-86jpeg")
@@ -44,8 +44,11 @@ def complete(coded: Ledger, hypothesis: HypothesisSpec, data_name: str, ratio_bi
         ledger = ledger.declare("architecture", "the user's network was fixed before the sample was seen")
     if drawn:
         ledger = ledger.declare("sampling", HONEST_SAMPLING)
-    if hypothesis.base.kind == "checkpoint":
-        ledger = ledger.declare("checkpoint", "theta0 was trained on data disjoint from this sample, says the user")
+    if hypothesis.base.kind in CHECKPOINT_KINDS:
+        ledger = ledger.declare(
+            "checkpoint",
+            "theta0 was trained on data disjoint from this sample and fixed before the sample was seen, says the user",
+        )
     if hypothesis.base.kind == "values":
         ledger = ledger.declare("theta0", "theta0 was handed over, fixed before the sample was seen, says the user")
     return ledger

@@ -7,14 +7,14 @@ from torch import nn
 
 from ..data.callables import call_named
 from ..errors import ModelError
-from ..specs import MODEL_CHOICES, REFERENCE_MODELS
+from ..specs import MODEL_CHOICES, RAW_PIXEL_MODELS, REFERENCE_MODELS, PreprocessName
 from .reference import build
 
 
 def load_model(source: str, input_shape: Sequence[int], classes: int) -> tuple[nn.Module, str]:
     """Build the network that `source` names.
 
-    Args: source: lenet, mlp, cnn, resnet20, or module:callable, which is imported, called without arguments and
+    Args: source: one of `specs.REFERENCE_MODELS`, or module:callable, which is imported, called without arguments and
         returns the network. input_shape, classes: what a reference network is built for.
     Returns: the module and its name in `specs.MODEL_CHOICES` ("user" for the user's own).
     Raises: ModelError.
@@ -33,3 +33,11 @@ def load_model(source: str, input_shape: Sequence[int], classes: int) -> tuple[n
             f"load_model: {source} returns a torch.nn.Module, got {type(module).__name__}. Return the network."
         )
     return module, MODEL_CHOICES[0]
+
+
+def preprocess_for(model: str, usual: PreprocessName) -> PreprocessName:
+    """Return the treatment of pixels that a network goes with: `none` for those that standardise raw pixels.
+
+    Args: model: a name in `specs.MODEL_CHOICES`. usual: what the data set asks for.
+    """
+    return "none" if model in RAW_PIXEL_MODELS else usual

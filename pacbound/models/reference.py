@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import ModelError
-from ..specs import REFERENCE_MODELS
+from ..specs import RAW_PIXEL_MODELS, REFERENCE_MODELS
 from ..subspace.random import normals
+from .published import build_published
 
 MLP_WIDTH = 256  # one wide layer codes shorter than two of 128: results on digits, 0.312 against 0.322
 CNN_WIDTHS = (16, 32, 64)
@@ -21,7 +22,7 @@ NORM_GROUPS = 8
 def build(name: str, input_shape: Sequence[int], classes: int) -> nn.Module:
     """Build a reference network; its parameters are torch's until `initialise` sets them.
 
-    Args: name: lenet, mlp, cnn or resnet20. input_shape: of one example, (channels, height, width) or
+    Args: name: of `specs.REFERENCE_MODELS`. input_shape: of one example, (channels, height, width) or
         (height, width) for grey images; mlp takes any shape. classes: number of logits.
     Returns: a module from (batch, *input_shape) float32 to (batch, classes).
     Raises: ModelError where the name is unknown or the shape does not fit.
@@ -33,19 +34,26 @@ def build(name: str, input_shape: Sequence[int], classes: int) -> nn.Module:
         raise ModelError(f"build: {name} has at least 2 classes and 1 feature, got {classes} and shape {shape}.")
     if name == "mlp":
         return mlp(math.prod(shape), classes)
+    if name in RAW_PIXEL_MODELS:
+        _check_images(name, (1, *shape) if len(shape) == 2 else shape)
+        return build_published(name, shape, classes)
     if len(shape) == 2:  # (batch, height, width) -> (batch, 1, height, width)
         return nn.Sequential(nn.Unflatten(1, (1, shape[0])), *_images(name, (1, *shape), classes))
     return _images(name, shape, classes)
 
 
 def _images(name: str, shape: tuple[int, ...], classes: int) -> nn.Sequential:
+    _check_images(name, shape)
+    makers = {"lenet": lenet, "cnn": cnn, "resnet20": resnet20}
+    return makers[name](shape, classes)
+
+
+def _check_images(name: str, shape: tuple[int, ...]) -> None:
     if len(shape) != 3 or min(shape[1:]) < 4:
         raise ModelError(
             f"build: {name} reads images of (channels, height, width) with sides of at least 4, got {shape}. "
             "For other features choose mlp or bring your own network as module:callable."
         )
-    makers = {"lenet": lenet, "cnn": cnn, "resnet20": resnet20}
-    return makers[name](shape, classes)
 
 
 def lenet(shape: tuple[int, ...], classes: int) -> nn.Sequential:

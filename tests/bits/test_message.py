@@ -35,9 +35,16 @@ SEEDS = st.one_of(st.integers(0, 3), st.integers(0, 2**63 - 1))
 LEAVES = ("fastfood", "cosine", "sparse", "kron", "kron_qr", "dense", "film")
 BASES = st.one_of(
     st.builds(BaseOrigin, seed=SEEDS),
-    st.builds(BaseOrigin, kind=st.just("checkpoint"), seed=SEEDS, sha256=st.just("0f" * 32), disjoint=st.just(True)),
+    st.builds(
+        BaseOrigin,
+        kind=st.sampled_from(("checkpoint", "checkpoint_new_head")),
+        seed=SEEDS,
+        sha256=st.just("0f" * 32),
+        disjoint=st.just(True),
+    ),
     st.builds(BaseOrigin, kind=st.just("values"), sha256=st.just("1e" * 32), disjoint=st.booleans()),
 )
+BASE_BITS = {"seeded": 1, "checkpoint": 3, "values": 3, "checkpoint_new_head": 5}
 Packed = tuple[HypothesisSpec, np.ndarray]
 
 
@@ -104,7 +111,7 @@ def header_bits(spec: HypothesisSpec) -> Counter[str]:
     bits: Counter[str] = Counter()
     bits["zero flag"] = 1
     bits["model"] = gamma_bits(MODEL_CHOICES.index(spec.model))
-    bits["base"] = {"seeded": 1, "checkpoint": 3, "values": 3}[spec.base.kind] + gamma_bits(spec.base.seed)
+    bits["base"] = BASE_BITS[spec.base.kind] + gamma_bits(spec.base.seed)
     bits["preprocessing"] = 2
     if spec.projector is None or spec.code is None:
         return bits

@@ -275,6 +275,20 @@ def test_a_permuted_residual_network_is_the_same_function() -> None:
     assert torch.allclose(network(x), before, atol=1e-5)
 
 
+def test_a_grouped_layer_that_writes_to_a_stream_forbids_its_permutation() -> None:
+    class Grouped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.back = nn.Conv2d(2, 4, 1, groups=2), nn.Conv2d(4, 4, 1)
+            self.head = nn.Conv2d(4, 2, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.stem(x)
+            return self.head(torch.relu(x + self.back(x)))
+
+    assert group_of(layers_of(Grouped(), torch.zeros(1, 2, 3, 3))).order == 1
+
+
 def test_groups_are_read_off_convolutions() -> None:
     network = nn.Sequential(
         nn.Conv2d(1, 8, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, groups=8), nn.ReLU(), nn.Conv2d(8, 6, 1), nn.ReLU(),

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pacbound.data.registry import load
@@ -77,6 +77,7 @@ def test_an_infinite_complexity_is_a_vacuous_bound() -> None:
     assert rademacher_margin(0, 10, math.inf, 0.05).value == 1
 
 
+@settings(deadline=None)
 @given(st.floats(1e-12, 1e12))
 def test_the_grid_rounds_up_by_at_most_a_quarter_octave(value: float) -> None:
     a = grid_index(value)
@@ -111,6 +112,9 @@ def test_the_best_margin_is_chosen_among_paid_ones() -> None:
     bound, gamma = post_hoc(network, margin, 10.0, 0.05)
     assert gamma <= 3
     rounded = rounded_up_class(network)
+    own = complexity(rounded.network, 10.0, 5000, gamma).value
+    price = rounded.nats + place_nats(-int(math.log2(gamma)))
+    assert bound.value == rademacher_margin(ramp_sum(margin, gamma), 5000, own, 0.05, price).value
     for j in range(-8, 9):
         size = complexity(rounded.network, 10.0, 5000, 2.0**-j).value
         other = rademacher_margin(ramp_sum(margin, 2.0**-j), 5000, size, 0.05, rounded.nats + place_nats(j))

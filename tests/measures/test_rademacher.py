@@ -123,6 +123,7 @@ def test_psi_grows_towards_two_and_stays_there() -> None:
     assert values[-1] == 2
 
 
+@settings(deadline=None)
 @given(st.fractions(min_value=0, max_value=10**30))
 def test_ceilings_of_roots_are_exact(value: Fraction) -> None:
     root = cube_root_up(value)
