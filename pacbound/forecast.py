@@ -10,13 +10,16 @@ from .bits.message import pack
 from .certificate.accounting import complete
 from .pipeline import POSTERIOR_TRAINING_SHARE, Setup, plan_of, sample_of
 from .records import Record
-from .specs import PROFILE_CODE, PROFILE_REACH, CodebookSpec, LatticeSpec, ProfileSpec, QuantizerSpec
+from .specs import PROFILE_CODE, PROFILE_REACH, CodebookSpec, DrawSpec, LatticeSpec, ProfileSpec, QuantizerSpec
 from .training.plain import Candidate, PlainPlan, seconds_an_epoch
 from .training.progressive import PosteriorSettings
 from .training.state import Checkpoint
 
 TYPICAL_SPREAD = 1.2  # standard deviation of trained symbols, in steps: about 2.3 bits a coefficient
 TYPICAL_PROFILE = ProfileSpec(scale_index=68, kap=44, c0=29, c1=4, c2=1)
+TYPICAL_DRAW = DrawSpec(scale_index=68, index=1, sha256="0" * 64, size=0)
+TYPICAL_RATIO = 1.9  # bits of ln dQ/dP a coefficient
+NO_SYMBOLS = np.zeros(0, np.int32)
 EVALUATION_SHARE = 0.35  # of an epoch: counting the errors of one candidate takes forward passes only
 FLOAT_BYTES = 4
 ADAM_VECTORS = 4  # value, gradient and two moments
@@ -48,7 +51,8 @@ def forecast(setup: Setup) -> Forecast:
     sample, subspace = sample_of(setup), setup.subspace()
     epochs = _epochs(plan, setup.train.n)
     passes = epochs / (1 if isinstance(plan, PlainPlan) else POSTERIOR_TRAINING_SHARE) + EVALUATION_SHARE
-    typical = _typical(plan, subspace.d)
+    drawn = setup.request.posterior == "draw"
+    typical = Candidate(NO_SYMBOLS, TYPICAL_DRAW, None) if drawn else _typical(plan, subspace.d)
     spec = setup.spec(typical)
     _, coded = pack(spec, typical.symbols)
     vectors = ADAM_VECTORS * subspace.d + 3 * setup.base.layout.D
@@ -62,7 +66,7 @@ def forecast(setup: Setup) -> Forecast:
         batch=plan.batch,
         seconds=round(passes * seconds_an_epoch(subspace, sample, plan.batch), 1),
         memory_bytes=sample.x.numel() * FLOAT_BYTES + setup.train.x.nbytes + vectors * FLOAT_BYTES,
-        ledger=complete(coded, spec, setup.train.name).entries,
+        ledger=complete(coded, spec, setup.train.name, round(TYPICAL_RATIO * subspace.d) if drawn else None).entries,
     )
 
 

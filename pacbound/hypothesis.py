@@ -10,17 +10,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from .bits.coder import Symbols
 from .bits.ledger import Ledger
 from .bits.message import unpack
+from .certificate.draw import draw
 from .data.preprocess import preprocessed
 from .errors import ModelError
 from .models.reference import initialise
 from .quantize import dequantize
-from .specs import BaseOrigin, HypothesisSpec, PreprocessSpec, ProjectorSpec
+from .specs import BaseOrigin, DrawSpec, HypothesisSpec, PreprocessSpec, ProjectorSpec
 from .subspace.layout import Layout, frozen_digest
 from .subspace.projectors import make_projector
 from .subspace.subspace import Subspace, layer_scale
@@ -77,7 +79,9 @@ def make_subspace(base: Base, spec: ProjectorSpec, scaled: bool) -> Subspace:
 class Hypothesis:
     """A decoded network. Call it on raw inputs (batch, ...) to get logits (batch, classes)."""
 
-    def __init__(self, token: object, base: Base, spec: HypothesisSpec, symbols: Symbols, ledger: Ledger) -> None:
+    def __init__(
+        self, token: object, base: Base, spec: HypothesisSpec, w: NDArray[np.float32] | None, ledger: Ledger
+    ) -> None:
         """Use `Hypothesis.unpack`."""
         if token is not _UNPACKED:
             raise ModelError("Hypothesis: a hypothesis is made by Hypothesis.unpack from a message, not directly.")
@@ -85,8 +89,7 @@ class Hypothesis:
         self.ledger = ledger
         self.preprocess: PreprocessSpec = spec.preprocess
         self._module = copy.deepcopy(base.module).eval()
-        if spec.projector is not None and spec.quantizer is not None and spec.code is not None:
-            w = dequantize(symbols, spec.code.levels, spec.quantizer)
+        if spec.projector is not None and w is not None:
             subspace = make_subspace(base, spec.projector, spec.layer_scale)
             with torch.no_grad():
                 parameters = base.layout.unflatten(subspace.theta(torch.from_numpy(np.ascontiguousarray(w))))
@@ -95,12 +98,15 @@ class Hypothesis:
                     own[name].copy_(value)
 
     @classmethod
-    def unpack(cls, payload: bytes, declared: HypothesisSpec, base: Base) -> "Hypothesis":
-        """Decode a message on top of a base.
+    def unpack(
+        cls, payload: bytes, declared: HypothesisSpec, base: Base, posterior: bytes | None = None
+    ) -> "Hypothesis":
+        """Decode a message on top of a base; a draw is drawn again from its posterior file.
 
         Raises:
             MessageError: the payload is not a message.
-            ModelError: the base is not the one the message names.
+            ModelError: the base is not the one the message names, or a draw lacks its file.
+            CertificateError: the posterior file is not the one declared.
         """
         spec, symbols, ledger = unpack(payload, declared)
         if base.layout.digest != spec.layout_digest:
@@ -110,9 +116,21 @@ class Hypothesis:
             )
         if base.origin != spec.base:
             raise ModelError(f"Hypothesis: the message starts from {spec.base}, got {base.origin}. Give that theta0.")
-        return cls(_UNPACKED, base, spec, symbols, ledger)
+        return cls(_UNPACKED, base, spec, _coefficients(spec, symbols, posterior), ledger)
 
     @torch.no_grad()
     def __call__(self, x: Tensor) -> Tensor:
         """Return float32 logits (batch, classes) of raw inputs (batch, ...), in eval mode on the CPU."""
         return self._module(preprocessed(x, self.preprocess)).float()
+
+
+def _coefficients(spec: HypothesisSpec, symbols: Symbols, posterior: bytes | None) -> NDArray[np.float32] | None:
+    """Return w (d,), or None for w = 0. Raises: ModelError or CertificateError where a draw lacks its file."""
+    if spec.projector is None or spec.quantizer is None:
+        return None
+    if isinstance(spec.quantizer, DrawSpec):
+        if posterior is None:
+            raise ModelError("Hypothesis: a draw needs its posterior file, got none. Give the bytes of the sidecar.")
+        return draw(posterior, spec.quantizer, spec.projector.d).coefficients
+    assert spec.code is not None
+    return dequantize(symbols, spec.code.levels, spec.quantizer)

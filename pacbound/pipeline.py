@@ -23,6 +23,7 @@ from .bits.message import Message, pack
 from .bounds.claims import Bound, RiskEstimate
 from .bounds.table import COUNTS_ONLY, headline_theorem, theorem
 from .certificate.accounting import complete
+from .certificate.draw import draw, freeze
 from .certificate.schema import Baseline, Certificate, DataRecord, Environment, OtherBound
 from .checkpoints import checkpoint_base
 from .data.examples import Examples
@@ -35,17 +36,19 @@ from .models.loading import load_model, preprocess_for
 from .quantize.lattice import step_index_for
 from .request import Request, parse_projector
 from .risk import LossFunction, evaluate, loss_function
-from .specs import HypothesisSpec, PreprocessSpec, ProjectorSpec
+from .specs import DrawSpec, HypothesisSpec, PreprocessSpec, ProjectorSpec
 from .subspace.subspace import Subspace
 from .training.fit import Sample
 from .training.plain import Candidate, PlainPlan, default_epochs, encode_plain, seconds_an_epoch
-from .training.progressive import PosteriorSettings, encode_posterior, posterior_settings
+from .training.posterior import Posterior
+from .training.progressive import PosteriorSettings, encode_posterior, posterior_settings, train_posterior
 from .training.state import Checkpoint
 
 DEFAULT_STEP = 2.0**-5
 BATCH = 250
 MIN_STEPS_AN_EPOCH = 20
 POSTERIOR_TRAINING_SHARE = 0.7  # of a budget; the rest goes to curvature, beam, refinement and counting
+MAX_SCALE_INDEX = 127  # of the prior of a draw: s = 2^-8
 LARGE_IMAGE = 16  # images with sides from this on are read by lenet, everything else by mlp
 PACKAGES = ("pacbound", "torch", "numpy", "constriction", "python-flint")
 
@@ -113,6 +116,7 @@ class Finished:
     risk: RiskEstimate
     ledger: Ledger
     bound: Bound
+    posterior: bytes | None = None
 
 
 def certify(
@@ -237,6 +241,7 @@ def _refuse_unfit(
     Raises: DataError where the constants do not fit the examples; RequestError where the theorem does not fit the
         loss; ModelError where the network cannot read the examples or has fewer outputs than there are classes.
     """
+    _refuse_options_of_point(request)
     if request.theorem in COUNTS_ONLY and not RiskEstimate(errors=0, n=1, loss=loss_function(loss)[0]).counts:
         raise RequestError(
             f"certify: {request.theorem} holds for counted errors, got the loss {loss_function(loss)[0]!r}. "
@@ -258,6 +263,22 @@ def _refuse_unfit(
         raise ModelError(
             f"certify: the network returns logits of shape (batch, {sample.classes} or more) for {sample.classes} "
             f"classes, got {found} for a batch of {len(x)}. Change its last layer."
+        )
+
+
+def _refuse_options_of_point(request: Request) -> None:
+    """Refuse with a draw what only a decoded message has. Raises: RequestError."""
+    if request.posterior == "point":
+        if request.earlier_draws:
+            raise RequestError("certify: earlier_draws are counted for a draw; give --posterior draw, or leave it out.")
+        return
+    if request.encoder != "posterior":
+        raise RequestError(
+            f"certify: a draw needs a trained posterior, got the encoder {request.encoder!r}. Leave --encoder out."
+        )
+    if request.theorem != "auto":
+        raise RequestError(
+            f"certify: single_draw is the one theorem of a draw, got {request.theorem!r}. Leave --theorem out."
         )
 
 
@@ -288,7 +309,8 @@ def plan_of(setup: Setup, checkpoint: Checkpoint) -> PlainPlan | PosteriorSettin
     epochs = request.epochs if request.budget is None else checkpoint.note("epochs", within_budget)[0]
     if request.encoder == "posterior":
         _refuse_options_of_plain(request)
-        return posterior_settings(batch, None if epochs is None else max(1, epochs * n // batch))
+        steps = None if epochs is None else max(1, epochs * n // batch)
+        return posterior_settings(batch, steps, request.posterior == "draw")
     kind: Literal["lattice", "codebook"] = "codebook" if request.encoder == "codebook" else "lattice"
     return PlainPlan(
         kind=kind,
@@ -320,8 +342,22 @@ def encode(setup: Setup, checkpoint: Checkpoint, progress: bool) -> list[Candida
     if isinstance(plan, PlainPlan):
         return encode_plain(setup.subspace(), sample_of(setup), plan, checkpoint, progress)
     seed = setup.request.encoder_seed
+    if setup.request.posterior == "draw":
+        trained = train_posterior(setup.subspace(), sample_of(setup), plan, seed, checkpoint, progress)
+        return [_draw_candidate(trained, setup.request.earlier_draws, checkpoint)]
     messages = encode_posterior(setup.subspace(), sample_of(setup), plan, seed, checkpoint, progress)
     return [Candidate(*message) for message in messages]
+
+
+def _draw_candidate(trained: Posterior, earlier_draws: int, checkpoint: Checkpoint) -> Candidate:
+    """Freeze a posterior, count the draw that will be evaluated, and only then name it."""
+    octaves = -float(trained.log_s) / math.log(2)
+    scale_index = min(max(round(16 * octaves), 0), MAX_SCALE_INDEX)
+    posterior = freeze(trained.mean.numpy(), trained.factor().float().numpy(), scale_index)
+    sha256 = hashlib.sha256(posterior).hexdigest()
+    index = earlier_draws + checkpoint.look(sha256)
+    spec = DrawSpec(scale_index=scale_index, index=index, sha256=sha256, size=len(posterior))
+    return Candidate(np.zeros(0, np.int32), spec, None, posterior)
 
 
 def finish(
@@ -329,7 +365,8 @@ def finish(
 ) -> Certificate:
     """Decode every candidate and w = 0, count errors, and issue the certificate of the smallest bound.
 
-    All candidates lie under one prior, so that picking the best of them is free.
+    All candidates lie under one prior, so that picking the best of them is free; draws have their share of it, and
+    delta is shared like the prior.
     Raises: DataError where the sample changed since the run began.
     """
     started = time.monotonic()
@@ -350,6 +387,7 @@ def finish(
         message=best.message,
         data=DataRecord(name=train.name, digest=setup.digest, n=train.n, classes=train.classes, note=train.note),
         hypothesis=best.spec,
+        posterior=best.posterior,
         also=also,
         environment=Environment(
             versions={name: importlib.metadata.version(name) for name in PACKAGES}
@@ -362,11 +400,15 @@ def finish(
 def _finish_one(setup: Setup, candidate: Candidate | None, progress: bool) -> Finished:
     spec = setup.spec(candidate)
     message, _ = pack(spec, np.zeros(0, np.int32) if candidate is None else candidate.symbols)
-    hypothesis = Hypothesis.unpack(message.payload, spec, setup.base)
+    posterior = None if candidate is None else candidate.posterior
+    hypothesis = Hypothesis.unpack(message.payload, spec, setup.base, posterior)
     risk = evaluate(hypothesis, setup.train, setup.loss, progress)
-    ledger = complete(hypothesis.ledger, spec, setup.train.name)
-    bound = theorem(setup.theorem)(risk.errors, risk.n, ledger.bits, setup.request.delta)
-    return Finished(spec, message, hypothesis, risk, ledger, bound)
+    ratio_bits, name = None, setup.theorem
+    if posterior is not None and isinstance(spec.quantizer, DrawSpec):
+        ratio_bits, name = draw(posterior, spec.quantizer, setup.projector.d).bits, "single_draw"
+    ledger = complete(hypothesis.ledger, spec, setup.train.name, ratio_bits)
+    bound = theorem(name)(risk.errors, risk.n, ledger.bits, setup.request.delta)
+    return Finished(spec, message, hypothesis, risk, ledger, bound, posterior)
 
 
 def _baseline(setup: Setup) -> Baseline:
@@ -387,7 +429,7 @@ def _test_bound(setup: Setup, hypothesis: Hypothesis, progress: bool) -> tuple[O
 def _default_bound(setup: Setup, best: Finished) -> tuple[OtherBound, ...]:
     """Beside a theorem asked for by name, what the default theorem says of the same message."""
     name = headline_theorem(best.risk.counts)
-    if setup.theorem == name:
+    if best.bound.theorem in (name, "single_draw"):
         return ()
     value = theorem(name)(best.risk.errors, best.risk.n, best.ledger.bits, setup.request.delta).value
     return (_other("train", name, value, setup.request.delta, best.risk, best.ledger.bits),)

@@ -50,6 +50,14 @@ class Request(Record):
         Literal["auto", "occam_binomial", "occam_kl", "occam_hoeffding", "pac_bayes_kl", "catoni_grid"],
         Field(json_schema_extra=_option("Statement", "auto: occam_binomial for counted losses, else occam_kl")),
     ] = "auto"
+    posterior: Annotated[
+        Literal["point", "draw"],
+        Field(json_schema_extra=_option("Statement", "point: a decodable network; draw: one drawn from the posterior")),
+    ] = "point"
+    earlier_draws: Annotated[
+        int,
+        Field(ge=0, lt=1 << 19, json_schema_extra=_option("Statement", "draws evaluated before on this sample; paid")),
+    ] = 0
     base: Annotated[
         Literal["auto", "seeded", "values"],
         Field(json_schema_extra=_option("Network", "theta0: drawn from the seed, or the values the module holds")),

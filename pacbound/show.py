@@ -72,6 +72,9 @@ def _facts(certificate: Certificate) -> list[tuple[str, str]]:
     facts.append(("network", _network(certificate)))
     facts.append(("theta0", _base(certificate)))
     facts.append(("message", f"{certificate.message.bits:,} bits"))
+    posterior = certificate.hypothesis.quantizer
+    if posterior is not None and posterior.kind == "draw":
+        facts.append(("posterior", f"{posterior.file}, draw {posterior.index}"))
     facts.append(("digest", certificate.digest))
     return facts
 

@@ -115,8 +115,28 @@ class ProfileSpec(Record):
     c2: int = Field(ge=-8, lt=8)
 
 
-QuantizerSpec = LatticeSpec | CodebookSpec | ProfileSpec
-QUANTIZER_KINDS = ("profile", "lattice", "codebook")  # the first costs 1 bit, the others 3
+class DrawSpec(Record):
+    """Coefficients are one draw from a posterior in a file beside the certificate, against N(0, s^2 I).
+
+    scale_index: s = 2^(-scale_index / 16). index: how many draws have been evaluated, this one included; the noise
+    depends on it and on the file. sha256 (hex) and size (bytes) of the file, which bears the digest's name.
+    """
+
+    kind: Literal["draw"] = "draw"
+    scale_index: int = Field(ge=0, lt=128)
+    index: int = Field(ge=1, lt=1 << 20)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    size: int = Field(ge=0, le=1 << 28)
+
+    @property
+    def file(self) -> str:
+        """Bare name of the file."""
+        return f"{self.sha256[:16]}.safetensors"
+
+
+SymbolSpec = LatticeSpec | CodebookSpec | ProfileSpec  # what gives symbols a meaning
+QuantizerSpec = SymbolSpec | DrawSpec
+QUANTIZER_KINDS = ("profile", "lattice", "codebook", "draw")  # the first costs 1 bit, then 3, 3, 5
 
 
 class CodeSpec(Record):
@@ -138,7 +158,10 @@ class PreprocessSpec(Record):
 
 
 class HypothesisSpec(Record):
-    """Everything but the symbols. projector, quantizer and code are None together: that is w = 0."""
+    """Everything but the symbols. projector, quantizer and code are None together: that is w = 0.
+
+    A draw has no code.
+    """
 
     model: Literal["user", "lenet", "mlp", "cnn", "resnet20", "resnet20-bn", "resnet32-bn", "lenet-mnist"]
     layout_digest: str = Field(pattern="^[0-9a-f]{64}$")
@@ -151,9 +174,12 @@ class HypothesisSpec(Record):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        present = [part is not None for part in (self.projector, self.quantizer, self.code)]
-        if len(set(present)) != 1:
-            raise ValueError("projector, quantizer and code are given together, or all are absent (w = 0)")
+        drawn = isinstance(self.quantizer, DrawSpec)
+        present = [part is not None for part in (self.projector, self.quantizer, self.code or drawn or None)]
+        if len(set(present)) != 1 or (drawn and self.code is not None):
+            raise ValueError(
+                "projector, quantizer and code are given together, or all are absent (w = 0); a draw has no code"
+            )
         profile = isinstance(self.quantizer, ProfileSpec)
         if self.code is not None and (self.code.kind == "profile") != profile:
             raise ValueError("the quantizer `profile` and the code `profile` go together")

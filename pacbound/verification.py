@@ -18,7 +18,7 @@ from .certificate.recheck import Finding, recheck_arithmetic, recheck_message
 from .certificate.schema import Certificate
 from .errors import CertificateError, PacboundError, RequestError, VerificationError
 from .records import Record
-from .specs import CHECKPOINT_KINDS, REFERENCE_MODELS
+from .specs import CHECKPOINT_KINDS, REFERENCE_MODELS, DrawSpec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -202,7 +202,9 @@ def _recount(
     module = _module(certificate, examples, given.model)
     try:
         base = rebuild_base(module, certificate.hypothesis.base, given.checkpoint, given.rename)
-        hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base)
+        drawn = isinstance(certificate.hypothesis.quantizer, DrawSpec)
+        posterior = certificate.posterior() if drawn else None
+        hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base, posterior)
         recount = evaluate(hypothesis, examples, stated.loss)
     except PacboundError as cause:
         return (Finding(check="network", complaint=str(cause).rstrip(".")),), None

@@ -39,8 +39,31 @@ COUNTED = "tests/soundness/test_what_is_counted.py"
 FORGERIES = "tests/attacks/test_forgeries.py"
 INVERSION = "tests/bounds/test_inversion.py"
 CODER = "tests/bits/test_coder.py"
+DRAW = "tests/certificate/test_draw.py"
+DRAW_FORGERIES = "tests/attacks/test_draw_forgeries.py"
 
 MUTATIONS = (
+    Mutation(
+        "the noise of a draw does not depend on its posterior",
+        "pacbound/certificate/draw.py",
+        'b"|".join([raw, DRAW_FORMAT.encode(), ',
+        'b"|".join([DRAW_FORMAT.encode(), ',
+        f"{DRAW_FORGERIES}::test_a_mean_shifted_by_known_noise_gets_other_noise",
+    ),
+    Mutation(
+        "the density ratio forgets the scale of the prior",
+        "pacbound/certificate/draw.py",
+        " - d * octaves * arb(2).log()",
+        "",
+        f"{DRAW}::test_the_exponential_moment_behind_the_theorem_is_met_almost_with_equality",
+    ),
+    Mutation(
+        "earlier draws are not paid",
+        "pacbound/certificate/accounting.py",
+        'ledger.choice("draws", index * (index + 1), ',
+        'ledger.choice("draws", 2, ',
+        f"{DRAW_FORGERIES}::test_the_honest_draw_stands_at_every_level_and_says_what_it_rests_on",
+    ),
     Mutation(
         "a choice is not paid: defaults tuned on the data",
         "pacbound/certificate/accounting.py",
@@ -100,8 +123,8 @@ MUTATIONS = (
     Mutation(
         "the undecoded coefficients are evaluated",
         "pacbound/hypothesis.py",
-        "            w = dequantize(symbols, spec.code.levels, spec.quantizer)\n",
-        "            w = dequantize(symbols, spec.code.levels, spec.quantizer) + np.float32(0.01)\n",
+        "    return dequantize(symbols, spec.code.levels, spec.quantizer)\n",
+        "    return dequantize(symbols, spec.code.levels, spec.quantizer) + np.float32(0.01)\n",
         f"{COUNTED}::test_the_errors_are_those_of_the_network_rebuilt_by_hand",
     ),
     Mutation(

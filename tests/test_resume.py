@@ -18,6 +18,7 @@ from tests.tiny import clouds, network
 
 REQUESTS = {
     "posterior": pb.Request(d=16, epochs=24, batch=60),
+    "draw": pb.Request(posterior="draw", d=16, epochs=24, batch=60),
     "plain": pb.Request(encoder="plain", d=12, epochs=12, batch=60, rate=0.1),
     "codebook": pb.Request(encoder="codebook", d=12, epochs=8, batch=60, rate=0.1, levels=3, code=("adaptive",)),
 }

@@ -1,7 +1,8 @@
 """The message: a self-delimiting header and the symbols in one stream, described once for both directions.
 
 What the receiver knows beforehand (declared, 0 bits): the module's layout and its size D, the sha256 of a
-checkpoint or of values handed over, and the statement about it. Everything else stands in the message.
+checkpoint or of values handed over, and the statement about it; of a draw, its file and index. Everything else stands
+in the message.
 """
 
 from functools import partial
@@ -20,6 +21,7 @@ from ..specs import (
     QUANTIZER_KINDS,
     BaseOrigin,
     CodebookSpec,
+    DrawSpec,
     HypothesisSpec,
     LatticeSpec,
     PreprocessSpec,
@@ -107,8 +109,10 @@ def _describe(
     if declared.projector is None:
         raise MessageError("unpack: the payload carries a projector and the certificate declares none.")
     projector = _projector(stream, declared.projector.D, None if spec is None else spec.projector)
-    quantizer = _quantizer(stream, None if spec is None else spec.quantizer)
+    quantizer = _quantizer(stream, declared.quantizer, None if spec is None else spec.quantizer)
     build = partial(build, layer_scale=bool(scaled), projector=projector, quantizer=quantizer)
+    if isinstance(quantizer, DrawSpec):
+        return build(), np.zeros(0, np.int32)
     if isinstance(quantizer, ProfileSpec):
         return build(code=PROFILE_CODE), code_profile_symbols(stream, quantizer, projector.d, symbols)
     levels = len(quantizer.centroids) if isinstance(quantizer, CodebookSpec) else None
@@ -161,11 +165,17 @@ def _projector_tree(stream: Stream, D: int, d: int, spec: ProjectorSpec | None, 
     return ProjectorSpec(kind=kind, D=D, d=d, seed=seed, parts=parts)  # type: ignore[arg-type]
 
 
-def _quantizer(stream: Stream, spec: QuantizerSpec | None) -> QuantizerSpec:
+def _quantizer(stream: Stream, declared: QuantizerSpec | None, spec: QuantizerSpec | None) -> QuantizerSpec:
     item, why = "quantizer", "step profile, lattice step, or codebook of float16 centroids"
     kind = _named(stream, item, QUANTIZER_KINDS, why, None if spec is None else QUANTIZER_KINDS.index(spec.kind))
     if kind == "profile":
         return code_profile_header(stream, spec if isinstance(spec, ProfileSpec) else None)
+    if kind == "draw":
+        if not isinstance(declared, DrawSpec):
+            raise MessageError("unpack: the payload is the header of a draw and the certificate declares none.")
+        scale = spec.scale_index if isinstance(spec, DrawSpec) else None
+        sent = stream.integer("prior scale", 7, "s of the prior N(0, s^2) of a draw, on a grid", scale)
+        return declared.model_copy(update={"scale_index": sent})
     if kind == "codebook":
         book = spec.centroids if isinstance(spec, CodebookSpec) else None
         levels = 1 + stream.integer(item, 8, why, None if book is None else len(book) - 1)

@@ -13,6 +13,7 @@ PRECISION = 128  # bits of every ball; 512 costs 40 times as much and moves no f
 
 IID = "the n examples are i.i.d. and had no part in choosing the prior or the code"
 DETERMINISTIC = "deterministic predictor: the one decoded from the message"
+DRAWN = "deterministic predictor: the one drawn from Q, by noise that had no part in choosing Q"
 RANDOMISED = "randomised predictor: a fresh draw from Q for each example (Q may be a point mass)"
 UNIT_LOSS = "loss of one example in [0, 1]"
 
@@ -22,11 +23,11 @@ def working() -> AbstractContextManager[object]:
     return ctx.workprec(PRECISION)
 
 
-def check(theorem: str, errors: float, n: int, bits: float, delta: float) -> None:
+def check(theorem: str, errors: float, n: int, bits: float, delta: float, signed: bool = False) -> None:
     """Refuse arguments outside the conditions of every theorem.
 
     Args: errors: count or sum of losses, 0 <= errors <= n. n: examples, >= 1. bits: >= 0.
-        delta: in (0, 1).
+        delta: in (0, 1). signed: bits may be negative.
 
     Raises: BoundError naming the rule, the value and the remedy.
     """
@@ -36,7 +37,7 @@ def check(theorem: str, errors: float, n: int, bits: float, delta: float) -> Non
         raise BoundError(
             f"{theorem}: errors lies between 0 and n = {n}, got {errors!r}. Give the number of errors among the n."
         )
-    if not _is_number(bits) or bits < 0:
+    if not _is_number(bits) or (bits < 0 and not signed):
         raise BoundError(
             f"{theorem}: bits is the length of the message and is finite and >= 0, got {bits!r}. "
             "Take it from a ledger; a message cannot be shorter than empty."

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from ..errors import BoundError
 from .claims import Bound
+from .draw import single_draw
 from .occam import occam_binomial, occam_hoeffding, occam_kl, test_set
 from .pac_bayes import (
     catoni_fixed,
@@ -30,6 +31,7 @@ THEOREMS: dict[str, Theorem] = {
     "rivasplata_quadratic": rivasplata_quadratic,
     "tolstikhin_seldin": tolstikhin_seldin,
     "mcallester": mcallester,
+    "single_draw": single_draw,
     "test_set": test_set,
 }
 
@@ -52,10 +54,11 @@ def headline_theorem(loss_counts: bool) -> str:
 
 
 def all_bounds(errors: float, n: int, bits: float, delta: float, loss_counts: bool = True) -> tuple[Bound, ...]:
-    """Return every bound that applies, in the order of THEOREMS.
+    """Return every bound of a message that applies, in the order of THEOREMS.
 
-    `test_set` applies to no message only; binomial theorems apply to counts only. Each bound holds with
-    probability 1 - delta by itself: reporting the smallest is a choice, unless it was named beforehand.
+    `single_draw` is about no message; `test_set` applies to no message only; binomial theorems apply to counts only.
+    Each bound holds with probability 1 - delta by itself: reporting the smallest is a choice, unless it was named
+    beforehand.
 
     Args: errors: count, or sum of losses in [0, 1]. n: examples. bits: message length. delta: in (0, 1).
         loss_counts: True where the loss of one example is 0 or 1.
@@ -65,7 +68,7 @@ def all_bounds(errors: float, n: int, bits: float, delta: float, loss_counts: bo
     >>> [bound.theorem for bound in all_bounds(1, 10, 0, 0.05)][-1]
     'test_set'
     """
-    skipped = set() if loss_counts else set(COUNTS_ONLY)
+    skipped = {"single_draw"} if loss_counts else {"single_draw", *COUNTS_ONLY}
     if bits != 0:
         skipped.add("test_set")
     return tuple(function(errors, n, bits, delta) for name, function in THEOREMS.items() if name not in skipped)

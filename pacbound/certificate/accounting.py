@@ -4,16 +4,32 @@ One function, used by certify to write the ledger and by verify to recompute it 
 """
 
 from ..bits.ledger import Ledger
-from ..specs import CHECKPOINT_KINDS, HypothesisSpec
+from ..errors import LedgerError
+from ..specs import CHECKPOINT_KINDS, DrawSpec, HypothesisSpec
 
 # Data sets on which this package's default settings were chosen; 8 bits pay for that look.
 TUNED_ON = ("digits", "mnist", "fashion-mnist", "cifar10", "cifar10-86jpeg")
 TUNING_OPTIONS = 256
+RATIO_ITEM = "log density ratio"
+HONEST_SAMPLING = (
+    "the draw is honest, says the user: the posterior was frozen before its noise was known, and every draw evaluated "
+    "on this sample, discarded trainings included, is counted"
+)
 
 
-def complete(coded: Ledger, hypothesis: HypothesisSpec, data_name: str) -> Ledger:
-    """Return the ledger of the message followed by the choices and declarations that the certificate rests on."""
+def complete(coded: Ledger, hypothesis: HypothesisSpec, data_name: str, ratio_bits: int | None = None) -> Ledger:
+    """Return the ledger of the message followed by the choices and declarations that the certificate rests on.
+
+    ratio_bits: of a draw, ln dQ/dP over ln 2, rounded up (certificate/draw.py).
+    """
     ledger = coded
+    drawn = isinstance(hypothesis.quantizer, DrawSpec)
+    if drawn != (ratio_bits is not None):
+        raise LedgerError(f"complete: a log density ratio goes with a draw and with nothing else, got {ratio_bits}.")
+    if isinstance(hypothesis.quantizer, DrawSpec) and ratio_bits is not None:
+        index = hypothesis.quantizer.index
+        ledger = ledger.charge(RATIO_ITEM, ratio_bits, "log2 dQ/dP at the draw, posterior over prior", kind="derived")
+        ledger = ledger.choice("draws", index * (index + 1), "draw j has delta / (j (j + 1)), so that all share delta")
     if data_name in TUNED_ON:
         ledger = ledger.choice(
             "package defaults",
@@ -26,6 +42,8 @@ def complete(coded: Ledger, hypothesis: HypothesisSpec, data_name: str) -> Ledge
     ledger = ledger.declare("format", "the message format and its symbol tables are those of this schema version")
     if hypothesis.model == "user":
         ledger = ledger.declare("architecture", "the user's network was fixed before the sample was seen")
+    if drawn:
+        ledger = ledger.declare("sampling", HONEST_SAMPLING)
     if hypothesis.base.kind in CHECKPOINT_KINDS:
         ledger = ledger.declare(
             "checkpoint",

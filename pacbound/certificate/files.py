@@ -10,6 +10,7 @@ from pathlib import Path
 from ..errors import CertificateError
 
 MAX_SIDECAR_BYTES = 1 << 28
+POSTERIOR_NAME = r"[0-9a-f]{16}\.safetensors"
 SIDECAR_NAME = r"[a-z0-9][a-z0-9_-]{0,63}\.message"
 READ_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
@@ -65,18 +66,20 @@ def read_capped(path: Path, most_bytes: int, *, follow: bool = True) -> bytes:
 
 
 def read_sidecar(folder: Path, name: str, size: int, sha256: str) -> bytes:
-    """Read the message beside a certificate: bare name, no link, size and digest as declared.
+    """Read the message or posterior beside a certificate: bare name, no link, size and digest as declared.
 
     Raises: CertificateError.
     """
-    if re.fullmatch(SIDECAR_NAME, name) is None:
-        raise CertificateError(f"Certificate: a sidecar has a bare file name ending in .message, got {name[:80]!r}.")
+    if re.fullmatch(f"{SIDECAR_NAME}|{POSTERIOR_NAME}", name) is None:
+        raise CertificateError(
+            f"Certificate: a sidecar has a bare file name ending in .message or .safetensors, got {name[:80]!r}."
+        )
     if not 0 <= size <= MAX_SIDECAR_BYTES:
         raise CertificateError(f"Certificate: a sidecar has at most {MAX_SIDECAR_BYTES:,} bytes, got {size:,}.")
     content = read_capped(folder / name, size, follow=False)
     if len(content) != size or hashlib.sha256(content).hexdigest() != sha256:
         raise CertificateError(
             f"Certificate: sidecar {name!r} is not the one declared (size or SHA-256 differ). "
-            "Put the message file that came with this certificate beside it."
+            "Put the file that came with this certificate beside it."
         )
     return content

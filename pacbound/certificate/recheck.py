@@ -12,14 +12,16 @@ from ..bits.message import unpack
 from ..bounds.table import COUNTS_ONLY, theorem
 from ..errors import CertificateError, PacboundError
 from ..records import Record
-from ..specs import HypothesisSpec
-from .accounting import complete
+from ..specs import DrawSpec, HypothesisSpec
+from .accounting import RATIO_ITEM, complete
+from .draw import Drawn, draw
 from .schema import Baseline, Certificate, OtherBound, declared_sentences
 from .statement import write_statement
 
 # A theorem may stand as the headline of one decoded, deterministic network. occam_binomial (counts) and occam_kl
 # (other losses) are the smallest of them for every outcome, so that naming another afterwards gains nothing.
 HEADLINE_THEOREMS = ("occam_binomial", "occam_kl", "occam_hoeffding", "catoni_grid", "pac_bayes_kl")
+DRAW_THEOREMS = ("single_draw",)  # a data-dependent Q breaks the others
 
 
 class Finding(Record):
@@ -58,13 +60,19 @@ def recheck_message(certificate: Certificate) -> tuple[tuple[Finding, ...], Deco
         decoded = Decoded(*unpack(payload, certificate.hypothesis))
     except PacboundError as cause:
         return (passed, Finding(check="decode", complaint=str(cause))), None
-    findings = (
-        passed,
-        Finding(check="decode"),
-        Finding(check="hypothesis", complaint=_compare_hypothesis(certificate, decoded)),
-        Finding(check="ledger", complaint=_compare_ledger(certificate, decoded)),
-    )
-    return (findings, decoded) if all(f.complaint is None for f in findings) else (_until_first(findings), None)
+    different = _compare_hypothesis(certificate, decoded)
+    findings: tuple[Finding, ...] = (passed, Finding(check="decode"), Finding(check="hypothesis", complaint=different))
+    if different is not None:
+        return findings, None
+    ratio_bits = None
+    if _drawn(certificate):
+        try:
+            ratio_bits = _redraw(certificate).bits
+        except PacboundError as cause:
+            return (*findings, Finding(check="draw", complaint=str(cause))), None
+        findings += (Finding(check="draw"),)
+    wrong = _compare_ledger(certificate, decoded, ratio_bits)
+    return (*findings, Finding(check="ledger", complaint=wrong)), decoded if wrong is None else None
 
 
 def _run(
@@ -78,9 +86,16 @@ def _run(
     return tuple(findings)
 
 
-def _until_first(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    first = next(k for k, finding in enumerate(findings) if finding.complaint is not None)
-    return findings[: first + 1]
+def _drawn(certificate: Certificate) -> bool:
+    return isinstance(certificate.hypothesis.quantizer, DrawSpec)
+
+
+def _redraw(certificate: Certificate) -> Drawn:
+    """Draw again what the certificate says was drawn. Raises: CertificateError where its file is not as declared."""
+    spec = certificate.hypothesis
+    if spec.projector is None or not isinstance(spec.quantizer, DrawSpec):
+        raise CertificateError("draw: a draw has a projector and a posterior file, this certificate has not.")
+    return draw(certificate.posterior(), spec.quantizer, spec.projector.d)
 
 
 def _check_digest(certificate: Certificate) -> str | None:
@@ -91,8 +106,9 @@ def _check_digest(certificate: Certificate) -> str | None:
 
 def _check_sums(certificate: Certificate) -> str | None:
     derived = [entry.item for entry in certificate.entries if entry.kind == "derived"]
-    if derived:
-        return f"schema version {certificate.schema_version} knows no derived entry, got {derived[0]!r}"
+    known = [RATIO_ITEM] if _drawn(certificate) else []
+    if derived != known:
+        return f"a draw has one derived entry, {RATIO_ITEM!r}, and nothing else has any; got {derived}"
     counted = sum(entry.bits for entry in certificate.entries if entry.kind == "counted")
     if counted != certificate.message.bits:
         return f"counted entries sum to {counted:,} bits and the message says {certificate.message.bits:,}"
@@ -107,8 +123,9 @@ def _check_sample(certificate: Certificate) -> str | None:
 
 def _check_theorem(certificate: Certificate) -> str | None:
     name = certificate.stated_bound.theorem
-    if name not in HEADLINE_THEOREMS:
-        return f"{name} is no headline for a decoded network; one of {', '.join(HEADLINE_THEOREMS)} is"
+    kind, names = ("drawn", DRAW_THEOREMS) if _drawn(certificate) else ("decoded", HEADLINE_THEOREMS)
+    if name not in names:
+        return f"{name} is no headline for a {kind} network; one of {', '.join(names)} is"
     if name in COUNTS_ONLY and not certificate.risk.counts:
         return f"{name} applies to counted errors, and the loss is {certificate.risk.loss}; occam_kl applies"
     return None
@@ -154,6 +171,8 @@ def _other(certificate: Certificate, other: OtherBound) -> str | None:
     held_out = "test_set" if risk.counts else "occam_kl"
     if other.sample == "test" and other.theorem != held_out:
         return f"held-out examples go with {held_out} and with nothing else, got {other.theorem}"
+    if other.sample == "train" and (_drawn(certificate) or other.theorem == "single_draw"):
+        return f"single_draw is the one theorem of a draw, and of nothing else; got {other.theorem} on train"
     if other.sample == "train" and other.theorem == "test_set":
         return "test_set is about held-out examples, got it on train"
     if other.sample == "train" and (other.errors, other.n, other.bits) != (risk.errors, risk.n, total):
@@ -178,8 +197,11 @@ def _compare_hypothesis(certificate: Certificate, decoded: Decoded) -> str | Non
     return f"the message describes another network than the certificate: {', '.join(fields)} differ"
 
 
-def _compare_ledger(certificate: Certificate, decoded: Decoded) -> str | None:
-    expected = complete(decoded.coded, decoded.spec, certificate.data.name).entries
+def _compare_ledger(certificate: Certificate, decoded: Decoded, ratio_bits: int | None) -> str | None:
+    try:
+        expected = complete(decoded.coded, decoded.spec, certificate.data.name, ratio_bits).entries
+    except PacboundError as cause:
+        return str(cause)
     stated = certificate.entries
     for want, have in zip(expected, stated, strict=False):
         if want != have:

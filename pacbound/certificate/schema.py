@@ -19,7 +19,7 @@ from ..bounds.claims import Bound, Measure, RiskEstimate
 from ..bounds.table import theorem
 from ..errors import CertificateError, LedgerError
 from ..records import Record
-from ..specs import HypothesisSpec
+from ..specs import DrawSpec, HypothesisSpec
 from .canonical import MAX_JSON_BYTES, Json, canonical_bytes, digest, read_strict
 from .files import MAX_SIDECAR_BYTES, SIDECAR_NAME, read_capped, read_sidecar, write_atomic
 from .statement import write_statement
@@ -35,7 +35,8 @@ SampleSize = Annotated[int, Field(ge=1, le=MAX_EXAMPLES)]
 Token = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+!_-]{0,63}$")]  # has no room for a path
 TheoremName = Literal[
     "occam_binomial", "occam_kl", "occam_hoeffding", "pac_bayes_kl_xi", "pac_bayes_kl", "catoni_grid",
-    "catoni_fixed", "thiemann_lambda", "rivasplata_quadratic", "tolstikhin_seldin", "mcallester", "test_set",
+    "catoni_fixed", "thiemann_lambda", "rivasplata_quadratic", "tolstikhin_seldin", "mcallester", "single_draw",
+    "test_set",
 ]  # fmt: skip
 
 
@@ -159,6 +160,7 @@ class Certificate(Record):
 
     _folder: Path | None = PrivateAttr(default=None)
     _payload: bytes | None = PrivateAttr(default=None)
+    _posterior: bytes | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _distinct_items(self) -> Self:
@@ -166,8 +168,8 @@ class Certificate(Record):
             total = Ledger(self.entries).bits
         except LedgerError as cause:
             raise ValueError(str(cause)) from None
-        if not 0 <= total <= MAX_LEDGER_BITS:
-            raise ValueError(f"the ledger sums to 0 to 2^40 bits, got {total}")
+        if abs(total) > MAX_LEDGER_BITS:  # the ratio of a draw may be negative
+            raise ValueError(f"the ledger sums to at most 2^40 bits, got {total}")
         return self
 
     def __eq__(self, other: object) -> bool:
@@ -188,11 +190,12 @@ class Certificate(Record):
         message: Message,
         data: DataRecord,
         hypothesis: HypothesisSpec,
+        posterior: bytes | None = None,
         also: tuple[OtherBound | Baseline, ...] = (),
         measures: tuple[Measure, ...] = (),
         environment: Environment | None = None,
     ) -> "Certificate":
-        """Write the document: statement, declarations and digest follow from the rest.
+        """Write the document: statement, declarations and digest follow from the rest. posterior: the file of a draw.
 
         Raises: CertificateError where the parts do not make a certificate.
         """
@@ -217,7 +220,7 @@ class Certificate(Record):
             "environment": (environment or Environment()).model_dump(mode="json"),
         }
         certificate = _validated({**document, "digest": digest(document)})
-        certificate._payload = message.payload
+        certificate._payload, certificate._posterior = message.payload, posterior
         return certificate
 
     @classmethod
@@ -246,10 +249,12 @@ class Certificate(Record):
         return certificate
 
     def save(self, path: str | Path) -> None:
-        """Write the file, and before it the sidecar if there is one; each appears whole or not at all."""
+        """Write the file, and before it the sidecars if there are any; each appears whole or not at all."""
         target = Path(path)
         if isinstance(self.message, SidecarMessage):
             write_atomic(target.parent / self.message.file, self.payload())
+        if isinstance(self.hypothesis.quantizer, DrawSpec):
+            write_atomic(target.parent / self.hypothesis.quantizer.file, self.posterior())
         write_atomic(target, self.to_json())
 
     def to_json(self) -> bytes:
@@ -275,6 +280,15 @@ class Certificate(Record):
         if base64.b64encode(payload).decode("ascii") != self.message.payload:
             raise CertificateError("Certificate: the payload is not base64 in its one canonical form.")
         return payload
+
+    def posterior(self) -> bytes:
+        """Return the bytes of a draw's posterior file. Raises: CertificateError where absent or not the declared."""
+        if self._posterior is not None:
+            return self._posterior
+        spec = self.hypothesis.quantizer
+        if not isinstance(spec, DrawSpec) or self._folder is None:
+            raise CertificateError("Certificate: a draw has a file beside it; load the certificate by its path.")
+        return read_sidecar(self._folder, spec.file, spec.size, spec.sha256)
 
     def expected_digest(self) -> str:
         """Return the digest of everything but the digest itself."""

@@ -62,10 +62,12 @@ def describe_loss(loss: str) -> str:
 
 def write_statement(bound: Bound, risk: RiskEstimate, classes: int) -> str:
     """Return the statement in words; verification writes it again and compares."""
+    drawn = bound.theorem == "single_draw"
+    both, network = (" and of the network", "drawn network") if drawn else ("", "decoded network")
     figure = percent_up(bound.value) if risk.counts else rate_up(bound.value)
     sentence = (
-        f"With probability at least {confidence(bound.delta)} over the draw of n = {risk.n:,} training examples, "
-        f"the {describe_loss(risk.loss)} of the decoded network on new data from the same source is at most {figure}."
+        f"With probability at least {confidence(bound.delta)} over the draw of n = {risk.n:,} training examples{both}, "
+        f"the {describe_loss(risk.loss)} of the {network} on new data from the same source is at most {figure}."
     )
     if vacuous(bound, risk.loss, classes):
         return f"{sentence} This is vacuous: no better than guessing."

@@ -4,13 +4,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bits.coder import Symbols
-from ..specs import CodebookSpec, ProfileSpec, QuantizerSpec
+from ..specs import CodebookSpec, ProfileSpec, SymbolSpec
 from .codebook import from_codebook
 from .lattice import from_lattice
 from .profile import from_profile
 
 
-def dequantize(symbols: Symbols, levels: int, spec: QuantizerSpec) -> NDArray[np.float32]:
+def dequantize(symbols: Symbols, levels: int, spec: SymbolSpec) -> NDArray[np.float32]:
     """Return the coefficients (d,) that symbols in [0, levels) stand for, bit for bit on every machine."""
     if isinstance(spec, CodebookSpec):
         return from_codebook(symbols, spec)

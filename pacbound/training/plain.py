@@ -30,11 +30,12 @@ FINE_RATE = 0.2  # rate after rounding begins, in units of the first
 
 @dataclass(frozen=True)
 class Candidate:
-    """One message that an encoder offers: symbols (d,), and how to read them."""
+    """One message that an encoder offers: symbols (d,), and how to read them; of a draw its file instead."""
 
     symbols: Symbols
     quantizer: QuantizerSpec
-    code: CodeSpec
+    code: CodeSpec | None
+    posterior: bytes | None = None
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,17 @@ class Posterior:
         basis = self.basis.double()
         return (basis * (-2 * self.log_std.double()).exp()) @ basis.T
 
+    def factor(self) -> Tensor:
+        """Return the lower Cholesky factor of the covariance (m, m) in float64.
+
+        Raises: QuantizeError where the covariance is not numerically positive.
+        """
+        scaled = self.basis.double() * self.log_std.double().exp()
+        factor, info = torch.linalg.cholesky_ex(scaled @ scaled.T)
+        if int(info):
+            raise QuantizeError("posterior: the covariance has no Cholesky factor; its scales lie too far apart.")
+        return factor
+
     def tensors(self) -> dict[str, Tensor]:
         """Return the fields by name, for saving."""
         return {"mean": self.mean, "basis": self.basis, "log_std": self.log_std, "log_s": self.log_s}

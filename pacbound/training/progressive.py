@@ -81,9 +81,12 @@ class PosteriorSettings(Record):
         return first + (self.blocks - 1) * self.block_steps
 
 
-def posterior_settings(batch: int, steps: int | None) -> PosteriorSettings:
-    """Return the default settings, their stages scaled to `steps` gradient steps in all where it is given."""
-    default = PosteriorSettings(batch=batch)
+def posterior_settings(batch: int, steps: int | None, drawn: bool = False) -> PosteriorSettings:
+    """Return the default settings, their stages scaled to `steps` gradient steps in all where it is given.
+
+    drawn: nothing is rounded afterwards, so there are no blocks and beta is that of the bound.
+    """
+    default = PosteriorSettings(batch=batch, blocks=1, beta_scale=1.0) if drawn else PosteriorSettings(batch=batch)
     if steps is None:
         return default
     names = ("warm_steps", "smooth_steps", "bounded_steps", "block_steps")
@@ -111,6 +114,21 @@ def encode_posterior(
         is not finite or d too large for it. StateError from the checkpoint.
     """
     return _Run(subspace, sample, settings, seed, checkpoint, progress).run()
+
+
+def train_posterior(
+    subspace: Subspace,
+    sample: Sample,
+    settings: PosteriorSettings,
+    seed: int,
+    checkpoint: Checkpoint,
+    progress: bool = True,
+) -> Posterior:
+    """Return the posterior on all d coefficients as it stands before anything is rounded. settings.blocks is 1.
+
+    Raises: as encode_posterior.
+    """
+    return _Run(subspace, sample, settings, seed, checkpoint, progress).trained().posterior
 
 
 @dataclass(frozen=True)
@@ -174,6 +192,10 @@ class _Run:
         return stages
 
     def run(self) -> list[Candidate]:
+        return self._finish(self.trained())
+
+    def trained(self) -> _Progress:
+        """All stages, from where the checkpoint stands."""
         saved = self.checkpoint.load() or {}
         index = int(saved.get("stage", torch.zeros((), dtype=torch.int64)))
         now = _Progress.of(saved) if saved else self._start()
@@ -188,7 +210,7 @@ class _Run:
                 bar.update(int(resumed.get("steps", torch.zeros(()))))
                 now = self._train(k, now, resumed or None, bar)
                 saved = {}
-        return self._finish(now)
+        return now
 
     def _start(self) -> _Progress:
         d, s = self.subspace.d, self.settings.first_scale

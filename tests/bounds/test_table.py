@@ -21,9 +21,10 @@ NAMES = {
     "tolstikhin_seldin",
     "catoni_fixed",
     "catoni_grid",
+    "single_draw",
     "test_set",
 }
-WITH_MESSAGE = sorted(NAMES - {"test_set"})
+WITH_MESSAGE = sorted(NAMES - {"single_draw", "test_set"})  # single_draw: test_draw.py
 
 
 def test_ids_are_the_function_names_and_none_is_missing():
@@ -86,7 +87,7 @@ def test_the_test_set_bound_applies_to_no_message_only():
 
 def test_binomial_theorems_do_not_apply_to_losses_that_are_not_counts():
     names = {made.theorem for made in all_bounds(3.5, 100, 0, 0.05, loss_counts=False)}
-    assert names == NAMES - {"occam_binomial", "test_set"}
+    assert names == NAMES - {"occam_binomial", "single_draw", "test_set"}
     with pytest.raises(BoundError, match="occam_kl"):
         all_bounds(3.5, 100, 0, 0.05)
 

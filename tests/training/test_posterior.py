@@ -130,3 +130,21 @@ def test_a_loss_that_is_no_number_stops_the_training() -> None:
 def test_different_seeds_give_different_streams() -> None:
     seeds = [(0, 1, 2), (0, 2, 1), (1, 0, 2), (0, 1, 3), (0, 1)]
     assert len({int(torch.randint(1 << 60, (), generator=generator_of(*seed))) for seed in seeds}) == len(seeds)
+
+
+def test_the_factor_is_lower_and_gives_back_the_covariance_that_draws_have() -> None:
+    generator = torch.Generator().manual_seed(4)
+    basis = torch.linalg.qr(torch.randn(5, 5, generator=generator))[0]
+    log_std = torch.linspace(-3, 0, 5)
+    posterior = Posterior(torch.zeros(5), basis, log_std, torch.tensor(0.0))
+    factor = posterior.factor()
+    assert torch.equal(factor, factor.tril())
+    assert torch.allclose(factor @ factor.T, torch.linalg.inv(posterior.precision()), atol=1e-5)
+    draws = torch.stack([posterior.draw(generator) for _ in range(4000)]).double()
+    assert torch.allclose(factor @ factor.T, draws.T @ draws / 4000, atol=0.1)
+
+
+def test_scales_too_far_apart_for_a_factor_are_refused() -> None:
+    broken = Posterior(torch.zeros(2), torch.zeros(2, 2), torch.zeros(2), torch.tensor(0.0))
+    with pytest.raises(QuantizeError, match="no Cholesky factor"):
+        broken.factor()

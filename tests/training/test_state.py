@@ -132,3 +132,20 @@ def test_a_save_that_dies_half_way_leaves_the_old_state_whole(tmp_path: Path, mo
     loaded = Checkpoint(tmp_path / "run.state", "key").load()
     assert loaded is not None
     assert int(loaded["epochs"]) == 3
+
+
+def test_every_posterior_looked_at_is_counted_across_resumes_and_the_same_one_once(tmp_path: Path) -> None:
+    path = tmp_path / "run.state"
+    first = Checkpoint(path, "key")
+    first.save({"w": torch.ones(2)}, force=True)
+    assert first.look("a" * 64) == 1
+    resumed = Checkpoint(path, "key")
+    assert resumed.look("a" * 64) == 1
+    assert resumed.look("b" * 64) == 2
+    again = Checkpoint(path, "key")
+    assert again.look("c" * 64) == 3
+    saved = again.load()
+    assert saved is not None
+    assert saved["w"].tolist() == [1, 1]  # the tensors stay
+    unkept = Checkpoint(None, "key")
+    assert (unkept.look("a" * 64), unkept.look("b" * 64)) == (1, 2)
