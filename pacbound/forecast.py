@@ -8,7 +8,8 @@ from .bits.codes import fit_code
 from .bits.ledger import Entry
 from .bits.message import pack
 from .certificate.accounting import complete
-from .pipeline import POSTERIOR_TRAINING_SHARE, Setup, plan_of, sample_of
+from .pipeline import POSTERIOR_TRAINING_SHARE, plan_of
+from .preparation import Setup, sample_of
 from .records import Record
 from .specs import PROFILE_CODE, PROFILE_REACH, CodebookSpec, DrawSpec, LatticeSpec, ProfileSpec, QuantizerSpec
 from .training.plain import Candidate, PlainPlan, seconds_an_epoch

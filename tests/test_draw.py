@@ -11,7 +11,8 @@ from pacbound.certificate.draw import draw
 from pacbound.errors import ModelError, RequestError
 from pacbound.forecast import forecast
 from pacbound.hypothesis import Hypothesis, make_base
-from pacbound.pipeline import certify, plan_of, prepare
+from pacbound.pipeline import certify, plan_of
+from pacbound.preparation import prepare
 from pacbound.request import Request
 from pacbound.show import render
 from pacbound.specs import DrawSpec

@@ -32,6 +32,7 @@ FLOORS = {
     "checkpoints": 4,
     "measures": 4,
     "pipeline": 5,
+    "preparation": 5,
     "methods": 5,
     "forecast": 5,
     "measuring": 5,

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from pacbound.forecast import Forecast, forecast
-from pacbound.pipeline import certify, plan_of, prepare
+from pacbound.pipeline import certify, plan_of
+from pacbound.preparation import prepare
 from pacbound.training.state import Checkpoint
 from tests.tiny import clouds, network, quick
 

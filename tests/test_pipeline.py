@@ -16,7 +16,8 @@ from pacbound.bits.codes import fit_code
 from pacbound.bits.message import unpack
 from pacbound.bounds.occam import occam_binomial
 from pacbound.errors import DataError, ModelError, QuantizeError, RequestError, StateError
-from pacbound.pipeline import Setup, certify, default_dimension, finish, plan_of, prepare
+from pacbound.pipeline import certify, finish, plan_of
+from pacbound.preparation import Setup, default_dimension, prepare
 from pacbound.request import Request
 from pacbound.specs import CodebookSpec, CodeSpec, LatticeSpec, ProjectorSpec
 from pacbound.subspace.projectors import make_projector

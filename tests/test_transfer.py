@@ -14,7 +14,8 @@ from pacbound.checkpoints import file_digest
 from pacbound.errors import ModelError, RequestError
 from pacbound.measuring import measure
 from pacbound.models.reference import build, initialise
-from pacbound.pipeline import certify, prepare
+from pacbound.pipeline import certify
+from pacbound.preparation import prepare
 from pacbound.request import Request
 from pacbound.show import render
 from pacbound.specs import BaseOrigin, HypothesisSpec

@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 
 import pacbound as pb
-from pacbound.pipeline import Setup, finish, prepare, sample_of
+from pacbound.pipeline import finish
+from pacbound.preparation import Setup, prepare, sample_of
 from pacbound.training.plain import Candidate
 from pacbound.training.progressive import PosteriorSettings, encode_posterior
 from pacbound.training.state import Checkpoint

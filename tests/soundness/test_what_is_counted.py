@@ -11,7 +11,8 @@ import pacbound as pb
 from pacbound.bits.message import unpack
 from pacbound.errors import DataError, ModelError
 from pacbound.hypothesis import make_base
-from pacbound.pipeline import encode, finish, prepare
+from pacbound.pipeline import encode, finish
+from pacbound.preparation import prepare
 from pacbound.specs import LatticeSpec
 from pacbound.subspace.layout import Layout
 from pacbound.subspace.projectors import make_projector

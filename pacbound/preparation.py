@@ -1,0 +1,246 @@
+"""What is fixed before training: the sample, the network with its theta0, the subspace, and what is asked for."""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from .bounds.claims import RiskEstimate
+from .bounds.table import COUNTS_ONLY, headline_theorem
+from .checkpoints import checkpoint_base
+from .data.examples import Examples
+from .data.preprocess import preprocessed
+from .data.registry import DATA_SETS, FILES, load
+from .data.user import as_examples
+from .errors import DataError, ModelError, RequestError
+from .hypothesis import Base, make_base, make_subspace
+from .models.loading import load_model, preprocess_for
+from .request import Request, parse_projector
+from .risk import LossFunction, loss_function
+from .specs import HypothesisSpec, PreprocessSpec, ProjectorSpec
+from .subspace.subspace import Subspace
+from .training.fit import Sample
+from .training.plain import Candidate
+
+LARGE_IMAGE = 16  # images with sides from this on are read by lenet, everything else by mlp
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything fixed before training: the sample, the base, the subspace's spec and what is asked for."""
+
+    request: Request
+    train: Examples
+    test: Examples | None
+    base: Base
+    model: str
+    projector: ProjectorSpec
+    preprocess: PreprocessSpec
+    loss: str | LossFunction
+    digest: str
+
+    @property
+    def theorem(self) -> str:
+        """Name of the headline theorem, by rule or by request, never by result."""
+        if self.request.theorem != "auto":
+            return self.request.theorem
+        return headline_theorem(RiskEstimate(errors=0, n=1, loss=loss_function(self.loss)[0]).counts)
+
+    @property
+    def key(self) -> str:
+        """Digest of all that determines the result, for resuming."""
+        network = f"{self.model} {self.base.layout.digest} {self.base.origin} {self.preprocess.name}"
+        text = f"{self.request.model_dump_json()} {self.digest} {network}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def subspace(self) -> Subspace:
+        """Span the subspace."""
+        return make_subspace(self.base, self.projector, self.request.layer_scale)
+
+    def spec(self, candidate: Candidate | None) -> HypothesisSpec:
+        """Describe a candidate, or w = 0 where it is None."""
+        common = {
+            "model": self.model,
+            "layout_digest": self.base.layout.digest,
+            "base": self.base.origin,
+            "preprocess": self.preprocess,
+        }
+        if candidate is None:
+            return HypothesisSpec.model_validate({**common, "layer_scale": False})
+        return HypothesisSpec.model_validate(
+            {
+                **common,
+                "projector": self.projector,
+                "layer_scale": self.request.layer_scale,
+                "quantizer": candidate.quantizer,
+                "code": candidate.code,
+            }
+        )
+
+
+def prepare(
+    model: nn.Module | str,
+    train: object,
+    test: object,
+    request: Request,
+    loss: str | LossFunction,
+    data_dir: str | Path | None = None,
+) -> Setup:
+    """Load the data, build the base and fix the subspace; nothing here looks at the labels but to count classes.
+
+    Raises: DataError, ModelError, SubspaceError, RequestError.
+    """
+    _refuse_contradictions(request, model)
+    sample = _examples(train, data_dir, "train")
+    held_out = _test_examples(train, test, data_dir)
+    if held_out is not None and (held_out.shape, held_out.classes) != (sample.shape, sample.classes):
+        raise DataError(
+            f"certify: test examples are shaped like those of training, {sample.shape} in {sample.classes} classes, "
+            f"got {held_out.shape} in {held_out.classes}."
+        )
+    module, name = _network(model, sample)
+    base = _base(module, request, named=isinstance(model, str))
+    d = min(request.d or default_dimension(sample.n), base.layout.D)
+    preprocess = _preprocess(request, name, sample)
+    loss = loss_function(loss)[0] if isinstance(loss, str) else loss
+    _refuse_unfit(base, sample, preprocess, loss, request)
+    return Setup(
+        request=request,
+        train=sample,
+        test=held_out,
+        base=base,
+        model=name,
+        projector=parse_projector(request.projector, base.layout.D, d, request.seed),
+        preprocess=preprocess,
+        loss=loss,
+        digest=sample.digest(),
+    )
+
+
+def _refuse_contradictions(request: Request, model: nn.Module | str) -> None:
+    """Refuse options about a checkpoint that do not go together.
+
+    Raises: RequestError, above all where nobody says that the checkpoint has not seen the sample.
+    """
+    if request.checkpoint is None:
+        for option, given in (
+            ("disjoint", request.disjoint),
+            ("new-head", request.new_head),
+            ("rename", request.rename),
+        ):
+            if given:
+                raise RequestError(f"certify: --{option} is about a checkpoint, got none. Give --checkpoint FILE.")
+        return
+    if not request.disjoint:
+        raise RequestError(
+            "certify: a checkpoint is a sound theta0 only if it was trained on data disjoint from this sample and "
+            "fixed before the sample was seen, got nobody's word for it. If that is so, say it with --disjoint."
+        )
+    if request.base != "auto":
+        raise RequestError(f"certify: a checkpoint is theta0 itself, got base {request.base!r} too. Leave one out.")
+    if model == "auto":
+        raise RequestError("certify: a checkpoint holds numbers only; name its network with --model.")
+
+
+def _base(module: nn.Module, request: Request, named: bool) -> Base:
+    if request.checkpoint is not None:
+        seed = request.seed if request.new_head else None
+        return checkpoint_base(module, request.checkpoint, request.rename, seed, request.frozen_buffers)
+    seeded = request.base == "seeded" or (request.base == "auto" and named)
+    return make_base(module, request.seed if seeded else None, request.frozen_buffers)
+
+
+def _preprocess(request: Request, model: str, sample: Examples) -> PreprocessSpec:
+    name = preprocess_for(model, sample.preprocess) if request.preprocess == "auto" else request.preprocess
+    if name != "none" and preprocess_for(model, name) == "none":
+        raise RequestError(f"certify: {model} standardises raw pixels itself, got preprocess {name!r}. Leave it out.")
+    return PreprocessSpec(name=name)
+
+
+def _refuse_unfit(
+    base: Base, sample: Examples, preprocess: PreprocessSpec, loss: str | LossFunction, request: Request
+) -> None:
+    """Refuse before the work begins what could only fail after it.
+
+    Raises: DataError where the constants do not fit the examples; RequestError where the theorem does not fit the
+        loss; ModelError where the network cannot read the examples or has fewer outputs than there are classes.
+    """
+    _refuse_options_of_point(request)
+    if request.theorem in COUNTS_ONLY and not RiskEstimate(errors=0, n=1, loss=loss_function(loss)[0]).counts:
+        raise RequestError(
+            f"certify: {request.theorem} holds for counted errors, got the loss {loss_function(loss)[0]!r}. "
+            "Choose theorem auto or occam_kl."
+        )
+    x = preprocessed(sample.x[:2], preprocess)
+    try:
+        with torch.no_grad():
+            logits = base.module(x)
+    except (RuntimeError, ValueError, TypeError, IndexError) as cause:
+        raise ModelError(
+            f"certify: the network reads batches of examples {sample.shape} in float32, got the error "
+            f"{(str(cause).splitlines() or [type(cause).__name__])[0]!r}. "
+            "Bring a network for such inputs, or reshape the examples."
+        ) from cause
+    fits = isinstance(logits, torch.Tensor) and logits.ndim == 2 and logits.dtype.is_floating_point
+    if not fits or len(logits) != len(x) or logits.shape[1] < sample.classes:
+        found = f"{logits.dtype} {tuple(logits.shape)}" if isinstance(logits, torch.Tensor) else type(logits).__name__
+        raise ModelError(
+            f"certify: the network returns logits of shape (batch, {sample.classes} or more) for {sample.classes} "
+            f"classes, got {found} for a batch of {len(x)}. Change its last layer."
+        )
+
+
+def _refuse_options_of_point(request: Request) -> None:
+    """Refuse with a draw what only a decoded message has. Raises: RequestError."""
+    if request.posterior == "point":
+        if request.earlier_draws:
+            raise RequestError("certify: earlier_draws are counted for a draw; give --posterior draw, or leave it out.")
+        return
+    if request.encoder != "posterior":
+        raise RequestError(
+            f"certify: a draw needs a trained posterior, got the encoder {request.encoder!r}. Leave --encoder out."
+        )
+    if request.theorem != "auto":
+        raise RequestError(
+            f"certify: single_draw is the one theorem of a draw, got {request.theorem!r}. Leave --theorem out."
+        )
+
+
+def default_dimension(n: int) -> int:
+    """Return the power of two nearest to 5.6 sqrt(n): 1024 for 60,000 examples, 256 for 1,437.
+
+    >>> default_dimension(60000), default_dimension(1437)
+    (1024, 256)
+    """
+    return 1 << max(1, round(math.log2(5.6 * math.sqrt(n))))
+
+
+def sample_of(setup: Setup) -> Sample:
+    """Return the training set as the network reads it."""
+    return Sample(preprocessed(setup.train.x, setup.preprocess), setup.train.y)
+
+
+def _examples(source: object, data_dir: str | Path | None, split: str) -> Examples:
+    if isinstance(source, str):
+        return load(source, data_dir, split)  # type: ignore[arg-type]
+    return source if isinstance(source, Examples) else as_examples(source)
+
+
+def _test_examples(train: object, test: object, data_dir: str | Path | None) -> Examples | None:
+    """Return the held-out examples: those given, else the official test split of a named data set."""
+    if test is not None:
+        return _examples(test, data_dir, "test")
+    if isinstance(train, str) and train in DATA_SETS and "test" in FILES[train]:
+        return load(train, data_dir, "test")
+    return None
+
+
+def _network(model: nn.Module | str, sample: Examples) -> tuple[nn.Module, str]:
+    if isinstance(model, nn.Module):
+        return model, "user"
+    if model == "auto":
+        model = "lenet" if len(sample.shape) >= 2 and min(sample.shape[-2:]) >= LARGE_IMAGE else "mlp"
+    return load_model(model, sample.shape, sample.classes)
