@@ -1,6 +1,6 @@
 """One network drawn from the posterior, beside the decodable message: digits, three seeds of theta0 and P.
 
-Draws were evaluated on digits while this was written; 50 of them are counted as earlier looks, and each seed as one more.
+Draws were evaluated on digits while this was written: 50 are counted as earlier looks, and each seed as one more.
 """
 
 import sys
