@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from pacbound.errors import ModelError
 from pacbound.measures import MEASURES
 from pacbound.measures.layers import layers_of
 from pacbound.measures.operator_norms import operator_norm
@@ -64,7 +65,13 @@ def test_certified_norms_of_resnet32_take_seconds(capsys: pytest.CaptureFixture[
     assert seconds < MOST_SECONDS_RESNET
 
 
-@pytest.mark.parametrize("name", MEASURES)
+def test_rademacher_refuses_folded_batch_normalisation_by_name() -> None:
+    x, labels = torch.randn(64, 3, 32, 32), torch.randint(10, (64,))
+    with pytest.raises(ModelError, match="without batch normalisation"):
+        MEASURES["rademacher"](resnet32(), x[:1], (x, labels))
+
+
+@pytest.mark.parametrize("name", [name for name in MEASURES if name != "rademacher"])
 def test_each_measure_of_resnet32_leaves_room_in_a_minute(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     torch.set_num_threads(CPU_THREADS)
     x, labels = torch.randn(64, 3, 32, 32), torch.randint(10, (64,))
