@@ -118,6 +118,10 @@ class Hypothesis:
             raise ModelError(f"Hypothesis: the message starts from {spec.base}, got {base.origin}. Give that theta0.")
         return cls(_UNPACKED, base, spec, _coefficients(spec, symbols, posterior), ledger)
 
+    def network(self) -> nn.Module:
+        """Return a copy of the decoded module, in eval mode; it reads preprocessed inputs."""
+        return copy.deepcopy(self._module)
+
     @torch.no_grad()
     def __call__(self, x: Tensor) -> Tensor:
         """Return float32 logits (batch, classes) of raw inputs (batch, ...), in eval mode on the CPU."""

@@ -4,6 +4,7 @@ Measures stand beside the bound and carry no probability. One that does not appl
 reason, never given as 0.
 """
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -212,7 +213,7 @@ def _checkpoint(
         raise RequestError("measure: a checkpoint holds numbers only; name its network with --model.")
     sizes = _shape(examples, shape, None)
     if isinstance(model, nn.Module):
-        name, module = type(model).__name__, _copied(model)
+        name, module = type(model).__name__, copy.deepcopy(model)
     else:
         name = str(model)
         if name in REFERENCE_MODELS and examples is None:
@@ -251,19 +252,13 @@ def _decoded(
     base = rebuild_base(module, certificate.hypothesis.base, weights.checkpoint, weights.rename)
     hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base)
     sample = None if examples is None else _read(examples, hypothesis.preprocess)
-    return _Subject(name, _copied(hypothesis._module), _example(sizes, sample), sample, base.module)
+    return _Subject(name, hypothesis.network(), _example(sizes, sample), sample, base.module)
 
 
 def _named(name: str, shape: tuple[int, ...], classes: int) -> "nn.Module":
     from .models.loading import load_model
 
     return load_model(name, shape, classes)[0]
-
-
-def _copied(module: "nn.Module") -> "nn.Module":
-    import copy
-
-    return copy.deepcopy(module)
 
 
 def _shape(examples: "Examples | None", shape: Sequence[int] | None, name: str | None) -> tuple[int, ...]:

@@ -2,7 +2,6 @@
 
 import math
 from contextlib import AbstractContextManager
-from fractions import Fraction
 
 from flint import arb, ctx
 
@@ -77,12 +76,6 @@ def rounded_up(ball: arb) -> float:
     if not ball.is_finite():
         return math.inf
     return math.nextafter(float(ball.upper()), math.inf)
-
-
-def rounded_up_fraction(value: Fraction) -> float:
-    """Return the smallest float64 that is not below an exact fraction."""
-    nearest = float(value)
-    return nearest if Fraction(nearest) >= value else math.nextafter(nearest, math.inf)
 
 
 def claim(theorem: str, value: arb | float, delta: float, reference: str, assumes: tuple[str, ...]) -> Bound:

@@ -24,7 +24,6 @@ from .linear_maps import CONVOLUTIONS, LayerRecord
 from .operator_norms import operator_norm
 
 REFERENCE: Final = "Georgiev et al. 2021, arXiv:2110.02333"
-LOW_RANK: Final = 16  # below it the Gaussian limit of wide layers fails
 
 Scale = Literal["rms", "norm"]
 Profile = Literal["flat", "power"]
