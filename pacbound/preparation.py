@@ -25,7 +25,8 @@ from .subspace.subspace import Subspace
 from .training.fit import Sample
 from .training.plain import Candidate
 
-LARGE_IMAGE = 16  # images with sides from this on are read by lenet, everything else by mlp
+# The network `auto` reads images with: by their shorter side, from the largest down; everything else gets mlp.
+IMAGE_MODELS = ((32, "pooled"), (16, "lenet1"))
 
 
 @dataclass(frozen=True)
@@ -242,5 +243,6 @@ def _network(model: nn.Module | str, sample: Examples) -> tuple[nn.Module, str]:
     if isinstance(model, nn.Module):
         return model, "user"
     if model == "auto":
-        model = "lenet" if len(sample.shape) >= 2 and min(sample.shape[-2:]) >= LARGE_IMAGE else "mlp"
+        side = min(sample.shape[-2:]) if len(sample.shape) >= 2 else 0
+        model = next((name for least, name in IMAGE_MODELS if side >= least), "mlp")
     return load_model(model, sample.shape, sample.classes)

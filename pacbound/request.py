@@ -10,8 +10,9 @@ from pydantic import Field, ValidationError
 
 from .errors import RequestError
 from .records import Record
-from .specs import PROJECTOR_KINDS, REFERENCE_MODELS, PreprocessName, ProjectorKind, ProjectorSpec
+from .specs import PROJECTOR_KINDS, RAW_PIXEL_MODELS, REFERENCE_MODELS, PreprocessName, ProjectorKind, ProjectorSpec
 
+_OWN = [name for name in REFERENCE_MODELS if name not in RAW_PIXEL_MODELS]
 Group = Literal["Main", "Statement", "Network", "Subspace", "Code", "Training"]
 Method = Literal["subspace", "surrogate"]
 Encoder = Literal["posterior", "plain", "codebook"]
@@ -33,7 +34,10 @@ class Request(Record):
         str, Field(json_schema_extra=_option("Main", "digits, mnist, fashion-mnist, cifar10, FILE or module:callable"))
     ] = "digits"
     model: Annotated[
-        str, Field(json_schema_extra=_option("Main", f"auto, {', '.join(REFERENCE_MODELS)} or module:callable"))
+        str,
+        Field(
+            json_schema_extra=_option("Main", f"auto, module:callable, {', '.join(_OWN)}, or that of a published file")
+        ),
     ] = "auto"
     method: Annotated[
         Method,
