@@ -35,9 +35,7 @@ class Request(Record):
     ] = "digits"
     model: Annotated[
         str,
-        Field(
-            json_schema_extra=_option("Main", f"auto, module:callable, {', '.join(_OWN)}, or that of a published file")
-        ),
+        Field(json_schema_extra=_option("Main", f"auto, {', '.join(_OWN)} or module:callable")),
     ] = "auto"
     method: Annotated[
         Method,
