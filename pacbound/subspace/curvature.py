@@ -144,7 +144,7 @@ def score_gradients(subspace: Subspace, w: Tensor, x: Tensor, generator: Generat
         prediction = subspace.call_at(theta, x).softmax(1)
     if not torch.isfinite(prediction).all():
         raise SubspaceError("fisher: a prediction is not finite; the network overflows. Lower the learning rate.")
-    labels = torch.multinomial(prediction.cpu(), 1, generator=generator)[:, 0].to(x.device)
+    labels = torch.multinomial(prediction, 1, generator=generator)[:, 0]
     return example_gradients(subspace, theta, x, labels, _log_likelihood)
 
 
