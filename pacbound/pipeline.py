@@ -170,6 +170,7 @@ def _affordable_curvature(setup: Setup, most: int) -> list[int]:
 
 
 def _deadline(budget: float | None) -> Deadline:
+    """When late training stops: counted from now, also in a resumed run, whose plan was made before."""
     if budget is None:
         return NEVER
     now = time.monotonic()
