@@ -95,6 +95,7 @@ def prepare(
     Raises: DataError, ModelError, SubspaceError, RequestError.
     """
     _refuse_contradictions(request, model)
+    device_of(request.device)
     sample = _examples(train, data_dir, "train")
     held_out = _test_examples(train, test, data_dir)
     if held_out is not None and (held_out.shape, held_out.classes) != (sample.shape, sample.classes):
@@ -220,8 +221,19 @@ def default_dimension(n: int) -> int:
 
 
 def sample_of(setup: Setup) -> Sample:
-    """Return the training set as the network reads it."""
-    return Sample(preprocessed(setup.train.x, setup.preprocess), setup.train.y)
+    """Return the training set as the network reads it, its inputs where the network is to run."""
+    return Sample(preprocessed(setup.train.x, setup.preprocess).to(device_of(setup.request.device)), setup.train.y)
+
+
+def device_of(name: str) -> torch.device:
+    """Return the device that an option names; auto is cuda where there is one. Raises: RequestError."""
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise RequestError(
+            f"certify: device cuda needs a GPU that torch {torch.__version__} can use, found none. "
+            "Leave --device out, or install a CUDA build of torch."
+        )
+    return torch.device("cuda" if name != "cpu" and available else "cpu")
 
 
 def _examples(source: object, data_dir: str | Path | None, split: str) -> Examples:

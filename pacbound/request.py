@@ -128,6 +128,12 @@ class Request(Record):
         int | None,
         Field(ge=1, json_schema_extra=_option("Training", "in all phases together; by default a fixed plan")),
     ] = None
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"],
+        Field(
+            json_schema_extra=_option("Training", "where gradients are found; the certificate is counted on the CPU")
+        ),
+    ] = "auto"
     batch: Annotated[
         int | None,
         Field(ge=1, json_schema_extra=_option("Training", "examples a step [250, fewer if n is small]")),
