@@ -98,8 +98,8 @@ def outcomes_of(data: str, certificates: dict[str, Certificate]) -> list[Outcome
             Outcome(
                 design=name,
                 ratio=designs_of(module, IMAGE)[-1].ratio,
-                naive=found["redundancy.naive_parameters"],
-                dimension=found["redundancy.sample_dimension"],
+                naive=found["redundancy_naive_parameters"],
+                dimension=found["redundancy_sample_dimension"],
                 D=sum(p.numel() for p in module.parameters()) if projector is None else projector.D,
                 bits=bits_at(points, target),
                 bound=min(c.bound.value for c in own),

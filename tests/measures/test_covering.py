@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -335,6 +336,51 @@ def test_a_mean_over_places_counts_as_one_in_the_maximum_norm() -> None:
     network = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), mean, nn.Flatten(), nn.Linear(2, 2))
     family = family_of(layers_of(network, torch.zeros(1, 1, 4, 4)), 1.0)
     assert family.layers[0].lipschitz == pytest.approx(1.0)
+
+
+class Moved(nn.Module):
+    """Two convolutions on square maps, or one and a dense layer, with an operation between them."""
+
+    def __init__(self, between: Callable[[Tensor], Tensor], last: nn.Module) -> None:
+        super().__init__()
+        self.first, self.between, self.last = nn.Conv2d(1, 4, 3, padding=1), between, last
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.between(torch.relu(self.first(x))))
+
+
+@pytest.mark.parametrize(
+    ("between", "last", "order"),
+    [
+        (nn.functional.silu, nn.Conv2d(4, 2, 3), 24),
+        (lambda x: x.transpose(1, 2), nn.Conv2d(4, 2, 3), 1),  # rows are channels now
+        (lambda x: x.reshape(-1, 8, 4, 2), nn.Conv2d(8, 2, 1), 1),
+        (lambda x: nn.functional.channel_shuffle(x, 2), nn.Conv2d(4, 2, 3, groups=2), 1),
+        (lambda x: x.transpose(1, 3).flatten(1), nn.Linear(64, 2), 24),  # a dense layer reads in any order
+        (lambda x: x.view(-1, 64), nn.Linear(64, 2), 24),
+        (lambda x: x[:, 1:3].flatten(1), nn.Linear(32, 2), 1),  # two units are read and two are not
+        (lambda x: x[:, :, 1:3].flatten(1), nn.Linear(32, 2), 24),
+    ],
+)
+def test_what_moves_entries_between_channels_ends_the_symmetry(
+    between: Callable[[Tensor], Tensor], last: nn.Module, order: int
+) -> None:
+    layers = layers_of(Moved(between, last), torch.zeros(1, 1, 4, 4))
+    assert layers.refusal == ""
+    assert group_of(layers).order == order
+    exchangeable = family_of(layers, 1.0).layers[0].exchangeable
+    assert not exchangeable or order == 24
+
+
+def test_two_grouped_layers_with_a_shuffle_between_do_not_keep_permutations_within_groups() -> None:
+    def order(*between: nn.Module) -> int:
+        network = nn.Sequential(
+            nn.Conv2d(2, 8, 1, groups=2), *between, nn.Conv2d(8, 8, 1, groups=2), nn.Conv2d(8, 2, 1)
+        )  # fmt: skip
+        return group_of(layers_of(network, torch.zeros(1, 2, 3, 3))).order
+
+    assert order(nn.ReLU()) == 24**2 * 24**2
+    assert order(nn.ChannelShuffle(2)) == 24**2  # of the last two layers alone
 
 
 def test_residual_networks_have_a_group_and_no_count() -> None:
