@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from .bits.message import Message
 from .bounds.claims import Measure
 from .certificate.schema import Certificate
 from .errors import DataError, ModelError, PacboundError, RequestError
 from .records import Record
-from .specs import MODEL_CHOICES, REFERENCE_MODELS, PreprocessSpec
+from .specs import MODEL_CHOICES, REFERENCE_MODELS, DrawSpec, PreprocessSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -102,23 +101,10 @@ def measure(
 
 
 def attach(certificate: Certificate, measured: Measured) -> Certificate:
-    """Issue a certificate again with measures of its decoded network; those of the same name are replaced.
-
-    Raises: CertificateError where its message cannot be read.
-    """
+    """Issue a certificate again with measures of its decoded network; those of the same name are replaced."""
     new = {found.name for found in measured.measures}
     kept = tuple(old for old in certificate.measures if old.name not in new)
-    return Certificate.issue(
-        bound=certificate.bound,
-        risk=certificate.risk,
-        ledger=certificate.ledger,
-        message=Message(bits=certificate.message.bits, payload=certificate.payload()),
-        data=certificate.data,
-        hypothesis=certificate.hypothesis,
-        also=certificate.also,
-        measures=kept + measured.measures,
-        environment=certificate.environment,
-    )
+    return certificate.with_measures(kept + measured.measures)
 
 
 def plot(measured: Measured, path: str | Path) -> None:
@@ -250,7 +236,9 @@ def _decoded(
         raise RequestError("measure: this certificate is about a network of its author's; name it with --model.")
     module = model if isinstance(model, nn.Module) else _named(str(model or name), sizes, stated.classes)
     base = rebuild_base(module, certificate.hypothesis.base, weights.checkpoint, weights.rename)
-    hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base)
+    drawn = isinstance(certificate.hypothesis.quantizer, DrawSpec)
+    posterior = certificate.posterior() if drawn else None
+    hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base, posterior)
     sample = None if examples is None else _read(examples, hypothesis.preprocess)
     return _Subject(name, hypothesis.network(), _example(sizes, sample), sample, base.module)
 

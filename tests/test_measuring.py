@@ -87,6 +87,14 @@ def test_measures_attach_to_a_certificate_that_still_stands(tmp_path: Path) -> N
     assert verify(tmp_path / "a.json", examples(), module).require().level == "risk"
 
 
+def test_a_draw_is_measured_and_keeps_its_posterior_file(tmp_path: Path) -> None:
+    source = Path(__file__).parents[1] / "results" / "draw" / "seed_0.json"
+    measured = measure(source, measures=("stable_rank",))
+    attach(Certificate.load(source), measured).save(tmp_path / "a.json")
+    assert verify(tmp_path / "a.json", level="message").require().stands
+    assert Certificate.load(tmp_path / "a.json").measures == measured.measures
+
+
 def test_the_sample_is_the_certified_one_or_none() -> None:
     certificate, _ = certificate_of(network())
     with pytest.raises(DataError, match="digest"):

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from pacbound.bounds.occam import occam_hoeffding
 from pacbound.errors import BoundError, ModelError
 from pacbound.measures.covering import family_of, measure_covering
 from pacbound.measures.covers import (
@@ -133,7 +134,7 @@ def test_whole_units_are_the_multisets_that_enumeration_finds() -> None:
     found = cover_nats(family, float(modulus(family)) / 2.5)  # 3 cells, a unit has 3 numbers
     states = len(list(itertools.combinations_with_replacement(range(3**3), 2)))
     assert found.neurons == pytest.approx(math.log(states * 3), abs=1e-12)
-    assert math.comb(8 + 2, 3) == 120  # three units of 2^3 states
+    assert math.comb(8 + 2, 3) == 120 >= 8**3 / mlp_group((3, 3, 1)).order  # three units of 2^3 states, 85.33
 
 
 def test_every_network_of_a_family_with_bounded_rows_is_near_a_grid_point() -> None:
@@ -198,6 +199,12 @@ RESNET18 = residual_group((64, 128, 256, 512), [width for width in (64, 128, 256
 def test_orders_of_known_architectures(group: SymmetryGroup, bits: float) -> None:
     assert group.log2_order == pytest.approx(bits, abs=1e-3)
     assert group.whole_bits == math.floor(bits)
+
+
+def test_what_the_saving_of_a_known_network_is_worth_in_risk() -> None:
+    saved = mlp_group((784, 300, 100, 10)).whole_bits
+    slacks = [occam_hoeffding(0, 60000, bits, 0.05).value for bits in (10000, 10000 - saved)]
+    assert slacks == pytest.approx([0.240390, 0.207280], abs=1e-6)
 
 
 def test_sign_flips_and_option_a_and_rotary_positions() -> None:
