@@ -204,7 +204,7 @@ def test_orders_of_known_architectures(group: SymmetryGroup, bits: float) -> Non
 def test_what_the_saving_of_a_known_network_is_worth_in_risk() -> None:
     saved = mlp_group((784, 300, 100, 10)).whole_bits
     slacks = [occam_hoeffding(0, 60000, bits, 0.05).value for bits in (10000, 10000 - saved)]
-    assert slacks == pytest.approx([0.240390, 0.207280], abs=1e-6)
+    assert slacks == pytest.approx([0.240390, 0.207280], abs=2e-6)  # 2566 whole bits of 2566.04
 
 
 def test_sign_flips_and_option_a_and_rotary_positions() -> None:
