@@ -75,13 +75,6 @@ MUTATIONS = (
         "tests/measures/test_lipschitz.py::test_a_mean_that_is_scaled_up_is_not_taken_for_the_identity",
     ),
     Mutation(
-        "measures attached to a draw lose its posterior",
-        "pacbound/certificate/schema.py",
-        "for name in self.__private_attributes__:",
-        "for name in ():",
-        "tests/test_measuring.py::test_a_draw_is_measured_and_keeps_its_posterior_file",
-    ),
-    Mutation(
         "the noise of a draw does not depend on its posterior",
         "pacbound/certificate/draw.py",
         'b"|".join([raw, DRAW_FORMAT.encode(), ',

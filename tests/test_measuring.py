@@ -121,6 +121,18 @@ class Recurrent(nn.Module):
         return self.head(self.cell(x)[0][:, -1])
 
 
+def test_layers_that_no_measure_counts_are_named() -> None:
+    module = nn.Sequential(nn.Linear(6, 4), nn.LayerNorm(4), nn.ReLU(), nn.Linear(4, 3))
+    found = measure(module, data=clouds(), measures=("stable_rank", "covering"))
+    assert list(found.skipped) == ["1"]
+    assert "LayerNorm" in found.skipped["1"]
+    per_layer = next(one.per_layer for one in found.measures if one.name == "stable_rank_reshaped")
+    assert list(per_layer) == ["0", "3"]  # left out, not 0
+    normed = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.Linear(4, 3))
+    assert "training mode" in measure(normed.train(), data=clouds(), measures=("stable_rank",)).skipped["1"]
+    assert measure(normed.eval(), data=clouds(), measures=("stable_rank",)).skipped == {}  # folded
+
+
 def test_what_does_not_apply_is_named_with_its_reason() -> None:
     found = measure(Recurrent(), input_shape=(5, 3), measures=("stable_rank", "rademacher", "covering"))
     assert set(found.refused) == {"rademacher", "covering"}
