@@ -6,8 +6,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from experiment import run
 
-EPOCHS = (15, 50, 150, 300)
-COMMANDS = {f"epochs_{n}": ["--data", "cifar10", "--d", "2048", "--epochs", str(n)] for n in EPOCHS}
+PLANS = {"default": [], **{f"epochs_{n}": ["--epochs", str(n)] for n in (15, 200)}}
+COMMANDS = {name: ["--data", "cifar10", "--d", "2048", *plan] for name, plan in PLANS.items()}
 
 if __name__ == "__main__":
     run(Path(__file__).parent, COMMANDS)
