@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..models.published import PIXEL_MAXIMUM, Pixels
+
 GELU: Final = 0.5 * (1 + math.erf(1)) + math.exp(-1) / math.sqrt(math.pi) + 1e-12  # derivative of x Phi(x) at sqrt 2
 GELU_TANH: Final = 1.13
 SILU: Final = 1.09984  # largest derivative of x / (1 + exp(-x)) is 1.0998394 at x = 2.3994
@@ -85,6 +87,8 @@ def of_module(module: nn.Module, entering: tuple[int, ...]) -> Fixed | None:
     kind = type(module)
     if kind in MODULES:
         return MODULES[kind]
+    if isinstance(module, Pixels):
+        return _pixels(module)
     if isinstance(module, nn.LeakyReLU | nn.ELU | nn.CELU):
         return Fixed(max(1.0, abs(module.negative_slope if isinstance(module, nn.LeakyReLU) else module.alpha)))
     if isinstance(module, nn.GELU):
@@ -103,6 +107,13 @@ def of_module(module: nn.Module, entering: tuple[int, ...]) -> Fixed | None:
     if isinstance(module, nn.AdaptiveMaxPool1d | nn.AdaptiveMaxPool2d | nn.AdaptiveMaxPool3d):
         return _adaptive(entering[2:], module.output_size, mean=False)
     return None
+
+
+def _pixels(module: Pixels) -> Fixed:
+    """x / 255 less the mean over std: the steepest channel, all of them together where one grey image fills them."""
+    slopes = [1 / (PIXEL_MAXIMUM * std) for std in module.std]
+    slope = math.hypot(*slopes) if module.shape[0] < len(slopes) else max(slopes)
+    return Fixed(slope, keeps_zero=not any(module.mean))
 
 
 def of_function(target: object, args: Values, kwargs: dict[str, object]) -> Fixed | None:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ..models.published import Pixels
 from .linear_maps import LayerRecord, Skipped, express, fold
 from .lipschitz import SAME, SEVERITY, Channels, Fixed, of_function, of_method, of_module
 
@@ -88,10 +89,11 @@ class Step:
 
 
 class _Tracer(fx.Tracer):
-    """Treat as one step what torch.nn provides, and every module that owns parameters."""
+    """Treat as one step what torch.nn provides, raw pixels made ready, and every module that owns parameters."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return super().is_leaf_module(m, module_qualified_name) or any(True for _ in m.parameters(recurse=False))
+        own = isinstance(m, Pixels) or any(True for _ in m.parameters(recurse=False))
+        return own or super().is_leaf_module(m, module_qualified_name)
 
 
 def trace(model: nn.Module) -> fx.GraphModule:

@@ -158,6 +158,18 @@ def test_lipschitz_constant_of_the_chain_holds_against_gradient_ascent(make):
     assert best > 1e-4 * bound  # within what a product over layers loses
 
 
+@pytest.mark.parametrize(("shape", "classes"), [((3, 8, 8), 10), ((1, 8, 8), 10)])
+def test_published_networks_that_read_raw_pixels_are_traced(shape, classes):
+    net = randomised(build("resnet20-bn", shape, classes)).eval()
+    x = 255 * torch.rand(1, *shape)
+    found = layers_of(net, x)
+    assert (found.refusal, len(found.records), found.skipped) == ("", 20, ())
+    assert found.offsets  # the mean that is taken off
+    columns = torch.autograd.functional.jacobian(net.pixels, x.double()).reshape(-1, x.numel())
+    assert found.before == pytest.approx(float(torch.linalg.matrix_norm(columns, 2)), rel=1e-6)
+    assert found.before_maximum >= float(columns.abs().sum(dim=1).max()) * (1 - 1e-6)
+
+
 def test_the_network_is_neither_changed_nor_run():
     net = ResNet().train()
     before = {name: value.clone() for name, value in net.state_dict().items()}
