@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file, save
 from torch import Tensor, nn
 
 from .errors import ModelError, RequestError
@@ -64,8 +64,10 @@ def load_checkpoint(
         new_head_seed: where given, the last layer is drawn from this seed, whatever the file holds for it.
     Raises: ModelError where names, shapes or kinds of numbers differ, or a value is not finite.
     """
-    file = Path(path).name
-    tensors = read_checkpoint(path, rename)
+    _fill(module, read_checkpoint(path, rename), Path(path).name, new_head_seed)
+
+
+def _fill(module: nn.Module, tensors: dict[str, Tensor], file: str, new_head_seed: int | None = None) -> None:
     own = module.state_dict()
     head = head_of(module)
     if new_head_seed is not None:
@@ -113,15 +115,45 @@ def checkpoint_base(
     return replace(base, origin=origin)
 
 
+def freeze_start(module: nn.Module) -> bytes:
+    """Return the file of a theta0: every parameter and buffer of a module by name, as safetensors."""
+    return save({name: tensor.detach().clone() for name, tensor in module.state_dict().items()})
+
+
+def start_base(module: nn.Module, raw: bytes, origin: BaseOrigin, frozen_buffers: tuple[str, ...] = ()) -> Base:
+    """Copy a module and fix its theta0 to that in a file of `freeze_start`, for a base of kind split.
+
+    Raises: ModelError where the file is not the one that the origin names, or does not fit the module.
+    """
+    if hashlib.sha256(raw).hexdigest() != origin.sha256:
+        raise ModelError(f"start_base: theta0 is the file {origin.file}, got one with another SHA-256.")
+    base = make_base(module, None, frozen_buffers)
+    try:
+        tensors = load(raw)
+    except (SafetensorError, ValueError) as why:
+        raise ModelError(f"start_base: {origin.file} is no safetensors file: {why}.") from None
+    _fill(base.module, tensors, origin.file)
+    return replace(base, origin=origin)
+
+
 def rebuild_base(
-    module: nn.Module, origin: BaseOrigin, checkpoint: str | Path | None, rename: Sequence[str] = ()
+    module: nn.Module,
+    origin: BaseOrigin,
+    checkpoint: str | Path | None,
+    rename: Sequence[str] = (),
+    theta0: bytes | None = None,
 ) -> Base:
     """Make the base that a certificate names: from its seed, its checkpoint, or the values the module holds.
 
-    Every buffer comes from the caller, none from the certificate.
+    theta0: the file beside the certificate, for a base of kind split. Every buffer comes from the caller or from that
+    file.
     Raises: ModelError where the checkpoint is missing, is another file, or does not fit.
     """
     buffers = tuple(name for name, _ in module.named_buffers())
+    if origin.kind == "split":
+        if theta0 is None:
+            raise ModelError(f"rebuild_base: theta0 is the file {origin.file}, got none. Give the certificate's file.")
+        return start_base(module, theta0, origin, buffers)
     if origin.kind not in CHECKPOINT_KINDS:
         return make_base(module, origin.seed if origin.kind == "seeded" else None, buffers)
     if checkpoint is None:

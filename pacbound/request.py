@@ -78,6 +78,12 @@ class Request(Record):
         tuple[str, ...],
         Field(json_schema_extra=_option("Network", "REGEX=REPLACEMENT for names in the checkpoint, in this order")),
     ] = ()
+    prior_share: Annotated[
+        float | None,
+        Field(
+            gt=0, lt=1, json_schema_extra=_option("Network", "train theta0 on this share of the sample, in 64ths; paid")
+        ),
+    ] = None
     preprocess: Annotated[
         Literal["auto"] | PreprocessName,
         Field(json_schema_extra=_option("Network", "fixed pixel constants: auto, none, ink, photo or digits")),

@@ -150,6 +150,11 @@ def _findings(certificate: Certificate, level: Level, given: _Given) -> tuple[tu
     findings += _check_data(certificate, examples) + _check_checkpoint(certificate, given)
     if any(finding.complaint is not None for finding in findings):
         return findings, None
+    if certificate.hypothesis.base.split is not None:
+        examples, finding = _rest(certificate, examples)
+        findings += (finding,)
+        if finding.complaint is not None:
+            return findings, None
     counting, recount = _recount(certificate, examples, given)
     return findings + counting, recount
 
@@ -165,17 +170,27 @@ def _examples(certificate: Certificate, data: object, data_dir: str | Path | Non
 
 def _check_data(certificate: Certificate, examples: "Examples") -> tuple[Finding, ...]:
     """Whether these are the examples that the certificate names."""
-    stated = certificate.data
+    stated, split = certificate.data, certificate.hypothesis.base.split
+    n, digest = (stated.n, stated.digest) if split is None else (split.whole, split.digest)
     complaint = None
-    if examples.n != stated.n:
-        complaint = f"the certificate is about {stated.n:,} examples, got {examples.n:,}"
-    elif examples.digest() != stated.digest:
-        complaint = f"the certificate is about data with digest {stated.digest[:12]}, got {examples.digest()[:12]}"
+    if examples.n != n:
+        complaint = f"the certificate is about {n:,} examples, got {examples.n:,}"
+    elif examples.digest() != digest:
+        complaint = f"the certificate is about data with digest {digest[:12]}, got {examples.digest()[:12]}"
     elif examples.name in TUNED_ON and stated.name not in TUNED_ON:
         complaint = (
             f"these are {examples.name}, on which defaults were tuned, and the certificate calls them {stated.name}"
         )
     return (Finding(check="data", complaint=complaint),)
+
+
+def _rest(certificate: Certificate, examples: "Examples") -> "tuple[Examples, Finding]":
+    """The examples that theta0 was not trained on, and whether they are those that the certificate names."""
+    from .data.split import certified_part
+
+    stated, rest = certificate.data, certified_part(examples, certificate.hypothesis.base.split)
+    differ = f"the rest of the split has digest {rest.digest()[:12]}, the certificate is about {stated.digest[:12]}"
+    return rest, Finding(check="split", complaint=differ if rest.digest() != stated.digest else None)
 
 
 def _check_checkpoint(certificate: Certificate, given: _Given) -> tuple[Finding, ...]:
@@ -201,7 +216,9 @@ def _recount(
     stated = certificate.risk
     module = _module(certificate, examples, given.model)
     try:
-        base = rebuild_base(module, certificate.hypothesis.base, given.checkpoint, given.rename)
+        origin = certificate.hypothesis.base
+        theta0 = None if origin.split is None else certificate.theta0()
+        base = rebuild_base(module, origin, given.checkpoint, given.rename, theta0)
         drawn = isinstance(certificate.hypothesis.quantizer, DrawSpec)
         posterior = certificate.posterior() if drawn else None
         hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base, posterior)

@@ -49,6 +49,12 @@ def complete(coded: Ledger, hypothesis: HypothesisSpec, data_name: str, ratio_bi
             "checkpoint",
             "theta0 was trained on data disjoint from this sample and fixed before the sample was seen, says the user",
         )
+    if hypothesis.base.split is not None:
+        ledger = ledger.declare(
+            "theta0",
+            f"theta0 was trained on {hypothesis.base.split.first} examples of the split and on nothing of the rest, "
+            "from a start and by a recipe fixed before the sample was seen, says the user",
+        )
     if hypothesis.base.kind == "values":
         ledger = ledger.declare("theta0", "theta0 was handed over, fixed before the sample was seen, says the user")
     return ledger
