@@ -1,5 +1,7 @@
 """Weights from a file, into a network of the same names: .safetensors, or a torch file read without running it.
 
+A folder as transformers writes it is read by that package, as safetensors.
+
 A checkpoint may be theta0 of a certificate: its SHA-256 is declared, so that whoever verifies reads the same file.
 """
 
@@ -16,9 +18,10 @@ from safetensors.torch import load, load_file, save
 from torch import Tensor, nn
 
 from .errors import ModelError, RequestError
-from .hypothesis import Base, make_base
+from .hypothesis import Base, make_base, values_digest
+from .models.foreign import folder_digest, folder_tensors
 from .models.reference import initialise
-from .specs import CHECKPOINT_KINDS, BaseOrigin
+from .specs import CHECKPOINT_KINDS, BaseKind, BaseOrigin
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 MAX_NESTING = 4
@@ -32,12 +35,13 @@ def read_checkpoint(path: str | Path, rename: Sequence[str] = ()) -> dict[str, T
 
     A torch file holds a state dict, itself or under a key such as state_dict; a prefix `module.` that all names
     share is taken off, and after it each rule REGEX=REPLACEMENT of `rename` is applied to every name in turn.
+    A folder of transformers has the names that `load_model` gives its network (hf:FOLDER).
     Raises: ModelError where there is no such file or it holds something else; RequestError for a wrong rule.
     """
     file = Path(path)
-    if not file.is_file():
+    if not file.is_file() and not file.is_dir():
         raise ModelError(f"read_checkpoint: {file.name} is a file, found none. Check the path.")
-    content = _safetensors(file) if file.suffix == ".safetensors" else _torch(file)
+    content = _content(file)
     for _ in range(MAX_NESTING):
         inner = [content[key] for key in WRAPPERS if isinstance(content, dict) and isinstance(content.get(key), dict)]
         content = inner[0] if inner else content
@@ -109,10 +113,11 @@ def checkpoint_base(
     base = make_base(module, None, frozen_buffers)
     sha256 = file_digest(path)
     load_checkpoint(base.module, path, rename, new_head_seed)
+    values = values_digest(base.module, base.layout)
     if new_head_seed is None:
-        return replace(base, origin=BaseOrigin(kind="checkpoint", sha256=sha256, disjoint=True))
-    origin = BaseOrigin(kind="checkpoint_new_head", seed=new_head_seed, sha256=sha256, disjoint=True)
-    return replace(base, origin=origin)
+        return replace(base, origin=BaseOrigin(kind="checkpoint", sha256=sha256, disjoint=True, values=values))
+    kind: BaseKind = "checkpoint_new_head"
+    return replace(base, origin=BaseOrigin(kind=kind, seed=new_head_seed, sha256=sha256, disjoint=True, values=values))
 
 
 def freeze_start(module: nn.Module) -> bytes:
@@ -167,11 +172,21 @@ def rebuild_base(
             f"got {found[:12]} from {Path(checkpoint).name}. Give the file that was certified."
         )
     seed = origin.seed if origin.kind == "checkpoint_new_head" else None
-    return checkpoint_base(module, checkpoint, rename, seed, buffers)
+    base = checkpoint_base(module, checkpoint, rename, seed, buffers)
+    if origin.values is None:  # a certificate from before they were written
+        return replace(base, origin=origin)
+    if origin.values != base.origin.values:
+        raise ModelError(
+            f"rebuild_base: theta0 has values with SHA-256 {origin.values[:12]}, got {(base.origin.values or '')[:12]} "
+            "from the same file. Give the rules (--rename) and the network that were certified."
+        )
+    return base
 
 
 def file_digest(path: str | Path) -> str:
-    """SHA-256 of a file, 64 hex digits. Raises: ModelError where it cannot be read."""
+    """SHA-256 of a file, 64 hex digits; of a folder see `folder_digest`. Raises: ModelError where it cannot be read."""
+    if Path(path).is_dir():
+        return folder_digest(path)
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -223,6 +238,12 @@ def _renamed(tensors: dict[str, Tensor], rule: str) -> dict[str, Tensor]:
     if len(set(names.values())) < len(names):
         raise RequestError(f"rename: {rule!r} gives two tensors one name. Make the rule narrower.")
     return {names[name]: tensor for name, tensor in tensors.items()}
+
+
+def _content(file: Path) -> object:
+    if file.is_dir():
+        return folder_tensors(file)
+    return _safetensors(file) if file.suffix == ".safetensors" else _torch(file)
 
 
 def _safetensors(file: Path) -> dict[str, Tensor]:

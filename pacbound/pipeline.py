@@ -210,7 +210,7 @@ def _finish_one(setup: Setup, candidate: Candidate | None, progress: bool) -> Fi
     ratio_bits, name = None, setup.theorem
     if posterior is not None and isinstance(spec.quantizer, DrawSpec):
         ratio_bits, name = draw(posterior, spec.quantizer, setup.projector.d).bits, "single_draw"
-    ledger = complete(hypothesis.ledger, spec, setup.train.name, ratio_bits)
+    ledger = complete(hypothesis.ledger, spec, setup.train.name, setup.digest, ratio_bits)
     bound = theorem(name)(risk.errors, risk.n, ledger.bits, setup.request.delta)
     return Finished(spec, message, hypothesis, risk, ledger, bound, posterior)
 

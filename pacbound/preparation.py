@@ -19,9 +19,10 @@ from .data.split import Split, split_examples
 from .data.user import as_examples
 from .errors import DataError, ModelError, RequestError
 from .hypothesis import Base, make_base, make_subspace
+from .models.foreign import FOLDER
 from .models.loading import load_model, preprocess_for
 from .request import Request, parse_projector
-from .risk import LossFunction, loss_function
+from .risk import LOSSES, LossFunction, loss_function
 from .specs import SPLIT_PARTS, BaseOrigin, HypothesisSpec, PreprocessSpec, ProjectorSpec, SplitSpec
 from .subspace.subspace import Subspace
 from .training.fit import Sample
@@ -101,6 +102,8 @@ def prepare(
 
     Raises: DataError, ModelError, SubspaceError, RequestError.
     """
+    if model == "auto" and request.checkpoint is not None and Path(request.checkpoint).is_dir():
+        model = FOLDER + request.checkpoint  # its config.json names the network
     _refuse_contradictions(request, model)
     split, sample = _split(_examples(train, data_dir, "train"), request)
     held_out = _test_examples(train, test, data_dir)
@@ -113,7 +116,8 @@ def prepare(
     base = _base(module, request, named=isinstance(model, str))
     d = min(request.d or default_dimension(sample.n), base.layout.D)
     preprocess = _preprocess(request, name, sample)
-    loss = loss_function(loss)[0] if isinstance(loss, str) else loss
+    name_of_loss, function = loss_function(loss)
+    loss = name_of_loss if name_of_loss in LOSSES else function
     _refuse_unfit(base, sample, preprocess, loss, request)
     return Setup(
         request=request,

@@ -32,7 +32,12 @@ class Request(Record):
         str, Field(json_schema_extra=_option("Main", "digits, mnist, fashion-mnist, cifar10, FILE or module:callable"))
     ] = "digits"
     model: Annotated[
-        str, Field(json_schema_extra=_option("Main", f"auto, {', '.join(REFERENCE_MODELS)} or module:callable"))
+        str,
+        Field(
+            json_schema_extra=_option(
+                "Main", f"auto, {', '.join(REFERENCE_MODELS)}, hf:FOLDER, timm:NAME or module:callable"
+            )
+        ),
     ] = "auto"
     budget: Annotated[
         float | None, Field(gt=0, json_schema_extra=_option("Main", "minutes of training; the default is a fixed plan"))
@@ -43,9 +48,10 @@ class Request(Record):
     delta: Annotated[
         float, Field(gt=0, lt=1, json_schema_extra=_option("Statement", "the statement fails with this probability"))
     ] = 0.05
-    loss: Annotated[str, Field(json_schema_extra=_option("Statement", "zero_one, top_5 or error_probability"))] = (
-        "zero_one"
-    )
+    loss: Annotated[
+        str,
+        Field(json_schema_extra=_option("Statement", "zero_one, top_5, error_probability or module:function")),
+    ] = "zero_one"
     theorem: Annotated[
         Literal["auto", "occam_binomial", "occam_kl", "occam_hoeffding", "pac_bayes_kl", "catoni_grid"],
         Field(json_schema_extra=_option("Statement", "auto: occam_binomial for counted losses, else occam_kl")),
@@ -64,7 +70,9 @@ class Request(Record):
     ] = "auto"
     checkpoint: Annotated[
         str | None,
-        Field(json_schema_extra=_option("Network", "theta0: weights by others, .safetensors or a torch file")),
+        Field(
+            json_schema_extra=_option("Network", "theta0: weights by others, .safetensors, a torch file, or a folder")
+        ),
     ] = None
     disjoint: Annotated[
         bool,

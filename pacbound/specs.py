@@ -97,16 +97,18 @@ class BaseOrigin(Record):
     seeded: our own generator. checkpoint: a file by others, with the user's word that it was trained on data
     disjoint from this sample. checkpoint_new_head: the same, with the last layer drawn from the seed.
     values: handed over, stored beside the certificate. split: trained on other examples of the same sample, from a
-    start drawn from the seed or handed over; sha256 is that of its file. LEFT_OUT fields are not written where None.
+    start drawn from the seed or handed over; sha256 is that of its file. values: of a checkpoint, SHA-256 of theta0 as
+    it was read, which rules for names decide too; absent from older files. LEFT_OUT fields are not written where None.
     """
 
-    LEFT_OUT: ClassVar[tuple[str, ...]] = ("split",)
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("split", "values")
 
     kind: BaseKind = "seeded"
     seed: int = Field(default=0, ge=0, lt=1 << 63)
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
     disjoint: bool = False
     split: SplitSpec | None = None
+    values: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
 
     @property
     def file(self) -> str:
@@ -123,6 +125,8 @@ class BaseOrigin(Record):
             raise ValueError("a base of kind split has a split, and no other base has one")
         if (self.kind == "seeded") != (self.sha256 is None):
             raise ValueError("sha256 is given exactly where the base is a checkpoint or values")
+        if self.values is not None and self.kind not in CHECKPOINT_KINDS:
+            raise ValueError("the digest of values belongs to a checkpoint")
         if self.kind in CHECKPOINT_KINDS and not self.disjoint:
             raise ValueError("a checkpoint is a base only if it was trained on data disjoint from the sample")
         return self

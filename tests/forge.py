@@ -48,7 +48,7 @@ def honest(
     spec = spec_of(count, seed)
     record = DataRecord(**{"name": "mnist", "digest": "a" * 64, "n": 60000, "classes": 10, **data})
     message, coded = pack(spec, symbols_of(count, seed))
-    ledger = complete(coded, spec, record.name)
+    ledger = complete(coded, spec, record.name, record.digest)
     risk = RiskEstimate(errors=errors, n=record.n, loss=loss, data_digest=record.digest)
     name = "occam_binomial" if risk.counts else "occam_kl"
     test = theorem("test_set")(100, 10000, 0, 0.05)

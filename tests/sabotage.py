@@ -67,8 +67,8 @@ MUTATIONS = (
     Mutation(
         "a choice is not paid: defaults tuned on the data",
         "pacbound/certificate/accounting.py",
-        "    if data_name in TUNED_ON:\n",
-        "    if data_name in ():\n",
+        "    if looked_at is not None:\n",
+        "    if False:\n",
         f"{COUNTED}::test_defaults_tuned_on_a_data_set_cost_eight_bits_there_and_nothing_elsewhere",
     ),
     Mutation(

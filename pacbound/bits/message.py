@@ -137,7 +137,8 @@ def _base(stream: Stream, declared: BaseOrigin, base: BaseOrigin | None) -> Base
     if kind == "seeded":
         return BaseOrigin(seed=seed)
     split = _split(stream, declared.split, None if base is None else base.split) if kind == "split" else None
-    return BaseOrigin(kind=kind, seed=seed, sha256=declared.sha256, disjoint=declared.disjoint, split=split)  # type: ignore[arg-type]
+    sent = {"kind": kind, "seed": seed, "split": None if split is None else split.model_dump()}
+    return BaseOrigin.model_validate({**declared.model_dump(), **sent})
 
 
 def _split(stream: Stream, declared: SplitSpec | None, split: SplitSpec | None) -> SplitSpec:

@@ -203,7 +203,8 @@ def _compare_hypothesis(certificate: Certificate, decoded: Decoded) -> str | Non
 
 def _compare_ledger(certificate: Certificate, decoded: Decoded, ratio_bits: int | None) -> str | None:
     try:
-        expected = complete(decoded.coded, decoded.spec, certificate.data.name, ratio_bits).entries
+        data = certificate.data
+        expected = complete(decoded.coded, decoded.spec, data.name, data.digest, ratio_bits).entries
     except PacboundError as cause:
         return str(cause)
     stated = certificate.entries

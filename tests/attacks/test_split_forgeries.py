@@ -48,7 +48,7 @@ def sent_anew(certificate: Certificate, document: Document, **changed: object) -
     message, coded = pack(forged, symbols)
     document["hypothesis"] = forged.model_dump(mode="json")
     document["message"] = {"bits": message.bits, "payload": base64.b64encode(message.payload).decode()}
-    ledger = complete(coded, forged, certificate.data.name)
+    ledger = complete(coded, forged, certificate.data.name, certificate.data.digest)
     document["ledger"] = [entry.model_dump(mode="json") for entry in ledger.entries]
 
 
