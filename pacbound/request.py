@@ -13,6 +13,7 @@ from .records import Record
 from .specs import PROJECTOR_KINDS, REFERENCE_MODELS, PreprocessName, ProjectorKind, ProjectorSpec
 
 Group = Literal["Main", "Statement", "Network", "Subspace", "Code", "Training"]
+Method = Literal["subspace", "surrogate"]
 Encoder = Literal["posterior", "plain", "codebook"]
 SentCode = Literal["gaussian", "laplace", "adaptive", "static"]
 
@@ -39,6 +40,10 @@ class Request(Record):
             )
         ),
     ] = "auto"
+    method: Annotated[
+        Method,
+        Field(json_schema_extra=_option("Main", "subspace: train a network; surrogate: bound a checkpoint untouched")),
+    ] = "subspace"
     budget: Annotated[
         float | None, Field(gt=0, json_schema_extra=_option("Main", "minutes of training; the default is a fixed plan"))
     ] = None
