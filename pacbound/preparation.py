@@ -163,10 +163,12 @@ def _split(whole: Examples, request: Request) -> tuple[Split | None, Examples]:
 
 
 def _refuse_contradictions(request: Request, model: nn.Module | str) -> None:
-    """Refuse options about a checkpoint that do not go together.
+    """Refuse options about theta0 that do not go together.
 
     Raises: RequestError, above all where nobody says that the checkpoint has not seen the sample.
     """
+    if request.prior_share is not None and request.method != "subspace":
+        raise RequestError(f"certify: a prior share is for the method subspace, got {request.method!r}. Leave one out.")
     if request.checkpoint is None:
         for option, given in (
             ("disjoint", request.disjoint),

@@ -34,11 +34,7 @@ class Request(Record):
     ] = "digits"
     model: Annotated[
         str,
-        Field(
-            json_schema_extra=_option(
-                "Main", f"auto, {', '.join(REFERENCE_MODELS)}, hf:FOLDER, timm:NAME or module:callable"
-            )
-        ),
+        Field(json_schema_extra=_option("Main", f"auto, {', '.join(REFERENCE_MODELS)} or module:callable")),
     ] = "auto"
     method: Annotated[
         Method,

@@ -107,6 +107,11 @@ def test_a_split_and_a_checkpoint_are_not_both_theta0() -> None:
         prepare(network(), clouds(N), None, request, "zero_one")
 
 
+def test_a_split_belongs_to_the_method_subspace() -> None:
+    with pytest.raises(RequestError, match="for the method subspace, got 'surrogate'"):
+        prepare(network(), clouds(N), None, asked(method="surrogate"), "zero_one")
+
+
 def test_people_read_of_the_split_and_tables_set_it_apart(certificate: Certificate) -> None:
     text = render(certificate)
     assert "theta0 saw the first 160 of 320 examples, permuted by seed 3" in text

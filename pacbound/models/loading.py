@@ -30,8 +30,8 @@ def load_model(source: str, input_shape: Sequence[int], classes: int) -> tuple[n
     if ":" not in source:
         near = difflib.get_close_matches(source, REFERENCE_MODELS, n=1)
         raise ModelError(
-            f"load_model: a network is one of {', '.join(REFERENCE_MODELS)} or module:callable, got {source!r}."
-            + (f" Did you mean {near[0]!r}?" if near else "")
+            f"load_model: a network is one of {', '.join(REFERENCE_MODELS)}, {FOLDER}FOLDER, {TIMM}NAME or "
+            f"module:callable, got {source!r}." + (f" Did you mean {near[0]!r}?" if near else "")
         )
     module = call_named(source, ModelError, "a torch.nn.Module")
     if not isinstance(module, nn.Module):
