@@ -10,8 +10,9 @@ from pydantic import Field, ValidationError
 
 from .errors import RequestError
 from .records import Record
-from .specs import PROJECTOR_KINDS, REFERENCE_MODELS, PreprocessName, ProjectorKind, ProjectorSpec
+from .specs import PROJECTOR_KINDS, RAW_PIXEL_MODELS, REFERENCE_MODELS, PreprocessName, ProjectorKind, ProjectorSpec
 
+_OWN = [name for name in REFERENCE_MODELS if name not in RAW_PIXEL_MODELS]
 Group = Literal["Main", "Statement", "Network", "Subspace", "Code", "Training"]
 Method = Literal["subspace", "surrogate"]
 Encoder = Literal["posterior", "plain", "codebook"]
@@ -34,7 +35,7 @@ class Request(Record):
     ] = "digits"
     model: Annotated[
         str,
-        Field(json_schema_extra=_option("Main", f"auto, {', '.join(REFERENCE_MODELS)} or module:callable")),
+        Field(json_schema_extra=_option("Main", f"auto, {', '.join(_OWN)} or module:callable")),
     ] = "auto"
     method: Annotated[
         Method,
@@ -136,6 +137,12 @@ class Request(Record):
         int | None,
         Field(ge=1, json_schema_extra=_option("Training", "in all phases together; by default a fixed plan")),
     ] = None
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"],
+        Field(
+            json_schema_extra=_option("Training", "where gradients are found; the certificate is counted on the CPU")
+        ),
+    ] = "auto"
     batch: Annotated[
         int | None,
         Field(ge=1, json_schema_extra=_option("Training", "examples a step [250, fewer if n is small]")),
