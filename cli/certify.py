@@ -100,7 +100,8 @@ def _verify_hint(request: "Request") -> str:
     model = f" --model {request.model}" if ":" in request.model else ""
     weights = "" if request.checkpoint is None else f" --checkpoint {request.checkpoint}"
     rules = f" --rename '{','.join(request.rename)}'" if request.rename else ""
-    return data + model + weights + rules
+    loss = f" --loss {request.loss}" if ":" in request.loss else ""
+    return data + model + weights + rules + loss
 
 
 def _in_words(plan: "Forecast") -> str:

@@ -1,5 +1,7 @@
 """Weights from a file, into a network of the same names: .safetensors, or a torch file read without running it.
 
+A folder as transformers writes it is read by that package, as safetensors.
+
 A checkpoint may be theta0 of a certificate: its SHA-256 is declared, so that whoever verifies reads the same file.
 """
 
@@ -12,13 +14,14 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load, load_file, save
 from torch import Tensor, nn
 
 from .errors import ModelError, RequestError
-from .hypothesis import Base, make_base
+from .hypothesis import Base, make_base, values_digest
+from .models.foreign import folder_digest, folder_tensors
 from .models.reference import initialise
-from .specs import CHECKPOINT_KINDS, BaseOrigin
+from .specs import CHECKPOINT_KINDS, BaseKind, BaseOrigin
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 MAX_NESTING = 4
@@ -32,12 +35,13 @@ def read_checkpoint(path: str | Path, rename: Sequence[str] = ()) -> dict[str, T
 
     A torch file holds a state dict, itself or under a key such as state_dict; a prefix `module.` that all names
     share is taken off, and after it each rule REGEX=REPLACEMENT of `rename` is applied to every name in turn.
+    A folder of transformers has the names that `load_model` gives its network (hf:FOLDER).
     Raises: ModelError where there is no such file or it holds something else; RequestError for a wrong rule.
     """
     file = Path(path)
-    if not file.is_file():
+    if not file.is_file() and not file.is_dir():
         raise ModelError(f"read_checkpoint: {file.name} is a file, found none. Check the path.")
-    content = _safetensors(file) if file.suffix == ".safetensors" else _torch(file)
+    content = _content(file)
     for _ in range(MAX_NESTING):
         inner = [content[key] for key in WRAPPERS if isinstance(content, dict) and isinstance(content.get(key), dict)]
         content = inner[0] if inner else content
@@ -64,8 +68,10 @@ def load_checkpoint(
         new_head_seed: where given, the last layer is drawn from this seed, whatever the file holds for it.
     Raises: ModelError where names, shapes or kinds of numbers differ, or a value is not finite.
     """
-    file = Path(path).name
-    tensors = read_checkpoint(path, rename)
+    _fill(module, read_checkpoint(path, rename), Path(path).name, new_head_seed)
+
+
+def _fill(module: nn.Module, tensors: dict[str, Tensor], file: str, new_head_seed: int | None = None) -> None:
     own = module.state_dict()
     head = head_of(module)
     if new_head_seed is not None:
@@ -107,21 +113,52 @@ def checkpoint_base(
     base = make_base(module, None, frozen_buffers)
     sha256 = file_digest(path)
     load_checkpoint(base.module, path, rename, new_head_seed)
+    values = values_digest(base.module, base.layout)
     if new_head_seed is None:
-        return replace(base, origin=BaseOrigin(kind="checkpoint", sha256=sha256, disjoint=True))
-    origin = BaseOrigin(kind="checkpoint_new_head", seed=new_head_seed, sha256=sha256, disjoint=True)
+        return replace(base, origin=BaseOrigin(kind="checkpoint", sha256=sha256, disjoint=True, values=values))
+    kind: BaseKind = "checkpoint_new_head"
+    return replace(base, origin=BaseOrigin(kind=kind, seed=new_head_seed, sha256=sha256, disjoint=True, values=values))
+
+
+def freeze_start(module: nn.Module) -> bytes:
+    """Return the file of a theta0: every parameter and buffer of a module by name, as safetensors."""
+    return save({name: tensor.detach().clone() for name, tensor in module.state_dict().items()})
+
+
+def start_base(module: nn.Module, raw: bytes, origin: BaseOrigin, frozen_buffers: tuple[str, ...] = ()) -> Base:
+    """Copy a module and fix its theta0 to that in a file of `freeze_start`, for a base of kind split.
+
+    Raises: ModelError where the file is not the one that the origin names, or does not fit the module.
+    """
+    if hashlib.sha256(raw).hexdigest() != origin.sha256:
+        raise ModelError(f"start_base: theta0 is the file {origin.file}, got one with another SHA-256.")
+    base = make_base(module, None, frozen_buffers)
+    try:
+        tensors = load(raw)
+    except (SafetensorError, ValueError) as why:
+        raise ModelError(f"start_base: {origin.file} is no safetensors file: {why}.") from None
+    _fill(base.module, tensors, origin.file)
     return replace(base, origin=origin)
 
 
 def rebuild_base(
-    module: nn.Module, origin: BaseOrigin, checkpoint: str | Path | None, rename: Sequence[str] = ()
+    module: nn.Module,
+    origin: BaseOrigin,
+    checkpoint: str | Path | None,
+    rename: Sequence[str] = (),
+    theta0: bytes | None = None,
 ) -> Base:
     """Make the base that a certificate names: from its seed, its checkpoint, or the values the module holds.
 
-    Every buffer comes from the caller, none from the certificate.
+    theta0: the file beside the certificate, for a base of kind split. Every buffer comes from the caller or from that
+    file.
     Raises: ModelError where the checkpoint is missing, is another file, or does not fit.
     """
     buffers = tuple(name for name, _ in module.named_buffers())
+    if origin.kind == "split":
+        if theta0 is None:
+            raise ModelError(f"rebuild_base: theta0 is the file {origin.file}, got none. Give the certificate's file.")
+        return start_base(module, theta0, origin, buffers)
     if origin.kind not in CHECKPOINT_KINDS:
         return make_base(module, origin.seed if origin.kind == "seeded" else None, buffers)
     if checkpoint is None:
@@ -135,11 +172,21 @@ def rebuild_base(
             f"got {found[:12]} from {Path(checkpoint).name}. Give the file that was certified."
         )
     seed = origin.seed if origin.kind == "checkpoint_new_head" else None
-    return checkpoint_base(module, checkpoint, rename, seed, buffers)
+    base = checkpoint_base(module, checkpoint, rename, seed, buffers)
+    if origin.values is None:  # a certificate from before they were written
+        return replace(base, origin=origin)
+    if origin.values != base.origin.values:
+        raise ModelError(
+            f"rebuild_base: theta0 has values with SHA-256 {origin.values[:12]}, got {(base.origin.values or '')[:12]} "
+            "from the same file. Give the rules (--rename) and the network that were certified."
+        )
+    return base
 
 
 def file_digest(path: str | Path) -> str:
-    """SHA-256 of a file, 64 hex digits. Raises: ModelError where it cannot be read."""
+    """SHA-256 of a file, 64 hex digits; of a folder see `folder_digest`. Raises: ModelError where it cannot be read."""
+    if Path(path).is_dir():
+        return folder_digest(path)
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -191,6 +238,12 @@ def _renamed(tensors: dict[str, Tensor], rule: str) -> dict[str, Tensor]:
     if len(set(names.values())) < len(names):
         raise RequestError(f"rename: {rule!r} gives two tensors one name. Make the rule narrower.")
     return {names[name]: tensor for name, tensor in tensors.items()}
+
+
+def _content(file: Path) -> object:
+    if file.is_dir():
+        return folder_tensors(file)
+    return _safetensors(file) if file.suffix == ".safetensors" else _torch(file)
 
 
 def _safetensors(file: Path) -> dict[str, Tensor]:

@@ -136,8 +136,9 @@ def _reason(certificate: Certificate, first: Certificate) -> str:
 
 
 def _data(certificate: Certificate) -> str:
-    data = certificate.data
-    return f"{data.name} ({data.n:,} examples, sha256 {data.digest[:8]})"
+    data, split = certificate.data, certificate.hypothesis.base.split
+    apart = "" if split is None else f" apart from {split.first:,} that theta0 saw"
+    return f"{data.name} ({data.n:,} examples{apart}, sha256 {data.digest[:8]})"
 
 
 def _row(name: str, certificate: Certificate) -> Row:

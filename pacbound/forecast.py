@@ -56,6 +56,7 @@ def forecast(setup: Setup) -> Forecast:
     typical = Candidate(NO_SYMBOLS, TYPICAL_DRAW, None) if drawn else _typical(plan, subspace.d)
     spec = setup.spec(typical)
     _, coded = pack(spec, typical.symbols)
+    ratio_bits = round(TYPICAL_RATIO * subspace.d) if drawn else None
     vectors = ADAM_VECTORS * subspace.d + 3 * setup.base.layout.D
     return Forecast(
         data=setup.train.name,
@@ -67,7 +68,7 @@ def forecast(setup: Setup) -> Forecast:
         batch=plan.batch,
         seconds=round(passes * seconds_an_epoch(subspace, sample, plan.batch), 1),
         memory_bytes=sample.x.numel() * FLOAT_BYTES + setup.train.x.nbytes + vectors * FLOAT_BYTES,
-        ledger=complete(coded, spec, setup.train.name, round(TYPICAL_RATIO * subspace.d) if drawn else None).entries,
+        ledger=complete(coded, spec, setup.train.name, setup.digest, ratio_bits).entries,
     )
 
 

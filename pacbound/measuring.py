@@ -236,9 +236,11 @@ def _decoded(
     from torch import nn
 
     from .checkpoints import rebuild_base
+    from .data.split import certified_part
     from .hypothesis import Hypothesis
 
-    stated = certificate.data
+    stated, origin = certificate.data, certificate.hypothesis.base
+    examples = None if examples is None else certified_part(examples, origin.split)
     if examples is not None and examples.digest() != stated.digest:
         raise DataError(
             f"measure: the certificate is about data with digest {stated.digest[:12]}, got {examples.digest()[:12]}. "
@@ -249,7 +251,8 @@ def _decoded(
     if model is None and name == MODEL_CHOICES[0]:
         raise RequestError("measure: this certificate is about a network of its author's; name it with --model.")
     module = model if isinstance(model, nn.Module) else _named(str(model or name), sizes, stated.classes)
-    base = rebuild_base(module, certificate.hypothesis.base, weights.checkpoint, weights.rename)
+    theta0 = None if origin.split is None else certificate.theta0()
+    base = rebuild_base(module, origin, weights.checkpoint, weights.rename, theta0)
     drawn = isinstance(certificate.hypothesis.quantizer, DrawSpec)
     posterior = certificate.posterior() if drawn else None
     hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base, posterior)

@@ -27,7 +27,7 @@ from .certificate.draw import draw, freeze
 from .certificate.schema import Baseline, Certificate, DataRecord, Environment, OtherBound
 from .errors import DataError, RequestError
 from .hypothesis import Hypothesis
-from .preparation import Setup, prepare, sample_of
+from .preparation import Setup, prepare, sample_of, with_start
 from .quantize.lattice import step_index_for
 from .request import Request
 from .risk import LossFunction, evaluate
@@ -98,6 +98,7 @@ def certify(
     request = request or Request()
     setup = prepare(model, train, test, request, loss if loss is not None else request.loss, data_dir)
     started = time.monotonic()
+    setup = with_start(setup, progress)
     checkpoint = Checkpoint(state, setup.key)
     candidates = encode(setup, checkpoint, progress)
     trained = time.monotonic()
@@ -239,6 +240,7 @@ def finish(
         data=DataRecord(name=train.name, digest=setup.digest, n=train.n, classes=train.classes, note=train.note),
         hypothesis=best.spec,
         posterior=best.posterior,
+        theta0=setup.theta0,
         also=also,
         environment=Environment(
             versions={name: importlib.metadata.version(name) for name in PACKAGES}
@@ -257,7 +259,7 @@ def _finish_one(setup: Setup, candidate: Candidate | None, progress: bool) -> Fi
     ratio_bits, name = None, setup.theorem
     if posterior is not None and isinstance(spec.quantizer, DrawSpec):
         ratio_bits, name = draw(posterior, spec.quantizer, setup.projector.d).bits, "single_draw"
-    ledger = complete(hypothesis.ledger, spec, setup.train.name, ratio_bits)
+    ledger = complete(hypothesis.ledger, spec, setup.train.name, setup.digest, ratio_bits)
     bound = theorem(name)(risk.errors, risk.n, ledger.bits, setup.request.delta)
     return Finished(spec, message, hypothesis, risk, ledger, bound, posterior)
 

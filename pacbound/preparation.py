@@ -1,8 +1,9 @@
 """What is fixed before training: the sample, the network with its theta0, the subspace, and what is asked for."""
 
+import copy
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -10,20 +11,23 @@ from torch import nn
 
 from .bounds.claims import RiskEstimate
 from .bounds.table import COUNTS_ONLY, headline_theorem
-from .checkpoints import checkpoint_base
+from .checkpoints import checkpoint_base, freeze_start, start_base
 from .data.examples import Examples
 from .data.preprocess import preprocessed
 from .data.registry import DATA_SETS, FILES, load
+from .data.split import Split, split_examples
 from .data.user import as_examples
 from .errors import DataError, ModelError, RequestError
 from .hypothesis import Base, make_base, make_subspace
+from .models.foreign import FOLDER
 from .models.loading import load_model, preprocess_for
 from .request import Request, parse_projector
-from .risk import LossFunction, loss_function
-from .specs import HypothesisSpec, PreprocessSpec, ProjectorSpec
+from .risk import LOSSES, LossFunction, loss_function
+from .specs import SPLIT_PARTS, BaseOrigin, HypothesisSpec, PreprocessSpec, ProjectorSpec, SplitSpec
 from .subspace.subspace import Subspace
 from .training.fit import Sample
 from .training.plain import Candidate
+from .training.start import train_start
 
 # The network `auto` reads images with: by their shorter side, from the largest down; everything else gets mlp.
 IMAGE_MODELS = ((32, "pooled"), (16, "lenet1"))
@@ -31,7 +35,10 @@ IMAGE_MODELS = ((32, "pooled"), (16, "lenet1"))
 
 @dataclass(frozen=True)
 class Setup:
-    """Everything fixed before training: the sample, the base, the subspace's spec and what is asked for."""
+    """Everything fixed before training: the sample, the base, the subspace's spec and what is asked for.
+
+    split: where theta0 is trained on other examples than those of `train`. theta0: its file, once it is.
+    """
 
     request: Request
     train: Examples
@@ -42,6 +49,8 @@ class Setup:
     preprocess: PreprocessSpec
     loss: str | LossFunction
     digest: str
+    split: Split | None = None
+    theta0: bytes | None = None
 
     @property
     def theorem(self) -> str:
@@ -94,9 +103,11 @@ def prepare(
 
     Raises: DataError, ModelError, SubspaceError, RequestError.
     """
+    if model == "auto" and request.checkpoint is not None and Path(request.checkpoint).is_dir():
+        model = FOLDER + request.checkpoint  # its config.json names the network
     _refuse_contradictions(request, model)
     device_of(request.device)
-    sample = _examples(train, data_dir, "train")
+    split, sample = _split(_examples(train, data_dir, "train"), request)
     held_out = _test_examples(train, test, data_dir)
     if held_out is not None and (held_out.shape, held_out.classes) != (sample.shape, sample.classes):
         raise DataError(
@@ -107,7 +118,8 @@ def prepare(
     base = _base(module, request, named=isinstance(model, str))
     d = min(request.d or default_dimension(sample.n), base.layout.D)
     preprocess = _preprocess(request, name, sample)
-    loss = loss_function(loss)[0] if isinstance(loss, str) else loss
+    name_of_loss, function = loss_function(loss)
+    loss = name_of_loss if name_of_loss in LOSSES else function
     _refuse_unfit(base, sample, preprocess, loss, request)
     return Setup(
         request=request,
@@ -119,14 +131,46 @@ def prepare(
         preprocess=preprocess,
         loss=loss,
         digest=sample.digest(),
+        split=split,
     )
 
 
+def with_start(setup: Setup, progress: bool = True) -> Setup:
+    """Train theta0 on the first examples of the split, where there is one, and fix the base to what its file holds.
+
+    Raises: ModelError where that training fails.
+    """
+    split, seeded = setup.split, setup.base.origin
+    if split is None:
+        return setup
+    sample = Sample(preprocessed(split.first.x, setup.preprocess), split.first.y)
+    module = copy.deepcopy(setup.base.module)
+    train_start(module, sample, setup.request.seed, progress)
+    raw = freeze_start(module)
+    whole = split.first.n + split.rest.n
+    record = SplitSpec(seed=split.seed, parts=split.parts, whole=whole, digest=split.whole, size=len(raw))
+    sha256 = hashlib.sha256(raw).hexdigest()
+    origin = BaseOrigin(kind="split", seed=seeded.seed, sha256=sha256, split=record)
+    base = start_base(setup.base.module, raw, origin, setup.request.frozen_buffers)
+    return replace(setup, base=base, theta0=raw)
+
+
+def _split(whole: Examples, request: Request) -> tuple[Split | None, Examples]:
+    """Return the split asked for, and the examples that the statement will be about."""
+    if request.prior_share is None:
+        return None, whole
+    parts = min(max(round(SPLIT_PARTS * request.prior_share), 1), SPLIT_PARTS - 1)
+    split = split_examples(whole, request.seed, parts)
+    return split, split.rest
+
+
 def _refuse_contradictions(request: Request, model: nn.Module | str) -> None:
-    """Refuse options about a checkpoint that do not go together.
+    """Refuse options about theta0 that do not go together.
 
     Raises: RequestError, above all where nobody says that the checkpoint has not seen the sample.
     """
+    if request.prior_share is not None and request.method != "subspace":
+        raise RequestError(f"certify: a prior share is for the method subspace, got {request.method!r}. Leave one out.")
     if request.checkpoint is None:
         for option, given in (
             ("disjoint", request.disjoint),
@@ -141,6 +185,8 @@ def _refuse_contradictions(request: Request, model: nn.Module | str) -> None:
             "certify: a checkpoint is a sound theta0 only if it was trained on data disjoint from this sample and "
             "fixed before the sample was seen, got nobody's word for it. If that is so, say it with --disjoint."
         )
+    if request.prior_share is not None:
+        raise RequestError("certify: theta0 is a checkpoint or trained on a share of the sample. Leave one out.")
     if request.base != "auto":
         raise RequestError(f"certify: a checkpoint is theta0 itself, got base {request.base!r} too. Leave one out.")
     if model == "auto":

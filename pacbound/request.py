@@ -50,9 +50,10 @@ class Request(Record):
     delta: Annotated[
         float, Field(gt=0, lt=1, json_schema_extra=_option("Statement", "the statement fails with this probability"))
     ] = 0.05
-    loss: Annotated[str, Field(json_schema_extra=_option("Statement", "zero_one, top_5 or error_probability"))] = (
-        "zero_one"
-    )
+    loss: Annotated[
+        str,
+        Field(json_schema_extra=_option("Statement", "zero_one, top_5, error_probability or module:function")),
+    ] = "zero_one"
     theorem: Annotated[
         Literal["auto", "occam_binomial", "occam_kl", "occam_hoeffding", "pac_bayes_kl", "catoni_grid"],
         Field(json_schema_extra=_option("Statement", "auto: occam_binomial for counted losses, else occam_kl")),
@@ -71,7 +72,9 @@ class Request(Record):
     ] = "auto"
     checkpoint: Annotated[
         str | None,
-        Field(json_schema_extra=_option("Network", "theta0: weights by others, .safetensors or a torch file")),
+        Field(
+            json_schema_extra=_option("Network", "theta0: weights by others, .safetensors, a torch file, or a folder")
+        ),
     ] = None
     disjoint: Annotated[
         bool,
@@ -85,6 +88,12 @@ class Request(Record):
         tuple[str, ...],
         Field(json_schema_extra=_option("Network", "REGEX=REPLACEMENT for names in the checkpoint, in this order")),
     ] = ()
+    prior_share: Annotated[
+        float | None,
+        Field(
+            gt=0, lt=1, json_schema_extra=_option("Network", "train theta0 on this share of the sample, in 64ths; paid")
+        ),
+    ] = None
     preprocess: Annotated[
         Literal["auto"] | PreprocessName,
         Field(json_schema_extra=_option("Network", "fixed pixel constants: auto, none, ink, photo or digits")),

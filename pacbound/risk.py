@@ -13,6 +13,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from .bounds.claims import RiskEstimate
+from .data.callables import find_named
 from .data.examples import Examples
 from .errors import ModelError, RequestError
 from .hypothesis import Hypothesis
@@ -51,12 +52,14 @@ LOSSES: dict[str, LossFunction] = {
 
 
 def loss_function(loss: str | LossFunction) -> tuple[str, LossFunction]:
-    """Return (name, function); a function of your own is named `custom`. Raises: RequestError."""
+    """Return (name, function); your own, a function or module:function, is `custom`. Raises: RequestError."""
     if callable(loss):
         return "custom", loss
+    if ":" in loss:
+        return "custom", find_named(loss, RequestError)
     if loss not in LOSSES:
         raise RequestError(
-            f"loss: one of {', '.join(LOSSES)}, got {loss!r}. Give a function for another loss in [0, 1]."
+            f"loss: one of {', '.join(LOSSES)}, got {loss!r}. Give a function (module:function) for another in [0, 1]."
         )
     return loss, LOSSES[loss]
 

@@ -71,6 +71,9 @@ def _facts(certificate: Certificate) -> list[tuple[str, str]]:
         facts.append(("about the data", data.note))
     facts.append(("network", _network(certificate)))
     facts.append(("theta0", _base(certificate)))
+    if (split := certificate.hypothesis.base.split) is not None:
+        saw = f"theta0 saw the first {split.first:,} of {split.whole:,} examples, permuted by seed {split.seed}"
+        facts.append(("split", f"{saw}; whole sample sha256 {split.digest[:16]}"))
     facts.append(("message", f"{certificate.message.bits:,} bits"))
     posterior = certificate.hypothesis.quantizer
     if posterior is not None and posterior.kind == "draw":
@@ -108,6 +111,8 @@ def _base(certificate: Certificate) -> str:
     base = certificate.hypothesis.base
     if base.sha256 is None:
         return f"drawn by pacbound's generator from seed {base.seed}"
+    if base.kind == "split":
+        return f"trained on a part of the sample, in {base.file}"
     what = "values handed over" if base.kind == "values" else "a checkpoint"
     head = f", its last layer drawn from seed {base.seed}" if base.kind == "checkpoint_new_head" else ""
     return f"{what}, sha256 {base.sha256[:16]}{head}"

@@ -1,8 +1,8 @@
 """Every record that a certificate embeds to say how its network is rebuilt. Data only: no torch, no arithmetic."""
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from .records import Record
 
@@ -16,7 +16,7 @@ ProjectorKind = Literal[
     "fastfood", "cosine", "sparse", "kron", "kron_qr", "dense", "film", "identity", "sum", "permuted"
 ]
 PROJECTOR_KINDS: tuple[ProjectorKind, ...] = ProjectorKind.__args__  # type: ignore[attr-defined]
-BaseKind = Literal["seeded", "checkpoint", "values", "checkpoint_new_head"]
+BaseKind = Literal["seeded", "checkpoint", "values", "checkpoint_new_head", "split"]
 BASE_KINDS: tuple[BaseKind, ...] = BaseKind.__args__  # type: ignore[attr-defined]
 CHECKPOINT_KINDS = ("checkpoint", "checkpoint_new_head")
 CodeKind = Literal["gaussian", "laplace", "adaptive", "static", "profile"]
@@ -34,6 +34,8 @@ PREPROCESS: dict[PreprocessName, tuple[float, float, float]] = {
 
 MAX_DIMENSION = 1 << 31
 MAX_SYMBOL = 1 << 15
+MAX_EXAMPLES = 1 << 40
+SPLIT_PARTS = 64
 PROFILE_REACH = 20  # symbols of a step profile are -20..20
 
 
@@ -61,23 +63,72 @@ class ProjectorSpec(Record):
         return self
 
 
+class SplitSpec(Record):
+    """The first examples of a permutation of the whole sample train theta0; the statement is about the rest.
+
+    seed: of the permutation. parts: theta0 saw parts/64 of the whole, rounded down. whole, digest: size and SHA-256
+    of the whole sample. size: bytes of the file with theta0, which lies beside the certificate.
+    """
+
+    seed: int = Field(default=0, ge=0, lt=1 << 63)
+    parts: int = Field(ge=1, lt=SPLIT_PARTS)
+    whole: int = Field(ge=2, le=MAX_EXAMPLES)
+    digest: str = Field(pattern="^[0-9a-f]{64}$")
+    size: int = Field(ge=0, le=1 << 28)
+
+    @property
+    def first(self) -> int:
+        """Number of examples that theta0 was trained on."""
+        return self.whole * self.parts // SPLIT_PARTS
+
+    @property
+    def rest(self) -> int:
+        """Number of examples that the statement is about."""
+        return self.whole - self.first
+
+    @model_validator(mode="after")
+    def _nonempty(self) -> Self:
+        if self.first < 1:
+            raise ValueError(f"a split has examples on both sides, got {self.parts}/{SPLIT_PARTS} of {self.whole}")
+        return self
+
+
 class BaseOrigin(Record):
-    """Where theta0 comes from, always before the data.
+    """Where theta0 comes from, always before the data that the statement is about.
 
     seeded: our own generator. checkpoint: a file by others, with the user's word that it was trained on data
     disjoint from this sample. checkpoint_new_head: the same, with the last layer drawn from the seed.
-    values: handed over, stored beside the certificate.
+    values: handed over, stored beside the certificate. split: trained on other examples of the same sample, from a
+    start drawn from the seed or handed over; sha256 is that of its file. values: of a checkpoint, SHA-256 of theta0 as
+    it was read, which rules for names decide too; absent from older files. LEFT_OUT fields are not written where None.
     """
+
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("split", "values")
 
     kind: BaseKind = "seeded"
     seed: int = Field(default=0, ge=0, lt=1 << 63)
     sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
     disjoint: bool = False
+    split: SplitSpec | None = None
+    values: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+
+    @property
+    def file(self) -> str:
+        """Bare name of the file that the theta0 of a split lies in."""
+        return f"{(self.sha256 or '')[:16]}.safetensors"
+
+    @model_serializer(mode="wrap")
+    def _written(self, handler: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]  # keeps its JSON Schema
+        return {name: value for name, value in handler(self).items() if value is not None or name not in self.LEFT_OUT}
 
     @model_validator(mode="after")
     def _digest(self) -> Self:
+        if (self.kind == "split") != (self.split is not None):
+            raise ValueError("a base of kind split has a split, and no other base has one")
         if (self.kind == "seeded") != (self.sha256 is None):
             raise ValueError("sha256 is given exactly where the base is a checkpoint or values")
+        if self.values is not None and self.kind not in CHECKPOINT_KINDS:
+            raise ValueError("the digest of values belongs to a checkpoint")
         if self.kind in CHECKPOINT_KINDS and not self.disjoint:
             raise ValueError("a checkpoint is a base only if it was trained on data disjoint from the sample")
         return self

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import computed_field
 
 from .bounds.claims import RiskEstimate
-from .certificate.accounting import TUNED_ON
 from .certificate.recheck import Finding, recheck_arithmetic, recheck_message
 from .certificate.schema import Certificate
+from .certificate.tuned import TUNED_ON, tuned_on
 from .errors import CertificateError, PacboundError, RequestError, VerificationError
 from .records import Record
 from .specs import CHECKPOINT_KINDS, REFERENCE_MODELS, DrawSpec
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from .data.examples import Examples
+    from .risk import LossFunction
 
 Level = Literal["arithmetic", "message", "risk"]
 EMBEDDED_DATA = ("digits",)  # sets that this package carries, loaded without being asked for
@@ -67,6 +68,7 @@ def verify(
     data_dir: str | Path | None = None,
     checkpoint: str | Path | None = None,
     rename: Sequence[str] = (),
+    loss: "str | LossFunction | None" = None,
 ) -> Verification:
     """Check a certificate and say what was not checked.
 
@@ -74,9 +76,11 @@ def verify(
     hypothesis and to the whole ledger. risk: the network is rebuilt and its errors on the data counted again.
 
     Args: certificate: a record or a file. data: Examples, tensors, a data set, or what `--data` takes. model: an
-        nn.Module or what `--model` takes, needed where the network is the user's own. level: by default the highest
-        that the arguments allow. data_dir: the folder of named data sets. checkpoint: the file that theta0 comes
-        from, needed where the certificate names one. rename: rules for its names, as certify was given them.
+        nn.Module or what `--model` takes, needed where the network is the user's own and `checkpoint` is no folder.
+        level: by default the highest that the arguments allow. data_dir: the folder of named data sets. checkpoint: the
+        file or folder that theta0 comes from, needed where the certificate names one. rename: rules for its names, as
+        certify was given them. loss: a function (logits, y) -> (batch,) in [0, 1], or module:function, needed where
+        the loss is its author's own.
     Returns: a record; a certificate that does not hold is a result, not an exception.
     Raises: RequestError where there is no such file or the arguments do not reach the level asked for;
         DataError, ModelError where the caller's data or model cannot be loaded.
@@ -91,7 +95,10 @@ def verify(
             return Verification(
                 name=name, level=level or "arithmetic", passed=(), failed="schema", reason=str(cause).rstrip(".")
             )
-    given = _Given(data, model, checkpoint, tuple(rename), data_dir)
+    own = certificate.hypothesis.model == "user"
+    if model is None and own and checkpoint is not None and os.path.isdir(checkpoint):
+        model = f"hf:{checkpoint}"  # the caller's folder says which network it holds
+    given = _Given(data, model, checkpoint, tuple(rename), data_dir, loss)
     reached = _level(certificate, given, level)
     findings, recount = _findings(certificate, reached, given)
     failure = next((finding for finding in findings if finding.complaint is not None), None)
@@ -116,6 +123,7 @@ class _Given:
     checkpoint: str | Path | None
     rename: tuple[str, ...]
     data_dir: str | Path | None
+    loss: "str | LossFunction | None"
 
 
 def _level(certificate: Certificate, given: _Given, level: Level | None) -> Level:
@@ -127,9 +135,9 @@ def _level(certificate: Certificate, given: _Given, level: Level | None) -> Leve
         lacking.append("the network (--model)")
     if given.checkpoint is None and certificate.hypothesis.base.kind in CHECKPOINT_KINDS:
         lacking.append("the checkpoint (--checkpoint)")
-    if certificate.risk.loss not in KNOWN_LOSSES:
-        lacking.append(f"the loss {certificate.risk.loss!r} (a function of its author's)")
-    brought = not (given.data is None and given.model is None and given.checkpoint is None)
+    if certificate.risk.loss not in KNOWN_LOSSES and given.loss is None:
+        lacking.append(f"the loss {certificate.risk.loss!r}, a function of its author's (--loss)")
+    brought = any(it is not None for it in (given.data, given.model, given.checkpoint, given.loss))
     if lacking and (level == "risk" or (level is None and brought)):
         raise RequestError(
             f"verify: level risk needs {' and '.join(lacking)}, which this certificate does not bring along. "
@@ -150,6 +158,11 @@ def _findings(certificate: Certificate, level: Level, given: _Given) -> tuple[tu
     findings += _check_data(certificate, examples) + _check_checkpoint(certificate, given)
     if any(finding.complaint is not None for finding in findings):
         return findings, None
+    if certificate.hypothesis.base.split is not None:
+        examples, finding = _rest(certificate, examples)
+        findings += (finding,)
+        if finding.complaint is not None:
+            return findings, None
     counting, recount = _recount(certificate, examples, given)
     return findings + counting, recount
 
@@ -165,17 +178,27 @@ def _examples(certificate: Certificate, data: object, data_dir: str | Path | Non
 
 def _check_data(certificate: Certificate, examples: "Examples") -> tuple[Finding, ...]:
     """Whether these are the examples that the certificate names."""
-    stated = certificate.data
+    stated, split = certificate.data, certificate.hypothesis.base.split
+    n, digest = (stated.n, stated.digest) if split is None else (split.whole, split.digest)
     complaint = None
-    if examples.n != stated.n:
-        complaint = f"the certificate is about {stated.n:,} examples, got {examples.n:,}"
-    elif examples.digest() != stated.digest:
-        complaint = f"the certificate is about data with digest {stated.digest[:12]}, got {examples.digest()[:12]}"
-    elif examples.name in TUNED_ON and stated.name not in TUNED_ON:
+    if examples.n != n:
+        complaint = f"the certificate is about {n:,} examples, got {examples.n:,}"
+    elif examples.digest() != digest:
+        complaint = f"the certificate is about data with digest {digest[:12]}, got {examples.digest()[:12]}"
+    elif examples.name in TUNED_ON and tuned_on(stated.name, digest) is None:
         complaint = (
             f"these are {examples.name}, on which defaults were tuned, and the certificate calls them {stated.name}"
         )
     return (Finding(check="data", complaint=complaint),)
+
+
+def _rest(certificate: Certificate, examples: "Examples") -> "tuple[Examples, Finding]":
+    """The examples that theta0 was not trained on, and whether they are those that the certificate names."""
+    from .data.split import certified_part
+
+    stated, rest = certificate.data, certified_part(examples, certificate.hypothesis.base.split)
+    differ = f"the rest of the split has digest {rest.digest()[:12]}, the certificate is about {stated.digest[:12]}"
+    return rest, Finding(check="split", complaint=differ if rest.digest() != stated.digest else None)
 
 
 def _check_checkpoint(certificate: Certificate, given: _Given) -> tuple[Finding, ...]:
@@ -201,16 +224,23 @@ def _recount(
     stated = certificate.risk
     module = _module(certificate, examples, given.model)
     try:
-        base = rebuild_base(module, certificate.hypothesis.base, given.checkpoint, given.rename)
+        origin = certificate.hypothesis.base
+        theta0 = None if origin.split is None else certificate.theta0()
+        base = rebuild_base(module, origin, given.checkpoint, given.rename, theta0)
         drawn = isinstance(certificate.hypothesis.quantizer, DrawSpec)
         posterior = certificate.posterior() if drawn else None
         hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base, posterior)
-        recount = evaluate(hypothesis, examples, stated.loss)
+        recount = evaluate(hypothesis, examples, _loss(stated.loss, given))
     except PacboundError as cause:
         return (Finding(check="network", complaint=str(cause).rstrip(".")),), None
     more = f"the decoded network makes {recount.errors:,} errors, the certificate says {stated.errors:,}"
     complaint = more if recount.errors > stated.errors else None
     return (Finding(check="network"), Finding(check="errors", complaint=complaint)), recount
+
+
+def _loss(stated: str, given: _Given) -> "str | LossFunction":
+    """The loss of that name, or the caller's where it is none that this package knows."""
+    return stated if stated in KNOWN_LOSSES or given.loss is None else given.loss
 
 
 def _module(certificate: Certificate, examples: "Examples", model: object) -> "nn.Module":

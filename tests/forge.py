@@ -17,7 +17,7 @@ from pacbound.bounds.table import theorem
 from pacbound.certificate import Baseline, Certificate, DataRecord, Environment, OtherBound
 from pacbound.certificate.accounting import complete
 from pacbound.certificate.statement import write_statement
-from pacbound.specs import BaseOrigin, HypothesisSpec, LatticeSpec, ProjectorSpec
+from pacbound.specs import BaseOrigin, HypothesisSpec, LatticeSpec, ProjectorSpec, SplitSpec
 from pacbound.verification import Level, verify
 
 Document = dict[str, Any]
@@ -48,7 +48,7 @@ def honest(
     spec = spec_of(count, seed)
     record = DataRecord(**{"name": "mnist", "digest": "a" * 64, "n": 60000, "classes": 10, **data})
     message, coded = pack(spec, symbols_of(count, seed))
-    ledger = complete(coded, spec, record.name)
+    ledger = complete(coded, spec, record.name, record.digest)
     risk = RiskEstimate(errors=errors, n=record.n, loss=loss, data_digest=record.digest)
     name = "occam_binomial" if risk.counts else "occam_kl"
     test = theorem("test_set")(100, 10000, 0, 0.05)
@@ -84,7 +84,9 @@ def make_consistent(document: Document) -> None:
     document["message"]["bits"] = sum(e["bits"] for e in document["ledger"] if e["kind"] == "counted")
     document["declarations"] = [e["why"] for e in document["ledger"] if e["kind"] == "declared"]
     claim = Bound(value=value, theorem=bound["theorem"], reference="", delta=bound["delta"])
-    document["statement"] = write_statement(claim, RiskEstimate(**risk), document["data"]["classes"])
+    split = document["hypothesis"]["base"].get("split")
+    split = None if split is None else SplitSpec.model_validate(split)
+    document["statement"] = write_statement(claim, RiskEstimate(**risk), document["data"]["classes"], split)
 
 
 def forge(certificate: Certificate, edit: Edit, path: Path, consistent: bool = False) -> Path:

@@ -98,8 +98,8 @@ MUTATIONS = (
     Mutation(
         "a choice is not paid: defaults tuned on the data",
         "pacbound/certificate/accounting.py",
-        "    if data_name in TUNED_ON:\n",
-        "    if data_name in ():\n",
+        "    if looked_at is not None:\n",
+        "    if False:\n",
         f"{COUNTED}::test_defaults_tuned_on_a_data_set_cost_eight_bits_there_and_nothing_elsewhere",
     ),
     Mutation(
@@ -331,7 +331,7 @@ MUTATIONS = (
     Mutation(
         "verify does not look at the digest of the data",
         "pacbound/verification.py",
-        "    elif examples.digest() != stated.digest:\n",
+        "    elif examples.digest() != digest:\n",
         "    elif False:\n",
         "tests/attacks/test_risk_forgeries.py::test_other_data_are_caught_by_digest_or_by_size",
     ),
@@ -356,6 +356,27 @@ MUTATIONS = (
         "quantize(PERCENT_STEP, ROUND_FLOOR)",
         "tests/certificate/test_statement.py"
         "::test_printed_risks_are_never_below_the_number_and_less_than_one_step_above",
+    ),
+    Mutation(
+        "verify does not look at the rest of a split",
+        "pacbound/verification.py",
+        "complaint=differ if rest.digest() != stated.digest else None)\n",
+        "complaint=None)\n",
+        "tests/attacks/test_split_forgeries.py::test_another_permutation_sent_and_paid_is_caught_by_the_examples",
+    ),
+    Mutation(
+        "theta0 is trained on the rest of the split",
+        "pacbound/preparation.py",
+        "    sample = Sample(preprocessed(split.first.x, setup.preprocess), split.first.y)\n",
+        "    sample = Sample(preprocessed(split.rest.x, setup.preprocess), split.rest.y)\n",
+        "tests/test_split.py::test_theta0_sees_the_first_examples_only",
+    ),
+    Mutation(
+        "rules for names may give another theta0",
+        "pacbound/checkpoints.py",
+        "    if origin.values != base.origin.values:\n",
+        "    if False:\n",
+        "tests/test_transfer.py::test_rules_that_give_another_theta0_from_the_same_file_do_not_stand",
     ),
     Mutation(
         "training touches the caller's module",

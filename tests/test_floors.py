@@ -43,7 +43,7 @@ FLOORS = {
     "": 6,  # pacbound/__init__.py names what is public
 }
 TORCHLESS_FLOOR = 2
-HEAVY = ("torch", "scipy", "sklearn", "tensorly", "bitsandbytes", "matplotlib")
+HEAVY = ("torch", "scipy", "sklearn", "tensorly", "bitsandbytes", "matplotlib", "transformers", "timm")
 READERS = ("show", "compare", "report")  # they read certificates and nothing else
 READABLE = ("certificate", "bounds", "bits", "errors", "records")
 CLI_MAY_IMPORT = ("", "errors", "bounds", "certificate", "request", "presets", "data", *READERS)

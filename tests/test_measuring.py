@@ -33,7 +33,7 @@ def certificate_of(module: nn.Module, **fields: object) -> tuple[Certificate, Hy
     errors = int((hypothesis(sample.x).argmax(1) != sample.y).sum()) + 3  # some room for near-ties
     record = DataRecord(name="clouds", digest=sample.digest(), n=sample.n, classes=3)
     risk = RiskEstimate(errors=errors, n=sample.n, data_digest=record.digest)
-    ledger = complete(coded, spec, record.name)
+    ledger = complete(coded, spec, record.name, record.digest)
     bound = theorem("occam_binomial")(errors, sample.n, ledger.bits, 0.05)
     issued = Certificate.issue(bound=bound, risk=risk, ledger=ledger, message=message, data=record, hypothesis=spec)
     return issued, hypothesis

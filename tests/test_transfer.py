@@ -19,6 +19,7 @@ from pacbound.preparation import prepare
 from pacbound.request import Request
 from pacbound.show import render
 from pacbound.specs import BaseOrigin, HypothesisSpec
+from tests.forge import Document, forge
 from tests.tiny import CLASSES, FEATURES, clouds, quick
 
 
@@ -49,7 +50,8 @@ def asked(weights: Path, **options: object) -> Request:
 
 def test_a_checkpoint_is_declared_and_its_certificate_stands_with_the_file(weights: Path) -> None:
     certificate = certify(normalised(), clouds(300), request=asked(weights), progress=False)
-    assert certificate.hypothesis.base == BaseOrigin(kind="checkpoint", sha256=file_digest(weights), disjoint=True)
+    base = certificate.hypothesis.base
+    assert base == BaseOrigin(kind="checkpoint", sha256=file_digest(weights), disjoint=True, values=base.values)
     assert any("trained on data disjoint from this sample" in sentence for sentence in certificate.declarations)
     assert certificate.risk.errors < 30  # theta0 knows the clouds already
     result = pb.verify(certificate, data=clouds(300), model=normalised(), checkpoint=weights)
@@ -170,3 +172,29 @@ def test_the_command_line_certifies_and_verifies_a_transfer(tmp_path: Path, monk
     arguments = ["verify", "c.json", "--checkpoint", "w.th", "--rename", r"^backbone\.="]
     done = CliRunner().invoke(app, arguments)
     assert (done.exit_code, "stands, at level risk" in done.stdout) == (0, True)
+
+
+def test_rules_that_give_another_theta0_from_the_same_file_do_not_stand(tmp_path: Path) -> None:
+    """Two layers of one shape: a rule that swaps them reads the same file into another network."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Linear(FEATURES, 6), nn.ReLU(), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, CLASSES))
+    torch.save({f"x{name}": value for name, value in net.state_dict().items()}, tmp_path / "w.pt")
+    rules, swapped = ("^x=",), ("^x0=y2", "^x2=y0", "^x=", "^y=")
+    request = asked(tmp_path / "w.pt", rename=rules)
+    certificate = certify(net, clouds(), request=request, progress=False)
+    given = {"data": clouds(), "model": net, "checkpoint": tmp_path / "w.pt"}
+    assert pb.verify(certificate, **given, rename=rules).stands
+    result = pb.verify(certificate, **given, rename=swapped)
+    assert (result.failed, "--rename" in str(result.reason)) == ("network", True)
+
+
+def test_a_certificate_from_before_values_were_pinned_stands_as_it_did(weights: Path, tmp_path: Path) -> None:
+    certificate = certify(normalised(), clouds(), request=asked(weights), progress=False)
+
+    def older(document: Document) -> None:
+        del document["hypothesis"]["base"]["values"]
+
+    path = forge(certificate, older, tmp_path / "old.json")
+    assert pb.verify(path, data=clouds(), model=normalised(), checkpoint=weights).stands
+    assert "values" not in pb.Certificate.load(path).document()["hypothesis"]["base"]

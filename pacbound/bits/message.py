@@ -1,8 +1,8 @@
 """The message: a self-delimiting header and the symbols in one stream, described once for both directions.
 
 What the receiver knows beforehand (declared, 0 bits): the module's layout and its size D, the sha256 of a
-checkpoint or of values handed over, and the statement about it; of a draw, its file and index. Everything else stands
-in the message.
+checkpoint or of values handed over, and the statement about it; of a split, the whole sample and the file of theta0; of
+a draw, its file and index. Everything else stands in the message.
 """
 
 from functools import partial
@@ -28,6 +28,7 @@ from ..specs import (
     ProfileSpec,
     ProjectorSpec,
     QuantizerSpec,
+    SplitSpec,
 )
 from .coder import MAX_COUNT, Decoder, Encoder, Stream, Symbols
 from .codes import code_header, code_symbols
@@ -135,7 +136,19 @@ def _base(stream: Stream, declared: BaseOrigin, base: BaseOrigin | None) -> Base
     seed = stream.gamma(item, why, None if base is None else base.seed)
     if kind == "seeded":
         return BaseOrigin(seed=seed)
-    return BaseOrigin(kind=kind, seed=seed, sha256=declared.sha256, disjoint=declared.disjoint)  # type: ignore[arg-type]
+    split = _split(stream, declared.split, None if base is None else base.split) if kind == "split" else None
+    sent = {"kind": kind, "seed": seed, "split": None if split is None else split.model_dump()}
+    return BaseOrigin.model_validate({**declared.model_dump(), **sent})
+
+
+def _split(stream: Stream, declared: SplitSpec | None, split: SplitSpec | None) -> SplitSpec:
+    """Carry which examples trained theta0; a receiver who knows the whole sample finds the rest."""
+    item, why = "split", "which examples trained theta0: seed of a permutation, and how many 64ths of it"
+    if declared is None:
+        raise MessageError("unpack: the payload has a theta0 trained on a split and the certificate declares none.")
+    seed = stream.gamma(item, why, None if split is None else split.seed)
+    parts = 1 + stream.integer(item, 6, why, None if split is None else split.parts - 1)
+    return SplitSpec.model_validate({**declared.model_dump(), "seed": seed, "parts": parts})
 
 
 def _projector(stream: Stream, D: int, spec: ProjectorSpec | None) -> ProjectorSpec:

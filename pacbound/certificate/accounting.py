@@ -6,10 +6,9 @@ One function, used by certify to write the ledger and by verify to recompute it 
 from ..bits.ledger import Ledger
 from ..errors import LedgerError
 from ..specs import CHECKPOINT_KINDS, DrawSpec, HypothesisSpec
+from .tuned import tuned_on
 
-# Data sets on which this package's default settings were chosen; 8 bits pay for that look.
-TUNED_ON = ("digits", "mnist", "fashion-mnist", "cifar10", "cifar10-86jpeg")
-TUNING_OPTIONS = 256
+TUNING_OPTIONS = 256  # 8 bits pay for the look at the data sets of tuned.py
 RATIO_ITEM = "log density ratio"
 HONEST_SAMPLING = (
     "the draw is honest, says the user: the posterior was frozen before its noise was known, and every draw evaluated "
@@ -17,9 +16,12 @@ HONEST_SAMPLING = (
 )
 
 
-def complete(coded: Ledger, hypothesis: HypothesisSpec, data_name: str, ratio_bits: int | None = None) -> Ledger:
+def complete(
+    coded: Ledger, hypothesis: HypothesisSpec, data_name: str, data_digest: str, ratio_bits: int | None = None
+) -> Ledger:
     """Return the ledger of the message followed by the choices and declarations that the certificate rests on.
 
+    data_name, data_digest: of the sample; where it is the rest of a split, the whole counts instead of its digest.
     ratio_bits: of a draw, ln dQ/dP over ln 2, rounded up (certificate/draw.py).
     """
     ledger = coded
@@ -30,11 +32,13 @@ def complete(coded: Ledger, hypothesis: HypothesisSpec, data_name: str, ratio_bi
         index = hypothesis.quantizer.index
         ledger = ledger.charge(RATIO_ITEM, ratio_bits, "log2 dQ/dP at the draw, posterior over prior", kind="derived")
         ledger = ledger.choice("draws", index * (index + 1), "draw j has delta / (j (j + 1)), so that all share delta")
-    if data_name in TUNED_ON:
+    split = hypothesis.base.split
+    looked_at = tuned_on(data_name, data_digest if split is None else split.digest)
+    if looked_at is not None:
         ledger = ledger.choice(
             "package defaults",
             TUNING_OPTIONS,
-            f"defaults of this package were chosen while looking at {data_name}",
+            f"defaults of this package were chosen while looking at {looked_at}",
         )
     ledger = ledger.declare(
         "task", "the data source with its classes, the loss and delta were fixed before the sample was seen"
@@ -48,6 +52,12 @@ def complete(coded: Ledger, hypothesis: HypothesisSpec, data_name: str, ratio_bi
         ledger = ledger.declare(
             "checkpoint",
             "theta0 was trained on data disjoint from this sample and fixed before the sample was seen, says the user",
+        )
+    if split is not None:
+        ledger = ledger.declare(
+            "theta0",
+            f"theta0 was trained on {split.first} examples of the split and on nothing of the rest, "
+            "from a start and by a recipe fixed before the sample was seen, says the user",
         )
     if hypothesis.base.kind == "values":
         ledger = ledger.declare("theta0", "theta0 was handed over, fixed before the sample was seen, says the user")

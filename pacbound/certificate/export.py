@@ -3,20 +3,22 @@
 import json
 from pathlib import Path
 
+from ..specs import BaseOrigin
 from .schema import SCHEMA_VERSION, Certificate
 
 PATH = Path(__file__).with_name("schema.json")
+LEFT_OUT = {"BaseOrigin": BaseOrigin.LEFT_OUT}
 
 
 def schema_text() -> str:
-    """Return schema.json as it should stand: every field required, since a certificate writes out all of them."""
+    """Return schema.json as it should stand: a certificate writes out every field but those that it leaves out."""
     schema = Certificate.model_json_schema(mode="serialization")
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:pacbound:certificate:{SCHEMA_VERSION}",
     }
-    for part in (schema, *schema["$defs"].values()):
-        part["required"] = list(part["properties"])
+    for title, part in (("", schema), *schema["$defs"].items()):
+        part["required"] = [name for name in part["properties"] if name not in LEFT_OUT.get(title, ())]
     return json.dumps({**head, **schema}, indent=1) + "\n"
 
 

@@ -116,6 +116,9 @@ def _check_sums(certificate: Certificate) -> str | None:
 
 
 def _check_sample(certificate: Certificate) -> str | None:
+    split = certificate.hypothesis.base.split
+    if split is not None and split.rest != certificate.data.n:
+        return f"a split leaves {split.rest:,} of {split.whole:,} examples and the data has {certificate.data.n:,}"
     if certificate.data.n == certificate.risk.n:
         return None
     return f"errors were counted on {certificate.risk.n:,} examples and the data has {certificate.data.n:,}"
@@ -148,7 +151,8 @@ def _compare_value(name: str, value: float, errors: float, n: int, bits: int, de
 
 
 def _check_statement(certificate: Certificate) -> str | None:
-    expected = write_statement(certificate.bound, certificate.risk, certificate.data.classes)
+    split = certificate.hypothesis.base.split
+    expected = write_statement(certificate.bound, certificate.risk, certificate.data.classes, split)
     return None if certificate.statement == expected else f"the numbers say {expected!r}"
 
 
@@ -199,7 +203,8 @@ def _compare_hypothesis(certificate: Certificate, decoded: Decoded) -> str | Non
 
 def _compare_ledger(certificate: Certificate, decoded: Decoded, ratio_bits: int | None) -> str | None:
     try:
-        expected = complete(decoded.coded, decoded.spec, certificate.data.name, ratio_bits).entries
+        data = certificate.data
+        expected = complete(decoded.coded, decoded.spec, data.name, data.digest, ratio_bits).entries
     except PacboundError as cause:
         return str(cause)
     stated = certificate.entries

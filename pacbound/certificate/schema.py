@@ -19,14 +19,13 @@ from ..bounds.claims import Bound, Measure, RiskEstimate
 from ..bounds.table import theorem
 from ..errors import CertificateError, LedgerError
 from ..records import Record
-from ..specs import DrawSpec, HypothesisSpec
+from ..specs import MAX_EXAMPLES, DrawSpec, HypothesisSpec
 from .canonical import MAX_JSON_BYTES, Json, canonical_bytes, digest, read_strict
 from .files import MAX_SIDECAR_BYTES, SIDECAR_NAME, read_capped, read_sidecar, write_atomic
 from .statement import write_statement
 
 SCHEMA_VERSION: Literal["1"] = "1"
 MAX_INLINE_CHARACTERS = 1_000_000
-MAX_EXAMPLES = 1 << 40
 MAX_LEDGER_BITS = 1 << 40
 OUTSIDE_CORE = ("digest", "environment")
 
@@ -161,6 +160,7 @@ class Certificate(Record):
     _folder: Path | None = PrivateAttr(default=None)
     _payload: bytes | None = PrivateAttr(default=None)
     _posterior: bytes | None = PrivateAttr(default=None)
+    _theta0: bytes | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _distinct_items(self) -> Self:
@@ -191,11 +191,13 @@ class Certificate(Record):
         data: DataRecord,
         hypothesis: HypothesisSpec,
         posterior: bytes | None = None,
+        theta0: bytes | None = None,
         also: tuple[OtherBound | Baseline, ...] = (),
         measures: tuple[Measure, ...] = (),
         environment: Environment | None = None,
     ) -> "Certificate":
         """Write the document: statement, declarations and digest follow from the rest. posterior: the file of a draw.
+        theta0: the file of a base of kind split.
 
         Raises: CertificateError where the parts do not make a certificate.
         """
@@ -206,7 +208,7 @@ class Certificate(Record):
             )
         document: dict[str, Json] = {
             "schema_version": SCHEMA_VERSION,
-            "statement": write_statement(bound, risk, data.classes),
+            "statement": write_statement(bound, risk, data.classes, hypothesis.base.split),
             "bound": bound.model_dump(mode="json", include={"value", "theorem", "delta"}),
             "risk": risk.model_dump(mode="json", include={"errors", "n", "loss"}),
             "ledger": [entry.model_dump(mode="json") for entry in ledger.entries],
@@ -220,7 +222,7 @@ class Certificate(Record):
             "environment": (environment or Environment()).model_dump(mode="json"),
         }
         certificate = _validated({**document, "digest": digest(document)})
-        certificate._payload, certificate._posterior = message.payload, posterior
+        certificate._payload, certificate._posterior, certificate._theta0 = message.payload, posterior, theta0
         return certificate
 
     def with_measures(self, measures: tuple[Measure, ...]) -> "Certificate":
@@ -264,6 +266,8 @@ class Certificate(Record):
             write_atomic(target.parent / self.message.file, self.payload())
         if isinstance(self.hypothesis.quantizer, DrawSpec):
             write_atomic(target.parent / self.hypothesis.quantizer.file, self.posterior())
+        if self.hypothesis.base.split is not None:
+            write_atomic(target.parent / self.hypothesis.base.file, self.theta0())
         write_atomic(target, self.to_json())
 
     def to_json(self) -> bytes:
@@ -298,6 +302,17 @@ class Certificate(Record):
         if not isinstance(spec, DrawSpec) or self._folder is None:
             raise CertificateError("Certificate: a draw has a file beside it; load the certificate by its path.")
         return read_sidecar(self._folder, spec.file, spec.size, spec.sha256)
+
+    def theta0(self) -> bytes:
+        """Return the bytes of the theta0 of a split. Raises: CertificateError where absent or not the declared."""
+        if self._theta0 is not None:
+            return self._theta0
+        base = self.hypothesis.base
+        if base.split is None or base.sha256 is None or self._folder is None:
+            raise CertificateError(
+                "Certificate: the theta0 of a split lies in a file beside it; load the certificate by its path."
+            )
+        return read_sidecar(self._folder, base.file, base.split.size, base.sha256)
 
     def expected_digest(self) -> str:
         """Return the digest of everything but the digest itself."""

@@ -3,6 +3,7 @@
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from ..bounds.claims import Bound, RiskEstimate
+from ..specs import SplitSpec
 
 PERCENT_STEP = Decimal("0.01")
 RATE_STEP = Decimal("0.0001")
@@ -60,13 +61,15 @@ def describe_loss(loss: str) -> str:
     return f"mean {loss} loss"
 
 
-def write_statement(bound: Bound, risk: RiskEstimate, classes: int) -> str:
-    """Return the statement in words; verification writes it again and compares."""
+def write_statement(bound: Bound, risk: RiskEstimate, classes: int, split: SplitSpec | None = None) -> str:
+    """Return the statement in words; verification writes it again and compares. split: where theta0 saw examples."""
     drawn = bound.theorem == "single_draw"
     both, network = (" and of the network", "drawn network") if drawn else ("", "decoded network")
     figure = percent_up(bound.value) if risk.counts else rate_up(bound.value)
+    apart = "" if split is None else f", apart from {split.first:,} others that theta0 was trained on"
     sentence = (
-        f"With probability at least {confidence(bound.delta)} over the draw of n = {risk.n:,} training examples{both}, "
+        f"With probability at least {confidence(bound.delta)} over the draw of n = {risk.n:,} training examples{both}"
+        f"{apart}, "
         f"the {describe_loss(risk.loss)} of the {network} on new data from the same source is at most {figure}."
     )
     if vacuous(bound, risk.loss, classes):

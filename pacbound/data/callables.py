@@ -15,7 +15,7 @@ def call_named(reference: str, refusal: type[PacboundError], expects: str) -> ob
     Args: reference: as typed by the user. refusal: the class to raise. expects: what it returns, for messages.
     Returns: what the callable returns. Raises: `refusal` where it cannot be found or called.
     """
-    function = _find(reference, refusal)
+    function = find_named(reference, refusal)
     try:
         inspect.signature(function).bind()
     except TypeError as cause:
@@ -28,7 +28,11 @@ def call_named(reference: str, refusal: type[PacboundError], expects: str) -> ob
     return function()
 
 
-def _find(reference: str, refusal: type[PacboundError]) -> Callable[[], object]:
+def find_named(reference: str, refusal: type[PacboundError]) -> Callable:
+    """Import `module:callable`, the working folder first, and return the callable.
+
+    Raises: `refusal` where it cannot be found.
+    """
     module_name, _, path = reference.partition(":")
     parts = path.split(".")
     if not all(part.isidentifier() for part in [*module_name.split("."), *parts]):

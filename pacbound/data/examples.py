@@ -22,8 +22,7 @@ class Examples:
     """n examples with their labels, in a fixed order.
 
     name: what the certificate calls the data. x: (n, ...) uint8 pixels or floats. y: (n,) int64 labels in
-    [0, classes). preprocess: the default treatment of the pixels. tuned: whether defaults of this package were
-    chosen by looking at this data set, which then costs an entry in the ledger. note: what a reader must know.
+    [0, classes). preprocess: the default treatment of the pixels. note: what a reader must know.
     """
 
     name: str
@@ -31,7 +30,6 @@ class Examples:
     y: Tensor
     classes: int
     preprocess: PreprocessName = "none"
-    tuned: bool = False
     note: str = ""
 
     def __post_init__(self) -> None:

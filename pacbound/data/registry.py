@@ -71,7 +71,6 @@ def _load_named(name: str, root: Path, split: Split) -> Examples:
         y=torch.from_numpy(labels.astype(np.int64)),
         classes=known.classes,
         preprocess=known.preprocess,
-        tuned=True,
     )
     return _named_if_altered(examples) if name == "cifar10" else examples
 

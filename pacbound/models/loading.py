@@ -1,4 +1,4 @@
-"""A network by name: a reference one, or the user's own as `module:callable`."""
+"""A network by name: a reference one, one that another package builds, or the user's own as `module:callable`."""
 
 import difflib
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from torch import nn
 from ..data.callables import call_named
 from ..errors import ModelError
 from ..specs import MODEL_CHOICES, RAW_PIXEL_MODELS, REFERENCE_MODELS, PreprocessName
+from .foreign import FOLDER, TIMM, build_from_folder, build_from_timm
 from .reference import build
 
 
@@ -15,17 +16,22 @@ def load_model(source: str, input_shape: Sequence[int], classes: int) -> tuple[n
     """Build the network that `source` names.
 
     Args: source: one of `specs.REFERENCE_MODELS`, or module:callable, which is imported, called without arguments and
-        returns the network. input_shape, classes: what a reference network is built for.
-    Returns: the module and its name in `specs.MODEL_CHOICES` ("user" for the user's own).
+        returns the network; hf:FOLDER or timm:NAME for one that transformers or timm builds. input_shape, classes: what
+        it is built for, unless it is a callable's.
+    Returns: the module and its name in `specs.MODEL_CHOICES` ("user" for all but the reference networks).
     Raises: ModelError.
     """
     if source in REFERENCE_MODELS:
         return build(source, input_shape, classes), source
+    if source.startswith(FOLDER):
+        return build_from_folder(source.removeprefix(FOLDER), classes), MODEL_CHOICES[0]
+    if source.startswith(TIMM):
+        return build_from_timm(source.removeprefix(TIMM), input_shape, classes), MODEL_CHOICES[0]
     if ":" not in source:
         near = difflib.get_close_matches(source, REFERENCE_MODELS, n=1)
         raise ModelError(
-            f"load_model: a network is one of {', '.join(REFERENCE_MODELS)} or module:callable, got {source!r}."
-            + (f" Did you mean {near[0]!r}?" if near else "")
+            f"load_model: a network is one of {', '.join(REFERENCE_MODELS)}, {FOLDER}FOLDER, {TIMM}NAME or "
+            f"module:callable, got {source!r}." + (f" Did you mean {near[0]!r}?" if near else "")
         )
     module = call_named(source, ModelError, "a torch.nn.Module")
     if not isinstance(module, nn.Module):

@@ -31,7 +31,7 @@ def certificate() -> Certificate:
     )
     message, coded = pack(spec, symbols_of(16))
     risk = evaluate(Hypothesis.unpack(message.payload, spec, base), examples, "zero_one", progress=False)
-    ledger = complete(coded, spec, "digits")
+    ledger = complete(coded, spec, "digits", examples.digest())
     return Certificate.issue(
         bound=theorem("occam_binomial")(risk.errors, risk.n, ledger.bits, 0.05),
         risk=risk,
@@ -84,7 +84,7 @@ def test_other_data_are_caught_by_digest_or_by_size(certificate: Certificate, tm
     assert caught(path, "risk", data=exchanged) == ("risk", "data")
 
 
-def test_renaming_the_data_to_save_the_tuning_entry_is_caught_once_they_are_loaded(
+def test_renaming_the_data_to_save_the_tuning_entry_is_caught_by_their_digest(
     certificate: Certificate, tmp_path: Path
 ) -> None:
     def rename(document: Document) -> None:
@@ -92,7 +92,7 @@ def test_renaming_the_data_to_save_the_tuning_entry_is_caught_once_they_are_load
         document["ledger"] = [e for e in document["ledger"] if e["item"] != "package defaults"]
 
     path = forge(certificate, rename, tmp_path / "renamed.json", consistent=True)
-    assert caught(path, "risk", data=load("digits")) == ("risk", "data")
+    assert caught(path, "risk", data=load("digits")) == ("message", "ledger")
 
 
 def test_a_layout_that_is_not_that_of_the_network_is_caught_when_it_is_rebuilt(

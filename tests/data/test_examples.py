@@ -57,7 +57,7 @@ def test_digest_changes_with_everything_it_covers_and_nothing_else():
     ]
     digests = {examples.digest() for examples in (base, *others)}
     assert len(digests) == 7
-    assert Examples("other", base.x, base.y, 4, "ink", True, "note").digest() == base.digest()
+    assert Examples("other", base.x, base.y, 4, "ink", "note").digest() == base.digest()
 
 
 def test_digest_is_stable_across_releases():
@@ -65,12 +65,12 @@ def test_digest_is_stable_across_releases():
 
 
 def test_subset_keeps_the_order_asked_for_and_every_other_field():
-    base = Examples("tiny", sample().x, sample().y, 3, "photo", True, "a note")
+    base = Examples("tiny", sample().x, sample().y, 3, "photo", "a note")
     part = base.subset(torch.tensor([4, 1]))
     assert part.n == 2
     assert part.y.tolist() == [1, 1]
     assert torch.equal(part.x[0], base.x[4])
-    assert (part.name, part.classes, part.preprocess, part.tuned, part.note) == ("tiny", 3, "photo", True, "a note")
+    assert (part.name, part.classes, part.preprocess, part.note) == ("tiny", 3, "photo", "a note")
 
 
 @pytest.mark.parametrize("indices", [[6], [-1], [], [[0, 1]]])

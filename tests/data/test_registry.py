@@ -1,12 +1,15 @@
 """Data sets by name: embedded digits always, the others where PACBOUND_DATA names a root."""
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from pacbound.certificate.tuned import TUNED_ON, tuned_on
+from pacbound.data.examples import Examples
 from pacbound.data.registry import ALTERED_CIFAR10, DATA_SETS, load
 from pacbound.data.roots import data_root as find_root
 from pacbound.errors import DataError
@@ -34,7 +37,7 @@ def test_digits_split_is_a_partition_of_all_1797():
 
     train, test = load("digits"), load("digits", split="test")
     assert (train.n, test.n, train.shape) == (1437, 360, (1, 8, 8))
-    assert (train.classes, train.preprocess, train.tuned, train.name) == (10, "digits", True, "digits")
+    assert (train.classes, train.preprocess, train.name) == (10, "digits", "digits")
     ours = torch.cat([train.x, test.x]).flatten(1).numpy()
     labels = torch.cat([train.y, test.y]).numpy()
     rows = sorted((*image, label) for image, label in zip(ours.tolist(), labels.tolist(), strict=True))
@@ -70,7 +73,7 @@ def test_idx_sets_agree_with_the_raw_bytes(name, split, data_root):
     assert examples.x.numpy().tobytes() == raw_images
     assert bytes(examples.y.tolist()) == raw_labels
     assert examples.y[:10].tolist() == FIRST_LABELS[name, split]
-    assert (examples.name, examples.preprocess, examples.tuned, examples.note) == (name, "ink", True, "")
+    assert (examples.name, examples.preprocess, examples.note) == (name, "ink", "")
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -88,7 +91,7 @@ def test_cifar10_keeps_official_order_and_says_where_a_copy_is_altered(split, da
     altered = examples.digest() == ALTERED[split][0]
     assert examples.name == ("cifar10-86jpeg" if altered else "cifar10")
     assert examples.note.startswith(ALTERED[split][1] if altered else "")
-    assert (examples.tuned, examples.preprocess) == (True, "photo")
+    assert (examples.name in TUNED_ON, examples.preprocess) == (True, "photo")
 
 
 def test_an_altered_cifar10_is_told_by_its_pixels_and_not_by_its_folder(tmp_path, monkeypatch):
@@ -143,3 +146,35 @@ def test_the_root_is_the_argument_then_the_environment_then_the_cache(monkeypatc
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/home/somebody")
     assert find_root() == Path("/home/somebody/.cache/pacbound")
+
+
+def forms(examples):
+    """The sample as it is, without a channel of its own, and flat."""
+    yield examples
+    if examples.shape[0] == 1:
+        yield replace(examples, x=examples.x[:, 0])
+        yield replace(examples, x=examples.x.flatten(1))
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_digits_are_known_under_any_name_and_in_the_shapes_people_store_them_in(split):
+    assert {tuned_on("my-own", form.digest()) for form in forms(load("digits", split=split))} == {"digits"}
+    assert tuned_on("my-own", load("digits", split=split).subset(range(100)).digest()) is None
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "cifar10"])
+def test_data_sets_are_known_under_any_name_and_in_the_shapes_people_store_them_in(name, split, data_root):
+    examples = load(name, data_root, split)
+    assert {tuned_on("my-own", form.digest()) for form in forms(examples)} <= {examples.name, None}
+    if name != "cifar10" or examples.note:  # the official CIFAR-10 is known by name alone
+        assert {tuned_on("my-own", form.digest()) for form in forms(examples)} == {examples.name}
+
+
+def test_the_whole_digits_of_scikit_learn_are_known_in_their_own_dtype():
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    for x in (bunch.data, bunch.images):
+        whole = Examples("all-of-it", torch.from_numpy(x), torch.from_numpy(bunch.target).long(), 10)
+        assert tuned_on(whole.name, whole.digest()) == "digits"

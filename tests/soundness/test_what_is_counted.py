@@ -142,6 +142,14 @@ def test_defaults_tuned_on_a_data_set_cost_eight_bits_there_and_nothing_elsewher
     assert paid == [[8], []]
 
 
+def test_a_data_set_handed_over_under_another_name_pays_for_the_look_at_it() -> None:
+    digits = pb.load("digits")
+    made = pb.certify("mlp", (digits.x, digits.y), request=request(epochs=1, d=4), progress=False)
+    assert made.data.name == "user"
+    paid = [entry for entry in made.ledger.entries if entry.item == "package defaults"]
+    assert [(entry.bits, "looking at digits" in entry.why) for entry in paid] == [(8, True)]
+
+
 def test_doing_nothing_is_a_message_too_and_pays_for_saying_so() -> None:
     noise = Task(n=60, noise=0.5)
     certificate, _ = certified(noise, 0, request(beta=100.0, step=0.01))

@@ -1,0 +1,159 @@
+"""Networks that other packages build: image classifiers of transformers from a local folder, and timm by name.
+
+Both packages are optional and imported when asked for. A folder is read, never run: code in it is not trusted, weights
+are safetensors, and nothing is fetched.
+"""
+
+import hashlib
+import importlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import ModelError
+
+FOLDER, TIMM = "hf:", "timm:"
+CONFIG = "config.json"
+WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
+INNER = "network."  # before every name of the classifier within its wrapper
+FOREIGN = {"adapter_config.json": "an adapter, which takes its base from elsewhere"}
+CHUNK = 1 << 20
+
+
+class PixelClassifier(nn.Module):
+    """An image classifier of transformers as a map from pixels to logits.
+
+    Reads (batch, channels, height, width), or (batch, height, width) for grey images; returns (batch, classes).
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        """Wrap a network that takes `pixel_values` and returns a record with `logits`."""
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits."""
+        logits: Tensor = self.network(pixel_values=x[:, None] if x.ndim == 3 else x).logits
+        return logits
+
+
+def build_from_folder(folder: str | Path, classes: int) -> nn.Module:
+    """Build the image classifier that config.json describes, with so many outputs; its values are not yet set.
+
+    Raises: ModelError where the folder describes something else or the extra `transformers` is not installed.
+    """
+    transformers = optional("transformers", f"the network of {Path(folder).name}")
+    config = _config(transformers, Path(folder))
+    if config.num_labels != classes:  # type: ignore[attr-defined]
+        config.num_labels = classes  # type: ignore[attr-defined]
+    try:
+        with torch.random.fork_rng(devices=[]):
+            network = transformers.AutoModelForImageClassification.from_config(config, attn_implementation="eager")
+    except Exception as why:  # a malformed description makes the builder fail in any way
+        raise _refusal(Path(folder), why) from None
+    return PixelClassifier(network.float()).eval()
+
+
+def build_from_timm(name: str, input_shape: Sequence[int], classes: int) -> nn.Module:
+    """Build a network of timm by its name there, without weights.
+
+    Raises: ModelError where timm does not know it or the extra `timm` is not installed.
+    """
+    timm = optional("timm", f"the network {TIMM}{name}")
+    channels = input_shape[0] if len(input_shape) == 3 else 1
+    try:
+        with torch.random.fork_rng(devices=[]):
+            module = timm.create_model(name, pretrained=False, num_classes=classes, in_chans=channels)
+    except Exception as why:
+        raise ModelError(f"load_model: timm cannot build {name!r}: {_first_line(why)}.") from None
+    if not isinstance(module, nn.Module):
+        raise ModelError(f"load_model: timm builds a torch.nn.Module, got {type(module).__name__} for {name!r}.")
+    return module
+
+
+def folder_tensors(folder: str | Path) -> dict[str, Tensor]:
+    """Read the weights of a folder by their names in `build_from_folder`'s network; shards are joined.
+
+    transformers maps names of older versions to its own. Tensors that the classifier has no place for are left out, as
+    are parameters that the folder does not hold.
+    Raises: ModelError where the folder holds no such weights or the extra `transformers` is not installed.
+    """
+    path = Path(folder)
+    transformers = optional("transformers", f"the weights of {path.name}")
+    _config(transformers, path)
+    bars = transformers.logging.is_progress_bar_enabled()
+    transformers.logging.disable_progress_bar()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            network, found = transformers.AutoModelForImageClassification.from_pretrained(
+                path, local_files_only=True, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+            )
+    except Exception as why:
+        raise _refusal(path, why) from None
+    finally:
+        if bars:
+            transformers.logging.enable_progress_bar()
+    absent = {*found["missing_keys"], *(entry[0] for entry in found["mismatched_keys"])}
+    return {INNER + name: tensor for name, tensor in network.state_dict().items() if name not in absent}
+
+
+def folder_digest(folder: str | Path) -> str:
+    """SHA-256, 64 hex digits, over what is read of a folder: a line `<sha256>  <name>` for each file, by name.
+
+    Raises: ModelError where a file cannot be read.
+    """
+    path, lines = Path(folder), []
+    files = {path / CONFIG, *(file for pattern in WEIGHTS for file in path.glob(pattern))}
+    try:
+        for file in sorted(files, key=lambda file: file.name):
+            with open(file, "rb") as stream:
+                lines.append(f"{hashlib.file_digest(stream, 'sha256').hexdigest()}  {file.name}\n")
+    except OSError as why:
+        raise ModelError(f"folder_digest: {path.name} has readable files ({why.strerror}). Check it.") from None
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def optional(package: str, needed_by: str) -> ModuleType:
+    """Import an optional package. Raises: ModelError with the extra to install where that fails."""
+    try:
+        return importlib.import_module(package)
+    except (ImportError, RuntimeError) as why:  # a torchvision of another torch fails with the latter
+        raise ModelError(
+            f"load_model: {needed_by} needs {package}, which cannot be imported ({_first_line(why)}). "
+            f"Install the extra: pip install 'pacbound[{package}]'"
+        ) from None
+
+
+def _config(transformers: ModuleType, folder: Path) -> object:
+    """Read config.json. Raises: ModelError where there is none, or it asks for what is not done here."""
+    try:
+        raw = json.loads((folder / CONFIG).read_text("utf-8"))
+    except (OSError, ValueError) as why:
+        raise ModelError(
+            f"load_model: {folder.name} is a folder with {CONFIG} and safetensors, as save_pretrained writes it, "
+            f"got {_first_line(why)}."
+        ) from None
+    refused = [what for name, what in FOREIGN.items() if (folder / name).exists()]
+    if isinstance(raw, dict) and "quantization_config" in raw:
+        refused.append("quantized weights; save them in floating point")
+    if refused:
+        raise ModelError(f"load_model: {folder.name} holds plain weights of an image classifier, got {refused[0]}.")
+    try:
+        return transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as why:
+        raise _refusal(folder, why) from None
+
+
+def _refusal(folder: Path, why: Exception) -> ModelError:
+    return ModelError(
+        f"load_model: {folder.name} is read as an image classifier of transformers, without running code of its own, "
+        f"and that failed: {_first_line(why)}. Save it with save_pretrained(FOLDER), as safetensors."
+    )
+
+
+def _first_line(why: Exception) -> str:
+    return (str(why).splitlines() or [type(why).__name__])[0][:300]
