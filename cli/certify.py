@@ -58,7 +58,7 @@ def _certify(**options: object) -> None:
         )
     try:
         certificate = certify(
-            request.model, request.data, test=request.test, request=request,
+            request.model, request.data, test=request.test, unlabelled=request.unlabelled, request=request,
             data_dir=_path(options["data_dir"]), state=state,
         )  # fmt: skip
     except KeyboardInterrupt:
@@ -88,7 +88,7 @@ def _request(options: dict[str, object]) -> "Request":
 
 def _stem(data: str) -> str:
     """Name of the certificate where none is given: the data set's, the file's, or the callable's."""
-    return Path(data).stem if data.endswith((".npz", ".safetensors")) else data.replace(":", "-")
+    return Path(data).stem if data.endswith((".npz", ".safetensors")) else data.replace(":", "-").replace("/", "-of-")
 
 
 def _path(value: object) -> Path | None:
@@ -100,7 +100,8 @@ def _verify_hint(request: "Request") -> str:
     model = f" --model {request.model}" if ":" in request.model else ""
     weights = "" if request.checkpoint is None else f" --checkpoint {request.checkpoint}"
     rules = f" --rename '{','.join(request.rename)}'" if request.rename else ""
-    return data + model + weights + rules
+    inputs = "" if request.unlabelled is None else f" --unlabelled {request.unlabelled}"
+    return data + model + weights + rules + inputs
 
 
 def _in_words(plan: "Forecast") -> str:

@@ -30,11 +30,15 @@ def verify(
     ] = None,
     model: Annotated[str | None, typer.Option(help="The network, as module:callable, where it is your own.")] = None,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="The weights that theta0 comes from, where the certificate names a file.")
+        Path | None,
+        typer.Option(help="The weights of theta0 or of the original network, where the certificate names a file."),
     ] = None,
     rename: Annotated[
         str, typer.Option(help="REGEX=REPLACEMENT for names in the checkpoint, separated by commas, as for certify.")
     ] = "",
+    unlabelled: Annotated[
+        str | None, typer.Option(help="The inputs that an original network was compared on, as for certify.")
+    ] = None,
     level: Annotated[
         Level | None, typer.Option(help="How far to check; by default the highest that the arguments allow.")
     ] = None,
@@ -62,7 +66,7 @@ def verify(
     results, unusable = [], []
     for file in files:
         try:
-            results.append(recheck(file, data, model, asked, data_dir, checkpoint, rules))
+            results.append(recheck(file, data, model, asked, data_dir, checkpoint, rules, unlabelled))
         except PacboundError as refusal:
             if len(files) == 1:
                 raise

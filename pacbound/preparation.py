@@ -30,7 +30,11 @@ LARGE_IMAGE = 16  # images with sides from this on are read by lenet, everything
 
 @dataclass(frozen=True)
 class Setup:
-    """Everything fixed before training: the sample, the base, the subspace's spec and what is asked for."""
+    """Everything fixed before training: the sample, the base, the subspace's spec and what is asked for.
+
+    methods: the list that this one is of, where the best of a list will be kept. targets: what the encoder learns in
+    the place of labels, (n,) int64.
+    """
 
     request: Request
     train: Examples
@@ -41,6 +45,8 @@ class Setup:
     preprocess: PreprocessSpec
     loss: str | LossFunction
     digest: str
+    methods: tuple[str, ...] = ()
+    targets: torch.Tensor | None = None
 
     @property
     def theorem(self) -> str:
@@ -52,7 +58,9 @@ class Setup:
     @property
     def key(self) -> str:
         """Digest of all that determines the result, for resuming."""
-        network = f"{self.model} {self.base.layout.digest} {self.base.origin} {self.preprocess.name}"
+        network = f"{self.model} {self.base.layout.digest} {self.base.origin} {self.preprocess.name} {self.methods}"
+        if self.targets is not None:
+            network += hashlib.sha256(self.targets.numpy().tobytes()).hexdigest()
         text = f"{self.request.model_dump_json()} {self.digest} {network}"
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -219,8 +227,9 @@ def default_dimension(n: int) -> int:
 
 
 def sample_of(setup: Setup) -> Sample:
-    """Return the training set as the network reads it."""
-    return Sample(preprocessed(setup.train.x, setup.preprocess), setup.train.y)
+    """Return the training set as the network reads it, with what the encoder learns."""
+    y = setup.train.y if setup.targets is None else setup.targets
+    return Sample(preprocessed(setup.train.x, setup.preprocess), y)
 
 
 def _examples(source: object, data_dir: str | Path | None, split: str) -> Examples:

@@ -14,6 +14,7 @@ from pydantic import computed_field
 
 from .bounds.claims import RiskEstimate
 from .certificate.accounting import TUNED_ON
+from .certificate.parts import DisagreementPart
 from .certificate.recheck import Finding, recheck_arithmetic, recheck_message
 from .certificate.schema import Certificate
 from .errors import CertificateError, PacboundError, RequestError, VerificationError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from .data.examples import Examples
+    from .hypothesis import Hypothesis
 
 Level = Literal["arithmetic", "message", "risk"]
 EMBEDDED_DATA = ("digits",)  # sets that this package carries, loaded without being asked for
@@ -67,6 +69,7 @@ def verify(
     data_dir: str | Path | None = None,
     checkpoint: str | Path | None = None,
     rename: Sequence[str] = (),
+    unlabelled: object = None,
 ) -> Verification:
     """Check a certificate and say what was not checked.
 
@@ -75,8 +78,9 @@ def verify(
 
     Args: certificate: a record or a file. data: Examples, tensors, a data set, or what `--data` takes. model: an
         nn.Module or what `--model` takes, needed where the network is the user's own. level: by default the highest
-        that the arguments allow. data_dir: the folder of named data sets. checkpoint: the file that theta0 comes
-        from, needed where the certificate names one. rename: rules for its names, as certify was given them.
+        that the arguments allow. data_dir: the folder of named data sets. checkpoint: the file that theta0 or the
+        original network comes from, needed where the certificate names one. rename: rules for its names, as certify
+        was given them. unlabelled: the inputs that an original network was compared on, as certify was given them.
     Returns: a record; a certificate that does not hold is a result, not an exception.
     Raises: RequestError where there is no such file or the arguments do not reach the level asked for;
         DataError, ModelError where the caller's data or model cannot be loaded.
@@ -91,7 +95,7 @@ def verify(
             return Verification(
                 name=name, level=level or "arithmetic", passed=(), failed="schema", reason=str(cause).rstrip(".")
             )
-    given = _Given(data, model, checkpoint, tuple(rename), data_dir)
+    given = Given(data, model, checkpoint, tuple(rename), data_dir, unlabelled)
     reached = _level(certificate, given, level)
     findings, recount = _findings(certificate, reached, given)
     failure = next((finding for finding in findings if finding.complaint is not None), None)
@@ -108,7 +112,7 @@ def verify(
 
 
 @dataclass(frozen=True)
-class _Given:
+class Given:
     """What the caller brings for counting errors again."""
 
     data: object
@@ -116,20 +120,25 @@ class _Given:
     checkpoint: str | Path | None
     rename: tuple[str, ...]
     data_dir: str | Path | None
+    unlabelled: object
 
 
-def _level(certificate: Certificate, given: _Given, level: Level | None) -> Level:
+def _level(certificate: Certificate, given: Given, level: Level | None) -> Level:
     """The level asked for, or the highest one possible. Raises: RequestError where it is out of reach."""
     lacking = []
     if given.data is None and certificate.data.name not in EMBEDDED_DATA:
         lacking.append("the data (--data)")
-    if given.model is None and certificate.hypothesis.model not in REFERENCE_MODELS:
+    comparison = certificate.comparison
+    network = certificate.hypothesis.model if comparison is None else comparison.original.model
+    if given.model is None and network not in REFERENCE_MODELS:
         lacking.append("the network (--model)")
-    if given.checkpoint is None and certificate.hypothesis.base.kind in CHECKPOINT_KINDS:
+    if given.checkpoint is None and (certificate.hypothesis.base.kind in CHECKPOINT_KINDS or comparison is not None):
         lacking.append("the checkpoint (--checkpoint)")
+    if given.unlabelled is None and comparison is not None:
+        lacking.append("the unlabelled inputs (--unlabelled)")
     if certificate.risk.loss not in KNOWN_LOSSES:
         lacking.append(f"the loss {certificate.risk.loss!r} (a function of its author's)")
-    brought = not (given.data is None and given.model is None and given.checkpoint is None)
+    brought = any(part is not None for part in (given.data, given.model, given.checkpoint, given.unlabelled))
     if lacking and (level == "risk" or (level is None and brought)):
         raise RequestError(
             f"verify: level risk needs {' and '.join(lacking)}, which this certificate does not bring along. "
@@ -138,7 +147,7 @@ def _level(certificate: Certificate, given: _Given, level: Level | None) -> Leve
     return level or ("message" if lacking else "risk")
 
 
-def _findings(certificate: Certificate, level: Level, given: _Given) -> tuple[tuple[Finding, ...], RiskEstimate | None]:
+def _findings(certificate: Certificate, level: Level, given: Given) -> tuple[tuple[Finding, ...], RiskEstimate | None]:
     findings = recheck_arithmetic(certificate)
     if level == "arithmetic" or findings[-1].complaint is not None:
         return findings, None
@@ -150,8 +159,11 @@ def _findings(certificate: Certificate, level: Level, given: _Given) -> tuple[tu
     findings += _check_data(certificate, examples) + _check_checkpoint(certificate, given)
     if any(finding.complaint is not None for finding in findings):
         return findings, None
-    counting, recount = _recount(certificate, examples, given)
-    return findings + counting, recount
+    counting, recount, hypothesis = _recount(certificate, examples, given)
+    findings += counting
+    if certificate.comparison is not None and hypothesis is not None:
+        findings += recheck_comparison(certificate.comparison, hypothesis, examples, given)
+    return findings, recount
 
 
 def _examples(certificate: Certificate, data: object, data_dir: str | Path | None) -> "Examples":
@@ -178,28 +190,30 @@ def _check_data(certificate: Certificate, examples: "Examples") -> tuple[Finding
     return (Finding(check="data", complaint=complaint),)
 
 
-def _check_checkpoint(certificate: Certificate, given: _Given) -> tuple[Finding, ...]:
-    """Whether theta0 comes from this file, where it comes from one. Raises: ModelError where there is no such file."""
+def _check_checkpoint(certificate: Certificate, given: Given) -> tuple[Finding, ...]:
+    """Whether theta0 or the original comes from this file, if from one. Raises: ModelError where there is none."""
     from .checkpoints import file_digest
 
-    origin = certificate.hypothesis.base
-    if origin.kind not in CHECKPOINT_KINDS or given.checkpoint is None:
+    origin, comparison = certificate.hypothesis.base, certificate.comparison
+    if given.checkpoint is None or (origin.kind not in CHECKPOINT_KINDS and comparison is None):
         return ()
+    stated = origin.sha256 if comparison is None else comparison.original.sha256
     found = file_digest(given.checkpoint)
-    differ = f"the certificate starts from the file with SHA-256 {(origin.sha256 or '')[:12]}, got {found[:12]}"
-    return (Finding(check="checkpoint", complaint=differ if found != origin.sha256 else None),)
+    differ = f"the certificate names the file with SHA-256 {(stated or '')[:12]}, got {found[:12]}"
+    return (Finding(check="checkpoint", complaint=differ if found != stated else None),)
 
 
 def _recount(
-    certificate: Certificate, examples: "Examples", given: _Given
-) -> tuple[tuple[Finding, ...], RiskEstimate | None]:
+    certificate: Certificate, examples: "Examples", given: Given
+) -> tuple[tuple[Finding, ...], RiskEstimate | None, "Hypothesis | None"]:
     """Rebuild the network from the message and count its errors; fewer than certified stand, more do not."""
     from .checkpoints import rebuild_base
     from .hypothesis import Hypothesis
     from .risk import evaluate
 
     stated = certificate.risk
-    module = _module(certificate, examples, given.model)
+    model = given.model if certificate.comparison is None else certificate.hypothesis.model
+    module = build_network(certificate.hypothesis.model, model, examples.shape, certificate.data.classes)
     try:
         base = rebuild_base(module, certificate.hypothesis.base, given.checkpoint, given.rename)
         drawn = isinstance(certificate.hypothesis.quantizer, DrawSpec)
@@ -207,14 +221,14 @@ def _recount(
         hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base, posterior)
         recount = evaluate(hypothesis, examples, stated.loss)
     except PacboundError as cause:
-        return (Finding(check="network", complaint=str(cause).rstrip(".")),), None
+        return (Finding(check="network", complaint=str(cause).rstrip(".")),), None, None
     more = f"the decoded network makes {recount.errors:,} errors, the certificate says {stated.errors:,}"
     complaint = more if recount.errors > stated.errors else None
-    return (Finding(check="network"), Finding(check="errors", complaint=complaint)), recount
+    return (Finding(check="network"), Finding(check="errors", complaint=complaint)), recount, hypothesis
 
 
-def _module(certificate: Certificate, examples: "Examples", model: object) -> "nn.Module":
-    """The caller's network, or the reference network of that name in the explicit table."""
+def build_network(stated: str, model: object, shape: tuple[int, ...], classes: int) -> "nn.Module":
+    """Return the caller's network, or the reference network of the stated name in the explicit table."""
     from torch import nn
 
     from .models.loading import load_model
@@ -224,8 +238,44 @@ def _module(certificate: Certificate, examples: "Examples", model: object) -> "n
     if model is not None and not isinstance(model, str):
         raise RequestError(f"verify: model is an nn.Module or a name, got {type(model).__name__}.")
     if model is None:
-        model = next(name for name in REFERENCE_MODELS if name == certificate.hypothesis.model)
-    return load_model(model, examples.shape, certificate.data.classes)[0]
+        model = next(name for name in REFERENCE_MODELS if name == stated)
+    return load_model(model, shape, classes)[0]
+
+
+def recheck_comparison(
+    part: DisagreementPart, hypothesis: "Hypothesis", examples: "Examples", given: Given
+) -> tuple[Finding, ...]:
+    """Whether the inputs are those named, none is in the sample, and the networks differ on no more than stated."""
+    from .data.inputs import overlap
+    from .data.registry import load_inputs
+    from .original import check_answers, count_differing, load_original
+
+    inputs = load_inputs(given.unlabelled, given.data_dir)
+    complaint = None
+    if (inputs.m, inputs.digest()) != (part.inputs.m, part.inputs.digest):
+        complaint = (
+            f"the certificate is about {part.inputs.m:,} other inputs than these {inputs.m:,}, or in other order"
+        )
+    elif inputs.name in TUNED_ON and part.inputs.name not in TUNED_ON:
+        complaint = f"these are {inputs.name}, on which defaults were tuned, and they are called {part.inputs.name}"
+    if complaint is not None:
+        return (Finding(check="inputs", complaint=complaint),)
+    common = overlap(examples.x, inputs.x)
+    both = f"{common:,} of the unlabelled inputs stand in the labelled sample"
+    findings = (Finding(check="inputs"), Finding(check="overlap", complaint=both if common else None))
+    if common:
+        return findings
+    module = build_network(part.original.model, given.model, examples.shape, examples.classes)
+    try:
+        assert given.checkpoint is not None
+        original = load_original(module, part.original.model, given.checkpoint, given.rename, part.original.preprocess)
+        check_answers(original, inputs.x, examples.classes)
+        differing = count_differing(hypothesis, original, inputs)
+    except PacboundError as cause:
+        return (*findings, Finding(check="original", complaint=str(cause).rstrip(".")))
+    more = f"both networks differ on {differing:,} inputs, the certificate says {part.differing:,}"
+    complaint = more if differing > part.differing else None
+    return (*findings, Finding(check="original"), Finding(check="disagreement", complaint=complaint))
 
 
 def _unchecked(certificate: Certificate, level: Level) -> tuple[str, ...]:
@@ -235,6 +285,12 @@ def _unchecked(certificate: Certificate, level: Level) -> tuple[str, ...]:
         unchecked.append("that the message decodes to this network and this ledger (level message)")
     if level != "risk":
         unchecked.append(f"that the network makes {certificate.risk.errors:,} errors on the data (level risk)")
+        if certificate.comparison is not None:
+            differing, m = certificate.comparison.differing, certificate.comparison.inputs.m
+            unchecked.append(
+                f"that it differs from the original on {differing:,} of {m:,} inputs, none of them in the sample "
+                "(level risk)"
+            )
     if certificate.also:
         unchecked.append("errors on held-out data and of the majority class")
     if certificate.measures:

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from .schema import SCHEMA_VERSION, Certificate
+from .schema import OPTIONAL, SCHEMA_VERSION, Certificate
 
 PATH = Path(__file__).with_name("schema.json")
 
@@ -16,7 +16,7 @@ def schema_text() -> str:
         "$id": f"urn:pacbound:certificate:{SCHEMA_VERSION}",
     }
     for part in (schema, *schema["$defs"].values()):
-        part["required"] = list(part["properties"])
+        part["required"] = [name for name in part["properties"] if part is not schema or name not in OPTIONAL]
     return json.dumps({**head, **schema}, indent=1) + "\n"
 
 

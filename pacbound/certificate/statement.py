@@ -3,6 +3,7 @@
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from ..bounds.claims import Bound, RiskEstimate
+from .parts import DisagreementPart
 
 PERCENT_STEP = Decimal("0.01")
 RATE_STEP = Decimal("0.0001")
@@ -60,10 +61,16 @@ def describe_loss(loss: str) -> str:
     return f"mean {loss} loss"
 
 
-def write_statement(bound: Bound, risk: RiskEstimate, classes: int) -> str:
-    """Return the statement in words; verification writes it again and compares."""
+def write_statement(bound: Bound, risk: RiskEstimate, classes: int, compared: DisagreementPart | None = None) -> str:
+    """Return the statement in words; verification writes it again and compares.
+
+    compared: of the original network with the decoded one, where the bound is about the original.
+    """
     drawn = bound.theorem == "single_draw"
     both, network = (" and of the network", "drawn network") if drawn else ("", "decoded network")
+    if compared is not None:
+        both = f" and of m = {compared.inputs.m:,} unlabelled inputs"
+        network = f"original network, whose file has SHA-256 {compared.original.sha256},"
     figure = percent_up(bound.value) if risk.counts else rate_up(bound.value)
     sentence = (
         f"With probability at least {confidence(bound.delta)} over the draw of n = {risk.n:,} training examples{both}, "
