@@ -42,6 +42,8 @@ def _certify(**options: object) -> None:
     if options["dry_run"]:
         from pacbound.forecast import forecast
 
+        if request.method != "subspace":
+            raise RequestError(f"certify: --dry-run plans the method subspace, got {request.method!r}. Leave one out.")
         setup = prepare(request.model, request.data, request.test, request, request.loss, _path(options["data_dir"]))
         typer.echo(_in_words(forecast(setup)))
         return

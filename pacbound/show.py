@@ -109,13 +109,20 @@ def _parts(certificate: Certificate) -> list[tuple[str, str]]:
 
 def _methods(certificate: Certificate) -> list[tuple[str, str]]:
     """The methods of a list fixed beforehand, and what came of each."""
-    return [(f"method {row.name}", _outcome(row, certificate.risk.counts)) for row in certificate.methods or ()]
+    times = certificate.environment.seconds
+    return [
+        (f"method {row.name}", _outcome(row, certificate.risk.counts, times.get(f"method-{row.name}")))
+        for row in certificate.methods or ()
+    ]
 
 
-def _outcome(row: MethodRow, counts: bool) -> str:
+def _outcome(row: MethodRow, counts: bool, seconds: float | None) -> str:
     if row.value is None or row.errors is None or row.n is None or row.bits is None:
         return "refused"
-    return f"bound {_figure(row.value, counts)}, training error {_errors(row.errors, row.n, counts)}, {row.bits:,} bits"
+    return (
+        f"bound {_figure(row.value, counts)}, training error {_errors(row.errors, row.n, counts)}, {row.bits:,} bits"
+        + ("" if seconds is None else f", {seconds:,.0f} s")
+    )
 
 
 def _beside(other: OtherBound | Baseline, counts: bool, headline: float) -> tuple[str, str]:

@@ -252,6 +252,18 @@ class Certificate(Record):
         certificate._payload, certificate._posterior = message.payload, posterior
         return certificate
 
+    def with_methods(self, methods: tuple[MethodRow, ...], seconds: dict[str, float]) -> "Certificate":
+        """Return the same certificate with what came of the methods it was chosen from, and more wall times."""
+        document = {key: value for key, value in self.document().items() if key != "digest"}
+        if methods:
+            document["methods"] = [row.model_dump(mode="json") for row in methods]
+        times = {**self.environment.seconds, **seconds}
+        document["environment"] = self.environment.model_copy(update={"seconds": times}).model_dump(mode="json")
+        certificate = _validated({**document, "digest": digest(document)})
+        certificate._payload = self.payload()
+        certificate._posterior = self.posterior() if isinstance(self.hypothesis.quantizer, DrawSpec) else None
+        return certificate
+
     @classmethod
     def from_json(cls, raw: bytes) -> "Certificate":
         """Read a document; a sidecar message stays unreachable. Raises: CertificateError where malformed."""

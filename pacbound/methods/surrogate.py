@@ -50,12 +50,12 @@ def surrogate(work: Work) -> Certificate:
         the surrogate's theta0 could follow the original.
     """
     _refuse_contradictions(work)
-    train = _examples(work.train, work, "train")
+    train = load_examples(work.train, work, "train")
     inputs = load_inputs(work.unlabelled, work.data_dir)
     check_inputs(inputs, train.shape)
     check_apart(train, inputs)
     original = _original(work, train)
-    test = None if work.test is None else _examples(work.test, work, "test")
+    test = None if work.test is None else load_examples(work.test, work, "test")
     started = time.monotonic()
     setup = distilled(work, train, answers(original, train.x, work.progress))
     checkpoint = Checkpoint(work.state, setup.key)
@@ -135,7 +135,8 @@ def _refuse_contradictions(work: Work) -> None:
         )
 
 
-def _examples(source: object, work: Work, split: str) -> Examples:
+def load_examples(source: object, work: Work, split: str) -> Examples:
+    """Load a labelled sample, by name or from memory. Raises: DataError."""
     if isinstance(source, str):
         return load(source, work.data_dir, split)  # type: ignore[arg-type]
     return as_examples(source)

@@ -6,14 +6,14 @@ from pathlib import Path
 from torch import nn
 
 from ..certificate.schema import Certificate
-from ..errors import RequestError
 from ..request import Method, Request
 from ..risk import LossFunction
+from .auto import auto
 from .subspace import subspace
 from .surrogate import surrogate
 from .work import Work
 
-METHODS: dict[Method, Callable[[Work], Certificate]] = {"subspace": subspace, "surrogate": surrogate}
+METHODS: dict[Method, Callable[[Work], Certificate]] = {"subspace": subspace, "surrogate": surrogate, "auto": auto}
 
 
 def certify(
@@ -45,6 +45,4 @@ def certify(
     Raises: PacboundError with the reason of a refusal.
     """
     request = request or Request()
-    if request.method not in METHODS:
-        raise RequestError(f"certify: the method is one of {', '.join(METHODS)}, got {request.method!r}.")
     return METHODS[request.method](Work(model, train, test, unlabelled, request, loss, data_dir, state, progress))
