@@ -13,7 +13,6 @@ from pacbound.data.inputs import overlap, parse_source, part_rows, row_digests
 from pacbound.data.registry import load, load_inputs
 from pacbound.errors import DataError
 
-
 GOLDEN = "87f259bfc6894dfd"  # of the rows of part 1 of 3 of 1001
 
 
