@@ -15,7 +15,7 @@ from pacbound.data.roots import data_root
 CHECKPOINT = data_root() / "checkpoints" / "lenet5-mnist" / "mnist_lenet5_clntrained.pt"
 ORIGINAL = ["--method", "surrogate", "--model", "lenet-mnist", "--checkpoint", str(CHECKPOINT)]
 COMMANDS = {
-    "mnist_lenet": [*ORIGINAL, *"--data mnist --unlabelled mnist:test:1/2 --test mnist:test:2/2".split()],
+    "mnist_lenet": [*ORIGINAL, *["--data", "mnist", "--unlabelled", "mnist:test:1/2", "--test", "mnist:test:2/2"]],
 }
 
 if __name__ == "__main__":
