@@ -22,6 +22,8 @@ def _certify(**options: object) -> None:
     \b
     pacbound certify
     pacbound certify --data mnist --output mnist.json
+    pacbound certify --method surrogate --data mnist --model lenet-mnist \\
+        --checkpoint lenet.pt --unlabelled mnist:test:1/2
 
     \b
       With probability at least 95 % over the draw of n = 1,437 training
