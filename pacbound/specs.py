@@ -7,9 +7,14 @@ from pydantic import Field, model_validator
 from .records import Record
 
 # Orders below are part of the format: a position is what the message codes, the first being the shortest.
-REFERENCE_MODELS = ("lenet", "mlp", "cnn", "resnet20", "resnet20-bn", "resnet32-bn", "lenet-mnist")
+REFERENCE_MODELS = (
+    "lenet", "mlp", "cnn", "resnet20", "resnet20-bn", "resnet32-bn", "lenet-mnist", "lenet1", "pooled",
+)  # fmt: skip
 RAW_PIXEL_MODELS = ("resnet20-bn", "resnet32-bn", "lenet-mnist")  # those of published files scale pixels themselves
 MODEL_CHOICES = ("user", *REFERENCE_MODELS)
+ModelName = Literal[
+    "user", "lenet", "mlp", "cnn", "resnet20", "resnet20-bn", "resnet32-bn", "lenet-mnist", "lenet1", "pooled"
+]
 ProjectorKind = Literal[
     "fastfood", "cosine", "sparse", "kron", "kron_qr", "dense", "film", "identity", "sum", "permuted"
 ]
@@ -163,7 +168,7 @@ class HypothesisSpec(Record):
     A draw has no code.
     """
 
-    model: Literal["user", "lenet", "mlp", "cnn", "resnet20", "resnet20-bn", "resnet32-bn", "lenet-mnist"]
+    model: ModelName
     layout_digest: str = Field(pattern="^[0-9a-f]{64}$")
     base: BaseOrigin
     preprocess: PreprocessSpec = PreprocessSpec()

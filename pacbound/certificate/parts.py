@@ -8,10 +8,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from ..records import Record
-from ..specs import PreprocessSpec
+from ..specs import ModelName, PreprocessSpec
 
 MAX_INPUTS = 1 << 40
-ModelName = Literal["user", "lenet", "mlp", "cnn", "resnet20", "resnet20-bn", "resnet32-bn", "lenet-mnist"]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
