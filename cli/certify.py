@@ -22,6 +22,8 @@ def _certify(**options: object) -> None:
     \b
     pacbound certify
     pacbound certify --data mnist --output mnist.json
+    pacbound certify --method surrogate --data mnist --model lenet-mnist \\
+        --checkpoint lenet.pt --unlabelled mnist:test:1/2
 
     \b
       With probability at least 95 % over the draw of n = 1,437 training
@@ -42,6 +44,8 @@ def _certify(**options: object) -> None:
     if options["dry_run"]:
         from pacbound.forecast import forecast
 
+        if request.method != "subspace":
+            raise RequestError(f"certify: --dry-run plans the method subspace, got {request.method!r}. Leave one out.")
         setup = prepare(request.model, request.data, request.test, request, request.loss, _path(options["data_dir"]))
         typer.echo(_in_words(forecast(setup)))
         return
@@ -58,7 +62,7 @@ def _certify(**options: object) -> None:
         )
     try:
         certificate = certify(
-            request.model, request.data, test=request.test, request=request,
+            request.model, request.data, test=request.test, unlabelled=request.unlabelled, request=request,
             data_dir=_path(options["data_dir"]), state=state,
         )  # fmt: skip
     except KeyboardInterrupt:
@@ -88,7 +92,7 @@ def _request(options: dict[str, object]) -> "Request":
 
 def _stem(data: str) -> str:
     """Name of the certificate where none is given: the data set's, the file's, or the callable's."""
-    return Path(data).stem if data.endswith((".npz", ".safetensors")) else data.replace(":", "-")
+    return Path(data).stem if data.endswith((".npz", ".safetensors")) else data.replace(":", "-").replace("/", "-of-")
 
 
 def _path(value: object) -> Path | None:
@@ -101,7 +105,8 @@ def _verify_hint(request: "Request") -> str:
     weights = "" if request.checkpoint is None else f" --checkpoint {request.checkpoint}"
     rules = f" --rename '{','.join(request.rename)}'" if request.rename else ""
     loss = f" --loss {request.loss}" if ":" in request.loss else ""
-    return data + model + weights + rules + loss
+    inputs = "" if request.unlabelled is None else f" --unlabelled {request.unlabelled}"
+    return data + model + weights + rules + loss + inputs
 
 
 def _in_words(plan: "Forecast") -> str:

@@ -30,13 +30,17 @@ def verify(
     ] = None,
     model: Annotated[str | None, typer.Option(help="The network, as module:callable, where it is your own.")] = None,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="The file or folder that theta0 comes from, where the certificate names one.")
+        Path | None,
+        typer.Option(help="The file or folder of theta0 or of the original network, where the certificate names one."),
     ] = None,
     rename: Annotated[
         str, typer.Option(help="REGEX=REPLACEMENT for names in the checkpoint, separated by commas, as for certify.")
     ] = "",
     loss: Annotated[
         str | None, typer.Option(help="The loss, as module:function of (logits, y), where it is its author's own.")
+    ] = None,
+    unlabelled: Annotated[
+        str | None, typer.Option(help="The inputs that an original network was compared on, as for certify.")
     ] = None,
     level: Annotated[
         Level | None, typer.Option(help="How far to check; by default the highest that the arguments allow.")
@@ -65,7 +69,7 @@ def verify(
     results, unusable = [], []
     for file in files:
         try:
-            results.append(recheck(file, data, model, asked, data_dir, checkpoint, rules, loss))
+            results.append(recheck(file, data, model, asked, data_dir, checkpoint, rules, loss, unlabelled))
         except PacboundError as refusal:
             if len(files) == 1:
                 raise

@@ -143,7 +143,7 @@ def _data(certificate: Certificate) -> str:
 
 def _row(name: str, certificate: Certificate) -> Row:
     spec, risk = certificate.hypothesis, certificate.risk
-    last = recheck_arithmetic(certificate)[-1]
+    last, part = recheck_arithmetic(certificate)[-1], certificate.comparison
     return Row(
         name=name,
         bound=certificate.stated_bound.value,
@@ -154,7 +154,7 @@ def _row(name: str, certificate: Certificate) -> Row:
         bits=certificate.ledger.bits,
         d=0 if spec.projector is None else spec.projector.d,
         D=None if spec.projector is None else spec.projector.D,
-        model=spec.model,
+        model=spec.model if part is None else f"{part.original.model} by {spec.model}",
         prior=_prior(certificate),
         measures={m.name: m.value for m in certificate.measures},
         units={m.name: _unit(m) for m in certificate.measures},

@@ -10,7 +10,7 @@ import math
 import platform
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +24,7 @@ from .bounds.claims import Bound, RiskEstimate
 from .bounds.table import headline_theorem, theorem
 from .certificate.accounting import complete
 from .certificate.draw import draw, freeze
-from .certificate.schema import Baseline, Certificate, DataRecord, Environment, OtherBound
+from .certificate.schema import Baseline, Certificate, DataRecord, Environment, MethodRow, OtherBound
 from .errors import DataError, RequestError
 from .hypothesis import Hypothesis
 from .preparation import Setup, prepare, sample_of, with_start
@@ -79,6 +79,7 @@ def certify(
     data_dir: str | Path | None = None,
     state: Path | None = None,
     progress: bool = True,
+    methods: tuple[str, ...] = (),
 ) -> Certificate:
     """Train a network in a random subspace, code it, and certify what the code decodes to.
 
@@ -91,12 +92,14 @@ def certify(
         data_dir: folder of named data sets.
         state: file that keeps an unfinished run; where it exists the run goes on from it.
         progress: show bars on a terminal.
+        methods: the list of methods whose best certificate will be kept; paid for in the ledger.
 
     Returns: the certificate of the best candidate message, w = 0 included.
     Raises: PacboundError with the reason of a refusal.
     """
     request = request or Request()
     setup = prepare(model, train, test, request, loss if loss is not None else request.loss, data_dir)
+    setup = replace(setup, methods=methods)
     started = time.monotonic()
     setup = with_start(setup, progress)
     checkpoint = Checkpoint(state, setup.key)
@@ -127,7 +130,7 @@ def plan_of(setup: Setup, checkpoint: Checkpoint) -> PlainPlan | PosteriorSettin
     if request.encoder == "posterior":
         _refuse_options_of_plain(request)
         steps = None if epochs is None else max(1, epochs * n // batch)
-        settings = posterior_settings(batch, steps, request.posterior == "draw")
+        settings = posterior_settings(batch, steps, request.posterior == "draw", setup.targets is not None)
         if request.budget is None:
             return settings
         examples = checkpoint.note("fisher", lambda: _affordable_curvature(setup, settings.fisher_examples))[0]
@@ -215,20 +218,17 @@ def _draw_candidate(trained: Posterior, earlier_draws: int, checkpoint: Checkpoi
 def finish(
     setup: Setup, candidates: Sequence[Candidate], seconds: dict[str, float], progress: bool = True
 ) -> Certificate:
-    """Decode every candidate and w = 0, count errors, and issue the certificate of the smallest bound.
+    """Issue the certificate of the best candidate, w = 0 included.
 
     All candidates lie under one prior, so that picking the best of them is free; draws have their share of it, and
     delta is shared like the prior.
     Raises: DataError where the sample changed since the run began.
     """
     started = time.monotonic()
-    results = [_finish_one(setup, candidate, progress) for candidate in [None, *candidates]]
-    best = min(results, key=lambda result: (result.bound.value, result.message.bits))
-    if best.risk.data_digest != setup.digest:
-        raise DataError("certify: the examples changed between two passes. Certify a sample that stays as it is.")
+    best = best_of(setup, candidates, progress)
     also: tuple[OtherBound | Baseline, ...] = (
         *_test_bound(setup, best.hypothesis, progress),
-        _baseline(setup),
+        baseline(setup),
         *_default_bound(setup, best),
     )
     train = setup.train
@@ -242,11 +242,28 @@ def finish(
         posterior=best.posterior,
         theta0=setup.theta0,
         also=also,
-        environment=Environment(
-            versions={name: importlib.metadata.version(name) for name in PACKAGES}
-            | {"python": platform.python_version()},
-            seconds={k: round(v, 3) for k, v in {**seconds, "counting": time.monotonic() - started}.items()},
-        ),
+        methods=tuple(MethodRow(name=name) for name in setup.methods),
+        environment=environment({**seconds, "counting": time.monotonic() - started}),
+    )
+
+
+def best_of(setup: Setup, candidates: Sequence[Candidate], progress: bool = True) -> Finished:
+    """Decode every candidate and w = 0, count errors, and return the one of the smallest bound.
+
+    Raises: DataError where the sample changed since the run began.
+    """
+    results = [_finish_one(setup, candidate, progress) for candidate in [None, *candidates]]
+    best = min(results, key=lambda result: (result.bound.value, result.message.bits))
+    if best.risk.data_digest != setup.digest:
+        raise DataError("certify: the examples changed between two passes. Certify a sample that stays as it is.")
+    return best
+
+
+def environment(seconds: dict[str, float]) -> Environment:
+    """Return the versions of what computed, and wall times by stage."""
+    return Environment(
+        versions={name: importlib.metadata.version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        seconds={stage: round(value, 3) for stage, value in seconds.items()},
     )
 
 
@@ -259,13 +276,15 @@ def _finish_one(setup: Setup, candidate: Candidate | None, progress: bool) -> Fi
     ratio_bits, name = None, setup.theorem
     if posterior is not None and isinstance(spec.quantizer, DrawSpec):
         ratio_bits, name = draw(posterior, spec.quantizer, setup.projector.d).bits, "single_draw"
-    ledger = complete(hypothesis.ledger, spec, setup.train.name, setup.digest, ratio_bits)
+    ledger = complete(
+        hypothesis.ledger, spec, setup.train.name, setup.digest, ratio_bits, methods=max(1, len(setup.methods))
+    )
     bound = theorem(name)(risk.errors, risk.n, ledger.bits, setup.request.delta)
     return Finished(spec, message, hypothesis, risk, ledger, bound, posterior)
 
 
-def _baseline(setup: Setup) -> Baseline:
-    """Errors of always answering the most frequent training label."""
+def baseline(setup: Setup) -> Baseline:
+    """Return the errors of always answering the most frequent training label."""
     errors = setup.train.n - int(torch.bincount(setup.train.y).max())
     return Baseline(name="majority_class", sample="train", errors=errors, n=setup.train.n)
 

@@ -37,7 +37,9 @@ IMAGE_MODELS = ((32, "pooled"), (16, "lenet1"))
 class Setup:
     """Everything fixed before training: the sample, the base, the subspace's spec and what is asked for.
 
-    split: where theta0 is trained on other examples than those of `train`. theta0: its file, once it is.
+    split: where theta0 is trained on other examples than those of `train`. theta0: its file, once it is. methods: the
+    list that this one is of, where the best of a list will be kept. targets: what the encoder learns in the place of
+    labels, (n,) int64.
     """
 
     request: Request
@@ -51,6 +53,8 @@ class Setup:
     digest: str
     split: Split | None = None
     theta0: bytes | None = None
+    methods: tuple[str, ...] = ()
+    targets: torch.Tensor | None = None
 
     @property
     def theorem(self) -> str:
@@ -62,7 +66,9 @@ class Setup:
     @property
     def key(self) -> str:
         """Digest of all that determines the result, for resuming."""
-        network = f"{self.model} {self.base.layout.digest} {self.base.origin} {self.preprocess.name}"
+        network = f"{self.model} {self.base.layout.digest} {self.base.origin} {self.preprocess.name} {self.methods}"
+        if self.targets is not None:
+            network += hashlib.sha256(self.targets.numpy().tobytes()).hexdigest()
         text = f"{self.request.model_dump_json()} {self.digest} {network}"
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -267,8 +273,9 @@ def default_dimension(n: int) -> int:
 
 
 def sample_of(setup: Setup) -> Sample:
-    """Return the training set as the network reads it, its inputs where the network is to run."""
-    return Sample(preprocessed(setup.train.x, setup.preprocess).to(device_of(setup.request.device)), setup.train.y)
+    """Return the training set with what the encoder learns, its inputs where the network is to run."""
+    y = setup.train.y if setup.targets is None else setup.targets
+    return Sample(preprocessed(setup.train.x, setup.preprocess).to(device_of(setup.request.device)), y)
 
 
 def device_of(name: str) -> torch.device:

@@ -14,7 +14,7 @@ from .specs import PROJECTOR_KINDS, RAW_PIXEL_MODELS, REFERENCE_MODELS, Preproce
 
 _OWN = [name for name in REFERENCE_MODELS if name not in RAW_PIXEL_MODELS]
 Group = Literal["Main", "Statement", "Network", "Subspace", "Code", "Training"]
-Method = Literal["subspace", "surrogate"]
+Method = Literal["subspace", "surrogate", "auto"]
 Encoder = Literal["posterior", "plain", "codebook"]
 SentCode = Literal["gaussian", "laplace", "adaptive", "static"]
 
@@ -39,13 +39,18 @@ class Request(Record):
     ] = "auto"
     method: Annotated[
         Method,
-        Field(json_schema_extra=_option("Main", "subspace: train a network; surrogate: bound a checkpoint untouched")),
+        Field(
+            json_schema_extra=_option(
+                "Main", "subspace: train a network; surrogate: bound a checkpoint untouched; auto: the best"
+            )
+        ),
     ] = "subspace"
     budget: Annotated[
         float | None, Field(gt=0, json_schema_extra=_option("Main", "minutes of training; the default is a fixed plan"))
     ] = None
     test: Annotated[
-        str | None, Field(json_schema_extra=_option("Statement", "held-out examples, FILE or module:callable"))
+        str | None,
+        Field(json_schema_extra=_option("Statement", "held-out examples, NAME:test:2/2, FILE or module:callable")),
     ] = None
     delta: Annotated[
         float, Field(gt=0, lt=1, json_schema_extra=_option("Statement", "the statement fails with this probability"))
@@ -66,6 +71,20 @@ class Request(Record):
         int,
         Field(ge=0, lt=1 << 19, json_schema_extra=_option("Statement", "draws evaluated before on this sample; paid")),
     ] = 0
+    unlabelled: Annotated[
+        str | None,
+        Field(
+            json_schema_extra=_option("Statement", "inputs to compare on, as NAME:test:1/2, FILE or module:callable")
+        ),
+    ] = None
+    earlier_looks: Annotated[
+        int,
+        Field(ge=0, lt=1 << 10, json_schema_extra=_option("Statement", "surrogates compared there before; paid")),
+    ] = 0
+    surrogate: Annotated[
+        str,
+        Field(json_schema_extra=_option("Network", "what answers like the checkpoint: auto or a reference network")),
+    ] = "auto"
     base: Annotated[
         Literal["auto", "seeded", "values"],
         Field(json_schema_extra=_option("Network", "theta0: drawn from the seed, or the values the module holds")),

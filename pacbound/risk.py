@@ -78,7 +78,7 @@ def evaluate(
     if not isinstance(hypothesis, Hypothesis):
         raise ModelError(f"evaluate: only a decoded Hypothesis is evaluated, got {type(hypothesis).__name__}.")
     name, function = loss_function(loss)
-    _check_deterministic(hypothesis, examples.x[:BATCH])
+    check_deterministic(hypothesis, examples.x[:BATCH])
     parts: list[float] = []
     for start in tqdm(range(0, examples.n, BATCH), desc="counting errors", disable=None if progress else True, delay=2):
         rows = slice(start, start + BATCH)
@@ -92,7 +92,8 @@ def evaluate(
     return RiskEstimate(errors=errors, n=examples.n, loss=name, data_digest=examples.digest())
 
 
-def _check_deterministic(hypothesis: Hypothesis, x: Tensor) -> None:
+def check_deterministic(hypothesis: Callable[[Tensor], Tensor], x: Tensor) -> None:
+    """Refuse what is no function of one input, as seen on a batch x (n, ...). Raises: ModelError."""
     try:
         first, alone, reversed_ = hypothesis(x), hypothesis(x[:1]), hypothesis(x.flip(0)).flip(0)
     except (RuntimeError, ValueError) as cause:

@@ -8,7 +8,7 @@ from decimal import ROUND_CEILING, Context, Decimal
 from typing import Literal, NamedTuple
 
 from .certificate.recheck import recheck_arithmetic
-from .certificate.schema import Baseline, Certificate, OtherBound
+from .certificate.schema import Baseline, Certificate, MethodRow, OtherBound
 from .certificate.statement import confidence, describe_loss, percent_up, rate_up
 
 Format = Literal["text", "markdown", "latex", "json"]
@@ -19,6 +19,13 @@ NOT_SAID = (
     "It is about the network decoded from the message: not about the one that was trained, before coding.",
     "The digest shows integrity, not authorship: anybody can write a certificate, so verify it.",
 )
+
+NOT_SAID_OF_ORIGINAL = (
+    NOT_SAID[0],
+    "It is about the original network in float32, eval mode: the decoded network only stands in for it.",
+    NOT_SAID[2],
+)
+SIMPLER = "; smaller than the bound above: here the simple bound is the better one"
 
 
 class Sheet(NamedTuple):
@@ -55,7 +62,7 @@ def _sheet(certificate: Certificate) -> Sheet:
         ledger=tuple((e.item, f"{e.bits:,}", e.kind, e.why) for e in certificate.entries),
         total_bits=f"{certificate.ledger.bits:,}",
         declarations=certificate.declarations,
-        not_said=NOT_SAID,
+        not_said=NOT_SAID if certificate.comparison is None else NOT_SAID_OF_ORIGINAL,
     )
 
 
@@ -63,8 +70,10 @@ def _facts(certificate: Certificate) -> list[tuple[str, str]]:
     stated, risk, data = certificate.stated_bound, certificate.risk, certificate.data
     facts = [
         ("bound", f"{_figure(stated.value, risk.counts)} ({stated.theorem}, confidence {confidence(stated.delta)})"),
+        *_parts(certificate),
         (f"training {describe_loss(risk.loss)}", _errors(risk.errors, risk.n, risk.counts)),
-        *(_beside(other, risk.counts) for other in certificate.also),
+        *(_beside(other, risk.counts, stated.value) for other in certificate.also),
+        *_methods(certificate),
         ("data", f"{data.name}, {data.n:,} examples, {data.classes} classes, sha256 {data.digest[:16]}"),
     ]
     if data.note:
@@ -82,13 +91,52 @@ def _facts(certificate: Certificate) -> list[tuple[str, str]]:
     return facts
 
 
-def _beside(other: OtherBound | Baseline, counts: bool) -> tuple[str, str]:
+def _parts(certificate: Certificate) -> list[tuple[str, str]]:
+    """What a bound for an original network is made of, and what that network is."""
+    part = certificate.comparison
+    if part is None:
+        return []
+    one, inputs = certificate.parts[0], part.inputs
+    differ = f"{_errors(part.differing, inputs.m, True)} of the inputs, {part.bits:,} bits"
+    note = f", {inputs.note}" if inputs.note else ""
+    return [
+        ("original network", f"{part.original.model}, sha256 {part.original.sha256[:16]}"),
+        ("surrogate's risk", f"at most {percent_up(one.value)} (share of delta {one.delta:.3g})"),
+        (
+            "both differ",
+            f"with probability at most {percent_up(part.value)} (share of delta {part.delta:.3g}): {differ}",
+        ),
+        ("unlabelled inputs", f"{inputs.name}{note}, {inputs.m:,}, sha256 {inputs.digest[:16]}"),
+    ]
+
+
+def _methods(certificate: Certificate) -> list[tuple[str, str]]:
+    """The methods of a list fixed beforehand, and what came of each."""
+    times = certificate.environment.seconds
+    return [
+        (f"method {row.name}", _outcome(row, certificate.risk.counts, times.get(f"method-{row.name}")))
+        for row in certificate.methods or ()
+    ]
+
+
+def _outcome(row: MethodRow, counts: bool, seconds: float | None) -> str:
+    if row.value is None or row.errors is None or row.n is None or row.bits is None:
+        return "refused"
+    return (
+        f"bound {_figure(row.value, counts)}, training error {_errors(row.errors, row.n, counts)}, {row.bits:,} bits"
+        + ("" if seconds is None else f", {seconds:,.0f} s")
+    )
+
+
+def _beside(other: OtherBound | Baseline, counts: bool, headline: float) -> tuple[str, str]:
     if isinstance(other, Baseline):
         return f"majority class, {other.sample}", _errors(other.errors, other.n, True)
     at = f"{_figure(other.value, counts)} (confidence {confidence(other.delta)})"
     if other.sample == "train":
         return f"by {other.theorem}", at
-    return "test error", f"{_errors(other.errors, other.n, counts)}; bound from the test set {at}"
+    return "test error", f"{_errors(other.errors, other.n, counts)}; bound from the test set {at}" + (
+        SIMPLER if other.value < headline else ""
+    )
 
 
 def _errors(errors: int | float, n: int, counts: bool) -> str:

@@ -12,6 +12,9 @@ REFERENCE_MODELS = (
 )  # fmt: skip
 RAW_PIXEL_MODELS = ("resnet20-bn", "resnet32-bn", "lenet-mnist")  # those of published files scale pixels themselves
 MODEL_CHOICES = ("user", *REFERENCE_MODELS)
+ModelName = Literal[
+    "user", "lenet", "mlp", "cnn", "resnet20", "resnet20-bn", "resnet32-bn", "lenet-mnist", "lenet1", "pooled"
+]
 ProjectorKind = Literal[
     "fastfood", "cosine", "sparse", "kron", "kron_qr", "dense", "film", "identity", "sum", "permuted"
 ]
@@ -216,9 +219,7 @@ class HypothesisSpec(Record):
     A draw has no code.
     """
 
-    model: Literal[
-        "user", "lenet", "mlp", "cnn", "resnet20", "resnet20-bn", "resnet32-bn", "lenet-mnist", "lenet1", "pooled"
-    ]
+    model: ModelName
     layout_digest: str = Field(pattern="^[0-9a-f]{64}$")
     base: BaseOrigin
     preprocess: PreprocessSpec = PreprocessSpec()

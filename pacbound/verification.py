@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import computed_field
 
 from .bounds.claims import RiskEstimate
+from .certificate.parts import DisagreementPart
 from .certificate.recheck import Finding, recheck_arithmetic, recheck_message
 from .certificate.schema import Certificate
 from .certificate.tuned import TUNED_ON, tuned_on
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from .data.examples import Examples
+    from .hypothesis import Hypothesis
     from .risk import LossFunction
 
 Level = Literal["arithmetic", "message", "risk"]
@@ -69,6 +71,7 @@ def verify(
     checkpoint: str | Path | None = None,
     rename: Sequence[str] = (),
     loss: "str | LossFunction | None" = None,
+    unlabelled: object = None,
 ) -> Verification:
     """Check a certificate and say what was not checked.
 
@@ -78,9 +81,10 @@ def verify(
     Args: certificate: a record or a file. data: Examples, tensors, a data set, or what `--data` takes. model: an
         nn.Module or what `--model` takes, needed where the network is the user's own and `checkpoint` is no folder.
         level: by default the highest that the arguments allow. data_dir: the folder of named data sets. checkpoint: the
-        file or folder that theta0 comes from, needed where the certificate names one. rename: rules for its names, as
-        certify was given them. loss: a function (logits, y) -> (batch,) in [0, 1], or module:function, needed where
-        the loss is its author's own.
+        file or folder that theta0 or the original network comes from, needed where the certificate names one. rename:
+        rules for its names, as certify was given them. loss: a function (logits, y) -> (batch,) in [0, 1], or
+        module:function, needed where the loss is its author's own. unlabelled: the inputs that an original network was
+        compared on, as certify was given them.
     Returns: a record; a certificate that does not hold is a result, not an exception.
     Raises: RequestError where there is no such file or the arguments do not reach the level asked for;
         DataError, ModelError where the caller's data or model cannot be loaded.
@@ -98,7 +102,7 @@ def verify(
     own = certificate.hypothesis.model == "user"
     if model is None and own and checkpoint is not None and os.path.isdir(checkpoint):
         model = f"hf:{checkpoint}"  # the caller's folder says which network it holds
-    given = _Given(data, model, checkpoint, tuple(rename), data_dir, loss)
+    given = Given(data, model, checkpoint, tuple(rename), data_dir, loss, unlabelled)
     reached = _level(certificate, given, level)
     findings, recount = _findings(certificate, reached, given)
     failure = next((finding for finding in findings if finding.complaint is not None), None)
@@ -115,7 +119,7 @@ def verify(
 
 
 @dataclass(frozen=True)
-class _Given:
+class Given:
     """What the caller brings for counting errors again."""
 
     data: object
@@ -124,20 +128,25 @@ class _Given:
     rename: tuple[str, ...]
     data_dir: str | Path | None
     loss: "str | LossFunction | None"
+    unlabelled: object
 
 
-def _level(certificate: Certificate, given: _Given, level: Level | None) -> Level:
+def _level(certificate: Certificate, given: Given, level: Level | None) -> Level:
     """The level asked for, or the highest one possible. Raises: RequestError where it is out of reach."""
     lacking = []
     if given.data is None and certificate.data.name not in EMBEDDED_DATA:
         lacking.append("the data (--data)")
-    if given.model is None and certificate.hypothesis.model not in REFERENCE_MODELS:
+    comparison = certificate.comparison
+    network = certificate.hypothesis.model if comparison is None else comparison.original.model
+    if given.model is None and network not in REFERENCE_MODELS:
         lacking.append("the network (--model)")
-    if given.checkpoint is None and certificate.hypothesis.base.kind in CHECKPOINT_KINDS:
+    if given.checkpoint is None and (certificate.hypothesis.base.kind in CHECKPOINT_KINDS or comparison is not None):
         lacking.append("the checkpoint (--checkpoint)")
+    if given.unlabelled is None and comparison is not None:
+        lacking.append("the unlabelled inputs (--unlabelled)")
     if certificate.risk.loss not in KNOWN_LOSSES and given.loss is None:
         lacking.append(f"the loss {certificate.risk.loss!r}, a function of its author's (--loss)")
-    brought = any(it is not None for it in (given.data, given.model, given.checkpoint, given.loss))
+    brought = any(it is not None for it in (given.data, given.model, given.checkpoint, given.loss, given.unlabelled))
     if lacking and (level == "risk" or (level is None and brought)):
         raise RequestError(
             f"verify: level risk needs {' and '.join(lacking)}, which this certificate does not bring along. "
@@ -146,7 +155,7 @@ def _level(certificate: Certificate, given: _Given, level: Level | None) -> Leve
     return level or ("message" if lacking else "risk")
 
 
-def _findings(certificate: Certificate, level: Level, given: _Given) -> tuple[tuple[Finding, ...], RiskEstimate | None]:
+def _findings(certificate: Certificate, level: Level, given: Given) -> tuple[tuple[Finding, ...], RiskEstimate | None]:
     findings = recheck_arithmetic(certificate)
     if level == "arithmetic" or findings[-1].complaint is not None:
         return findings, None
@@ -163,8 +172,11 @@ def _findings(certificate: Certificate, level: Level, given: _Given) -> tuple[tu
         findings += (finding,)
         if finding.complaint is not None:
             return findings, None
-    counting, recount = _recount(certificate, examples, given)
-    return findings + counting, recount
+    counting, recount, hypothesis = _recount(certificate, examples, given)
+    findings += counting
+    if certificate.comparison is not None and hypothesis is not None:
+        findings += recheck_comparison(certificate.comparison, hypothesis, examples, given)
+    return findings, recount
 
 
 def _examples(certificate: Certificate, data: object, data_dir: str | Path | None) -> "Examples":
@@ -201,28 +213,30 @@ def _rest(certificate: Certificate, examples: "Examples") -> "tuple[Examples, Fi
     return rest, Finding(check="split", complaint=differ if rest.digest() != stated.digest else None)
 
 
-def _check_checkpoint(certificate: Certificate, given: _Given) -> tuple[Finding, ...]:
-    """Whether theta0 comes from this file, where it comes from one. Raises: ModelError where there is no such file."""
+def _check_checkpoint(certificate: Certificate, given: Given) -> tuple[Finding, ...]:
+    """Whether theta0 or the original comes from this file, if from one. Raises: ModelError where there is none."""
     from .checkpoints import file_digest
 
-    origin = certificate.hypothesis.base
-    if origin.kind not in CHECKPOINT_KINDS or given.checkpoint is None:
+    origin, comparison = certificate.hypothesis.base, certificate.comparison
+    if given.checkpoint is None or (origin.kind not in CHECKPOINT_KINDS and comparison is None):
         return ()
+    stated = origin.sha256 if comparison is None else comparison.original.sha256
     found = file_digest(given.checkpoint)
-    differ = f"the certificate starts from the file with SHA-256 {(origin.sha256 or '')[:12]}, got {found[:12]}"
-    return (Finding(check="checkpoint", complaint=differ if found != origin.sha256 else None),)
+    differ = f"the certificate names the file with SHA-256 {(stated or '')[:12]}, got {found[:12]}"
+    return (Finding(check="checkpoint", complaint=differ if found != stated else None),)
 
 
 def _recount(
-    certificate: Certificate, examples: "Examples", given: _Given
-) -> tuple[tuple[Finding, ...], RiskEstimate | None]:
+    certificate: Certificate, examples: "Examples", given: Given
+) -> tuple[tuple[Finding, ...], RiskEstimate | None, "Hypothesis | None"]:
     """Rebuild the network from the message and count its errors; fewer than certified stand, more do not."""
     from .checkpoints import rebuild_base
     from .hypothesis import Hypothesis
     from .risk import evaluate
 
     stated = certificate.risk
-    module = _module(certificate, examples, given.model)
+    model = given.model if certificate.comparison is None else certificate.hypothesis.model
+    module = build_network(certificate.hypothesis.model, model, examples.shape, certificate.data.classes)
     try:
         origin = certificate.hypothesis.base
         theta0 = None if origin.split is None else certificate.theta0()
@@ -232,19 +246,19 @@ def _recount(
         hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base, posterior)
         recount = evaluate(hypothesis, examples, _loss(stated.loss, given))
     except PacboundError as cause:
-        return (Finding(check="network", complaint=str(cause).rstrip(".")),), None
+        return (Finding(check="network", complaint=str(cause).rstrip(".")),), None, None
     more = f"the decoded network makes {recount.errors:,} errors, the certificate says {stated.errors:,}"
     complaint = more if recount.errors > stated.errors else None
-    return (Finding(check="network"), Finding(check="errors", complaint=complaint)), recount
+    return (Finding(check="network"), Finding(check="errors", complaint=complaint)), recount, hypothesis
 
 
-def _loss(stated: str, given: _Given) -> "str | LossFunction":
+def _loss(stated: str, given: Given) -> "str | LossFunction":
     """The loss of that name, or the caller's where it is none that this package knows."""
     return stated if stated in KNOWN_LOSSES or given.loss is None else given.loss
 
 
-def _module(certificate: Certificate, examples: "Examples", model: object) -> "nn.Module":
-    """The caller's network, or the reference network of that name in the explicit table."""
+def build_network(stated: str, model: object, shape: tuple[int, ...], classes: int) -> "nn.Module":
+    """Return the caller's network, or the reference network of the stated name in the explicit table."""
     from torch import nn
 
     from .models.loading import load_model
@@ -254,8 +268,44 @@ def _module(certificate: Certificate, examples: "Examples", model: object) -> "n
     if model is not None and not isinstance(model, str):
         raise RequestError(f"verify: model is an nn.Module or a name, got {type(model).__name__}.")
     if model is None:
-        model = next(name for name in REFERENCE_MODELS if name == certificate.hypothesis.model)
-    return load_model(model, examples.shape, certificate.data.classes)[0]
+        model = next(name for name in REFERENCE_MODELS if name == stated)
+    return load_model(model, shape, classes)[0]
+
+
+def recheck_comparison(
+    part: DisagreementPart, hypothesis: "Hypothesis", examples: "Examples", given: Given
+) -> tuple[Finding, ...]:
+    """Whether the inputs are those named, none is in the sample, and the networks differ on no more than stated."""
+    from .data.inputs import overlap
+    from .data.registry import load_inputs
+    from .original import check_answers, count_differing, load_original
+
+    inputs = load_inputs(given.unlabelled, given.data_dir)
+    complaint = None
+    if (inputs.m, inputs.digest()) != (part.inputs.m, part.inputs.digest):
+        complaint = (
+            f"the certificate is about {part.inputs.m:,} other inputs than these {inputs.m:,}, or in other order"
+        )
+    elif inputs.name in TUNED_ON and part.inputs.name not in TUNED_ON:
+        complaint = f"these are {inputs.name}, on which defaults were tuned, and they are called {part.inputs.name}"
+    if complaint is not None:
+        return (Finding(check="inputs", complaint=complaint),)
+    common = overlap(examples.x, inputs.x)
+    both = f"{common:,} of the unlabelled inputs stand in the labelled sample"
+    findings = (Finding(check="inputs"), Finding(check="overlap", complaint=both if common else None))
+    if common:
+        return findings
+    module = build_network(part.original.model, given.model, examples.shape, examples.classes)
+    try:
+        assert given.checkpoint is not None
+        original = load_original(module, part.original.model, given.checkpoint, given.rename, part.original.preprocess)
+        check_answers(original, inputs.x, examples.classes)
+        differing = count_differing(hypothesis, original, inputs)
+    except PacboundError as cause:
+        return (*findings, Finding(check="original", complaint=str(cause).rstrip(".")))
+    more = f"both networks differ on {differing:,} inputs, the certificate says {part.differing:,}"
+    complaint = more if differing > part.differing else None
+    return (*findings, Finding(check="original"), Finding(check="disagreement", complaint=complaint))
 
 
 def _unchecked(certificate: Certificate, level: Level) -> tuple[str, ...]:
@@ -265,6 +315,12 @@ def _unchecked(certificate: Certificate, level: Level) -> tuple[str, ...]:
         unchecked.append("that the message decodes to this network and this ledger (level message)")
     if level != "risk":
         unchecked.append(f"that the network makes {certificate.risk.errors:,} errors on the data (level risk)")
+        if certificate.comparison is not None:
+            differing, m = certificate.comparison.differing, certificate.comparison.inputs.m
+            unchecked.append(
+                f"that it differs from the original on {differing:,} of {m:,} inputs, none of them in the sample "
+                "(level risk)"
+            )
     if certificate.also:
         unchecked.append("errors on held-out data and of the majority class")
     if certificate.measures:

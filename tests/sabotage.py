@@ -42,10 +42,96 @@ CODER = "tests/bits/test_coder.py"
 DRAW = "tests/certificate/test_draw.py"
 DRAW_FORGERIES = "tests/attacks/test_draw_forgeries.py"
 
+COMPOSED = "tests/attacks/test_composed_forgeries.py"
+SURROGATE = "tests/methods/test_surrogate.py"
 COMPARISONS = "tests/measures/test_comparisons.py"
 COVERING = "tests/measures/test_covering.py"
 
 MUTATIONS = (
+    Mutation(
+        "the split of delta is paid by one part only",
+        "pacbound/certificate/composed.py",
+        "    if other.bits != paid:\n",
+        "    if False:\n",
+        f"{COMPOSED}::test_each_forgery_is_caught_first_at_its_level",
+    ),
+    Mutation(
+        "a part may have any share of delta",
+        "pacbound/certificate/composed.py",
+        "    if (one.delta, other.delta) not in delta_splits(delta):\n",
+        "    if False:\n",
+        f"{COMPOSED}::test_each_forgery_is_caught_first_at_its_level",
+    ),
+    Mutation(
+        "the original may be theta0 of its own surrogate",
+        "pacbound/certificate/composed.py",
+        '    if hypothesis.base.kind != "seeded" or ',
+        "    if ",
+        f"{COMPOSED}::test_each_forgery_is_caught_first_at_its_level",
+    ),
+    Mutation(
+        "theta0 that follows the original is let in",
+        "pacbound/methods/surrogate.py",
+        '    if setup.base.origin.kind != "seeded" or ',
+        "    if ",
+        f"{SURROGATE}::test_theta0_that_could_follow_the_original_is_refused",
+    ),
+    Mutation(
+        "verify lets fewer disagreements than there are pass",
+        "pacbound/verification.py",
+        "differing > part.differing else None",
+        "differing < part.differing else None",
+        f"{COMPOSED}::test_each_forgery_is_caught_first_at_its_level",
+    ),
+    Mutation(
+        "verify does not hash the inputs one by one",
+        "pacbound/verification.py",
+        "    common = overlap(examples.x, inputs.x)\n",
+        "    common = 0\n",
+        f"{COMPOSED}::test_inputs_that_stand_in_the_sample_are_caught_by_hashing",
+    ),
+    Mutation(
+        "labelled and unlabelled samples may overlap",
+        "pacbound/methods/surrogate.py",
+        "    check_apart(train, inputs)\n",
+        "",
+        f"{SURROGATE}::test_one_input_of_the_sample_among_the_unlabelled_is_refused",
+    ),
+    Mutation(
+        "earlier looks at the inputs are not paid",
+        "pacbound/certificate/accounting.py",
+        "(self.m + 1) ** (self.looks - 1)",
+        "1",
+        f"{SURROGATE}::test_both_parts_pay_for_the_split_and_the_looks",
+    ),
+    Mutation(
+        "two ties count as agreement",
+        "pacbound/original.py",
+        "((one != other) | (one < 0)).sum()",
+        "(one != other).sum()",
+        f"{SURROGATE}::test_near_ties_and_broken_numbers_of_either_network_count_as_differing",
+    ),
+    Mutation(
+        "errors of the surrogate are counted on the answers of the original",
+        "pacbound/methods/surrogate.py",
+        "    return replace(setup, targets=",
+        "    return replace(setup, train=replace(setup.train, y=targets), targets=",
+        f"{SURROGATE}::test_the_original_steers_the_encoder_and_nothing_that_is_fixed_before",
+    ),
+    Mutation(
+        "shares of delta rounded up",
+        "pacbound/bounds/disagreement.py",
+        "math.nextafter(nearest, 0.0)",
+        "nearest",
+        "tests/bounds/test_disagreement.py::test_sixteen_different_splits_each_add_up_to_delta_at_most",
+    ),
+    Mutation(
+        "being the best of a list of methods is not paid",
+        "pacbound/certificate/accounting.py",
+        "    if methods > 1:\n",
+        "    if False:\n",
+        "tests/methods/test_auto.py::test_every_method_of_the_list_pays_for_being_chosen_from_it",
+    ),
     Mutation(
         "a measure of Bartlett's takes the harmonic sum for the logarithm",
         "pacbound/measures/comparisons.py",
@@ -98,8 +184,8 @@ MUTATIONS = (
     Mutation(
         "a choice is not paid: defaults tuned on the data",
         "pacbound/certificate/accounting.py",
-        "    if looked_at is not None:\n",
-        "    if False:\n",
+        "    if tuned:\n",
+        "    if ():\n",
         f"{COUNTED}::test_defaults_tuned_on_a_data_set_cost_eight_bits_there_and_nothing_elsewhere",
     ),
     Mutation(
@@ -133,7 +219,7 @@ MUTATIONS = (
     Mutation(
         "answers that depend on the batch are let through",
         "pacbound/risk.py",
-        "    _check_deterministic(hypothesis, examples.x[:BATCH])\n",
+        "    check_deterministic(hypothesis, examples.x[:BATCH])\n",
         "",
         f"{COUNTED}::test_a_network_whose_answers_depend_on_the_batch_is_refused",
     ),

@@ -31,6 +31,7 @@ FLOORS = {
     "models": 4,
     "checkpoints": 4,
     "measures": 4,
+    "original": 4,
     "pipeline": 5,
     "preparation": 5,
     "methods": 5,

@@ -3,12 +3,19 @@
 One function, used by certify to write the ledger and by verify to recompute it from the certificate.
 """
 
+from typing import NamedTuple
+
 from ..bits.ledger import Ledger
+from ..bounds.disagreement import SPLITS
 from ..errors import LedgerError
 from ..specs import CHECKPOINT_KINDS, DrawSpec, HypothesisSpec
 from .tuned import tuned_on
 
 TUNING_OPTIONS = 256  # 8 bits pay for the look at the data sets of tuned.py
+UNTOUCHED_INPUTS = (
+    "the unlabelled inputs are independent draws from the source of the sample, and had no part in training, choosing "
+    "or calibrating the original network, says the user; every surrogate compared with it on them is counted"
+)
 RATIO_ITEM = "log density ratio"
 HONEST_SAMPLING = (
     "the draw is honest, says the user: the posterior was frozen before its noise was known, and every draw evaluated "
@@ -16,13 +23,37 @@ HONEST_SAMPLING = (
 )
 
 
+class Comparison(NamedTuple):
+    """What a surrogate's ledger depends on: name and number of the unlabelled inputs, and the looks at them."""
+
+    inputs_name: str
+    m: int
+    looks: int
+
+    @property
+    def options(self) -> int:
+        """Over what the last look's share of delta is spread.
+
+        Look j has delta / (j (j + 1)). A surrogate may have been chosen knowing the j - 1 counts before
+        it, which have (m + 1)^(j - 1) outcomes: a union over all surrogates that could have followed.
+        """
+        return self.looks * (self.looks + 1) * (self.m + 1) ** (self.looks - 1)
+
+
 def complete(
-    coded: Ledger, hypothesis: HypothesisSpec, data_name: str, data_digest: str, ratio_bits: int | None = None
+    coded: Ledger,
+    hypothesis: HypothesisSpec,
+    data_name: str,
+    data_digest: str,
+    ratio_bits: int | None = None,
+    compared: Comparison | None = None,
+    methods: int = 1,
 ) -> Ledger:
     """Return the ledger of the message followed by the choices and declarations that the certificate rests on.
 
     data_name, data_digest: of the sample; where it is the rest of a split, the whole counts instead of its digest.
-    ratio_bits: of a draw, ln dQ/dP over ln 2, rounded up (certificate/draw.py).
+    ratio_bits: of a draw, ln dQ/dP over ln 2, rounded up (certificate/draw.py). compared: of a surrogate. methods: how
+    many were to be tried, by a list fixed beforehand.
     """
     ledger = coded
     drawn = isinstance(hypothesis.quantizer, DrawSpec)
@@ -33,13 +64,21 @@ def complete(
         ledger = ledger.charge(RATIO_ITEM, ratio_bits, "log2 dQ/dP at the draw, posterior over prior", kind="derived")
         ledger = ledger.choice("draws", index * (index + 1), "draw j has delta / (j (j + 1)), so that all share delta")
     split = hypothesis.base.split
-    looked_at = tuned_on(data_name, data_digest if split is None else split.digest)
-    if looked_at is not None:
+    looked_at = [tuned_on(data_name, data_digest if split is None else split.digest)]
+    if compared is not None:
+        looked_at.append(tuned_on(compared.inputs_name, ""))
+    tuned = [name for name in dict.fromkeys(looked_at) if name is not None]
+    if tuned:
         ledger = ledger.choice(
             "package defaults",
             TUNING_OPTIONS,
-            f"defaults of this package were chosen while looking at {looked_at}",
+            f"defaults of this package were chosen while looking at {' and '.join(tuned)}",
         )
+    if methods > 1:
+        ledger = ledger.choice("methods", methods, "the best of a list of methods fixed beforehand, tried or not")
+    if compared is not None:
+        ledger = ledger.choice("split of delta", SPLITS, "the best of 16 splits; both parts pay every choice")
+        ledger = ledger.choice("looks", compared.options, "look j has delta / (j (j + 1)), over all earlier counts")
     ledger = ledger.declare(
         "task", "the data source with its classes, the loss and delta were fixed before the sample was seen"
     )
@@ -59,6 +98,8 @@ def complete(
             f"theta0 was trained on {split.first} examples of the split and on nothing of the rest, "
             "from a start and by a recipe fixed before the sample was seen, says the user",
         )
+    if compared is not None:
+        ledger = ledger.declare("inputs", UNTOUCHED_INPUTS)
     if hypothesis.base.kind == "values":
         ledger = ledger.declare("theta0", "theta0 was handed over, fixed before the sample was seen, says the user")
     return ledger

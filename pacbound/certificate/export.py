@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 from ..specs import BaseOrigin
-from .schema import SCHEMA_VERSION, Certificate
+from .schema import OPTIONAL, SCHEMA_VERSION, Certificate
 
 PATH = Path(__file__).with_name("schema.json")
-LEFT_OUT = {"BaseOrigin": BaseOrigin.LEFT_OUT}
+LEFT_OUT = {"": OPTIONAL, "BaseOrigin": BaseOrigin.LEFT_OUT}
 
 
 def schema_text() -> str:

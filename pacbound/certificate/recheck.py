@@ -13,7 +13,8 @@ from ..bounds.table import COUNTS_ONLY, theorem
 from ..errors import CertificateError, PacboundError
 from ..records import Record
 from ..specs import DrawSpec, HypothesisSpec
-from .accounting import RATIO_ITEM, complete
+from .accounting import RATIO_ITEM, Comparison, complete
+from .composed import recheck_parts
 from .draw import Drawn, draw
 from .schema import Baseline, Certificate, OtherBound, declared_sentences
 from .statement import write_statement
@@ -21,6 +22,7 @@ from .statement import write_statement
 # A theorem may stand as the headline of one decoded, deterministic network. occam_binomial (counts) and occam_kl
 # (other losses) are the smallest of them for every outcome, so that naming another afterwards gains nothing.
 HEADLINE_THEOREMS = ("occam_binomial", "occam_kl", "occam_hoeffding", "catoni_grid", "pac_bayes_kl")
+COMPOSED_THEOREMS = ("disagreement",)  # about another network than the decoded one
 DRAW_THEOREMS = ("single_draw",)  # a data-dependent Q breaks the others
 
 
@@ -127,6 +129,8 @@ def _check_sample(certificate: Certificate) -> str | None:
 def _check_theorem(certificate: Certificate) -> str | None:
     name = certificate.stated_bound.theorem
     kind, names = ("drawn", DRAW_THEOREMS) if _drawn(certificate) else ("decoded", HEADLINE_THEOREMS)
+    if certificate.comparison is not None:
+        kind, names = "compared", COMPOSED_THEOREMS
     if name not in names:
         return f"{name} is no headline for a {kind} network; one of {', '.join(names)} is"
     if name in COUNTS_ONLY and not certificate.risk.counts:
@@ -136,6 +140,8 @@ def _check_theorem(certificate: Certificate) -> str | None:
 
 def _check_bound(certificate: Certificate) -> str | None:
     stated, risk = certificate.stated_bound, certificate.risk
+    if certificate.comparison is not None:
+        return recheck_parts(certificate)
     return _compare_value(stated.theorem, stated.value, risk.errors, risk.n, certificate.ledger.bits, stated.delta)
 
 
@@ -152,7 +158,9 @@ def _compare_value(name: str, value: float, errors: float, n: int, bits: int, de
 
 def _check_statement(certificate: Certificate) -> str | None:
     split = certificate.hypothesis.base.split
-    expected = write_statement(certificate.bound, certificate.risk, certificate.data.classes, split)
+    expected = write_statement(
+        certificate.bound, certificate.risk, certificate.data.classes, split, certificate.comparison
+    )
     return None if certificate.statement == expected else f"the numbers say {expected!r}"
 
 
@@ -177,6 +185,8 @@ def _other(certificate: Certificate, other: OtherBound) -> str | None:
         return f"held-out examples go with {held_out} and with nothing else, got {other.theorem}"
     if other.sample == "train" and (_drawn(certificate) or other.theorem == "single_draw"):
         return f"single_draw is the one theorem of a draw, and of nothing else; got {other.theorem} on train"
+    if other.sample == "train" and certificate.comparison is not None:
+        return "the headline is about the original network, and a bound of the training sample about another"
     if other.sample == "train" and other.theorem == "test_set":
         return "test_set is about held-out examples, got it on train"
     if other.sample == "train" and (other.errors, other.n, other.bits) != (risk.errors, risk.n, total):
@@ -202,9 +212,12 @@ def _compare_hypothesis(certificate: Certificate, decoded: Decoded) -> str | Non
 
 
 def _compare_ledger(certificate: Certificate, decoded: Decoded, ratio_bits: int | None) -> str | None:
+    part = certificate.comparison
+    methods = 1 if certificate.methods is None else len(certificate.methods)
+    compared = None if part is None else Comparison(part.inputs.name, part.inputs.m, part.looks)
     try:
         data = certificate.data
-        expected = complete(decoded.coded, decoded.spec, data.name, data.digest, ratio_bits).entries
+        expected = complete(decoded.coded, decoded.spec, data.name, data.digest, ratio_bits, compared, methods).entries
     except PacboundError as cause:
         return str(cause)
     stated = certificate.entries

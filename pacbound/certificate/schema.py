@@ -16,17 +16,20 @@ from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, model_vali
 from ..bits.ledger import Entry, Ledger
 from ..bits.message import Message
 from ..bounds.claims import Bound, Measure, RiskEstimate
+from ..bounds.disagreement import disagreement
 from ..bounds.table import theorem
 from ..errors import CertificateError, LedgerError
 from ..records import Record
 from ..specs import MAX_EXAMPLES, DrawSpec, HypothesisSpec
 from .canonical import MAX_JSON_BYTES, Json, canonical_bytes, digest, read_strict
 from .files import MAX_SIDECAR_BYTES, SIDECAR_NAME, read_capped, read_sidecar, write_atomic
+from .parts import DisagreementPart, SurrogatePart
 from .statement import write_statement
 
 SCHEMA_VERSION: Literal["1"] = "1"
 MAX_INLINE_CHARACTERS = 1_000_000
 MAX_LEDGER_BITS = 1 << 40
+OPTIONAL = ("methods",)  # sections left out where they do not apply
 OUTSIDE_CORE = ("digest", "environment")
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -35,7 +38,7 @@ Token = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+!_-]{0,63}$")]  #
 TheoremName = Literal[
     "occam_binomial", "occam_kl", "occam_hoeffding", "pac_bayes_kl_xi", "pac_bayes_kl", "catoni_grid",
     "catoni_fixed", "thiemann_lambda", "rivasplata_quadratic", "tolstikhin_seldin", "mcallester", "single_draw",
-    "test_set",
+    "test_set", "disagreement",
 ]  # fmt: skip
 
 
@@ -126,6 +129,16 @@ class Baseline(Record):
         return self
 
 
+class MethodRow(Record):
+    """One of the methods that a list fixed beforehand named, and what came of it: nothing where it was refused."""
+
+    name: Token
+    value: float | None = Field(default=None, ge=0, le=1)
+    errors: int | float | None = Field(default=None, ge=0)
+    n: SampleSize | None = None
+    bits: int | None = Field(default=None, ge=0, le=MAX_LEDGER_BITS)
+
+
 class Environment(Record):
     """Where it was made, without host, user or path. versions: package -> version. seconds: stage -> wall time."""
 
@@ -152,7 +165,10 @@ class Certificate(Record):
     hypothesis: HypothesisSpec
     declarations: tuple[Annotated[str, Field(max_length=1000)], ...] = Field(max_length=100)
     measures: tuple[Measure, ...] = Field(default=(), max_length=1000)
-    parts: tuple[str, ...] = Field(default=(), max_length=0)
+    parts: tuple[Annotated[SurrogatePart | DisagreementPart, Field(discriminator="kind")], ...] = Field(
+        default=(), max_length=2
+    )
+    methods: tuple[MethodRow, ...] | None = Field(default=None, min_length=2, max_length=16)
     also: tuple[Annotated[OtherBound | Baseline, Field(discriminator="kind")], ...] = Field(default=(), max_length=100)
     environment: Environment = Environment()
     digest: Sha256
@@ -161,6 +177,13 @@ class Certificate(Record):
     _payload: bytes | None = PrivateAttr(default=None)
     _posterior: bytes | None = PrivateAttr(default=None)
     _theta0: bytes | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _both_parts(self) -> Self:
+        kinds = [part.kind for part in self.parts]
+        if kinds not in ([], ["surrogate", "disagreement"]):
+            raise ValueError(f"parts are none, or a surrogate and a disagreement in this order, got {kinds}")
+        return self
 
     @model_validator(mode="after")
     def _distinct_items(self) -> Self:
@@ -194,10 +217,14 @@ class Certificate(Record):
         theta0: bytes | None = None,
         also: tuple[OtherBound | Baseline, ...] = (),
         measures: tuple[Measure, ...] = (),
+        parts: tuple[SurrogatePart, DisagreementPart] | tuple[()] = (),
+        methods: tuple[MethodRow, ...] = (),
         environment: Environment | None = None,
     ) -> "Certificate":
         """Write the document: statement, declarations and digest follow from the rest. posterior: the file of a draw.
         theta0: the file of a base of kind split.
+
+        parts: where the headline is about a network other than the decoded one. methods: where it is the best of some.
 
         Raises: CertificateError where the parts do not make a certificate.
         """
@@ -208,7 +235,7 @@ class Certificate(Record):
             )
         document: dict[str, Json] = {
             "schema_version": SCHEMA_VERSION,
-            "statement": write_statement(bound, risk, data.classes, hypothesis.base.split),
+            "statement": write_statement(bound, risk, data.classes, hypothesis.base.split, *parts[1:]),
             "bound": bound.model_dump(mode="json", include={"value", "theorem", "delta"}),
             "risk": risk.model_dump(mode="json", include={"errors", "n", "loss"}),
             "ledger": [entry.model_dump(mode="json") for entry in ledger.entries],
@@ -217,18 +244,32 @@ class Certificate(Record):
             "hypothesis": hypothesis.model_dump(mode="json"),
             "declarations": list(declared_sentences(ledger)),
             "measures": [measure.model_dump(mode="json") for measure in measures],
-            "parts": [],
+            "parts": [part.model_dump(mode="json") for part in parts],
             "also": [other.model_dump(mode="json") for other in also],
             "environment": (environment or Environment()).model_dump(mode="json"),
         }
+        if methods:
+            document["methods"] = [row.model_dump(mode="json") for row in methods]
         certificate = _validated({**document, "digest": digest(document)})
         certificate._payload, certificate._posterior, certificate._theta0 = message.payload, posterior, theta0
         return certificate
+
+    def with_methods(self, methods: tuple[MethodRow, ...], seconds: dict[str, float]) -> "Certificate":
+        """Return the same certificate with what came of the methods it was chosen from, and more wall times."""
+        document = {key: value for key, value in self.document().items() if key != "digest"}
+        if methods:
+            document["methods"] = [row.model_dump(mode="json") for row in methods]
+        times = {**self.environment.seconds, **seconds}
+        document["environment"] = self.environment.model_copy(update={"seconds": times}).model_dump(mode="json")
+        return self._rewritten(document)
 
     def with_measures(self, measures: tuple[Measure, ...]) -> "Certificate":
         """Write the document again with these measures; its files stay where they are."""
         document = {key: value for key, value in self.document().items() if key != "digest"}
         document["measures"] = [measure.model_dump(mode="json") for measure in measures]
+        return self._rewritten(document)
+
+    def _rewritten(self, document: dict[str, Json]) -> "Certificate":
         certificate = _validated({**document, "digest": digest(document)})
         for name in self.__private_attributes__:
             setattr(certificate, name, getattr(self, name))
@@ -276,7 +317,8 @@ class Certificate(Record):
 
     def document(self) -> dict[str, Json]:
         """Return the JSON object."""
-        return self.model_dump(mode="json", by_alias=True)
+        whole = self.model_dump(mode="json", by_alias=True)
+        return {key: value for key, value in whole.items() if value is not None or key not in OPTIONAL}
 
     def payload(self) -> bytes:
         """Return the bytes of the message. Raises: CertificateError where they are absent or not those declared."""
@@ -326,9 +368,21 @@ class Certificate(Record):
     @property
     def bound(self) -> Bound:
         """The headline as a Bound, with the reference and the assumptions of its theorem."""
-        stated = self.stated_bound
-        source = theorem(stated.theorem)(self.risk.errors, self.risk.n, self.ledger.bits, stated.delta)
+        stated, comparison = self.stated_bound, self.comparison
+        if comparison is None:
+            source = theorem(stated.theorem)(self.risk.errors, self.risk.n, self.ledger.bits, stated.delta)
+        else:
+            source = disagreement(
+                round(self.risk.errors), self.risk.n, self.ledger.bits,
+                comparison.differing, comparison.inputs.m, comparison.bits, stated.delta,
+            ).bound  # fmt: skip
         return source.model_copy(update={"value": stated.value})
+
+    @property
+    def comparison(self) -> DisagreementPart | None:
+        """How often the original network differs from the decoded one, where the headline is about an original."""
+        last = self.parts[-1] if self.parts else None
+        return last if isinstance(last, DisagreementPart) else None
 
     @property
     def risk(self) -> RiskEstimate:

@@ -4,6 +4,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from ..bounds.claims import Bound, RiskEstimate
 from ..specs import SplitSpec
+from .parts import DisagreementPart
 
 PERCENT_STEP = Decimal("0.01")
 RATE_STEP = Decimal("0.0001")
@@ -61,10 +62,23 @@ def describe_loss(loss: str) -> str:
     return f"mean {loss} loss"
 
 
-def write_statement(bound: Bound, risk: RiskEstimate, classes: int, split: SplitSpec | None = None) -> str:
-    """Return the statement in words; verification writes it again and compares. split: where theta0 saw examples."""
+def write_statement(
+    bound: Bound,
+    risk: RiskEstimate,
+    classes: int,
+    split: SplitSpec | None = None,
+    compared: DisagreementPart | None = None,
+) -> str:
+    """Return the statement in words; verification writes it again and compares.
+
+    split: where theta0 saw examples. compared: of the original network with the decoded one, where the bound is about
+    the original.
+    """
     drawn = bound.theorem == "single_draw"
     both, network = (" and of the network", "drawn network") if drawn else ("", "decoded network")
+    if compared is not None:
+        both = f" and of m = {compared.inputs.m:,} unlabelled inputs"
+        network = f"original network, whose file has SHA-256 {compared.original.sha256},"
     figure = percent_up(bound.value) if risk.counts else rate_up(bound.value)
     apart = "" if split is None else f", apart from {split.first:,} others that theta0 was trained on"
     sentence = (

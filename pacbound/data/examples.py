@@ -72,16 +72,26 @@ class Examples:
         dimensions; the length of the dtype's name; the name in ASCII ("uint8", "float32", ...); the bytes of x,
         example after example, C order, little-endian; the labels.
         """
-        dtype = str(self.x.dtype).removeprefix("torch.").encode("ascii")
-        hasher = hashlib.sha256()
-        for head in ([self.n, len(self.shape), *self.shape], [len(dtype)]):
-            hasher.update(np.array(head, dtype="<i8").tobytes())
-        hasher.update(dtype)
-        for tensor, layout in ((self.x, LAYOUTS[self.x.dtype]), (self.y, "<i8")):
-            for start in range(0, self.n, CHUNK_ROWS):
-                rows = tensor[start : start + CHUNK_ROWS].contiguous().numpy()
-                hasher.update(rows.astype(layout, copy=False).tobytes())
+        hasher = inputs_hasher(self.x)
+        _hash_rows(hasher, self.y, "<i8")
         return hasher.hexdigest()
+
+
+def inputs_hasher(x: Tensor) -> "hashlib._Hash":
+    """SHA-256 begun with what `Examples.digest` hashes before the labels."""
+    dtype = str(x.dtype).removeprefix("torch.").encode("ascii")
+    hasher = hashlib.sha256()
+    for head in ([len(x), x.ndim - 1, *x.shape[1:]], [len(dtype)]):
+        hasher.update(np.array(head, dtype="<i8").tobytes())
+    hasher.update(dtype)
+    _hash_rows(hasher, x, LAYOUTS[x.dtype])
+    return hasher
+
+
+def _hash_rows(hasher: "hashlib._Hash", tensor: Tensor, layout: str) -> None:
+    for start in range(0, len(tensor), CHUNK_ROWS):
+        rows = tensor[start : start + CHUNK_ROWS].contiguous().numpy()
+        hasher.update(rows.astype(layout, copy=False).tobytes())
 
 
 def _check_inputs(x: Tensor) -> None:

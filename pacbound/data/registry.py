@@ -11,9 +11,11 @@ import torch
 from ..errors import DataError
 from ..specs import PreprocessName
 from ..subspace.random import permutation
+from .callables import call_named
 from .examples import Examples
 from .idx import read_cifar10, read_idx
-from .roots import FILES, Split, data_root, layout, missing_files
+from .inputs import Inputs, describe_part, inputs_in_memory, load_x, parse_source, part_rows
+from .roots import FILES, Split, data_root, is_label_file, layout, missing_files
 from .user import FILE_SUFFIXES, load_callable, load_file
 
 Arrays = tuple[np.ndarray, np.ndarray]
@@ -24,9 +26,13 @@ DIGITS_SEED, DIGITS_STREAM = 0, "data/digits/split"
 
 @dataclass(frozen=True)
 class DataSet:
-    """How to read a data set known by name, and its treatment. All were looked at when defaults were chosen."""
+    """How to read a data set known by name, and its treatment. All were looked at when defaults were chosen.
+
+    read_inputs: the same inputs, without looking at a label.
+    """
 
     read: Callable[[tuple[Path, ...], Split], Arrays]
+    read_inputs: Callable[[tuple[Path, ...], Split], np.ndarray]
     classes: int
     preprocess: PreprocessName
     advice: str  # how to come by the files
@@ -36,18 +42,57 @@ def load(source: str, root: str | Path | None = None, split: Split = "train") ->
     """Load a sample.
 
     Args: source: a name (digits, mnist, fashion-mnist, cifar10), a .npz or .safetensors file holding x and y,
-        or `module:callable`, which is imported and called. root: the data root, see `data_root`. split: which
-        part of a named data set; the user's own sources hold one part each and ignore it.
-    Returns: the examples in their official order. Raises: DataError.
+        or `module:callable`, which is imported and called; NAME:train or NAME:test for a split of a named data set;
+        any of these with :I/K after it for one of K equal parts. root: the data root, see `data_root`. split: which
+        split where a name says none; the user's own sources hold one and ignore it.
+    Returns: the examples in their official order, those of a part in the order of `part_rows`. Raises: DataError.
     """
+    source, named_split, part = parse_source(source)
+    if part is not None:
+        whole = load(source if named_split is None else f"{source}:{named_split}", root, split)
+        chosen = whole.subset(torch.from_numpy(part_rows(whole.n, *part)))
+        return replace(chosen, note=f"{chosen.note} {describe_part(*part)}".strip())
+    split = named_split or split
     if source.endswith(FILE_SUFFIXES):
         return load_file(Path(source))
     if source in DATA_SETS:
         return _load_named(source, data_root(root), split)
     if ":" in source:
         return load_callable(source)
+    raise _unknown(source)
+
+
+def load_inputs(source: object, root: str | Path | None = None, split: Split = "test") -> Inputs:
+    """Load inputs alone; whatever labels lie beside them are not read.
+
+    Args: source: as for `load`, where files need no y and callables may return x alone; or a tensor, an array, a pair
+        (x, y) or Examples, whose labels are not touched. root, split: as for `load`, but the split is test by default.
+    Raises: DataError.
+    """
+    if not isinstance(source, str):
+        return inputs_in_memory(source)
+    name, named_split, part = parse_source(source)
+    if name in DATA_SETS:
+        known, chosen = DATA_SETS[name], named_split or split
+        paths = _paths(name, data_root(root), chosen, labels=False)
+        inputs = Inputs(
+            name, torch.from_numpy(known.read_inputs(paths, chosen)), known.preprocess, f"the {chosen} split"
+        )
+    elif name.endswith(FILE_SUFFIXES):
+        inputs = inputs_in_memory(load_x(Path(name)))
+    elif ":" in name:
+        inputs = inputs_in_memory(call_named(name, DataError, "x, (x, y) or a data set"))
+    else:
+        raise _unknown(name)
+    if part is None:
+        return inputs
+    rows = torch.from_numpy(part_rows(len(inputs.x), *part))
+    return replace(inputs, x=inputs.x[rows], note=f"{inputs.note}{', ' if inputs.note else ''}{describe_part(*part)}")
+
+
+def _unknown(source: str) -> DataError:
     near = difflib.get_close_matches(source, DATA_SETS, n=1)
-    raise DataError(
+    return DataError(
         f"load: data is one of {', '.join(DATA_SETS)}, a .npz or .safetensors file, or module:callable, "
         f"got {source!r}." + (f" Did you mean {near[0]!r}?" if near else "")
     )
@@ -56,13 +101,8 @@ def load(source: str, root: str | Path | None = None, split: Split = "train") ->
 def _load_named(name: str, root: Path, split: Split) -> Examples:
     if split not in FILES[name]:
         raise DataError(f"load: split is train or test, got {split!r}.")
-    known, missing = DATA_SETS[name], missing_files(name, root, split)
-    if missing:
-        raise DataError(
-            f"load: {name} needs {', '.join(missing)} in {root / name}. {known.advice}\n"
-            f"Expected below the data root (--data-dir, or PACBOUND_DATA):\n{layout(name)}"
-        )
-    images, labels = known.read(tuple(root / name / file for file in FILES[name][split]), split)
+    known = DATA_SETS[name]
+    images, labels = known.read(_paths(name, root, split), split)
     if len(images) != len(labels):
         raise DataError(f"load: {name} has one label per image, got {len(labels)} for {len(images)} images.")
     examples = Examples(
@@ -73,6 +113,17 @@ def _load_named(name: str, root: Path, split: Split) -> Examples:
         preprocess=known.preprocess,
     )
     return _named_if_altered(examples) if name == "cifar10" else examples
+
+
+def _paths(name: str, root: Path, split: Split, labels: bool = True) -> tuple[Path, ...]:
+    """The files of a split, those of labels alone left out if so asked. Raises: DataError where one is missing."""
+    missing = [file for file in missing_files(name, root, split) if labels or not is_label_file(file)]
+    if missing:
+        raise DataError(
+            f"load: {name} needs {', '.join(missing)} in {root / name}. {DATA_SETS[name].advice}\n"
+            f"Expected below the data root (--data-dir, or PACBOUND_DATA):\n{layout(name)}"
+        )
+    return tuple(root / name / file for file in FILES[name][split] if labels or not is_label_file(file))
 
 
 def _named_if_altered(examples: Examples) -> Examples:
@@ -91,6 +142,18 @@ def _read_digits(paths: tuple[Path, ...], split: Split) -> Arrays:
     return images[chosen], bunch.target[chosen]
 
 
+def _digit_images(paths: tuple[Path, ...], split: Split) -> np.ndarray:
+    return _read_digits(paths, split)[0]  # both lie in one table of scikit-learn's
+
+
+def _idx_images(paths: tuple[Path, ...], split: Split) -> np.ndarray:
+    return read_idx(paths[0], dimensions=3)[:, None]
+
+
+def _cifar10_images(paths: tuple[Path, ...], split: Split) -> np.ndarray:
+    return _read_cifar10(paths, split)[0]  # a label is a byte before each image
+
+
 def _read_idx_pair(paths: tuple[Path, ...], split: Split) -> Arrays:
     images, labels = paths
     return read_idx(images, dimensions=3)[:, None], read_idx(labels, dimensions=1)  # (n, 1, 28, 28), (n,)
@@ -102,10 +165,12 @@ def _read_cifar10(paths: tuple[Path, ...], split: Split) -> Arrays:
 
 
 DATA_SETS: dict[str, DataSet] = {
-    "digits": DataSet(_read_digits, 10, "digits", "Embedded in scikit-learn."),
-    "mnist": DataSet(_read_idx_pair, 10, "ink", "Run: pacbound data fetch mnist"),
-    "fashion-mnist": DataSet(_read_idx_pair, 10, "ink", "Run: pacbound data fetch fashion-mnist"),
-    "cifar10": DataSet(_read_cifar10, 10, "photo", "Unpack the binary version of the official archive there."),
+    "digits": DataSet(_read_digits, _digit_images, 10, "digits", "Embedded in scikit-learn."),
+    "mnist": DataSet(_read_idx_pair, _idx_images, 10, "ink", "Run: pacbound data fetch mnist"),
+    "fashion-mnist": DataSet(_read_idx_pair, _idx_images, 10, "ink", "Run: pacbound data fetch fashion-mnist"),
+    "cifar10": DataSet(
+        _read_cifar10, _cifar10_images, 10, "photo", "Unpack the binary version of the official archive there."
+    ),
 }
 
 # digest of a sample -> why it is not the official one; the name says how many training images differ

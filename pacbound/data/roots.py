@@ -37,6 +37,11 @@ def missing_files(name: str, root: Path, split: Split) -> tuple[str, ...]:
     return tuple(file for file in FILES[name][split] if not (root / name / file).is_file())
 
 
+def is_label_file(file: str) -> bool:
+    """Whether a file of FILES holds labels and no inputs."""
+    return "-labels-" in file
+
+
 def layout(name: str) -> str:
     """Return the files that a named data set has below the data root, one per line."""
     return "\n".join(f"  {name}/{file}" for files in FILES[name].values() for file in files)

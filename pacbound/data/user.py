@@ -68,7 +68,7 @@ def as_examples(data: object, name: str = "user", classes: int | None = None) ->
     if isinstance(data, torch.utils.data.TensorDataset):
         data = tuple(data.tensors)
     if isinstance(data, (tuple, list)) and len(data) == 2 and all(isinstance(part, Array) for part in data):
-        x, y = _inputs(data[0]), _labels(data[1])
+        x, y = as_inputs(data[0]), _labels(data[1])
     elif isinstance(data, MapStyle) and not isinstance(data, (str, bytes, dict, Array)):
         x, y = _gathered(data)
     else:
@@ -106,7 +106,8 @@ def _read_safetensors(path: Path) -> dict[str, Array]:
         raise DataError(f"load: {path.name} is a safetensors file, got: {cause}. Write the file again.") from None
 
 
-def _inputs(x: object) -> Tensor:
+def as_inputs(x: object) -> Tensor:
+    """Return pixels or floats as a tensor on the CPU. Raises: DataError for other numbers."""
     tensor = _tensor(x, "x")
     if tensor.dtype not in LAYOUTS:
         raise DataError(
@@ -173,7 +174,7 @@ def _pair(item: object, index: int) -> tuple[Tensor, int]:
         raise DataError(
             f"as_examples: item {index} has one label, got {label.numel()}. Use class numbers, not one-hot."
         )
-    return _inputs(item[0]), int(label)
+    return as_inputs(item[0]), int(label)
 
 
 def _counted(data: Sized, task: str) -> Iterator[int]:

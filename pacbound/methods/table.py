@@ -6,12 +6,14 @@ from pathlib import Path
 from torch import nn
 
 from ..certificate.schema import Certificate
-from ..errors import RequestError
-from ..pipeline import certify as certify_subspace
 from ..request import Method, Request
 from ..risk import LossFunction
+from .auto import auto
+from .subspace import subspace
+from .surrogate import surrogate
+from .work import Work
 
-METHODS: dict[Method, Callable[..., Certificate]] = {"subspace": certify_subspace}
+METHODS: dict[Method, Callable[[Work], Certificate]] = {"subspace": subspace, "surrogate": surrogate, "auto": auto}
 
 
 def certify(
@@ -19,6 +21,7 @@ def certify(
     train: object = "digits",
     *,
     test: object = None,
+    unlabelled: object = None,
     request: Request | None = None,
     loss: str | LossFunction | None = None,
     data_dir: str | Path | None = None,
@@ -31,7 +34,9 @@ def certify(
         model: a module, which is not touched, or the name of a reference network.
         train: Examples, (x, y) tensors, a map-style data set, or what `--data` takes.
         test: held-out examples, reported beside the bound and never used for it.
-        request: all other options; its `data`, `model` and `test` are overridden by the arguments.
+        unlabelled: inputs on which a surrogate is compared with the original: x, or what `--unlabelled` takes; labels
+            beside them are not read.
+        request: all other options; its `data`, `model`, `test` and `unlabelled` are overridden by the arguments.
         loss: a name of `risk.LOSSES`, or a function (logits, y) -> (batch,) in [0, 1]; by default the request's.
         data_dir: folder of named data sets.
         state: file that keeps an unfinished run; where it exists the run goes on from it.
@@ -40,8 +45,4 @@ def certify(
     Raises: PacboundError with the reason of a refusal.
     """
     request = request or Request()
-    if request.method not in METHODS:
-        raise RequestError(f"certify: the method is one of {', '.join(METHODS)}, got {request.method!r}.")
-    return METHODS[request.method](
-        model, train, test=test, request=request, loss=loss, data_dir=data_dir, state=state, progress=progress
-    )
+    return METHODS[request.method](Work(model, train, test, unlabelled, request, loss, data_dir, state, progress))

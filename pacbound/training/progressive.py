@@ -41,6 +41,7 @@ from .refine import Point, evaluate_point, refine
 from .state import Checkpoint
 
 Candidate = tuple[Symbols, ProfileSpec, CodeSpec]
+COMPARED_BETA_SCALE = 0.7  # of B + e instead of B, near e = 2 % and B = 6 %, where dB/de = 1.6: times 1.6 / 2.6
 WARM_NOISE = 0.1  # of s
 FLAT_FISHER = 2.0  # what stands for every eigenvalue where the curvature is switched off
 DELTA = 0.05  # for the estimate shown and for comparing candidates
@@ -89,12 +90,15 @@ class PosteriorSettings(Record):
         return first + (self.blocks - 1) * self.block_steps
 
 
-def posterior_settings(batch: int, steps: int | None, drawn: bool = False) -> PosteriorSettings:
+def posterior_settings(batch: int, steps: int | None, drawn: bool = False, compared: bool = False) -> PosteriorSettings:
     """Return the default settings, their stages scaled to `steps` gradient steps in all where it is given.
 
-    drawn: nothing is rounded afterwards, so there are no blocks and beta is that of the bound.
+    drawn: nothing is rounded afterwards, so there are no blocks and beta is that of the bound. compared: an error
+    counts once more, as a disagreement, which makes bits cheaper.
     """
     default = PosteriorSettings(batch=batch, blocks=1, beta_scale=1.0) if drawn else PosteriorSettings(batch=batch)
+    if compared:
+        default = default.model_copy(update={"beta_scale": COMPARED_BETA_SCALE})
     if steps is None:
         return default
     names = ("warm_steps", "smooth_steps", "bounded_steps", "block_steps")

@@ -1,0 +1,134 @@
+"""Method auto: run every method that applies, and keep the certificate of the smallest bound.
+
+The list of m methods follows from the request alone and is fixed before the first of them runs; each pays log2 m bits,
+rounded up, for being chosen from it. That is delta / m for each, or less, tried or not.
+"""
+
+import hashlib
+import logging
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from ..certificate.schema import Certificate, MethodRow
+from ..errors import PacboundError, RequestError
+from ..training.state import Checkpoint
+from .subspace import subspace
+from .surrogate import load_examples, surrogate
+from .work import Work
+
+LOG = logging.getLogger("pacbound")
+NO_CHECKPOINT = {"checkpoint": None, "disjoint": False, "new_head": False, "rename": (), "base": "seeded"}
+NO_SURROGATE = {"surrogate": "auto", "earlier_looks": 0, "unlabelled": None}
+
+
+class Option(NamedTuple):
+    """One method of the list: when it applies, what it changes in the request, and how it runs."""
+
+    name: str
+    applies: Callable[[Work], bool]
+    changes: dict[str, object]
+    run: Callable[[Work], Certificate]
+
+
+class Outcome(NamedTuple):
+    """What came of one method: its certificate, or why it was refused."""
+
+    name: str
+    certificate: Certificate | None
+    refusal: str
+    seconds: float
+
+
+def _file(work: Work) -> bool:
+    return work.request.checkpoint is not None
+
+
+# a method joins by one line
+OPTIONS = (
+    Option("subspace", lambda work: True, {**NO_CHECKPOINT, **NO_SURROGATE}, subspace),
+    Option("transfer", lambda work: _file(work) and work.request.disjoint, NO_SURROGATE, subspace),
+    Option(
+        "surrogate", lambda work: _file(work) and work.unlabelled is not None,
+        {"disjoint": False, "new_head": False}, surrogate,
+    ),
+)  # fmt: skip
+
+
+def auto(work: Work) -> Certificate:
+    """Run the methods that apply, each with its share of the budget, and return the best certificate, with a table.
+
+    Raises: RequestError where every one of them is refused.
+    """
+    options = [option for option in OPTIONS if option.applies(work)]
+    names = tuple(option.name for option in options)
+    work = replace(work, train=load_examples(work.train, work, "train")) if work.unlabelled is not None else work
+    folder = _begin(work, names)
+    outcomes = [_outcome(option, work, names, folder) for option in options]
+    made = [outcome.certificate for outcome in outcomes if outcome.certificate is not None]
+    if not made:
+        raise RequestError(f"auto: every method was refused. {' '.join(f'{o.name}: {o.refusal}' for o in outcomes)}")
+    best = min(made, key=lambda certificate: certificate.stated_bound.value)
+    seconds = {f"method-{outcome.name}": round(outcome.seconds, 3) for outcome in outcomes}
+    rows = tuple(_row(outcome) for outcome in outcomes) if len(names) > 1 else ()
+    certificate = best.with_methods(rows, seconds)
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+    return certificate
+
+
+def part_of(option: Option, work: Work, names: tuple[str, ...], state: Path | None) -> Work:
+    """Return what one of the methods is asked for: its own request, an equal share of the budget, and the list."""
+    budget = None if work.request.budget is None else work.request.budget / len(names)
+    request = work.request.model_copy(update={"method": "subspace", "budget": budget, **option.changes})
+    unlabelled = None if "unlabelled" in option.changes else work.unlabelled
+    methods = names if len(names) > 1 else ()
+    return replace(work, request=request, unlabelled=unlabelled, state=state, methods=methods)
+
+
+def _begin(work: Work, names: tuple[str, ...]) -> Path | None:
+    """Return the folder of finished and unfinished methods; a mark at work.state binds it to this request."""
+    if work.state is None:
+        return None
+    key = hashlib.sha256(f"{work.request.model_dump_json()} {names}".encode()).hexdigest()
+    mark, folder = Checkpoint(work.state, key), work.state.with_name(f"{work.state.name}.methods")
+    if mark.load() is None:
+        shutil.rmtree(folder, ignore_errors=True)
+        mark.save({}, force=True)
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _outcome(option: Option, work: Work, names: tuple[str, ...], folder: Path | None) -> Outcome:
+    """Run one method, or read what an interrupted run finished."""
+    done = None if folder is None else folder / f"{option.name}.json"
+    if done is not None and done.exists():
+        certificate = Certificate.load(done)
+        return Outcome(option.name, certificate, "", sum(certificate.environment.seconds.values()))
+    state = None if folder is None else folder / f"{option.name}.state"
+    started = time.monotonic()
+    try:
+        certificate = option.run(part_of(option, work, names, state))
+    except PacboundError as refusal:
+        LOG.warning("method %s is left out: %s", option.name, refusal)
+        return Outcome(option.name, None, str(refusal), time.monotonic() - started)
+    if done is not None:
+        certificate.save(done)
+    return Outcome(option.name, certificate, "", time.monotonic() - started)
+
+
+def _row(outcome: Outcome) -> MethodRow:
+    certificate = outcome.certificate
+    if certificate is None:
+        return MethodRow(name=outcome.name)
+    risk = certificate.risk
+    return MethodRow(
+        name=outcome.name,
+        value=certificate.stated_bound.value,
+        errors=risk.errors,
+        n=risk.n,
+        bits=certificate.ledger.bits,
+    )

@@ -1,0 +1,221 @@
+"""Method surrogate: a bound for a network that stays as it is, by a coded network that answers like it.
+
+1. The original answers the training inputs; the encoder learns these answers in a subspace around a seeded theta0.
+2. The surrogate is decoded and its errors on the labels counted, as for any coded network.
+3. Only then are the unlabelled inputs looked at, once: on how many do the two networks differ?
+4. bounds/disagreement.py adds up both parts.
+"""
+
+import hashlib
+import time
+from dataclasses import dataclass, replace
+
+from torch import Tensor, nn
+
+from ..bits.ledger import Ledger
+from ..bounds.disagreement import Disagreement, disagreement
+from ..bounds.occam import test_set
+from ..certificate.accounting import Comparison, complete
+from ..certificate.parts import DisagreementPart, InputsRecord, SurrogatePart
+from ..certificate.schema import Certificate, DataRecord, MethodRow, OtherBound
+from ..data.examples import Examples
+from ..data.inputs import Inputs, check_inputs
+from ..data.registry import load, load_inputs
+from ..data.user import as_examples
+from ..errors import RequestError
+from ..models.loading import load_model, preprocess_for
+from ..original import Original, answers, check_answers, check_apart, count_differing, load_original
+from ..pipeline import Finished, baseline, best_of, encode, environment
+from ..preparation import Setup, prepare
+from ..risk import BATCH, zero_one
+from ..specs import REFERENCE_MODELS, PreprocessSpec
+from ..training.state import Checkpoint
+from .work import Work
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A frozen surrogate, the inputs it was compared on, how often it and the original differ there, and the looks."""
+
+    best: Finished
+    inputs: Inputs
+    differing: int
+    looks: int
+
+
+def surrogate(work: Work) -> Certificate:
+    """Distil the original network, certify what is coded, and bound the risk of the original.
+
+    Raises: PacboundError with the reason of a refusal, above all where labelled and unlabelled inputs overlap, or where
+        the surrogate's theta0 could follow the original.
+    """
+    _refuse_contradictions(work)
+    train = load_examples(work.train, work, "train")
+    inputs = load_inputs(work.unlabelled, work.data_dir)
+    check_inputs(inputs, train.shape)
+    check_apart(train, inputs)
+    original = _original(work, train)
+    test = None if work.test is None else load_examples(work.test, work, "test")
+    started = time.monotonic()
+    setup = distilled(work, train, answers(original, train.x, work.progress))
+    checkpoint = Checkpoint(work.state, setup.key)
+    candidates = encode(setup, checkpoint, work.progress)
+    trained = time.monotonic()
+    best = best_of(setup, candidates, work.progress)
+    looks = work.request.earlier_looks + checkpoint.look(_pair(best, inputs, original))
+    compared = Compared(best, inputs, count_differing(best.hypothesis, original, inputs, work.progress), looks)
+    seconds = {"training": trained - started, "counting": time.monotonic() - trained}
+    return _issue(setup, compared, original, _held_out(original, test, work.request.delta), seconds)
+
+
+def distilled(work: Work, train: Examples, targets: Tensor) -> Setup:
+    """Fix the surrogate: a reference network, theta0 and projector from the request's seed; targets steer the encoder.
+
+    targets: the original's answers on the training inputs, (n,) int64.
+    """
+    own = work.request.model_copy(
+        update={
+            "method": "subspace",
+            "model": work.request.surrogate,
+            "base": "seeded",
+            "checkpoint": None,
+            "rename": (),
+            "preprocess": "auto",
+            "frozen_buffers": (),
+            "unlabelled": None,
+            "test": None,
+        }
+    )
+    setup = prepare(work.request.surrogate, train, None, own, "zero_one", work.data_dir)
+    refuse_followed_prior(setup)
+    return replace(setup, targets=targets.clamp(max=train.classes - 1), methods=work.methods)
+
+
+def refuse_followed_prior(setup: Setup) -> None:
+    """Refuse a surrogate whose prior could know the original, which may have been trained on the labelled sample.
+
+    Raises: RequestError unless theta0 is drawn from a seed and the architecture is a reference network.
+    """
+    if setup.base.origin.kind != "seeded" or setup.model not in REFERENCE_MODELS:
+        raise RequestError(
+            "surrogate: its prior must not follow the original, which may have seen the labelled sample: theta0 from "
+            f"a seed in a reference network, got theta0 from {setup.base.origin.kind} in the network {setup.model!r}. "
+            "Leave --base out, and choose --surrogate among the reference networks."
+        )
+
+
+def _refuse_contradictions(work: Work) -> None:
+    """Refuse what has no meaning beside a surrogate. Raises: RequestError."""
+    request = work.request
+    if request.checkpoint is None:
+        raise RequestError("surrogate: the original network comes from a file, got none. Give --checkpoint FILE.")
+    if isinstance(work.model, str) and work.model == "auto":
+        raise RequestError("surrogate: a checkpoint holds numbers only; name its network with --model.")
+    if work.unlabelled is None:
+        raise RequestError(
+            "surrogate: the original and the surrogate are compared on unlabelled inputs that neither was trained on, "
+            "got none. Give --unlabelled, such as mnist:test:1/2."
+        )
+    if request.surrogate != "auto" and request.surrogate not in REFERENCE_MODELS:
+        raise RequestError(
+            f"surrogate: it is auto or one of {', '.join(REFERENCE_MODELS)}, whose theta0 is drawn from the seed, "
+            f"got {request.surrogate!r}."
+        )
+    if request.base == "values" or request.disjoint or request.new_head:
+        raise RequestError(
+            "surrogate: the checkpoint is the original and never theta0 of the surrogate, which is drawn from a seed; "
+            "got --base values, --disjoint or --new-head. Leave them out, or choose --method subspace."
+        )
+    if work.loss not in (None, "zero_one") or request.loss != "zero_one":
+        raise RequestError("surrogate: two networks differ or do not, so the loss is zero_one. Leave --loss out.")
+    if request.posterior != "point" or request.theorem not in ("auto", "occam_binomial"):
+        raise RequestError(
+            f"surrogate: it is decoded and bounded by occam_binomial, got posterior {request.posterior!r} and theorem "
+            f"{request.theorem!r}. Leave them out."
+        )
+
+
+def load_examples(source: object, work: Work, split: str) -> Examples:
+    """Load a labelled sample, by name or from memory. Raises: DataError."""
+    if isinstance(source, str):
+        return load(source, work.data_dir, split)  # type: ignore[arg-type]
+    return as_examples(source)
+
+
+def _original(work: Work, train: Examples) -> Original:
+    """Load the original network and see that it reads the examples."""
+    request, module, name = work.request, work.model, "user"
+    assert request.checkpoint is not None
+    if not isinstance(module, nn.Module):
+        module, name = load_model(module, train.shape, train.classes)
+    preprocess = preprocess_for(name, train.preprocess) if request.preprocess == "auto" else request.preprocess
+    original = load_original(module, name, request.checkpoint, request.rename, PreprocessSpec(name=preprocess))
+    check_answers(original, train.x[:BATCH], train.classes)
+    return original
+
+
+def _pair(best: Finished, inputs: Inputs, original: Original) -> str:
+    """Digest of what is compared with what on which inputs: the same again is the same look."""
+    parts = (best.message.payload, bytes.fromhex(inputs.digest()), bytes.fromhex(original.record.sha256))
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+
+
+def _held_out(original: Original, test: Examples | None, delta: float) -> tuple[OtherBound, ...]:
+    """What labelled held-out examples alone say of the original: no surrogate is needed."""
+    if test is None:
+        return ()
+    errors = sum(
+        int(zero_one(original(test.x[k : k + BATCH]), test.y[k : k + BATCH]).sum()) for k in range(0, test.n, BATCH)
+    )
+    value = test_set(errors, test.n, 0, delta).value
+    beside = OtherBound(sample="test", value=value, theorem="test_set", delta=delta, errors=errors, n=test.n, bits=0)
+    return (beside,)
+
+
+def _ledger(setup: Setup, compared: Compared) -> Ledger:
+    comparison = Comparison(compared.inputs.name, compared.inputs.m, compared.looks)
+    best, methods = compared.best, max(1, len(setup.methods))
+    coded, data = best.hypothesis.ledger, setup.train.name
+    return complete(coded, best.spec, data, setup.digest, compared=comparison, methods=methods)
+
+
+def _parts(
+    compared: Compared, made: Disagreement, bits: int, original: Original
+) -> tuple[SurrogatePart, DisagreementPart]:
+    inputs = compared.inputs
+    return (
+        SurrogatePart(value=made.surrogate, delta=made.surrogate_delta),
+        DisagreementPart(
+            value=made.difference,
+            delta=made.difference_delta,
+            differing=compared.differing,
+            bits=bits,
+            looks=compared.looks,
+            inputs=InputsRecord(name=inputs.name, digest=inputs.digest(), m=inputs.m, note=inputs.note),
+            original=original.record,
+        ),
+    )
+
+
+def _issue(
+    setup: Setup, compared: Compared, original: Original, held_out: tuple[OtherBound, ...], seconds: dict[str, float]
+) -> Certificate:
+    """Compose both parts; the ledger is the surrogate's, and both parts pay every choice in it."""
+    best, train, ledger = compared.best, setup.train, _ledger(setup, compared)
+    choices = sum(entry.bits for entry in ledger.entries if entry.kind == "choice")
+    errors = round(best.risk.errors)
+    made = disagreement(
+        errors, train.n, ledger.bits, compared.differing, compared.inputs.m, choices, setup.request.delta
+    )
+    return Certificate.issue(
+        bound=made.bound,
+        risk=best.risk,
+        ledger=ledger,
+        message=best.message,
+        data=DataRecord(name=train.name, digest=setup.digest, n=train.n, classes=train.classes, note=train.note),
+        hypothesis=best.spec,
+        parts=_parts(compared, made, choices, original),
+        also=(*held_out, baseline(setup)),
+        methods=tuple(MethodRow(name=name) for name in setup.methods),
+        environment=environment(seconds),
+    )

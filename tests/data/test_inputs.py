@@ -1,0 +1,113 @@
+"""Inputs without labels, parts of a source, and inputs that stand in two samples."""
+
+import gzip
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pacbound.data.examples import Examples
+from pacbound.data.inputs import overlap, parse_source, part_rows, row_digests
+from pacbound.data.registry import load, load_inputs
+from pacbound.errors import DataError
+
+GOLDEN = "87f259bfc6894dfd"  # of the rows of part 1 of 3 of 1001
+
+
+class Untouchable:
+    """Labels that nobody may look at."""
+
+    def __getattribute__(self, name: str) -> object:
+        raise AssertionError(f"the labels were asked for {name}")
+
+
+@pytest.mark.parametrize(
+    ("text", "parsed"),
+    [
+        ("mnist", ("mnist", None, None)),
+        ("mnist:test", ("mnist", "test", None)),
+        ("mnist:test:1/2", ("mnist", "test", (1, 2))),
+        ("digits:3/4", ("digits", None, (3, 4))),
+        ("mine:load", ("mine:load", None, None)),
+        ("mine:load:2/2", ("mine:load", None, (2, 2))),
+        ("a:b.npz:1/3", ("a:b.npz", None, (1, 3))),
+        ("mnist:0/2", ("mnist:0/2", None, None)),
+    ],
+)
+def test_a_source_says_its_split_and_part(text: str, parsed: object) -> None:
+    assert parse_source(text) == parsed
+
+
+def test_a_part_beyond_the_last_is_refused() -> None:
+    with pytest.raises(DataError, match=r"I from 1 to K, got 3/2"):
+        parse_source("mnist:3/2")
+    with pytest.raises(DataError, match="4 parts need as many examples, got 3"):
+        part_rows(3, 1, 4)
+
+
+def test_parts_are_a_partition_in_a_fixed_order_unlike_the_official_one() -> None:
+    parts = [part_rows(1001, i, 3) for i in (1, 2, 3)]
+    assert sorted(np.concatenate(parts).tolist()) == list(range(1001))
+    assert {len(part) for part in parts} <= {333, 334}
+    assert abs(parts[0].mean() - 500) < 60
+    assert hashlib.sha256(parts[0].astype("<i8").tobytes()).hexdigest()[:16] == GOLDEN  # part of every certificate
+
+
+def test_a_part_of_named_data_is_the_same_with_and_without_labels() -> None:
+    half, rest, whole = load("digits:test:1/2"), load("digits:test:2/2"), load("digits", split="test")
+    inputs = load_inputs("digits:test:1/2")
+    assert torch.equal(half.x, inputs.x)
+    assert (half.n, rest.n, inputs.m, inputs.name) == (180, 180, 180, "digits")
+    assert row_digests(half.x) | row_digests(rest.x) == row_digests(whole.x)
+    assert "part 1 of 2" in half.note
+    assert "test split, part 1 of 2" in inputs.note
+    assert load_inputs("digits").m == 360  # the test split, unless the train split is asked for
+    assert load_inputs("digits:train").m == 1437
+
+
+def test_labels_are_not_touched_wherever_they_lie(tmp_path: Path) -> None:
+    x = torch.arange(12.0).reshape(4, 3)
+    assert torch.equal(load_inputs((x, Untouchable())).x, x)
+    examples = Examples("mine", x, torch.tensor([0, 1, 0, 1]), 2)
+    object.__setattr__(examples, "y", Untouchable())
+    assert load_inputs(examples).name == "mine"
+    np.savez(tmp_path / "x.npz", x=x.numpy(), y=np.array([None, "poison"], dtype=object))  # unpickling would be refused
+    assert torch.equal(load_inputs(str(tmp_path / "x.npz")).x, x)
+
+
+def test_images_are_read_where_the_file_of_labels_is_missing(tmp_path: Path) -> None:
+    pixels = np.arange(5 * 28 * 28, dtype=np.uint64).astype(np.uint8).reshape(5, 28, 28)
+    head = np.array([0x803, 5, 28, 28], dtype=">i4").tobytes()
+    (tmp_path / "mnist").mkdir()
+    (tmp_path / "mnist" / "t10k-images-idx3-ubyte.gz").write_bytes(gzip.compress(head + pixels.tobytes()))
+    inputs = load_inputs("mnist:test", tmp_path)
+    assert inputs.x.shape == (5, 1, 28, 28)
+    assert np.array_equal(inputs.x[:, 0].numpy(), pixels)
+    with pytest.raises(DataError, match="t10k-labels"):
+        load("mnist:test", tmp_path)
+
+
+def test_one_input_in_both_is_found_whatever_its_dtype_and_shape() -> None:
+    x = torch.randint(0, 256, (50, 1, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    other = torch.randint(0, 256, (60, 16), generator=torch.Generator().manual_seed(1)).float()
+    assert overlap(x, other) == 0
+    other[33] = x[7].flatten()
+    assert overlap(x, other) == overlap(other, x) == 1
+    other[33, 3] += 1
+    assert overlap(x, other) == 0
+    assert overlap(torch.tensor([[0.0]]), torch.tensor([[-0.0]])) == 1
+
+
+def test_the_digest_is_that_of_examples_without_labels() -> None:
+    x = torch.tensor([[1, 2], [3, 4]], dtype=torch.uint8)
+    head = np.array([2, 1, 2, 5], dtype="<i8").tobytes() + b"uint8"
+    assert load_inputs(x).digest() == hashlib.sha256(head + bytes([1, 2, 3, 4])).hexdigest()
+
+
+def test_what_is_no_source_of_inputs_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "z.npz", z=np.zeros(3))
+    for source in ("mnits", str(tmp_path / "z.npz"), str(tmp_path / "none.npz")):
+        with pytest.raises(DataError):
+            load_inputs(source)

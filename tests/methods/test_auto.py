@@ -1,0 +1,135 @@
+"""Method auto: the list is fixed before anything runs, paid by each, and shown."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pacbound as pb
+from pacbound.errors import RequestError
+from pacbound.methods.auto import OPTIONS, part_of
+from pacbound.methods.work import Work
+from pacbound.show import render
+from tests.forge import caught, forge
+from tests.methods.task import N, arguments, request, save_original, unlabelled
+from tests.tiny import clouds, network
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_original(tmp_path_factory.mktemp("original"))
+
+
+def run(file: Path, state: Path | None = None, **options: Any) -> pb.Certificate:
+    asked = request(file, **options).model_copy(update={"method": "auto"})
+    return pb.certify(network(), clouds(N), unlabelled=unlabelled(), request=asked, state=state, progress=False)
+
+
+@pytest.fixture(scope="module")
+def certificate(file: Path) -> pb.Certificate:
+    return run(file)
+
+
+def test_every_method_of_the_list_pays_for_being_chosen_from_it(certificate: pb.Certificate) -> None:
+    assert certificate.methods is not None
+    assert [row.name for row in certificate.methods] == ["subspace", "surrogate"]
+    paid = next(entry for entry in certificate.entries if entry.item == "methods")
+    assert (paid.kind, paid.bits) == ("choice", 1)
+    values = [row.value for row in certificate.methods]
+    assert all(value is not None for value in values)
+    assert certificate.bound.value == min(value for value in values if value is not None)
+
+
+def test_the_best_stands_and_shows_what_came_of_all(file: Path, certificate: pb.Certificate) -> None:
+    given = arguments(file) if certificate.comparison is not None else {"data": clouds(N), "model": network()}
+    assert pb.verify(certificate, **given).require().level == "risk"
+    shown = render(certificate)
+    assert "method subspace" in shown
+    assert "method surrogate" in shown
+    assert "method-surrogate" in certificate.environment.seconds
+    assert pb.Certificate.from_json(certificate.to_json()) == certificate
+
+
+def test_the_list_cannot_be_shortened_or_dropped_afterwards(certificate: pb.Certificate, tmp_path: Path) -> None:
+    dropped = forge(certificate, lambda d: d.pop("methods"), tmp_path / "dropped.json")
+    assert caught(dropped) == ("message", "ledger")
+    longer = forge(certificate, lambda d: d["methods"].extend([d["methods"][0]] * 3), tmp_path / "longer.json")
+    assert caught(longer) == ("message", "ledger")
+
+
+def names_for(file: Path | None, inputs: object, **options: Any) -> list[str]:
+    asked = pb.Request(checkpoint=None if file is None else str(file), **options)
+    work = Work("lenet", None, None, inputs, asked, None, None, None, False)
+    return [option.name for option in OPTIONS if option.applies(work)]
+
+
+def test_the_list_follows_from_the_request_alone(file: Path) -> None:
+    assert names_for(None, None) == ["subspace"]
+    assert names_for(file, None) == ["subspace"]
+    assert names_for(file, None, disjoint=True) == ["subspace", "transfer"]
+    assert names_for(file, unlabelled()) == ["subspace", "surrogate"]
+    assert names_for(file, unlabelled(), disjoint=True) == ["subspace", "transfer", "surrogate"]
+
+
+def test_each_gets_an_equal_share_of_the_budget_and_its_own_request(file: Path) -> None:
+    asked = pb.Request(checkpoint=str(file), disjoint=True, budget=6.0, method="auto", seed=5)
+    work = Work("lenet", None, None, unlabelled(), asked, None, None, None, False)
+    names = ("subspace", "transfer", "surrogate")
+    parts = {option.name: part_of(option, work, names, None) for option in OPTIONS}
+    assert {part.request.budget for part in parts.values()} == {2.0}
+    assert {part.methods for part in parts.values()} == {names}
+    assert (parts["subspace"].request.checkpoint, parts["subspace"].request.base) == (None, "seeded")
+    assert parts["subspace"].unlabelled is None
+    assert parts["transfer"].request.disjoint
+    assert not parts["surrogate"].request.disjoint
+    assert all(part.request.seed == 5 for part in parts.values())
+
+
+def test_one_method_that_is_refused_leaves_the_others_and_still_costs(file: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"nothing")
+    made = run(broken)
+    assert made.methods is not None
+    assert [(row.name, row.value is None) for row in made.methods] == [("subspace", False), ("surrogate", True)]
+    assert any(entry.item == "methods" for entry in made.entries)
+    assert "refused" in render(made)
+
+
+def test_where_every_method_is_refused_the_reasons_are_given(file: Path) -> None:
+    with pytest.raises(RequestError, match=r"every method was refused. subspace: .* surrogate: "):
+        run(file, d=16, budget=1.0)  # a budget and epochs
+
+
+def test_what_was_finished_is_not_run_again_and_the_state_is_removed(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = tmp_path / "c.json.state"
+    monkeypatch.setattr("pacbound.methods.auto.OPTIONS", tuple(o._replace(run=_interrupt(o)) for o in OPTIONS))
+    with pytest.raises(KeyboardInterrupt):
+        run(file, state)
+    assert (tmp_path / "c.json.state.methods" / "subspace.json").exists()
+    monkeypatch.setattr("pacbound.methods.auto.OPTIONS", tuple(o._replace(run=_only_surrogate(o)) for o in OPTIONS))
+    certificate = run(file, state)
+    assert certificate.methods is not None
+    assert len(certificate.methods) == 2
+    assert not (tmp_path / "c.json.state.methods").exists()
+
+
+_RUN = {option.name: option.run for option in OPTIONS}
+
+
+def _interrupt(option: Any) -> Any:
+    def run(work: Work) -> pb.Certificate:
+        if option.name == "surrogate":
+            raise KeyboardInterrupt
+        return _RUN[option.name](work)
+
+    return run
+
+
+def _only_surrogate(option: Any) -> Any:
+    def run(work: Work) -> pb.Certificate:
+        assert option.name == "surrogate", "a finished method ran again"
+        return _RUN[option.name](work)
+
+    return run

@@ -1,0 +1,259 @@
+"""Method surrogate: what is composed, what must not reach what, and every refusal."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import pacbound as pb
+from pacbound.certificate.accounting import Comparison
+from pacbound.data.inputs import Inputs
+from pacbound.errors import DataError, ModelError, PacboundError, RequestError
+from pacbound.hypothesis import make_base
+from pacbound.methods.surrogate import distilled, refuse_followed_prior
+from pacbound.methods.work import Work
+from pacbound.original import clear_answers, count_differing, load_original
+from pacbound.preparation import prepare
+from pacbound.show import render
+from pacbound.specs import PreprocessSpec
+from tests.methods.task import M, N, arguments, certified, original, request, save_original, unlabelled
+from tests.tiny import clouds, examples, network, quick
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_original(tmp_path_factory.mktemp("original"))
+
+
+@pytest.fixture(scope="module")
+def certificate(file: Path) -> pb.Certificate:
+    return certified(file)
+
+
+def answers_by_hand(certificate: pb.Certificate) -> Tensor:
+    """What the decoded surrogate answers to the unlabelled inputs."""
+    from pacbound.hypothesis import Hypothesis
+    from pacbound.models.loading import load_model
+
+    base = make_base(load_model("mlp", (6,), 3)[0], 0)
+    return Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base)(unlabelled()).argmax(1)
+
+
+def test_the_certificate_is_about_the_file_and_stands_at_every_level(file: Path, certificate: pb.Certificate) -> None:
+    result = pb.verify(certificate, **arguments(file)).require()
+    assert result.level == "risk"
+    assert {"checkpoint", "network", "errors", "inputs", "overlap", "original", "disagreement"} <= set(result.passed)
+    part = certificate.comparison
+    assert part is not None
+    assert f"the original network, whose file has SHA-256 {part.original.sha256}, on new data" in certificate.statement
+    assert f"m = {M:,} unlabelled inputs" in certificate.statement
+    assert certificate.bound.theorem == "disagreement"
+    assert certificate.hypothesis.base.kind == "seeded"
+
+
+def test_the_count_is_that_of_both_networks_and_the_sum_that_of_both_parts(certificate: pb.Certificate) -> None:
+    one, other = certificate.parts
+    theirs = original()(unlabelled()).argmax(1)
+    assert certificate.comparison is not None
+    assert certificate.comparison.differing == int((answers_by_hand(certificate) != theirs).sum()) > 0
+    assert certificate.bound.value == pytest.approx(one.value + other.value, abs=1e-15)
+    assert one.delta + other.delta <= 0.05
+
+
+def test_both_parts_pay_for_the_split_and_the_looks(file: Path, certificate: pb.Certificate) -> None:
+    bits = {entry.item: (entry.kind, entry.bits) for entry in certificate.entries}
+    assert bits["split of delta"] == ("choice", 4)
+    assert bits["looks"] == ("choice", 1)
+    assert certificate.comparison is not None
+    assert certificate.comparison.bits == 5
+    later = certified(file, earlier_looks=2)
+    # the third look: 3 * 4 for its share, and (m + 1)^2 outcomes of the two counts before it
+    assert next(entry.bits for entry in later.entries if entry.item == "looks") == int(
+        np.ceil(np.log2(12 * (M + 1) ** 2))
+    )
+    assert later.bound.value > certificate.bound.value
+    assert later.payload() == certificate.payload()
+
+
+def test_defaults_tuned_on_either_sample_are_paid() -> None:
+    from pacbound.bits.ledger import Ledger
+    from pacbound.certificate.accounting import complete
+    from tests.forge import spec_of
+
+    def items(data: str, inputs: str) -> list[str]:
+        return [e.item for e in complete(Ledger(), spec_of(8), data, compared=Comparison(inputs, 10, 1)).entries]
+
+    assert "package defaults" in items("mine", "mnist")
+    assert "package defaults" in items("mnist", "mine")
+    assert "package defaults" not in items("mine", "mine")
+
+
+def test_the_original_steers_the_encoder_and_nothing_that_is_fixed_before() -> None:
+    work = Work(network(), None, None, None, request(Path("x")), None, None, None, False)
+    train, targets = examples(N), torch.zeros(N, dtype=torch.int64)
+    one, other = distilled(work, train, targets), distilled(work, train, targets + 1)
+    assert torch.equal(one.base.theta0, other.base.theta0)
+    assert one.projector == other.projector
+    assert one.base.origin == other.base.origin
+    assert one.key != other.key  # an unfinished run of one is not gone on with by the other
+    assert torch.equal(one.train.y, train.y), "errors are counted on the labels"
+
+
+def test_theta0_that_could_follow_the_original_is_refused(file: Path) -> None:
+    work = Work(network(), None, None, None, request(file), None, None, None, False)
+    fixed = distilled(work, examples(N), torch.zeros(N, dtype=torch.int64))
+    values = replace(fixed, base=make_base(original(), None))
+    with pytest.raises(RequestError, match=r"must not follow the original.*theta0 from values"):
+        refuse_followed_prior(values)
+    weights = prepare(network(), clouds(N), None, quick(checkpoint=str(file), disjoint=True, model="user"), "zero_one")
+    with pytest.raises(RequestError, match="theta0 from checkpoint"):
+        refuse_followed_prior(weights)
+    with pytest.raises(RequestError, match="in the network 'user'"):
+        refuse_followed_prior(replace(fixed, model="user"))
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"checkpoint": None}, "the original network comes from a file"),
+        ({"base": "values"}, "never theta0 of the surrogate"),
+        ({"disjoint": True}, "never theta0 of the surrogate"),
+        ({"new_head": True}, "never theta0 of the surrogate"),
+        ({"surrogate": "mymodule:net"}, "auto or one of lenet"),
+        ({"loss": "top_5"}, "the loss is zero_one"),
+        ({"posterior": "draw"}, "decoded and bounded by occam_binomial"),
+        ({"theorem": "catoni_grid"}, "decoded and bounded by occam_binomial"),
+    ],
+)
+def test_what_has_no_meaning_beside_a_surrogate_is_refused(file: Path, options: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(RequestError, match=complaint):
+        pb.certify(
+            network(), clouds(N), unlabelled=unlabelled(), progress=False,
+            request=quick(**{"method": "surrogate", "checkpoint": str(file), **options}),
+        )  # fmt: skip
+
+
+def test_the_network_and_the_inputs_must_be_named(file: Path) -> None:
+    with pytest.raises(RequestError, match="name its network with --model"):
+        pb.certify("auto", clouds(N), unlabelled=unlabelled(), request=request(file))
+    with pytest.raises(RequestError, match="Give --unlabelled, such as mnist:test:1/2"):
+        pb.certify(network(), clouds(N), request=request(file))
+
+
+@pytest.mark.parametrize("options", [{"surrogate": "lenet"}, {"earlier_looks": 1}])
+def test_the_options_of_a_surrogate_are_refused_elsewhere(options: dict[str, Any]) -> None:
+    with pytest.raises(RequestError, match="goes with --method surrogate"):
+        pb.certify(network(), clouds(N), request=quick(**options))
+    with pytest.raises(RequestError, match="--unlabelled goes with --method surrogate"):
+        pb.certify(network(), clouds(N), request=quick(), unlabelled=unlabelled())
+
+
+def test_one_input_of_the_sample_among_the_unlabelled_is_refused(file: Path) -> None:
+    inputs = unlabelled()
+    inputs[77] = clouds(N)[0][5]
+    with pytest.raises(DataError, match="got 1 that stand in both"):
+        certified(file, inputs)
+    with pytest.raises(DataError, match=f"got {N} that stand in both"):
+        certified(file, clouds(N)[0])
+
+
+@pytest.mark.parametrize("inputs", [torch.zeros(5, 7), torch.full((5, 6), float("nan")), torch.zeros(5, 6).long()])
+def test_inputs_of_another_shape_or_kind_are_refused(file: Path, inputs: Tensor) -> None:
+    with pytest.raises(DataError):
+        certified(file, inputs)
+
+
+def test_labels_beside_the_inputs_are_never_read(file: Path, certificate: pb.Certificate, tmp_path: Path) -> None:
+    class Poison:
+        def __getattribute__(self, name: str) -> object:
+            raise AssertionError(f"a label was asked for {name}")
+
+    poisoned = certified(file, (unlabelled(), Poison()))
+    assert poisoned.core_digest == certificate.core_digest
+
+
+def test_a_network_that_does_not_fit_its_file_or_the_data_is_refused(file: Path) -> None:
+    def attempt(module: nn.Module) -> None:
+        pb.certify(module, clouds(N), unlabelled=unlabelled(), request=request(file), progress=False)
+
+    with pytest.raises(ModelError, match="has the parameters of"):
+        attempt(nn.Linear(6, 3))
+    with pytest.raises(PacboundError):
+        attempt(nn.Sequential(nn.Flatten(0), nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3)))
+
+
+def test_near_ties_and_broken_numbers_of_either_network_count_as_differing() -> None:
+    logits = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0 - 5e-5], [float("nan"), 1.0], [1.0, float("inf")]])
+    assert clear_answers(logits).tolist() == [0, 1, -1, -1, -1]
+    inputs = Inputs("mine", torch.eye(2)[[0, 1, 0]])
+
+    def near(x: Tensor) -> Tensor:
+        return torch.ones(len(x), 2)
+
+    def clear(x: Tensor) -> Tensor:
+        return x
+
+    from pacbound.certificate.parts import OriginalNetwork
+    from pacbound.original import Original
+
+    def as_original(function: nn.Module) -> Original:
+        return Original(function, OriginalNetwork(sha256="0" * 64, model="user"))
+
+    class Swapped(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.flip(1)
+
+    assert count_differing(clear, as_original(nn.Identity()), inputs, False) == 0
+    assert count_differing(near, as_original(nn.Identity()), inputs, False) == 3
+    assert count_differing(near, as_original(_Ones()), inputs, False) == 3, "two ties are no agreement"
+    assert count_differing(clear, as_original(Swapped()), inputs, False) == 3
+
+
+class _Ones(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.ones(len(x), 2)
+
+
+def test_the_original_is_not_touched_and_read_in_float32(file: Path) -> None:
+    module = network(5).double()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    loaded = load_original(module, "user", file, (), PreprocessSpec())
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    x = clouds(4)[0]
+    assert torch.equal(loaded(x), original()(x).detach())
+
+
+def test_a_repeated_run_is_the_same_look_and_another_surrogate_the_next(file: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+
+    def looks(**options: Any) -> int:
+        made = pb.certify(
+            network(), clouds(N), unlabelled=unlabelled(), request=request(file, **options), state=state, progress=False
+        )
+        assert made.comparison is not None
+        return made.comparison.looks
+
+    assert looks() == 1
+    assert looks() == 1  # the state is kept: the same surrogate is compared again
+
+
+def test_held_out_labels_give_the_simple_bound_and_a_plain_sentence(file: Path, certificate: pb.Certificate) -> None:
+    held_out = pb.certify(
+        network(), clouds(N), test=clouds(90, 11), unlabelled=unlabelled(), request=request(file), progress=False
+    )
+    other = held_out.also[0]
+    x, y = clouds(90, 11)
+    assert other.errors == int((original()(x).argmax(1) != y).sum())
+    assert (other.kind, other.n) == ("bound", 90)
+    assert other.value < held_out.bound.value
+    assert "here the simple bound is the better one" in render(held_out)
+    assert "simple bound" not in render(certificate)
+    assert held_out.stated_bound == certificate.stated_bound
+    shown = " ".join(render(certificate).split())
+    assert "It is about the original network in float32" in shown
+    assert "surrogate's risk at most" in shown
+    assert "both differ with probability at most" in shown
