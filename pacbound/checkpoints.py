@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from .errors import ModelError, RequestError
-from .hypothesis import Base, make_base
+from .hypothesis import Base, make_base, make_zero_base
 from .models.reference import initialise
 from .specs import CHECKPOINT_KINDS, BaseOrigin
 
@@ -122,6 +122,8 @@ def rebuild_base(
     Raises: ModelError where the checkpoint is missing, is another file, or does not fit.
     """
     buffers = tuple(name for name, _ in module.named_buffers())
+    if origin.kind == "zero":
+        return make_zero_base(module, buffers)
     if origin.kind not in CHECKPOINT_KINDS:
         return make_base(module, origin.seed if origin.kind == "seeded" else None, buffers)
     if checkpoint is None:

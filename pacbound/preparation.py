@@ -22,6 +22,7 @@ from .request import Request, parse_projector
 from .risk import LossFunction, loss_function
 from .specs import HypothesisSpec, PreprocessSpec, ProjectorSpec
 from .subspace.subspace import Subspace
+from .tensors import DirectSpec
 from .training.fit import Sample
 from .training.plain import Candidate
 
@@ -70,6 +71,8 @@ class Setup:
         }
         if candidate is None:
             return HypothesisSpec.model_validate({**common, "layer_scale": False})
+        if isinstance(candidate.quantizer, DirectSpec):
+            return HypothesisSpec.model_validate({**common, "layer_scale": False, "quantizer": candidate.quantizer})
         return HypothesisSpec.model_validate(
             {
                 **common,

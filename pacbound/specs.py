@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from .records import Record
+from .tensors import DirectSpec
 
 # Orders below are part of the format: a position is what the message codes, the first being the shortest.
 REFERENCE_MODELS = ("lenet", "mlp", "cnn", "resnet20", "resnet20-bn", "resnet32-bn", "lenet-mnist")
@@ -14,7 +15,7 @@ ProjectorKind = Literal[
     "fastfood", "cosine", "sparse", "kron", "kron_qr", "dense", "film", "identity", "sum", "permuted"
 ]
 PROJECTOR_KINDS: tuple[ProjectorKind, ...] = ProjectorKind.__args__  # type: ignore[attr-defined]
-BaseKind = Literal["seeded", "checkpoint", "values", "checkpoint_new_head"]
+BaseKind = Literal["seeded", "checkpoint", "values", "checkpoint_new_head", "zero"]
 BASE_KINDS: tuple[BaseKind, ...] = BaseKind.__args__  # type: ignore[attr-defined]
 CHECKPOINT_KINDS = ("checkpoint", "checkpoint_new_head")
 CodeKind = Literal["gaussian", "laplace", "adaptive", "static", "profile"]
@@ -64,7 +65,7 @@ class BaseOrigin(Record):
 
     seeded: our own generator. checkpoint: a file by others, with the user's word that it was trained on data
     disjoint from this sample. checkpoint_new_head: the same, with the last layer drawn from the seed.
-    values: handed over, stored beside the certificate.
+    values: handed over, stored beside the certificate. zero: every parameter is 0, which a direct code starts from.
     """
 
     kind: BaseKind = "seeded"
@@ -74,8 +75,10 @@ class BaseOrigin(Record):
 
     @model_validator(mode="after")
     def _digest(self) -> Self:
-        if (self.kind == "seeded") != (self.sha256 is None):
+        if (self.kind in ("seeded", "zero")) != (self.sha256 is None):
             raise ValueError("sha256 is given exactly where the base is a checkpoint or values")
+        if self.kind == "zero" and self.seed:
+            raise ValueError("a base of zeros has no seed")
         if self.kind in CHECKPOINT_KINDS and not self.disjoint:
             raise ValueError("a checkpoint is a base only if it was trained on data disjoint from the sample")
         return self
@@ -135,8 +138,8 @@ class DrawSpec(Record):
 
 
 SymbolSpec = LatticeSpec | CodebookSpec | ProfileSpec  # what gives symbols a meaning
-QuantizerSpec = SymbolSpec | DrawSpec
-QUANTIZER_KINDS = ("profile", "lattice", "codebook", "draw")  # the first costs 1 bit, then 3, 3, 5
+QuantizerSpec = SymbolSpec | DrawSpec | DirectSpec
+QUANTIZER_KINDS = ("profile", "lattice", "codebook", "draw")  # of coefficients; the first costs 1 bit, then 3, 3, 5
 
 
 class CodeSpec(Record):
@@ -160,7 +163,7 @@ class PreprocessSpec(Record):
 class HypothesisSpec(Record):
     """Everything but the symbols. projector, quantizer and code are None together: that is w = 0.
 
-    A draw has no code.
+    A draw has no code. A direct code has a quantizer alone, and goes with a base of zeros.
     """
 
     model: Literal["user", "lenet", "mlp", "cnn", "resnet20", "resnet20-bn", "resnet32-bn", "lenet-mnist"]
@@ -174,6 +177,12 @@ class HypothesisSpec(Record):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        if isinstance(self.quantizer, DirectSpec):
+            if self.base.kind != "zero" or self.layer_scale or self.projector is not None or self.code is not None:
+                raise ValueError("a direct code has a base of zeros, no projector, no code of its own, no layer_scale")
+            return self
+        if self.base.kind == "zero" and self.quantizer is not None:
+            raise ValueError("a base of zeros goes with a direct code")
         drawn = isinstance(self.quantizer, DrawSpec)
         present = [part is not None for part in (self.projector, self.quantizer, self.code or drawn or None)]
         if len(set(present)) != 1 or (drawn and self.code is not None):
