@@ -115,22 +115,20 @@ class Coded:
             if rows is not None and axis.axis == 0:
                 self.rows[axis.tensor] = rows[source]
 
-    def saving_bits(self) -> int:
-        """Return the bits that the order of units saves, rounded down. Raises: MessageError where it is not sorted."""
-        orbit = 1
+    def orders(self) -> int:
+        """Return prod kept! / prod multiplicity!, at most the number of distinct orders of all movable units.
+
+        Raises: MessageError where the units of a group do not stand in the order of their signatures.
+        """
+        orders = 1
         for j, group in enumerate(self.spec.groups):
-            if not self.movable[j] or group.kept < 2:
-                continue
-            signatures = self.signatures(j)
-            before, after = signatures[:-1].astype(np.int64), signatures[1:].astype(np.int64)
-            change = after - before
-            first = np.argmax(change != 0, axis=1) if change.shape[1] else np.zeros(len(change), np.int64)
-            step = change[np.arange(len(change)), first] if change.shape[1] else np.zeros(len(change), np.int64)
-            if (step < 0).any():
-                raise MessageError(f"message: units stand in the order of their signatures, those of group {j} do not.")
-            runs = np.diff(np.flatnonzero(np.concatenate([[True], step != 0, [True]])))
-            orbit *= math.factorial(group.kept) // math.prod(math.factorial(int(run)) for run in runs)
-        return orbit.bit_length() - 1
+            if self.movable[j] and group.kept > 1:
+                steps = _lexicographic_steps(self.signatures(j))
+                if (steps < 0).any():
+                    raise MessageError(f"message: units stand in the order of their signatures, not so in group {j}.")
+                runs = np.diff(np.flatnonzero(np.concatenate([[True], steps != 0, [True]])))
+                orders *= math.factorial(group.kept) // math.prod(math.factorial(int(run)) for run in runs)
+        return orders
 
     def symbols(self) -> Symbols:
         """Return everything as one vector, in the order of the message."""
@@ -166,5 +164,16 @@ def coded_arrays(spec: DirectSpec, symbols: Symbols) -> Coded:
 
 
 def orbit_saving(spec: DirectSpec, symbols: Symbols) -> int:
-    """Return floor(log2) of the lower bound on |orbit| above, for a sorted message. Raises: MessageError."""
-    return coded_arrays(spec, symbols).saving_bits()
+    """Return log2 of the lower bound on |orbit| above in bits, rounded down, for a sorted message.
+
+    Raises: MessageError where units are not sorted, or there are more or fewer symbols than the tensors take.
+    """
+    return coded_arrays(spec, symbols).orders().bit_length() - 1
+
+
+def _lexicographic_steps(signatures: NDArray[np.int32]) -> NDArray[np.int64]:
+    """The first difference that is not 0 between each row and the next, shape (rows - 1,); 0 where rows are equal."""
+    change = np.diff(signatures.astype(np.int64), axis=0)
+    if not change.shape[1]:
+        return np.zeros(len(change), np.int64)
+    return change[np.arange(len(change)), np.argmax(change != 0, axis=1)]

@@ -35,7 +35,8 @@ STEP_SHIFTS = (-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)  # octaves around the high-r
 CODEBOOK_SIZES = (2, 3, 5, 8, 16, 32)
 BLOCK_SIZES = (6, 8, 10, 12)
 HEADER_BITS = 32
-MOST_LEVELS = 4001  # of a lattice that is tried
+MOST_LEVELS = 4001  # of a lattice whose symbols are moved towards 0 where that pays
+MOST_SMOOTH_LEVELS = 257
 
 
 @dataclass(frozen=True)
@@ -187,14 +188,14 @@ def _codebook(values: NDArray[np.float32], h: Vector, price: float, size: int) -
     symbols = inverse[index].astype(np.int32)
     used, symbols = np.unique(symbols, return_inverse=True)
     coding = CodebookTensor(
-        centroids=tuple(int(bits) for bits in book[used].view(np.uint16)), table=_static(symbols, len(used))
+        centroids=tuple(int(bits) for bits in book[used].view(np.uint16)), table=fit_static(symbols, len(used))
     )
     return [_judged(coding, values, symbols.astype(np.int32).reshape(values.shape), None, h, price)]
 
 
 def _blocks(values: NDArray[np.float32], h: Vector, price: float, kind: str, log2: int) -> Choice:
     side, symbols = to_blocks(values, kind, log2)
-    table = _static(symbols, BLOCK_LEVELS[kind])
+    table = fit_static(symbols, BLOCK_LEVELS[kind])
     coding = BlockTensor(kind=kind, block_log2=log2, table=table)  # type: ignore[arg-type]
     return _judged(coding, values, symbols, side, h, price, 16.0 * len(side))
 
@@ -203,11 +204,13 @@ def fit_table(symbols: Symbols, levels: int) -> TableSpec:
     """Return the cheapest symbol model of a symmetric alphabet, header included."""
     counts = np.bincount(symbols.reshape(-1), minlength=levels)
     candidates = [_static_counts(counts), _spike(counts)]
-    candidates += [_smooth(kind, counts) for kind in ("gaussian", "laplace")]
+    if levels <= MOST_SMOOTH_LEVELS:  # beyond, their tables take long and counts describe the symbols as well
+        candidates += [_smooth(kind, counts) for kind in ("gaussian", "laplace")]
     return min(candidates, key=lambda table: _count_bits(table, counts))
 
 
-def _static(symbols: Symbols, levels: int) -> TableSpec:
+def fit_static(symbols: Symbols, levels: int) -> TableSpec:
+    """Return the empirical frequencies as a symbol model."""
     return _static_counts(np.bincount(symbols.reshape(-1), minlength=levels))
 
 
@@ -238,7 +241,7 @@ def _smooth(kind: TableKind, counts: NDArray[np.int64]) -> TableSpec:
     guess = round(64 - 8 * math.log2(scale))
     tables = [
         TableSpec(kind=kind, levels=len(counts), ratio_index=min(127, max(0, guess + shift)))
-        for shift in (-3, 0, 3, 6)
+        for shift in (-2, 2)
     ]
     return min(tables, key=lambda table: _count_bits(table, counts))
 
