@@ -32,7 +32,7 @@ def _certify(**options: object) -> None:
       written to digits.json
     """
     from pacbound.errors import RequestError
-    from pacbound.pipeline import certify
+    from pacbound.methods.table import certify
     from pacbound.preparation import prepare
     from pacbound.presets import differences
     from pacbound.show import render

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .data.registry import load as load
     from .errors import PacboundError as PacboundError
     from .measuring import measure as measure
-    from .pipeline import certify as certify
+    from .methods.table import certify as certify
     from .presets import preset as preset
     from .request import Request as Request
     from .verification import Verification as Verification
@@ -41,7 +41,7 @@ _PUBLIC = {
     "RiskEstimate": ("bounds.claims", "RiskEstimate"),
     "Verification": ("verification", "Verification"),
     "bound": ("bounds.occam", "occam_binomial"),
-    "certify": ("pipeline", "certify"),
+    "certify": ("methods.table", "certify"),
     "load": ("data.registry", "load"),
     "measure": ("measuring", "measure"),
     "preset": ("presets", "preset"),

@@ -13,6 +13,7 @@ from .records import Record
 from .specs import PROJECTOR_KINDS, REFERENCE_MODELS, PreprocessName, ProjectorKind, ProjectorSpec
 
 Group = Literal["Main", "Statement", "Network", "Subspace", "Code", "Training"]
+Method = Literal["subspace", "direct", "surrogate"]
 Encoder = Literal["posterior", "plain", "codebook"]
 SentCode = Literal["gaussian", "laplace", "adaptive", "static"]
 
@@ -34,6 +35,10 @@ class Request(Record):
     model: Annotated[
         str, Field(json_schema_extra=_option("Main", f"auto, {', '.join(REFERENCE_MODELS)} or module:callable"))
     ] = "auto"
+    method: Annotated[
+        Method,
+        Field(json_schema_extra=_option("Main", "subspace: train a network; direct: code weights; surrogate: bound them untouched")),
+    ] = "subspace"
     budget: Annotated[
         float | None, Field(gt=0, json_schema_extra=_option("Main", "minutes of training; the default is a fixed plan"))
     ] = None

@@ -1,11 +1,15 @@
-"""Make what README.md says of results/ from the certificates there: print it, --write it, or --check it.
+"""Make what the READMEs say of results/ from the files there: print it, --write it, or --check it.
 
-<!-- table NAME --> to <!-- end --> holds a row for each certificate of results/NAME; <!-- show NAME --> a rendering.
+<!-- table NAME --> to <!-- end --> holds a row for each certificate of results/NAME; <!-- show NAME --> a rendering;
+<!-- summary NAME --> and <!-- report NAME --> what the functions of that name in results/NAME/analyse.py make of the
+folder. Summaries stand in README.md; reports, with their plots, in the README.md of the experiment.
 """
 
+import importlib.util
 import re
 import statistics
 import sys
+from functools import partial
 from pathlib import Path
 
 from pacbound.certificate.schema import Certificate, OtherBound
@@ -13,8 +17,8 @@ from pacbound.certificate.statement import percent_up
 from pacbound.show import render
 
 RESULTS = Path(__file__).parent
-README = RESULTS.parent / "README.md"
-BLOCK = re.compile(r"(<!-- (table|show) ([a-z0-9_]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+READMES = (RESULTS.parent / "README.md", *sorted(RESULTS.glob("*/README.md")))
+BLOCK = re.compile(r"(<!-- (table|show|summary|report) ([a-z0-9_]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 COLUMNS = ("certificate", "bound", "training error", "test error", "bits", "d", "D", "minutes")
 HEAD = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|\n"
 
@@ -62,7 +66,20 @@ def shown(folder: Path) -> str:
     return f"```\n{render(Certificate.load(min(folder.glob('*.json'))))}\n```\n"
 
 
-MAKERS = {"table": table, "show": shown}
+def analysed(kind: str, folder: Path) -> str:
+    """Return what `summary` or `report` of the experiment's own analyse.py says of its folder."""
+    spec = importlib.util.spec_from_file_location(f"analyse_{folder.name}", folder / "analyse.py")
+    if spec is None or spec.loader is None or not (folder / "analyse.py").is_file():
+        raise FileNotFoundError(f"results/{folder.name}/analyse.py makes its {kind}, and there is none.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # its dataclasses look themselves up
+    before = list(sys.path)
+    spec.loader.exec_module(module)
+    sys.path[:] = before
+    return str(getattr(module, kind)(folder))
+
+
+MAKERS = {"table": table, "show": shown, "summary": partial(analysed, "summary"), "report": partial(analysed, "report")}
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
@@ -71,20 +88,20 @@ def _natural(path: Path) -> list[tuple[int, str]]:
 
 def main() -> int:
     """Print, write or check."""
-    before = README.read_text("utf-8")
-    after = rewritten(before)
-    if "--check" in sys.argv:
-        print(
-            "README.md holds the tables of results/"
-            if before == after
-            else "README.md is stale: results/table.py --write"
-        )
-        return int(before != after)
-    if "--write" in sys.argv:
-        README.write_text(after, "utf-8")
-    else:
-        print("\n".join(f"{name}\n{MAKERS[kind](RESULTS / name)}" for _, kind, name, _, _ in BLOCK.findall(before)))
-    return 0
+    stale = 0
+    for path in READMES:
+        before = path.read_text("utf-8")
+        after = rewritten(before)
+        name = path.relative_to(RESULTS.parent)
+        if "--check" in sys.argv:
+            print(f"{name} {'holds what results/ say' if before == after else 'is stale: results/table.py --write'}")
+            stale += before != after
+        elif "--write" in sys.argv:
+            path.write_text(after, "utf-8")
+        else:
+            for _, kind, made, _, _ in BLOCK.findall(before):
+                print(f"{name}: {kind} {made}\n{MAKERS[kind](RESULTS / made)}")
+    return int(stale > 0)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ from pacbound.specs import PROJECTOR_KINDS
 
 def test_an_empty_request_certifies_digits_with_every_default_written_down() -> None:
     assert json.loads(Request().model_dump_json()) == {
-        "data": "digits", "model": "auto", "budget": None, "test": None, "delta": 0.05, "loss": "zero_one",
-        "theorem": "auto", "base": "auto", "checkpoint": None, "disjoint": False, "new_head": False, "rename": [],
+        "data": "digits", "model": "auto", "method": "subspace", "budget": None, "test": None, "delta": 0.05,
+        "loss": "zero_one", "theorem": "auto", "base": "auto", "checkpoint": None, "disjoint": False, "new_head": False, "rename": [],
         "preprocess": "auto", "frozen_buffers": [], "d": None,
         "projector": "fastfood", "layer_scale": True, "seed": 0, "encoder": "posterior", "step": None, "levels": 7,
         "codebook_init": "kmeans", "code": ["gaussian", "laplace", "adaptive", "static"], "epochs": None,
@@ -32,7 +32,7 @@ def test_an_unknown_option_is_refused_with_the_nearest_name(wrong: str, meant: s
 
 
 def test_an_option_like_no_other_is_refused_with_all_names() -> None:
-    with pytest.raises(RequestError, match="Options are data, model, budget"):
+    with pytest.raises(RequestError, match="Options are data, model, method, budget"):
         make_request({"zzz": 1}, "api")
 
 
@@ -94,7 +94,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 def test_every_option_has_a_group_and_a_line_of_help() -> None:
     groups = {group_of(name) for name in Request.model_fields}
     assert groups == {"Main", "Statement", "Network", "Subspace", "Code", "Training"}
-    assert [name for name in Request.model_fields if group_of(name) == "Main"] == ["data", "model", "budget"]
+    assert [name for name in Request.model_fields if group_of(name) == "Main"] == ["data", "model", "method", "budget"]
     lines = [help_of(name) for name in Request.model_fields]
     assert all(3 < len(line) < 90 and line == line.strip() for line in lines)
     assert len(set(lines)) == len(lines)

@@ -32,6 +32,8 @@ from .units import unit_groups
 from .weights import Weights, read_weights, weights_of
 
 RATES = (0.01, 0.1, 1.0)
+KEPT = (0.125, 0.25)  # shares of the units that fine-tuning tries
+DEFAULT_EPOCHS = 24  # over all trainings
 
 
 @dataclass(frozen=True)
@@ -48,29 +50,51 @@ def certify_direct(
     model: nn.Module | str,
     train: object,
     *,
-    checkpoint: str | Path | None = None,
-    rename: Sequence[str] = (),
     plan: DirectPlan | None = None,
     test: object = None,
     request: Request | None = None,
     loss: str | LossFunction | None = None,
     data_dir: str | Path | None = None,
+    state: Path | None = None,
     progress: bool = True,
 ) -> Certificate:
     """Code the weights of a network directly and certify what the code decodes to.
 
-    Args: model: a module with its weights, which is not touched, or the name of a reference network. train, test,
-        request, loss, data_dir: as in `pacbound.certify`. checkpoint: file of the weights, where the module does not
-        hold them. rename: rules for its names.
+    Args: model: a module with its weights, which is not touched, or the name of a network whose weights are in the
+        file `request.checkpoint`. plan: by default that of the request's epochs, beta, rate and batch. state: is not
+        used; nothing is resumed. The others: as in `pacbound.certify`.
     Returns: the certificate of the candidate with the smallest bound.
     Raises: PacboundError with the reason of a refusal.
     """
     request = request or Request()
-    setup = direct_setup(prepare(model, train, test, request, loss if loss is not None else request.loss, data_dir))
+    _refuse_options_of_others(request)
+    plain = request.model_copy(update={"checkpoint": None, "rename": ()})  # the file is no part of the prior
+    setup = direct_setup(prepare(model, train, test, plain, loss if loss is not None else request.loss, data_dir))
     started = time.monotonic()
-    weights = checkpoint_weights(setup, model, checkpoint, rename)
-    candidates = encode_direct(setup, weights, plan or DirectPlan(), progress)
+    weights = checkpoint_weights(setup, model, request.checkpoint, request.rename)
+    candidates = encode_direct(setup, weights, plan or plan_of(request), progress)
     return finish(setup, candidates, {"coding": time.monotonic() - started}, progress)
+
+
+def _refuse_options_of_others(request: Request) -> None:
+    """Refuse what a direct code has no use for. Raises: RequestError."""
+    for name in ("disjoint", "new_head", "base", "posterior", "d", "budget"):
+        found = getattr(request, name)
+        if found != getattr(Request(), name):
+            raise RequestError(f"certify: a direct code has no use for {name}, got {found!r}. Leave it out.")
+
+
+def plan_of(request: Request) -> DirectPlan:
+    """Return the plan that a request's training options ask for: as it is, and fine-tuned with fewer units."""
+    total = request.epochs or DEFAULT_EPOCHS
+    recovering = max(1, total // 6)
+    rounding = max(1, (total // len(KEPT) - recovering) // 2)
+    common = {"epochs": (recovering, rounding), "beta": request.beta, "rate": request.rate}
+    tuning = [
+        FineTuning(keep=keep, batch=request.batch or FineTuning().batch, seed=request.encoder_seed, **common)  # type: ignore[arg-type]
+        for keep in KEPT
+    ]
+    return DirectPlan(tuning=tuple(tuning))
 
 
 def direct_setup(setup: Setup) -> Setup:

@@ -67,10 +67,34 @@ class Subspace:
         """Return the network's output at w for a batch x; differentiable in w (and x)."""
         return self.call_at(self.theta(w), x)
 
+    def approximate(self, w: Tensor, x: Tensor) -> Tensor:
+        """Return `call(w, x)` in float32, computed the fast way: for gradients, never for counting.
+
+        Images lie channels-last, and matrix products run in bfloat16 where the processor has them. On a LeNet a
+        gradient step takes about a third of the time.
+        """
+        parameters = {name: channels_last(value) for name, value in self.layout.unflatten(self.theta(w)).items()}
+        buffers = {name: buffer.clone() for name, buffer in self._buffers.items()}
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=has_bfloat16(x.device)):
+            return functional_call(self._network, {**parameters, **buffers}, (channels_last(x),)).float()
+
     def call_at(self, theta: Tensor, x: Tensor) -> Tensor:
         """Return the network's output at flat parameters theta, shape (D,), for a batch x."""
         buffers = {name: buffer.clone() for name, buffer in self._buffers.items()}
         return functional_call(self._network, {**self.layout.unflatten(theta), **buffers}, (x,))
+
+
+def channels_last(value: Tensor) -> Tensor:
+    """Return a copy whose channels lie last where it holds images or their kernels."""
+    # clone, not contiguous: a tensor of one channel counts as contiguous in both orders and would keep its strides
+    return value.clone(memory_format=torch.channels_last) if value.ndim == 4 else value
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies matrices in bfloat16."""
+    if device.type == "cpu":
+        return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+    return device.type == "cuda" and torch.cuda.is_bf16_supported()
 
 
 def layer_scale(layout: Layout) -> Tensor:

@@ -139,7 +139,7 @@ class _PhaseRun:
             group["lr"], group["betas"] = rate * factor, (momentum, 0.999)
         self.adam.zero_grad()
         w, nats = self.phase.relaxation.apply(self.parameters, generator)
-        logits = self.subspace.call(w, self.sample.x[rows])
+        logits = self.subspace.approximate(w, self.sample.x[rows])
         loss = SURROGATES[self.phase.surrogate](logits, self.sample.y[rows])
         loss = loss + self.phase.beta * nats / self.sample.n
         if not torch.isfinite(loss):

@@ -216,7 +216,7 @@ class _StageRun:
         noise = torch.randn(log_std.shape, generator=generator)
         free = self.start.basis @ (self.centre + self.unit * shift + log_std.exp() * noise)
         y = self.sample.y[rows]
-        logits = self.subspace.call(torch.cat([self.known, free]), self.sample.x[rows])
+        logits = self.subspace.approximate(torch.cat([self.known, free]), self.sample.x[rows])
         surrogate = SURROGATES[self.stage.surrogate](logits, y)
         loss = surrogate + beta * self.divergence() / self.sample.n
         if not torch.isfinite(loss):

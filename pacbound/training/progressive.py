@@ -266,7 +266,8 @@ class _Run:
         def on_round(state: State, seen: Round) -> None:
             nonlocal beta, done
             beta = float(state["beta"])
-            self.checkpoint.save(start | {f"run/{name}": value for name, value in state.items()})
+            ended = int(state["steps"]) == stage.steps
+            self.checkpoint.save(start | {f"run/{name}": value for name, value in state.items()}, force=ended)
             bits = (nats + seen.nats) / math.log(2) + self.settings.overhead_bits
             bound = occam_kl(seen.risk * self.sample.n, self.sample.n, bits, DELTA).value
             bar.set_postfix_str(f"{stage.name}: risk {seen.risk:.4f}, {bits:.0f} bits, bound near {bound:.4f}")

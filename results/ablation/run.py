@@ -1,60 +1,162 @@
-"""From the published recipe to ours, one rung at a time, on MNIST with seed 0: bits, error, bound, seconds.
+"""From the published recipe to ours, one rung at a time, on MNIST with seed 0: bits, error, bound, minutes.
 
-Every rung is a certificate of its own; finished ones are skipped, unfinished ones resumed. Name rungs to choose.
+Every rung is a certificate NAME.json beside this file; finished ones are skipped, unfinished ones resumed. Rungs that
+begin alike share their training: a rung that goes on where a stage of another ended takes its state from there and its
+minutes with it, so that the time in a certificate is that of the rung from its beginning. Without the other's state it
+trains from the beginning, to the same end. --quick: digits and a few steps, in a temporary folder: checks the script.
+
+1, 2: as results/lotfi2022 and results/plain, whose certificates are taken over where they exist. 3 to 9: each adds one
+part. without_...: rung 8 less one part.
 """
 
+import argparse
+import shutil
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from torch import Tensor
+
 import pacbound as pb
-from pacbound.pipeline import finish
+from pacbound.pipeline import finish, plan_of
 from pacbound.preparation import Setup, prepare, sample_of
 from pacbound.training.plain import Candidate
 from pacbound.training.progressive import PosteriorSettings, encode_posterior
 from pacbound.training.state import Checkpoint
 
 FOLDER = Path(__file__).parent
-DATA = "mnist"
+sys.path.insert(0, str(FOLDER.parent))
+from table import table  # noqa: E402
+
 REQUESTS = {"1_published": pb.preset("lotfi2022"), "2_plain": pb.Request(encoder="plain")}
+ELSEWHERE = {"1_published": "lotfi2022", "2_plain": "plain"}
+SMOOTH, BOUNDED = 1, 2  # places of the stages in progressive.py
 ONE_SHOT = {"blocks": 1, "refine_rounds": 0}
 CROSS_ENTROPY = {**ONE_SHOT, "bounded": False}
-SETTINGS = {
-    "3_posterior_independent_rounding": {**CROSS_ENTROPY, "identity": True, "beam": 1},
-    "4_babai_rounding": {**CROSS_ENTROPY, "beam": 1},
-    "5_beam": CROSS_ENTROPY,
-    "6_bounded_loss": {**ONE_SHOT, "refresh": False},
-    "7_fisher_again": ONE_SHOT,
-    "8_blocks": {"refine_rounds": 0},
-    "9_refinement": {},
-    "no_curvature": {"curvature": False},
+
+
+@dataclass(frozen=True)
+class Rung:
+    """Changes to the default settings; the rung and the stage (None: the last) at whose end it begins."""
+
+    changes: dict[str, object] = field(default_factory=dict)
+    after: tuple[str, int | None] | None = None
+
+
+RUNGS = {
+    "3_independent_rounding": Rung({**CROSS_ENTROPY, "identity": True, "beam": 1}),
+    "4_babai_rounding": Rung({**CROSS_ENTROPY, "beam": 1}, ("3_independent_rounding", SMOOTH)),
+    "5_beam": Rung(CROSS_ENTROPY, ("3_independent_rounding", SMOOTH)),
+    "6_bounded_loss": Rung({**ONE_SHOT, "refresh": False}, ("3_independent_rounding", SMOOTH)),
+    "7_fisher_again": Rung(ONE_SHOT, ("3_independent_rounding", SMOOTH)),
+    "8_blocks": Rung({"refine_rounds": 0}, ("7_fisher_again", BOUNDED)),
+    "9_refinement": Rung({}, ("8_blocks", None)),
+    "without_beam": Rung({"refine_rounds": 0, "beam": 1}, ("7_fisher_again", BOUNDED)),
+    "without_bounded_loss": Rung({"refine_rounds": 0, "bounded": False}, ("3_independent_rounding", SMOOTH)),
+    "without_fisher_again": Rung({"refine_rounds": 0, "refresh": False}, ("6_bounded_loss", BOUNDED)),
+    "without_curvature": Rung({"refine_rounds": 0, "curvature": False}),
 }
 
 
-def certificate_of(setup: Setup, changes: dict[str, object], state: Path) -> pb.Certificate:
-    """Encode with the default settings but for the changes, and finish as always."""
-    started = time.monotonic()
-    settings = PosteriorSettings(**changes)
-    messages = encode_posterior(setup.subspace(), sample_of(setup), settings, 0, Checkpoint(state, setup.key))
-    return finish(setup, [Candidate(*message) for message in messages], {"training": time.monotonic() - started})
+class Recorder(Checkpoint):
+    """A checkpoint that adds up milliseconds over interruptions, and keeps the end of stages that others begin at."""
+
+    def __init__(self, path: Path, key: str, ends: dict[int, int]) -> None:
+        """Bind a path and a key. ends: steps of each stage whose end is kept."""
+        super().__init__(path, key)
+        self.ends = ends
+        self.milliseconds = self.note("milliseconds", lambda: [0])
+        self.ticked = time.monotonic()
+
+    def save(self, tensors: dict[str, Tensor], force: bool = False) -> None:
+        """Save, and first the end of a stage where this is one."""
+        self.tick()
+        assert self.path is not None
+        stage = int(tensors["stage"])
+        if "run/steps" in tensors and int(tensors["run/steps"]) == self.ends.get(stage):
+            kept = Checkpoint(_end_of(self.path, stage), self.key)
+            kept.note("milliseconds", lambda: self.milliseconds)
+            kept.save(tensors, force=True)
+        super().save(tensors, force)
+
+    def tick(self) -> float:
+        """Add the time since the last tick; return the seconds in all."""
+        now = time.monotonic()
+        self.milliseconds[0] += round(1000 * (now - self.ticked))
+        self.ticked = now
+        return self.milliseconds[0] / 1000
+
+
+def _end_of(state: Path, stage: int | None) -> Path:
+    return state if stage is None else state.with_name(f"{state.stem}.{stage}.state")
+
+
+def encoded(setup: Setup, settings: PosteriorSettings, rung: Rung, state: Path) -> pb.Certificate:
+    """Encode with the rung's settings from where it begins, and finish as always."""
+    if rung.after is not None and not state.exists():
+        source = _end_of(state.with_name(f"{rung.after[0]}.state"), rung.after[1])
+        if source.exists():
+            shutil.copyfile(source, state)
+    shared = {other.after[1] for other in RUNGS.values() if other.after and f"{other.after[0]}.state" == state.name}
+    steps = {SMOOTH: settings.smooth_steps, BOUNDED: settings.bounded_steps}
+    checkpoint = Recorder(state, setup.key, {k: steps[k] for k in shared if k is not None})
+    messages = encode_posterior(setup.subspace(), sample_of(setup), settings, 0, checkpoint)
+    return finish(setup, [Candidate(*message) for message in messages], {"training": checkpoint.tick()})
+
+
+def certified(name: str, request: pb.Request, folder: Path) -> pb.Certificate:
+    """Return the certificate of one rung."""
+    if name in REQUESTS:
+        chosen = REQUESTS[name].model_copy(update={"data": request.data, "epochs": request.epochs})
+        return pb.certify(chosen.model, chosen.data, request=chosen, state=folder / f"{name}.state")
+    setup = prepare("auto", request.data, None, request, request.loss)
+    default = plan_of(setup, Checkpoint(None, ""))
+    assert isinstance(default, PosteriorSettings)
+    rung = RUNGS[name]
+    return encoded(setup, default.model_copy(update=rung.changes), rung, folder / f"{name}.state")
+
+
+def climb(names: list[str], request: pb.Request, folder: Path) -> None:
+    """Make the certificates that are missing."""
+    for name in names:
+        output = folder / f"{name}.json"
+        known = FOLDER.parent / ELSEWHERE.get(name, "") / f"{request.data}.json"
+        if output.exists():
+            print(f"ablation/{name}: finished, skipped", flush=True)
+        elif name in ELSEWHERE and folder == FOLDER and known.exists():
+            shutil.copyfile(known, output)
+            print(f"ablation/{name}: as {known.parent.name}", flush=True)
+        else:
+            print(f"ablation/{name}", flush=True)
+            certified(name, request, folder).save(output)
+
+
+@contextmanager
+def _place(quick: bool) -> Iterator[Path]:
+    if not quick:
+        yield FOLDER
+        return
+    with tempfile.TemporaryDirectory(dir=FOLDER, prefix="quick.") as name:
+        yield Path(name)
 
 
 def main() -> None:
-    """Run the rungs named on the command line, or all."""
-    for name in sys.argv[1:] or [*REQUESTS, *SETTINGS]:
-        output, state = FOLDER / f"{name}.json", FOLDER / f"{name}.json.state"
-        if output.exists():
-            continue
-        print(name, flush=True)
-        if name in REQUESTS:
-            request = REQUESTS[name]
-            certificate = pb.certify("auto", DATA, request=request, state=state)
-        else:
-            request = pb.Request()
-            setup = prepare("auto", DATA, None, request, request.loss)
-            certificate = certificate_of(setup, SETTINGS[name], state)
-        certificate.save(output)
-        state.unlink(missing_ok=True)
+    """Run the rungs named on the command line, or all, and print their table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    every = [*REQUESTS, *RUNGS]
+    parser.add_argument("rungs", nargs="*", metavar="RUNG", help=f"of {', '.join(every)}; by default all")
+    parser.add_argument("--quick", action="store_true", help="digits and a few steps, in a temporary folder")
+    chosen = parser.parse_args()
+    if unknown := sorted(set(chosen.rungs) - set(every)):
+        parser.error(f"rungs are {', '.join(every)}; got {', '.join(unknown)}")
+    request = pb.Request(data="digits", epochs=4) if chosen.quick else pb.Request(data="mnist")
+    with _place(chosen.quick) as folder:
+        climb(chosen.rungs or every, request, folder)
+        print(table(folder))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
 """Does K/R predict compressibility in bits, beyond what the number of parameters predicts?
 
-Reads the certificates of a folder (this one by default), writes table.md, summary.json and ratio_and_bits.svg there.
-Bits are compared at one training error for each data set: that which three quarters of the designs reach, read off
-between the certificates of different d. Intervals are percentile bootstraps over designs.
+Reads the certificates beside it, prints a report and draws ratio_and_bits.svg. Bits are compared at one training error
+for each data set: that which three quarters of the designs reach, read off between the certificates of different d.
+Intervals are percentile bootstraps over designs.
 """
 
-import json
 import math
 import sys
 from collections.abc import Callable, Sequence
@@ -27,7 +26,11 @@ from pacbound.measures.redundancy import measure  # noqa: E402
 RESAMPLES = 2000
 LEVEL = 0.95
 REACHED_BY = 0.75
+FIGURE = "ratio_and_bits.svg"
 IMAGE = torch.zeros(1, 1, 28, 28)
+
+
+Associations = dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Outcome:
     """One design on one data set.
 
     bits: at the common training error, infinite where it is not reached. bound: the best of all d, in [0, 1].
+    minutes: of all d together, on whatever else the machine did.
     """
 
     design: str
@@ -45,21 +49,36 @@ class Outcome:
     bits: float
     bound: float
     reached: bool  # False where even the shortest message errs less, so that bits are too many
+    minutes: float = 0.0
+
+    @property
+    def family(self) -> str:
+        return self.design.rsplit("_", 1)[0]
 
 
-def analyse(folder: Path) -> str:
-    """Write table, summary and plot; return what they say."""
-    certificates = {path.stem: Certificate.load(path) for path in sorted(folder.glob("*_d*.json"))}
-    data = list(dict.fromkeys(stem.split("_")[0] for stem in certificates))
-    if not data:
-        return f"{folder.name}: no certificates yet; run.py makes them"
-    outcomes = {name: outcomes_of(name, certificates) for name in data}
-    summary = {name: associations(rows) for name, rows in outcomes.items()}
-    text = "\n\n".join(table(name, rows, target_error(name, certificates)) for name, rows in outcomes.items())
-    (folder / "table.md").write_text(text + "\n", "utf-8")
-    (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", "utf-8")
-    plot(outcomes, folder / "ratio_and_bits.svg")
-    return f"{text}\n\n{json.dumps(summary, indent=1)}"
+def report(folder: Path) -> str:
+    """Tables of every data set that has certificates, Markdown for the README of the folder; draws the plot."""
+    certificates = _certificates(folder)
+    if not certificates:
+        return f"No runs yet: `python results/{folder.name}/run.py`.\n"
+    outcomes = {name: outcomes_of(name, certificates) for name in _data(certificates)}
+    plot(outcomes, folder / FIGURE)
+    parts = []
+    for name, rows in outcomes.items():
+        parts += [name, table(rows, target_error(name, certificates)), association_table(associations(rows))]
+    return "\n\n".join([*parts, f"![K/R against bits at equal training error]({FIGURE})"]) + "\n"
+
+
+def summary(folder: Path) -> str:
+    """One paragraph for each data set."""
+    certificates, path = _certificates(folder), f"results/{folder.name}"
+    if not certificates:
+        return f"No runs yet: `python {path}/run.py`.\n"
+    parts = []
+    for name in _data(certificates):
+        rows = outcomes_of(name, certificates)
+        parts.append(paragraph(name, rows, target_error(name, certificates), associations(rows)))
+    return "\n\n".join([*parts, f"Tables and plot: [{path}]({path}/README.md)."]) + "\n"
 
 
 def outcomes_of(data: str, certificates: dict[str, Certificate]) -> list[Outcome]:
@@ -85,6 +104,7 @@ def outcomes_of(data: str, certificates: dict[str, Certificate]) -> list[Outcome
                 bits=bits_at(points, target),
                 bound=min(c.bound.value for c in own),
                 reached=max(error for _, error in points) >= target,
+                minutes=sum(sum(c.environment.seconds.values()) for c in own) / 60,
             )
         )
     return rows
@@ -110,12 +130,13 @@ def bits_at(points: Sequence[tuple[int, float]], target: float) -> float:
     return math.inf
 
 
-def associations(rows: Sequence[Outcome]) -> dict[str, dict[str, float]]:
+def associations(rows: Sequence[Outcome]) -> Associations:
     """Kendall's tau of K/R, and of D, with bits, bits per parameter and bound; partial ones given D."""
     pairs: dict[str, Callable[[Sequence[Outcome]], float]] = {
         "tau(K/R, bits)": lambda r: kendall([o.ratio for o in r], [o.bits for o in r]),
         "tau(D, bits)": lambda r: kendall([o.D for o in r], [o.bits for o in r]),
         "tau(K/R, bits | D)": lambda r: partial(r, [o.bits for o in r]),
+        "tau(K/R, bits within families)": within,
         "tau(K/R, bits per parameter)": lambda r: kendall([o.ratio for o in r], [o.bits / o.D for o in r]),
         "tau(K/R, bits per parameter | D)": lambda r: partial(r, [o.bits / o.D for o in r]),
         "tau(K/R, bound)": lambda r: kendall([o.ratio for o in r], [o.bound for o in r]),
@@ -146,6 +167,14 @@ def partial(rows: Sequence[Outcome], y: Sequence[float]) -> float:
     return (xy - xz * yz) / scale if scale > 0 else math.nan
 
 
+def within(rows: Sequence[Outcome]) -> float:
+    """Kendall's tau-b of K/R and bits over pairs of designs of the same family only."""
+    pairs = [(a, b) for a, b in combinations(rows, 2) if a.family == b.family]
+    x, y = [_order(a.ratio, b.ratio) for a, b in pairs], [_order(a.bits, b.bits) for a, b in pairs]
+    scale = math.sqrt(sum(map(abs, x)) * sum(map(abs, y)))
+    return sum(s * t for s, t in zip(x, y, strict=True)) / scale if scale else math.nan
+
+
 def bootstrap(rows: Sequence[Outcome], statistic: Callable[[Sequence[Outcome]], float]) -> tuple[float, float]:
     """Percentile interval over resampled designs; resamples in which it is not defined are left out."""
     generator = np.random.default_rng(0)
@@ -157,18 +186,60 @@ def bootstrap(rows: Sequence[Outcome], statistic: Callable[[Sequence[Outcome]], 
     return float(low), float(high)
 
 
-def table(data: str, rows: Sequence[Outcome], target: float) -> str:
+def paragraph(data: str, rows: Sequence[Outcome], target: float, found: Associations) -> str:
+    """What the figures say of the question, in words that follow from them."""
+    alone, given_size, size = (found[f"tau({name})"] for name in ("K/R, bits", "K/R, bits | D", "D, bits"))
+    never = sum(not math.isfinite(o.bits) for o in rows)
+    behind = f" Those that do not reach it, {never}, are tied behind all others." if never else ""
+    return (
+        f"**{data}**, {len(rows)} designs, bits at {100 * target:.2f} % training error.{behind} Kendall's tau with "
+        f"bits is {_interval(alone)} for K/R, {_interval(size)} for D, and {_interval(given_size)} for K/R given D. "
+        f"{_verdict(given_size)} One seed and {len({o.family for o in rows})} families of designs: a weak test."
+    )
+
+
+def table(rows: Sequence[Outcome], target: float) -> str:
     """Markdown, one row for each design."""
-    head = ("design", "K/R", "d#", "d_M", "D", f"bits at {100 * target:.2f} % error", "bits/D", "best bound")
-    lines = [f"{data}", "", f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    head = ("design", "K/R", "d#", "d_M", "D", f"bits at {100 * target:.2f} % error", "bits/D", "best bound", "minutes")
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for o in rows:
         bits = f"{'' if o.reached else '<= '}{o.bits:,.0f}" if math.isfinite(o.bits) else "not reached"
         cells = (
             o.design, f"{o.ratio:.3g}", f"{o.naive:,.0f}", f"{o.dimension:,.0f}", f"{o.D:,}", bits,
             f"{o.bits / o.D:.3f}" if math.isfinite(o.bits) else "", f"{math.ceil(10000 * o.bound) / 100:.2f} %",
+            f"{o.minutes:.1f}",
         )  # fmt: skip
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def association_table(found: Associations) -> str:
+    """Markdown, one row for each statistic."""
+    lines = [f"| Kendall's tau | value | {100 * LEVEL:.0f} % interval |", "|---|---|---|"]
+    for name, values in found.items():
+        low, high = (f"{values[key]:.2f}" if key in values else "-" for key in ("low", "high"))
+        value = f"{values['value']:.2f}" if "value" in values else "-"
+        lines.append(
+            f"| {name.removeprefix('tau(').removesuffix(')').replace('|', 'given')} | {value} | {low} to {high} |"
+        )
+    return "\n".join(lines)
+
+
+def _interval(values: dict[str, float]) -> str:
+    if set(values) < {"value", "low", "high"}:
+        return "not defined"
+    return f"{values['value']:.2f} [{values['low']:.2f}, {values['high']:.2f}]"
+
+
+def _verdict(values: dict[str, float]) -> str:
+    if set(values) < {"value", "low", "high"}:
+        return "Nothing can be said."
+    if values["low"] <= 0 <= values["high"]:
+        return (
+            "The interval holds 0: beyond the number of parameters, K/R is not shown to predict compressibility here."
+        )
+    fewer = values["high"] < 0
+    return f"Beyond the number of parameters, designs of larger K/R take {'fewer' if fewer else 'more'} bits here."
 
 
 def plot(outcomes: dict[str, list[Outcome]], path: Path) -> None:
@@ -179,17 +250,18 @@ def plot(outcomes: dict[str, list[Outcome]], path: Path) -> None:
     matplotlib.rcParams["svg.hashsalt"] = "redundancy"  # the same file from the same numbers
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(1, len(outcomes), figsize=(4.5 * len(outcomes), 3.5), squeeze=False)
+    figure, axes = plt.subplots(
+        1, len(outcomes), figsize=(4 * len(outcomes) + 1.5, 3.5), squeeze=False, layout="constrained"
+    )
     for axis, (data, rows) in zip(axes[0], outcomes.items(), strict=True):
         for family, marker in zip(designs.RATIOS, "osD^", strict=True):
-            own = [o for o in rows if o.design.startswith(family) and math.isfinite(o.bits)]
+            own = [o for o in rows if o.family == family and math.isfinite(o.bits)]
             axis.plot([o.ratio for o in own], [o.bits for o in own], marker, label=family)
         axis.set_xscale("log", base=2)
         axis.set_xlabel("K/R")
         axis.set_ylabel("bits at equal training error")
         axis.set_title(data)
-    axes[0][0].legend()
-    figure.tight_layout()
+    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside right upper")
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
 
@@ -198,9 +270,17 @@ def _order(a: float, b: float) -> int:
     return int(a > b) - int(a < b)  # infinities compare, and do not subtract
 
 
+def _certificates(folder: Path) -> dict[str, Certificate]:
+    return {path.stem: Certificate.load(path) for path in sorted(folder.glob("*_d*.json"))}
+
+
+def _data(certificates: dict[str, Certificate]) -> list[str]:
+    return sorted({stem.split("_")[0] for stem in certificates}, reverse=True)
+
+
 def _own(data: str, name: str, certificates: dict[str, Certificate]) -> list[Certificate]:
     return [c for stem, c in certificates.items() if stem.startswith(f"{data}_{name}_d")]
 
 
 if __name__ == "__main__":
-    print(analyse(HERE))
+    print(report(HERE))

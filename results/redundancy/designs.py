@@ -1,7 +1,7 @@
 """Networks of one depth and K = 64 output channels that differ in the design of their three blocks.
 
-Stem (3x3, stride 2) - block - block - pool - block - mean over places - readout. Every convolution is followed by a
-GroupNorm, and by ReLU except at the end of inverted bottlenecks. In separable networks C_out/C_in is that of each
+Stem (3x3, stride 2) - pool - three blocks on maps of 7 x 7 - mean over places - readout. Every convolution is followed
+by a GroupNorm, and by ReLU except at the end of inverted bottlenecks. In separable networks C_out/C_in is that of each
 block, so the widths before the last block grow; all others have 64 channels from the stem on.
 """
 
@@ -105,7 +105,7 @@ def _inverted(before: int, after: int, t: int) -> nn.Module:
 def _network(widths: list[int], block: Callable[[int, int], nn.Module]) -> nn.Module:
     first, second, third = (block(before, after) for before, after in pairwise(widths))
     return nn.Sequential(
-        _normed(1, widths[0], 3, stride=2), first, second, nn.MaxPool2d(2), third,
+        _normed(1, widths[0], 3, stride=2), nn.MaxPool2d(2), first, second, third,
         nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(widths[-1], CLASSES),
     )  # fmt: skip
 

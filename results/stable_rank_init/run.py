@@ -11,28 +11,26 @@ import argparse
 import itertools
 import json
 import math
+import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean
 
-import matplotlib
-
-matplotlib.use("Agg")
 import torch
-from matplotlib import pyplot as plt
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from pacbound.data.preprocess import preprocessed
-from pacbound.data.registry import load
-from pacbound.measures.stable_rank import measure_stable_rank, stable_rank_init_
-from pacbound.models.reference import initialise
-from pacbound.specs import PreprocessSpec
+sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
+from analyse import WINDOW, Run, finished, report  # noqa: E402
+
+from pacbound.data.preprocess import preprocessed  # noqa: E402
+from pacbound.data.registry import load  # noqa: E402
+from pacbound.measures.stable_rank import measure_stable_rank, stable_rank_init_  # noqa: E402
+from pacbound.models.reference import initialise  # noqa: E402
+from pacbound.specs import PreprocessSpec  # noqa: E402
 
 WIDTH, HIDDEN, BATCH, MOMENTUM = 512, 4, 128, 0.9
-WINDOW = 25  # steps over which a loss is averaged
-
 
 Split = tuple[Tensor, Tensor]
 
@@ -48,21 +46,6 @@ class Plan:
 
 
 QUICK = Plan(ranks=("he", "4"), rates=(0.001, 0.05), seeds=(0,), steps=50)
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training: losses are means over windows of `WINDOW` steps."""
-
-    rank: str
-    rate: float
-    seed: int
-    steps: int
-    losses: list[float]
-    diverged: bool
-    test_risk: float | None
-    stable_rank_before: float
-    stable_rank_after: float | None
 
 
 def network() -> nn.Sequential:
@@ -118,11 +101,6 @@ def load_split(split: str) -> tuple[Tensor, Tensor]:
     return preprocessed(examples.x, PreprocessSpec(name=examples.preprocess)), examples.y
 
 
-def finished(path: Path) -> list[Run]:
-    """Runs written so far."""
-    return [Run(**run) for run in json.loads(path.read_text())] if path.exists() else []
-
-
 def run_all(plan: Plan, path: Path) -> list[Run]:
     """Run what is missing; the file is replaced after every run."""
     runs = finished(path)
@@ -141,58 +119,17 @@ def run_all(plan: Plan, path: Path) -> list[Run]:
     return runs
 
 
-def of(runs: list[Run], rank: str, rate: float) -> list[Run]:
-    """Runs of one initialisation at one learning rate."""
-    return [r for r in runs if (r.rank, r.rate) == (rank, rate)]
-
-
-def table(plan: Plan, runs: list[Run]) -> str:
-    """Means over the seeds that did not diverge, as Markdown: how fast, how far, and the stable rank after training."""
-    head = ["stable rank", "rate", "diverged", f"loss in the first {4 * WINDOW} steps", "last loss", "test risk",
-            "rank before", "rank after"]  # fmt: skip
-    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    for rate, rank in itertools.product(plan.rates, plan.ranks):
-        group = of(runs, rank, rate)
-        stable = [r for r in group if not r.diverged]
-        columns = [[mean(r.losses[:4]) for r in stable], [r.losses[-1] for r in stable],
-                   [r.test_risk for r in stable if r.test_risk is not None], [r.stable_rank_before for r in group],
-                   [r.stable_rank_after for r in stable if r.stable_rank_after is not None]]  # fmt: skip
-        figures = [f"{mean(column):.4g}" if column else "-" for column in columns]
-        lines.append(f"| {rank} | {rate} | {len(group) - len(stable)} of {len(group)} | " + " | ".join(figures) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def plot(plan: Plan, runs: list[Run], path: Path) -> None:
-    """Training loss against step, one panel per learning rate, one line per seed; a line ends where a run diverged."""
-    plt.rcParams["svg.hashsalt"] = "pacbound"
-    figure, panels = plt.subplots(1, len(plan.rates), figsize=(5 * len(plan.rates), 4), sharey=True, squeeze=False)
-    for panel, rate in zip(panels[0], plan.rates, strict=True):
-        for color, rank in enumerate(plan.ranks):
-            for number, run in enumerate(of(runs, rank, rate)):
-                label = "He" if rank == "he" else f"stable rank {rank}"
-                steps = [(i + 0.5) * WINDOW for i in range(len(run.losses))]
-                panel.plot(steps, run.losses, color=f"C{color}", alpha=0.7, label="_" * min(number, 1) + label)
-        panel.set(title=f"learning rate {rate}", xlabel="step", yscale="log")
-    panels[0][0].set_ylabel("training loss")
-    panels[0][0].legend()
-    figure.tight_layout()
-    figure.savefig(path, metadata={"Date": None})
-    plt.close(figure)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a handful of steps, into a temporary folder")
-    parser.add_argument("--output", type=Path, help="folder of runs.json, table.md and loss.svg; default: this one")
+    parser.add_argument("--output", type=Path, help="folder of runs.json and loss.svg; default: this one")
     options = parser.parse_args()
     plan = QUICK if options.quick else Plan()
     default = Path(tempfile.mkdtemp(prefix="stable_rank_init_")) if options.quick else Path(__file__).parent
     folder = options.output or default
     folder.mkdir(parents=True, exist_ok=True)
-    runs = run_all(plan, folder / "runs.json")
-    (folder / "table.md").write_text(table(plan, runs))
-    plot(plan, runs, folder / "loss.svg")
-    print(f"Wrote runs.json, table.md and loss.svg to {folder}")
+    run_all(plan, folder / "runs.json")
+    print(report(folder))
 
 
 if __name__ == "__main__":

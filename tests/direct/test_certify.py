@@ -68,7 +68,8 @@ def test_a_file_and_a_module_give_the_same_certificate(trained: nn.Sequential, t
     save_file(trained.state_dict(), tmp_path / "w.safetensors")
     plan = DirectPlan(rates=(1.0,))
     one = certify_direct(trained, SAMPLE, plan=plan, progress=False)
-    two = certify_direct(network(9), SAMPLE, checkpoint=tmp_path / "w.safetensors", plan=plan, progress=False)
+    request = Request(checkpoint=str(tmp_path / "w.safetensors"))
+    two = certify_direct(network(9), SAMPLE, request=request, plan=plan, progress=False)
     assert one.core_digest == two.core_digest
 
 

@@ -13,6 +13,7 @@ from scipy.stats import kendalltau
 from torch import nn
 
 from pacbound.measures.designs import designs_of
+from pacbound.request import Request
 
 FOLDER = Path(__file__).parents[2] / "results" / "redundancy"
 
@@ -49,14 +50,10 @@ def test_a_design_has_the_ratio_in_its_name_and_the_same_depth_and_width_as_all(
 def test_every_design_has_a_command_on_both_data_sets_that_the_command_line_reads() -> None:
     commands = runs.commands()
     assert len(commands) == 2 * len(designs.NAMES) * len(runs.DIMENSIONS)
-    options = commands["mnist_ghost_8_d1000"]
-    assert dict(zip(options[::2], options[1::2], strict=True)) == {
-        "--data": "mnist",
-        "--model": "designs:ghost_8",
-        "--base": "seeded",
-        "--d": "1000",
-        "--budget": str(runs.MINUTES),
-    }
+    assert commands["mnist_ghost_8_d256"] == [
+        "--data", "subset:mnist", "--model", "designs:ghost_8", "--base", "seeded", "--d", "256", *runs.TRAINING,
+    ]  # fmt: skip
+    assert {name.removeprefix("--") for name in runs.TRAINING[::2]} <= set(Request.model_fields)
 
 
 def outcome(ratio: float, D: int, bits: float) -> object:
@@ -97,6 +94,27 @@ def test_the_interval_holds_the_value_and_narrows_with_more_designs() -> None:
     analysis.RESAMPLES = 200
     few, many = interval(10), interval(40)
     assert many[1] - many[0] < few[1] - few[0]
+
+
+def test_pairs_within_families_alone_can_point_the_other_way() -> None:
+    make = analysis.Outcome
+    low = [make(f"a_{i}", i, 0.0, 0.0, 1, 10.0 - i, 0.5, True) for i in (1, 2, 3)]
+    high = [make(f"b_{i}", 10 + i, 0.0, 0.0, 1, 100.0 - i, 0.5, True) for i in (1, 2, 3)]
+    assert analysis.kendall([o.ratio for o in low + high], [o.bits for o in low + high]) == pytest.approx(3 / 15)
+    assert analysis.within(low + high) == -1
+    assert math.isnan(analysis.within([low[0], high[0]]))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [(-0.2, 0.3, "holds 0"), (-0.6, -0.1, "fewer bits"), (0.1, 0.6, "more bits")],
+)
+def test_the_paragraph_says_what_the_interval_says(low: float, high: float, words: str) -> None:
+    values = {"value": (low + high) / 2, "low": low, "high": high}
+    found = {f"tau({name})": values for name in ("K/R, bits", "D, bits", "K/R, bits | D")}
+    said = analysis.paragraph("mnist", [outcome(1, 10, math.inf), outcome(2, 20, 5.0)], 0.2, found)
+    assert words in said
+    assert "do not reach it, 1," in said
 
 
 def test_bits_are_read_off_between_two_certificates() -> None:

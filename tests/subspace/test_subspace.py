@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -50,6 +51,13 @@ def _batch_norm_network() -> nn.Module:
     net = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.ReLU(), nn.Linear(8, 3))
     net[1].running_mean.normal_()
     return net
+
+
+def _images() -> nn.Module:
+    torch.manual_seed(2)
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.MaxPool2d(2), nn.ReLU(), nn.Conv2d(4, 8, 2), nn.ReLU(), nn.Flatten(), nn.Linear(32, 3)
+    )
 
 
 def _subspace(net: nn.Module, d: int = 5, scaled: bool = True) -> Subspace:
@@ -141,6 +149,29 @@ def test_gradient_agrees_with_finite_differences() -> None:
         up, down = (subspace.call((w + s).detach(), x).square().sum() for s in (shift, -shift))
         assert w.grad is not None
         assert w.grad[j].item() == pytest.approx((up - down).item() / 2e-2, rel=2e-2, abs=1e-2)
+
+
+@pytest.mark.parametrize("make", [Shared, _batch_norm_network, _images])
+def test_the_fast_call_is_the_call_but_for_rounding(make: Callable[[], nn.Module]) -> None:
+    subspace = _subspace(make())
+    x = (
+        torch.randint(7, (9, 7))
+        if make is Shared
+        else torch.randn(9, *((6,) if make is _batch_norm_network else (1, 9, 9)))
+    )
+    w = torch.randn(5).requires_grad_()
+    exact, fast = subspace.call(w, x), subspace.approximate(w, x)
+    assert fast.dtype == torch.float32
+    torch.testing.assert_close(fast, exact, rtol=0.03, atol=0.03 * float(exact.detach().abs().max()))
+    cotangent = torch.randn_like(exact)
+    (slope,), (fast_slope,) = (torch.autograd.grad(y, w, cotangent, retain_graph=True) for y in (exact, fast))
+    assert float(torch.cosine_similarity(slope, fast_slope, 0)) > 0.99
+
+
+def test_without_bfloat16_the_fast_call_is_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pacbound.subspace.subspace._has_bfloat16", lambda device: False)
+    subspace, w, x = _subspace(_images()), torch.randn(5), torch.randn(9, 1, 9, 9)
+    torch.testing.assert_close(subspace.approximate(w, x), subspace.call(w, x), rtol=1e-5, atol=1e-5)
 
 
 def test_layer_scale_by_hand() -> None:

@@ -1,0 +1,1 @@
+"""The ways to a certificate, by name: methods/table.py lists them."""
