@@ -71,7 +71,10 @@ def make_zero_base(module: nn.Module, frozen_buffers: tuple[str, ...] = ()) -> B
 
     Raises: SubspaceError where the module has no layout; ModelError where a parameter would not be coded.
     """
-    base = make_base(module, 0, frozen_buffers)
+    base = make_base(module, None, frozen_buffers)
+    for part in base.module.modules():
+        if isinstance(part, _NormBase):
+            part.reset_running_stats()
     for name, parameter in base.module.named_parameters():
         if not parameter.requires_grad:
             raise ModelError(
@@ -181,5 +184,6 @@ def _coefficients(spec: HypothesisSpec, symbols: Symbols, posterior: bytes | Non
         if posterior is None:
             raise ModelError("Hypothesis: a draw needs its posterior file, got none. Give the bytes of the sidecar.")
         return draw(posterior, spec.quantizer, spec.projector.d).coefficients
-    assert spec.code is not None and not isinstance(spec.quantizer, DirectSpec)
+    assert spec.code is not None
+    assert not isinstance(spec.quantizer, DirectSpec)
     return dequantize(symbols, spec.code.levels, spec.quantizer)

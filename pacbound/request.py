@@ -37,7 +37,11 @@ class Request(Record):
     ] = "auto"
     method: Annotated[
         Method,
-        Field(json_schema_extra=_option("Main", "subspace: train a network; direct: code weights; surrogate: bound them untouched")),
+        Field(
+            json_schema_extra=_option(
+                "Main", "subspace: train a network; direct: code weights; surrogate: bound them untouched"
+            )
+        ),
     ] = "subspace"
     budget: Annotated[
         float | None, Field(gt=0, json_schema_extra=_option("Main", "minutes of training; the default is a fixed plan"))

@@ -1,5 +1,6 @@
 """Small direct codes with random symbols, for the tests of units, messages and forgeries."""
 
+import itertools
 import math
 
 import numpy as np
@@ -24,7 +25,7 @@ def chain(widths: tuple[int, ...], coding: Quantized | None = None, bias: bool =
     coding = coding or ternary()
     tensors: list[TensorSpec] = []
     groups: list[UnitGroup] = []
-    for layer, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):
+    for layer, (before, after) in enumerate(itertools.pairwise(widths)):
         tensors.append(TensorSpec(name=f"{layer}.weight", shape=(after, before), coding=coding))
         if bias:
             tensors.append(TensorSpec(name=f"{layer}.bias", shape=(after,), coding=ternary()))

@@ -132,7 +132,7 @@ def _code_entry(source: BinaryIO, target: BinaryIO, entry: _Entry, quantizer: st
         target.write(payload)
         sizes.append(len(payload))
         bits += count
-        bar.update((len(values) if raw else len(values) * FLOATS[entry.dtype]))
+        bar.update(len(values) if raw else len(values) * FLOATS[entry.dtype])
     return CodedTensor(
         name=entry.name, dtype=entry.dtype, shape=entry.shape, bits_before=8 * (entry.stop - entry.start), bits=bits,
         sha256=digest.hexdigest(), pieces=tuple(sizes), raw=raw,
@@ -247,7 +247,9 @@ def _entry(name: str, stated: dict[str, object], origin: int) -> _Entry:
     shape, offsets = stated["shape"], stated["data_offsets"]
     if not isinstance(shape, list) or not isinstance(offsets, list) or len(offsets) != 2:
         raise ValueError(f"{name} has no shape or no offsets")
-    return _Entry(name, str(stated["dtype"]), tuple(map(int, shape)), origin + int(offsets[0]), origin + int(offsets[1]))
+    return _Entry(
+        name, str(stated["dtype"]), tuple(map(int, shape)), origin + int(offsets[0]), origin + int(offsets[1])
+    )
 
 
 def _pieces(source: BinaryIO, entry: _Entry) -> Iterator[Array | bytes]:

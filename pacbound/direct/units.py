@@ -121,7 +121,9 @@ class _Walk(fx.Interpreter):
         args, kwargs = self.fetch_args_kwargs_from_env(n)
         value = super().run_node(n)
         if isinstance(value, Tensor) and value.ndim >= 2:
-            found = None if n.op in ("placeholder", "get_attr", "output") else self._follow(n, args, dict(kwargs), value)
+            found = (
+                None if n.op in ("placeholder", "get_attr", "output") else self._follow(n, args, dict(kwargs), value)
+            )
             if found is None:
                 self._fix(n)
             self.labels[n] = found or [FIXED] * value.shape[1]
@@ -134,9 +136,7 @@ class _Walk(fx.Interpreter):
             for unit in self.labels.get(source, ()):
                 self._unite(FIXED, unit)
 
-    def _follow(
-        self, n: fx.Node, args: tuple[object, ...], kwargs: dict[str, object], value: Tensor
-    ) -> Labels | None:
+    def _follow(self, n: fx.Node, args: tuple[object, ...], kwargs: dict[str, object], value: Tensor) -> Labels | None:
         """Labels of the result; None for a step that is not known to treat channels alike."""
         sources = [self.labels[m] for m in n.all_input_nodes if m in self.labels]
         if n.op == "call_module":

@@ -36,7 +36,9 @@ class Weights:
     def coded(self) -> tuple[Array, ...]:
         """The parts of the tensors that are coded."""
         positions = coded_positions(self.frame())
-        return tuple(array.reshape(array.shape or (1,))[np.ix_(*p)] for array, p in zip(self.arrays, positions, strict=True))
+        return tuple(
+            array.reshape(array.shape or (1,))[np.ix_(*p)] for array, p in zip(self.arrays, positions, strict=True)
+        )
 
     def with_coded(self, parts: Sequence[Array]) -> "Weights":
         """The same with other values in the parts that are coded, and zeros elsewhere."""
@@ -98,7 +100,9 @@ def without_idle_units(weights: Weights) -> Weights:
             return weights
 
 
-def read_weights(base: Base, checkpoint: str | Path, groups: tuple[UnitGroup, ...], rename: Sequence[str] = ()) -> Weights:
+def read_weights(
+    base: Base, checkpoint: str | Path, groups: tuple[UnitGroup, ...], rename: Sequence[str] = ()
+) -> Weights:
     """Read a checkpoint into the layout of a base of zeros.
 
     Raises: ModelError where the file does not fit, a value is not finite, or a normalisation cannot be folded.

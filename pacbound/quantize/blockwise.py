@@ -62,7 +62,6 @@ def to_blocks(values: NDArray[np.float32], kind: str, block_log2: int) -> tuple[
     rounded = (patterns.astype(np.uint32) << 16).view(np.float32)
     # each block is brought to the scale that the receiver has before bitsandbytes looks for the nearest entries
     unit = padded.reshape(blocks, size) / np.where(rounded > 0, rounded, 1)[:, None]
-    ones = np.ones((blocks, 1), np.float32)
     if kind == "int8":
         indices, _ = bnb.quantize_blockwise(torch.from_numpy(unit), blocksize=size)
         return patterns, indices.numpy().reshape(-1)[: len(flat)].astype(np.int32).reshape(values.shape)

@@ -1,7 +1,7 @@
 """Choose how a tensor is quantized: the least distortion plus rate among lattices, codebooks and blocks.
 
-J = sum_i h_i (w_i - v_i)^2 / 2 + price * bits, in nats per example: h is the curvature of the loss, price = beta ln2 / n.
-Everything here steers the encoder; what is charged is counted when the message is packed.
+J = sum_i h_i (w_i - v_i)^2 / 2 + price * bits, in nats per example; h is the curvature of the loss and the price of a
+bit is beta ln2 / n. Everything here steers the encoder; what is charged is counted when the message is packed.
 """
 
 import math
@@ -240,8 +240,7 @@ def _smooth(kind: TableKind, counts: NDArray[np.int64]) -> TableSpec:
     scale = deviation if kind == "gaussian" else deviation / math.sqrt(2)
     guess = round(64 - 8 * math.log2(scale))
     tables = [
-        TableSpec(kind=kind, levels=len(counts), ratio_index=min(127, max(0, guess + shift)))
-        for shift in (-2, 2)
+        TableSpec(kind=kind, levels=len(counts), ratio_index=min(127, max(0, guess + shift))) for shift in (-2, 2)
     ]
     return min(tables, key=lambda table: _count_bits(table, counts))
 

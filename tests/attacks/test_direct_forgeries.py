@@ -126,7 +126,9 @@ def test_groups_that_the_network_does_not_have_are_caught_when_it_is_rebuilt(tmp
     coded = coded_arrays(forged, symbols)
     coded.sort()
     symbols = coded.symbols()
-    issue(spec.model_copy(update={"quantizer": forged}), symbols, orbit_saving(forged, symbols)).save(tmp_path / "c.json")
+    issue(spec.model_copy(update={"quantizer": forged}), symbols, orbit_saving(forged, symbols)).save(
+        tmp_path / "c.json"
+    )
     assert everything(tmp_path / "c.json") == ("risk", "units")
 
 

@@ -170,7 +170,7 @@ def test_units_outside_their_tensor_are_refused(change: dict[str, object], compl
 
 def test_a_position_of_two_units_is_refused() -> None:
     document = chain((3, 5, 2)).model_dump()
-    document["groups"] = [document["groups"][0], document["groups"][0]]
+    document["groups"] = (document["groups"][0], document["groups"][0])
     with pytest.raises(ValueError, match="one unit at most"):
         DirectSpec.model_validate(document)
 
@@ -179,5 +179,5 @@ def test_symbols_too_few_or_too_many_are_refused() -> None:
     spec = chain((3, 5, 2))
     symbols = random_symbols(spec)
     for wrong in (symbols[:-1], np.append(symbols, np.int32(0))):
-        with pytest.raises(MessageError, match="takes? "):
+        with pytest.raises(MessageError, match="takes "):
             orbit_saving(spec, wrong.astype(np.int32))

