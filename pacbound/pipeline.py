@@ -33,16 +33,27 @@ from .quantize.lattice import step_index_for
 from .request import Request
 from .risk import LossFunction, evaluate
 from .specs import DrawSpec, HypothesisSpec
+from .subspace.curvature import Rows, examples_within
 from .tensors import DirectSpec
 from .training.plain import Candidate, PlainPlan, default_epochs, encode_plain, seconds_an_epoch
 from .training.posterior import Posterior
-from .training.progressive import PosteriorSettings, encode_posterior, posterior_settings, train_posterior
+from .training.progressive import (
+    NEVER,
+    Deadline,
+    PosteriorSettings,
+    encode_posterior,
+    posterior_settings,
+    train_posterior,
+)
 from .training.state import Checkpoint
 
 DEFAULT_STEP = 2.0**-5
 BATCH = 250
 MIN_STEPS_AN_EPOCH = 20
 POSTERIOR_TRAINING_SHARE = 0.7  # of a budget; the rest goes to curvature, beam, refinement and counting
+CURVATURE_SHARE = 0.05  # of a budget, for each of two matrices
+STOPS = (0.85, 0.95)  # of a budget: where training that is late is stopped, and refinement
+LEAST_EPOCHS = {"posterior": 1, "plain": 3, "codebook": 2}  # one a phase; the posterior's stages are steps
 MAX_SCALE_INDEX = 127  # of the prior of a draw: s = 2^-8
 PACKAGES = ("pacbound", "torch", "numpy", "constriction", "python-flint")
 
@@ -96,25 +107,32 @@ def certify(
 
 
 def plan_of(setup: Setup, checkpoint: Checkpoint) -> PlainPlan | PosteriorSettings:
-    """Return the encoder's plan; a budget in minutes is turned into epochs once and noted in the checkpoint.
+    """Return the encoder's plan. What a budget in minutes makes of it is measured once and noted in the checkpoint.
 
-    Raises: RequestError where a budget and epochs are both given, or an option is of another encoder.
+    From n: batches of 250, fewer where n < 5,000 (20 steps a pass); a fixed number of steps whatever n is, so that a
+    small sample is passed over more often; d in preparation.py, blocks in progressive.py. From a budget: as many
+    passes as its share for training holds, split over the stages in the shares of the fixed plan, so that the longer
+    the tighter; and as many examples for the curvature as its share holds.
+
+    Raises: RequestError where a budget and epochs are both given, the budget does not hold the shortest plan, or an
+        option is of another encoder.
     """
     request, n = setup.request, setup.train.n
     if request.budget is not None and request.epochs is not None:
         raise RequestError("certify: a budget makes the plan of epochs; give --budget or --epochs, not both.")
     batch = request.batch or max(1, min(BATCH, n // MIN_STEPS_AN_EPOCH))
 
-    def within_budget() -> list[int]:
-        seconds = seconds_an_epoch(setup.subspace(), sample_of(setup), batch)
-        share = POSTERIOR_TRAINING_SHARE if request.encoder == "posterior" else 1.0
-        return [max(1, int(60 * (request.budget or 0) * share / seconds))]
-
-    epochs = request.epochs if request.budget is None else checkpoint.note("epochs", within_budget)[0]
+    epochs = (
+        request.epochs if request.budget is None else checkpoint.note("epochs", lambda: _affordable(setup, batch))[0]
+    )
     if request.encoder == "posterior":
         _refuse_options_of_plain(request)
         steps = None if epochs is None else max(1, epochs * n // batch)
-        return posterior_settings(batch, steps, request.posterior == "draw")
+        settings = posterior_settings(batch, steps, request.posterior == "draw")
+        if request.budget is None:
+            return settings
+        examples = checkpoint.note("fisher", lambda: _affordable_curvature(setup, settings.fisher_examples))[0]
+        return settings.model_copy(update={"fisher_examples": examples})
     kind: Literal["lattice", "codebook"] = "codebook" if request.encoder == "codebook" else "lattice"
     return PlainPlan(
         kind=kind,
@@ -128,6 +146,37 @@ def plan_of(setup: Setup, checkpoint: Checkpoint) -> PlainPlan | PosteriorSettin
         codes=request.code,
         seed=request.encoder_seed,
     )
+
+
+def _affordable(setup: Setup, batch: int) -> list[int]:
+    """Epochs that the budget holds. Raises: RequestError where these are fewer than the shortest plan has."""
+    encoder, budget = setup.request.encoder, setup.request.budget or 0.0
+    share = POSTERIOR_TRAINING_SHARE if encoder == "posterior" else 1.0
+    minutes = seconds_an_epoch(setup.subspace(), sample_of(setup), batch) / 60 / share
+    epochs, least = int(budget / minutes), LEAST_EPOCHS[encoder]
+    if epochs < least:
+        raise RequestError(
+            f"certify: the shortest plan of the {encoder} encoder passes {least} times over the {setup.train.n:,} "
+            f"examples, about {least * minutes:.2g} minutes on this machine, got a budget of {budget:g}. "
+            f"Give --budget {1.2 * least * minutes:.2g} or more, or a smaller network."
+        )
+    return [epochs]
+
+
+def _affordable_curvature(setup: Setup, most: int) -> list[int]:
+    """Examples for each estimate of the curvature."""
+    subspace = setup.subspace()
+    rows = Rows(subspace, sample_of(setup).x, lambda _: torch.zeros(subspace.d))
+    seconds = 60 * CURVATURE_SHARE * (setup.request.budget or 0.0)
+    return [examples_within(rows, seconds, most, torch.Generator().manual_seed(0))]
+
+
+def _deadline(budget: float | None) -> Deadline:
+    """When late training stops: counted from now, also in a resumed run, whose plan was made before."""
+    if budget is None:
+        return NEVER
+    now = time.monotonic()
+    return Deadline(*(now + 60 * budget * share for share in STOPS))
 
 
 def _refuse_options_of_plain(request: Request) -> None:
@@ -145,11 +194,11 @@ def encode(setup: Setup, checkpoint: Checkpoint, progress: bool) -> list[Candida
     plan = plan_of(setup, checkpoint)
     if isinstance(plan, PlainPlan):
         return encode_plain(setup.subspace(), sample_of(setup), plan, checkpoint, progress)
-    seed = setup.request.encoder_seed
+    seed, until = setup.request.encoder_seed, _deadline(setup.request.budget)
     if setup.request.posterior == "draw":
-        trained = train_posterior(setup.subspace(), sample_of(setup), plan, seed, checkpoint, progress)
+        trained = train_posterior(setup.subspace(), sample_of(setup), plan, seed, checkpoint, progress, until)
         return [_draw_candidate(trained, setup.request.earlier_draws, checkpoint)]
-    messages = encode_posterior(setup.subspace(), sample_of(setup), plan, seed, checkpoint, progress)
+    messages = encode_posterior(setup.subspace(), sample_of(setup), plan, seed, checkpoint, progress, until)
     return [Candidate(*message) for message in messages]
 
 

@@ -26,7 +26,8 @@ from .tensors import DirectSpec
 from .training.fit import Sample
 from .training.plain import Candidate
 
-LARGE_IMAGE = 16  # images with sides from this on are read by lenet, everything else by mlp
+# The network `auto` reads images with: by their shorter side, from the largest down; everything else gets mlp.
+IMAGE_MODELS = ((32, "pooled"), (16, "lenet1"))
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ def prepare(
     Raises: DataError, ModelError, SubspaceError, RequestError.
     """
     _refuse_contradictions(request, model)
+    device_of(request.device)
     sample = _examples(train, data_dir, "train")
     held_out = _test_examples(train, test, data_dir)
     if held_out is not None and (held_out.shape, held_out.classes) != (sample.shape, sample.classes):
@@ -222,8 +224,19 @@ def default_dimension(n: int) -> int:
 
 
 def sample_of(setup: Setup) -> Sample:
-    """Return the training set as the network reads it."""
-    return Sample(preprocessed(setup.train.x, setup.preprocess), setup.train.y)
+    """Return the training set as the network reads it, its inputs where the network is to run."""
+    return Sample(preprocessed(setup.train.x, setup.preprocess).to(device_of(setup.request.device)), setup.train.y)
+
+
+def device_of(name: str) -> torch.device:
+    """Return the device that an option names; auto is cuda where there is one. Raises: RequestError."""
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise RequestError(
+            f"certify: device cuda needs a GPU that torch {torch.__version__} can use, found none. "
+            "Leave --device out, or install a CUDA build of torch."
+        )
+    return torch.device("cuda" if name != "cpu" and available else "cpu")
 
 
 def _examples(source: object, data_dir: str | Path | None, split: str) -> Examples:
@@ -245,5 +258,6 @@ def _network(model: nn.Module | str, sample: Examples) -> tuple[nn.Module, str]:
     if isinstance(model, nn.Module):
         return model, "user"
     if model == "auto":
-        model = "lenet" if len(sample.shape) >= 2 and min(sample.shape[-2:]) >= LARGE_IMAGE else "mlp"
+        side = min(sample.shape[-2:]) if len(sample.shape) >= 2 else 0
+        model = next((name for least, name in IMAGE_MODELS if side >= least), "mlp")
     return load_model(model, sample.shape, sample.classes)

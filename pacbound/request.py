@@ -10,8 +10,9 @@ from pydantic import Field, ValidationError
 
 from .errors import RequestError
 from .records import Record
-from .specs import PROJECTOR_KINDS, REFERENCE_MODELS, PreprocessName, ProjectorKind, ProjectorSpec
+from .specs import PROJECTOR_KINDS, RAW_PIXEL_MODELS, REFERENCE_MODELS, PreprocessName, ProjectorKind, ProjectorSpec
 
+_OWN = [name for name in REFERENCE_MODELS if name not in RAW_PIXEL_MODELS]
 Group = Literal["Main", "Statement", "Network", "Subspace", "Code", "Training"]
 Method = Literal["subspace", "direct", "surrogate"]
 Encoder = Literal["posterior", "plain", "codebook"]
@@ -33,7 +34,8 @@ class Request(Record):
         str, Field(json_schema_extra=_option("Main", "digits, mnist, fashion-mnist, cifar10, FILE or module:callable"))
     ] = "digits"
     model: Annotated[
-        str, Field(json_schema_extra=_option("Main", f"auto, {', '.join(REFERENCE_MODELS)} or module:callable"))
+        str,
+        Field(json_schema_extra=_option("Main", f"auto, {', '.join(_OWN)} or module:callable")),
     ] = "auto"
     method: Annotated[
         Method,
@@ -130,6 +132,12 @@ class Request(Record):
         int | None,
         Field(ge=1, json_schema_extra=_option("Training", "in all phases together; by default a fixed plan")),
     ] = None
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"],
+        Field(
+            json_schema_extra=_option("Training", "where gradients are found; the certificate is counted on the CPU")
+        ),
+    ] = "auto"
     batch: Annotated[
         int | None,
         Field(ge=1, json_schema_extra=_option("Training", "examples a step [250, fewer if n is small]")),

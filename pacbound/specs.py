@@ -8,7 +8,9 @@ from .records import Record
 from .tensors import DirectSpec
 
 # Orders below are part of the format: a position is what the message codes, the first being the shortest.
-REFERENCE_MODELS = ("lenet", "mlp", "cnn", "resnet20", "resnet20-bn", "resnet32-bn", "lenet-mnist")
+REFERENCE_MODELS = (
+    "lenet", "mlp", "cnn", "resnet20", "resnet20-bn", "resnet32-bn", "lenet-mnist", "lenet1", "pooled",
+)  # fmt: skip
 RAW_PIXEL_MODELS = ("resnet20-bn", "resnet32-bn", "lenet-mnist")  # those of published files scale pixels themselves
 MODEL_CHOICES = ("user", *REFERENCE_MODELS)
 ProjectorKind = Literal[
@@ -166,7 +168,9 @@ class HypothesisSpec(Record):
     A draw has no code. A direct code has a quantizer alone, and goes with a base of zeros.
     """
 
-    model: Literal["user", "lenet", "mlp", "cnn", "resnet20", "resnet20-bn", "resnet32-bn", "lenet-mnist"]
+    model: Literal[
+        "user", "lenet", "mlp", "cnn", "resnet20", "resnet20-bn", "resnet32-bn", "lenet-mnist", "lenet1", "pooled"
+    ]
     layout_digest: str = Field(pattern="^[0-9a-f]{64}$")
     base: BaseOrigin
     preprocess: PreprocessSpec = PreprocessSpec()

@@ -250,7 +250,7 @@ def test_a_truncated_message_is_refused() -> None:
         Hypothesis.unpack(payload[:-1], spec, base)
 
 
-@pytest.mark.parametrize("name", ["lenet", "mlp", "cnn", "resnet20"])
+@pytest.mark.parametrize("name", ["lenet", "mlp", "cnn", "resnet20", "lenet1", "pooled"])
 def test_every_reference_network_is_rebuilt_from_its_seed(name: str) -> None:
     pixels = torch.randint(0, 256, (3, 1, 28, 28), dtype=torch.uint8)
     one, other = (make_base(build(name, (1, 28, 28), 10), 7) for _ in range(2))

@@ -22,6 +22,7 @@ from pacbound.request import Request
 from pacbound.specs import CodebookSpec, CodeSpec, LatticeSpec, ProjectorSpec
 from pacbound.subspace.projectors import make_projector
 from pacbound.training.plain import Candidate
+from pacbound.training.progressive import PosteriorSettings
 from pacbound.training.state import Checkpoint
 from tests.forge import Document, forge
 from tests.tiny import CLASSES, clouds, examples, network, quick
@@ -437,6 +438,35 @@ def test_a_budget_becomes_a_plan_of_epochs_once(tmp_path: Path, monkeypatch: pyt
     assert sum(plan_of(setup, Checkpoint(tmp_path / "s", setup.key)).epochs) == pytest.approx(80, abs=2)
     with pytest.raises(RequestError, match="not both"):
         plan_of(prepare(network(), clouds(), None, quick(budget=2.0), "zero_one"), Checkpoint(None, ""))
+
+
+@pytest.mark.parametrize(
+    ("encoder", "needed"), [("posterior", "1 times .* 0.71 minutes"), ("plain", "3 times .* 1.5 minutes")]
+)
+def test_a_budget_below_the_shortest_plan_is_refused_with_the_minutes_it_takes(
+    encoder: str, needed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "seconds_an_epoch", lambda *_: 30.0)
+    setup = prepare(network(), clouds(), None, Request(encoder=encoder, d=8, budget=0.7), "zero_one")
+    with pytest.raises(RequestError, match=f"passes {needed} on this machine, got a budget of 0.7"):
+        plan_of(setup, Checkpoint(None, ""))
+
+
+def test_a_budget_cuts_the_examples_of_the_curvature_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    setup = prepare(network(), clouds(), None, Request(d=8, budget=2.0), "zero_one")
+    given: list[float] = []
+
+    def within(rows: object, seconds: float, most: int, generator: object) -> int:
+        given.append(seconds)
+        return min(most, 321)
+
+    monkeypatch.setattr(pipeline, "examples_within", within)
+    checkpoint = Checkpoint(tmp_path / "s", setup.key)
+    for _ in range(2):
+        plan = plan_of(setup, checkpoint)
+        assert isinstance(plan, PosteriorSettings)
+        assert plan.fisher_examples == 321
+    assert given == [pytest.approx(6.0)]
 
 
 def test_a_state_belongs_to_one_request_one_network_and_one_sample(tmp_path: Path) -> None:

@@ -14,11 +14,13 @@ from pacbound.specs import PROJECTOR_KINDS
 def test_an_empty_request_certifies_digits_with_every_default_written_down() -> None:
     assert json.loads(Request().model_dump_json()) == {
         "data": "digits", "model": "auto", "method": "subspace", "budget": None, "test": None, "delta": 0.05,
-        "loss": "zero_one", "theorem": "auto", "base": "auto", "checkpoint": None, "disjoint": False, "new_head": False, "rename": [],
+        "loss": "zero_one", "theorem": "auto", "base": "auto", "checkpoint": None, "disjoint": False,
+        "new_head": False, "rename": [],
         "preprocess": "auto", "frozen_buffers": [], "d": None,
         "projector": "fastfood", "layer_scale": True, "seed": 0, "encoder": "posterior", "step": None, "levels": 7,
         "codebook_init": "kmeans", "code": ["gaussian", "laplace", "adaptive", "static"], "epochs": None,
         "batch": None, "rate": 0.005, "beta": 3.0, "encoder_seed": 0, "posterior": "point", "earlier_draws": 0,
+        "device": "auto",
     }  # fmt: skip
 
 

@@ -21,11 +21,12 @@ from ..data.preprocess import preprocessed
 from ..errors import RequestError
 from ..hypothesis import make_zero_base
 from ..pipeline import finish
-from ..preparation import Setup, prepare, sample_of
+from ..preparation import Setup, prepare
 from ..quantize.rates import QUANTIZERS, Choice, choose, lattice_coding
 from ..request import Request
 from ..risk import LossFunction
 from ..tensors import DirectSpec, ZeroTensor
+from ..training.fit import Sample
 from ..training.plain import Candidate
 from .training import FineTuning, Rounded, curvature, fine_tune, quantized_parts
 from .units import unit_groups
@@ -120,7 +121,7 @@ def checkpoint_weights(
 
 def encode_direct(setup: Setup, weights: Weights, plan: DirectPlan, progress: bool) -> list[Candidate]:
     """Return candidate messages: the weights as they are at every rate, and what fine-tuning makes of them."""
-    sample = sample_of(setup)
+    sample = Sample(preprocessed(setup.train.x, setup.preprocess), setup.train.y)
     candidates = []
     if plan.rates:
         fisher = curvature(setup.base, weights, sample)

@@ -1,59 +1,140 @@
-"""The Fisher matrix of a network in its subspace: H = E_x E_{y ~ p(.|x)} [g g^T], g = gradient of ln p(y|x) in w.
+"""Curvature of a network in its subspace, d x d: the Fisher matrix, and the generalised Gauss-Newton matrix.
 
-Labels are drawn from the network's own prediction, so that H is the Fisher information and not the scatter of the
-loss gradients. One backward pass gives the gradients of a chunk of examples in theta, (m, D); the projector's
-adjoint takes them to the subspace, (m, d), where they are accumulated in float64.
+    Fisher        H = E_x E_{y ~ p(.|x)} [g g^T],   g = gradient of ln p(y|x) in w
+    Gauss-Newton  G = E_(x,y) [J^T L J],            J = Jacobian of the outputs in w, L = Hessian of the loss in them
+
+(Martens 2020, arXiv:1412.1193v11, sections 5, 8 and 9.2; they are equal for cross-entropy on the softmax.)
+
+Labels of the Fisher are drawn from the network's own prediction, so that H is the Fisher information and not the
+scatter of the loss gradients: one row an example. G has a row for each output and no sampling noise in the labels.
+One backward pass gives the rows of a chunk of examples in theta, (rows, D); the projector's adjoint takes them to the
+subspace, (rows, d). Where there are fewer coefficients than outputs, J is found by forward mode instead, a coefficient
+at a time. Sums are accumulated in float64; beyond DENSE_DIMENSION see low_rank.py.
 """
 
+import time
+import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Generator, Tensor
-from torch.func import grad, vmap
+from torch.func import grad, hessian, jacrev, jvp, vmap
 from torch.nn import functional as F
 from tqdm import tqdm
 
 from ..errors import SubspaceError
 from .subspace import Subspace
 
-CHUNK_ELEMENTS = 1 << 23  # gradients held at once: 32 MB of float32, and a few copies of it in the adjoint
+CHUNK_ELEMENTS = 1 << 23  # rows in theta held at once: 32 MB of float32, and a few copies of it in the adjoint
 MAX_CHUNK = 100  # examples that share one draw of w
-MAX_DIMENSION = 4096  # a d x d float64 matrix and its eigenvectors stay under half a gigabyte
+DENSE_DIMENSION = 4096  # a d x d float64 matrix and its eigenvectors stay under half a gigabyte
 
+Kind = Literal["fisher", "gauss_newton"]
 Draw = Callable[[Generator], Tensor]
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a sample gives: x (n, ...), where w is taken from, and for Gauss-Newton the labels and the loss.
+
+    loss: of logits (1, outputs) and a label (1,), a scalar.
+    """
+
+    subspace: Subspace
+    x: Tensor
+    draw: Draw
+    y: Tensor | None = None
+    loss: Loss = F.cross_entropy
+
+    def chunk(self, kind: Kind) -> int:
+        """Examples worked on at once, so that their rows in theta stay within CHUNK_ELEMENTS."""
+        D, rows = self.subspace.layout.D, 1 if kind == "fisher" else _outputs(self.subspace, self.x)
+        return max(1, min(MAX_CHUNK, CHUNK_ELEMENTS // (D * rows)))
+
+    def of(self, kind: Kind, places: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Return left and right, (rows, d) each: the examples' matrices add up to left^T right.
+
+        Raises: SubspaceError where something is not finite, or Gauss-Newton lacks labels.
+        """
+        w, x = self.draw(generator), self.x[places]
+        if kind == "fisher":
+            gradients = score_gradients(self.subspace, w, x, generator)
+            return gradients, gradients
+        if self.y is None:
+            raise SubspaceError("gauss_newton: the loss is differentiated at the labels, got none. Give y.")
+        return _jacobian_pair(self.subspace, w, x, self.y[places], self.loss)
+
+
+def curvature(rows: Rows, examples: int, generator: Generator, kind: Kind = "fisher", progress: bool = True) -> Tensor:
+    """Estimate the mean matrix per example, shape (d, d), float64.
+
+    Args:
+        rows: the sample; visited in random order, again from the start if examples > n. Its draw gives the w (d,)
+            at which a chunk of at most 100 examples is differentiated; constant for the curvature at a point, random
+            for its mean over a posterior.
+        examples: how many, as asked for or as `examples_within` allows; the Fisher has at most this rank.
+        generator: of the order, the draws and the labels.
+
+    Raises:
+        SubspaceError: d is beyond DENSE_DIMENSION, or a derivative is not finite.
+    """
+    d = rows.subspace.d
+    if d > DENSE_DIMENSION:
+        raise SubspaceError(
+            f"{kind}: the d x d matrix is held for d up to {DENSE_DIMENSION}, got d = {d}. Choose a smaller d, use "
+            "low_rank_curvature, or switch the curvature off."
+        )
+    total = torch.zeros(d, d, dtype=torch.float64)
+
+    def add(left: Tensor, right: Tensor) -> None:
+        total.addmm_(left.double().T, right.double())
+
+    for_each_chunk(rows, examples, generator, kind, add, progress)
+    if not torch.isfinite(total).all():
+        raise SubspaceError(
+            f"{kind}: a derivative is not finite; the network overflows there. Lower the learning rate."
+        )
+    return total / examples
 
 
 def fisher(
     subspace: Subspace, x: Tensor, draw: Draw, examples: int, generator: Generator, progress: bool = True
 ) -> Tensor:
-    """Estimate the mean Fisher matrix per example, shape (d, d), float64.
+    """Estimate the mean Fisher matrix per example, shape (d, d), float64: `curvature` of a sample without labels."""
+    return curvature(Rows(subspace, x, draw), examples, generator, "fisher", progress)
 
-    Args:
-        subspace: its network returns logits (batch, classes).
-        x: inputs as the network reads them, (n, ...); visited in random order, again from the start if examples > n.
-        draw: gives the w (d,) at which a chunk of at most 100 examples is differentiated; constant for a Fisher at
-            a point, random for its mean over a posterior.
-        examples: number of gradients; the matrix has at most this rank.
-        generator: of the order, the draws and the labels.
 
-    Raises:
-        SubspaceError: d is beyond MAX_DIMENSION, or a gradient is not finite.
+def examples_within(rows: Rows, seconds: float, most: int, generator: Generator, kind: Kind = "fisher") -> int:
+    """Return how many examples, of `most`, are done in so many seconds on this machine: one chunk is timed.
+
+    At least one chunk, so that there is a matrix at all.
     """
-    d = subspace.d
-    if d > MAX_DIMENSION:
-        raise SubspaceError(
-            f"fisher: the d x d matrix is held for d up to {MAX_DIMENSION}, got d = {d}. Choose a smaller d, or switch "
-            "the curvature off."
-        )
-    chunk = max(1, min(MAX_CHUNK, CHUNK_ELEMENTS // subspace.layout.D))
-    total = torch.zeros(d, d, dtype=torch.float64)
-    order = torch.cat([torch.randperm(len(x), generator=generator) for _ in range(-(-examples // len(x)))])[:examples]
-    for rows in tqdm(order.split(chunk), desc="curvature", disable=None if progress else True, leave=False):
-        gradients = score_gradients(subspace, draw(generator), x[rows], generator).double()
-        total.addmm_(gradients.T, gradients)
-    if not torch.isfinite(total).all():
-        raise SubspaceError("fisher: a gradient is not finite; the network overflows there. Lower the learning rate.")
-    return total / examples
+    places = torch.arange(min(rows.chunk(kind), len(rows.x)))
+    rows.of(kind, places, generator)  # the first call pays for what is set up once
+    started = time.perf_counter()
+    rows.of(kind, places, generator)
+    each = (time.perf_counter() - started) / len(places)
+    return min(most, max(len(places), int(seconds / each)))
+
+
+def for_each_chunk(
+    rows: Rows,
+    examples: int,
+    generator: Generator,
+    kind: Kind,
+    use: Callable[[Tensor, Tensor], None],
+    progress: bool,
+) -> None:
+    """Hand left and right of every chunk to `use`, in random order of the examples."""
+    n = len(rows.x)
+    order = torch.cat([torch.randperm(n, generator=generator) for _ in range(-(-examples // n))])[:examples]
+    with tqdm(total=examples, desc="curvature", unit="example", disable=None if progress else True, leave=False) as bar:
+        for places in order.split(rows.chunk(kind)):
+            use(*rows.of(kind, places, generator))
+            bar.update(len(places))
 
 
 def score_gradients(subspace: Subspace, w: Tensor, x: Tensor, generator: Generator) -> Tensor:
@@ -75,8 +156,50 @@ def example_gradients(
     def one(theta: Tensor, x: Tensor, y: Tensor) -> Tensor:
         return score(subspace.call_at(theta, x[None]), y[None])
 
-    gradients = vmap(grad(one), in_dims=(None, 0, 0))(theta, x, y)
-    return subspace.projector.adjoint(gradients if subspace.scale is None else gradients * subspace.scale)
+    return _adjoint(subspace, vmap(grad(one), in_dims=(None, 0, 0))(theta, x, y))
+
+
+def _jacobian_pair(subspace: Subspace, w: Tensor, x: Tensor, y: Tensor, loss: Loss) -> tuple[Tensor, Tensor]:
+    """J and L J, both (m outputs, d). A loss that is not convex in the outputs leaves L its negative part."""
+    theta = subspace.theta(w).detach()
+    with torch.no_grad():
+        logits = subspace.call_at(theta, x)
+    if not torch.isfinite(logits).all():
+        raise SubspaceError("gauss_newton: an output is not finite; the network overflows. Lower the learning rate.")
+    forward = subspace.d < logits.shape[1]
+    jacobian = _forward_jacobian(subspace, w, x) if forward else _reverse_jacobian(subspace, theta, x)
+    bend = vmap(hessian(lambda z, y: loss(z[None], y[None])))(logits, y)  # (m, outputs, outputs)
+    return jacobian.flatten(0, 1), (bend @ jacobian).flatten(0, 1)
+
+
+def _reverse_jacobian(subspace: Subspace, theta: Tensor, x: Tensor) -> Tensor:
+    """(m, outputs, d), a backward pass for each output."""
+
+    def one(theta: Tensor, x: Tensor) -> Tensor:
+        return subspace.call_at(theta, x[None])[0]
+
+    return _adjoint(subspace, vmap(jacrev(one), in_dims=(None, 0))(theta, x))
+
+
+def _forward_jacobian(subspace: Subspace, w: Tensor, x: Tensor) -> Tensor:
+    """(m, outputs, d), a forward pass for each coefficient."""
+
+    def outputs(w: Tensor) -> Tensor:
+        return subspace.call_at(subspace.theta(w), x)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch's own, from loading its forward derivatives
+        columns = [jvp(outputs, (w,), (unit,))[1] for unit in torch.eye(subspace.d)]
+    return torch.stack(columns, 2).detach()
+
+
+def _adjoint(subspace: Subspace, rows: Tensor) -> Tensor:
+    return subspace.projector.adjoint(rows if subspace.scale is None else rows * subspace.scale)
+
+
+def _outputs(subspace: Subspace, x: Tensor) -> int:
+    with torch.no_grad():
+        return subspace.call_at(subspace.theta0, x[:1]).shape[1]
 
 
 def _log_likelihood(logits: Tensor, y: Tensor) -> Tensor:

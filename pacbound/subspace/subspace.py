@@ -18,7 +18,8 @@ _VECTOR_STD = Fraction(1, 10)  # stands for the He value of biases and other vec
 class Subspace:
     """A network as a function of its coefficients w, shape (d,).
 
-    The network always runs in eval mode, on a private copy of the module: dropout is off, normalisation uses the
+    Coefficients, theta and projector are on the CPU; the network runs on the device of its inputs, see `call_at`.
+    It always runs in eval mode, on a private copy of the module: dropout is off, normalisation uses the
     frozen statistics, and buffers are cloned for every call, so that a call leaves nothing behind.
     """
 
@@ -52,6 +53,8 @@ class Subspace:
         self.scale = None if scale is None else scale.detach().clone()
         self._network = copy.deepcopy(module).eval().requires_grad_(False)
         self._buffers = dict(self._network.named_buffers())
+        trained = layout.unflatten(theta0)
+        self._frozen = {name: value for name, value in self._network.named_parameters() if name not in trained}
 
     @property
     def d(self) -> int:
@@ -73,15 +76,24 @@ class Subspace:
         Images lie channels-last, and matrix products run in bfloat16 where the processor has them. On a LeNet a
         gradient step takes about a third of the time.
         """
-        parameters = {name: channels_last(value) for name, value in self.layout.unflatten(self.theta(w)).items()}
-        buffers = {name: buffer.clone() for name, buffer in self._buffers.items()}
+        theta = self.theta(w).to(x.device)
+        parameters = {name: channels_last(value) for name, value in self.layout.unflatten(theta).items()}
         with torch.autocast(x.device.type, torch.bfloat16, enabled=has_bfloat16(x.device)):
-            return functional_call(self._network, {**parameters, **buffers}, (channels_last(x),)).float()
+            output = functional_call(self._network, {**parameters, **self._fixed(x.device)}, (channels_last(x),))
+        return output.float().to(w.device)
 
     def call_at(self, theta: Tensor, x: Tensor) -> Tensor:
-        """Return the network's output at flat parameters theta, shape (D,), for a batch x."""
-        buffers = {name: buffer.clone() for name, buffer in self._buffers.items()}
-        return functional_call(self._network, {**self.layout.unflatten(theta), **buffers}, (x,))
+        """Return the network's output at flat parameters theta, shape (D,), for a batch x.
+
+        The network runs where x is: theta goes there, and the output comes back to the device of theta.
+        """
+        parameters = self.layout.unflatten(theta.to(x.device))
+        return functional_call(self._network, {**parameters, **self._fixed(x.device)}, (x,)).to(theta.device)
+
+    def _fixed(self, device: torch.device) -> dict[str, Tensor]:
+        """What the network needs beside theta: fresh buffers, and frozen parameters."""
+        buffers = {name: buffer.to(device, copy=True) for name, buffer in self._buffers.items()}
+        return {**buffers, **{name: value.to(device) for name, value in self._frozen.items()}}
 
 
 def channels_last(value: Tensor) -> Tensor:

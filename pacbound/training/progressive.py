@@ -7,11 +7,14 @@
    retrained.                                     6. refinement: single moves that lower the bound (refine.py).
 
 Everything here is encoder-side and free: only the message counts. Any part can be switched off by the settings.
+Where a stage fails or the time is over, what the last good posterior says is rounded at once: a message worth having.
 All randomness comes from (seed, stage, step), so that a resumed run repeats an uninterrupted one.
 """
 
+import logging
 import math
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -23,15 +26,17 @@ from tqdm import tqdm
 from ..bits.coder import TOTAL, Symbols
 from ..bits.profile import profile_steps, profile_tables
 from ..bounds.occam import occam_kl
+from ..errors import QuantizeError, SubspaceError
 from ..quantize.beam import beam, lower_factor
 from ..quantize.profile import fit_profile
 from ..records import Record
 from ..specs import PROFILE_CODE, PROFILE_REACH, CodeSpec, ProfileSpec
-from ..subspace.curvature import fisher
+from ..subspace.curvature import DENSE_DIMENSION, Draw, Rows, curvature
+from ..subspace.low_rank import low_rank_curvature
 from ..subspace.subspace import Subspace
 from .fit import Sample
 from .losses import Surrogate
-from .posterior import Posterior, Round, Stage, State, generator_of, train
+from .posterior import OnRound, Posterior, Round, Stage, State, generator_of, train
 from .refine import Point, evaluate_point, refine
 from .state import Checkpoint
 
@@ -39,6 +44,9 @@ Candidate = tuple[Symbols, ProfileSpec, CodeSpec]
 WARM_NOISE = 0.1  # of s
 FLAT_FISHER = 2.0  # what stands for every eigenvalue where the curvature is switched off
 DELTA = 0.05  # for the estimate shown and for comparing candidates
+MAX_DIMENSION = 8192  # the precision that is rounded is a d x d float64 matrix, with a few copies: 2 GB
+WIDEST_KAP = 6.4  # of the format: steps this wide let a beam follow where usual ones do not
+LOG = logging.getLogger("pacbound")
 
 
 class PosteriorSettings(Record):
@@ -95,9 +103,23 @@ def posterior_settings(batch: int, steps: int | None, drawn: bool = False) -> Po
 
 
 def block_edges(d: int, blocks: int) -> list[int]:
-    """Return 0 = e_0 < ... < e_k = d: e_j near d (1 - (1 - j / blocks)^2), so that blocks shrink towards the end."""
+    """Return 0 = e_0 < ... < e_k = d: e_j near d (1 - (1 - j / blocks)^2), so that blocks shrink towards the end.
+
+    What is left after the first is at most DENSE_DIMENSION, for it is diagonalised again.
+    """
     edges = {round(d * (1 - (1 - j / blocks) ** 2)) for j in range(blocks + 1)}
-    return sorted(edges | {0, d})
+    return sorted({edge for edge in edges if d - edge <= DENSE_DIMENSION} | {0, d})
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """Moments of time.monotonic(): training stops after a round that ends later, refinement after such a move."""
+
+    training: float = math.inf
+    refinement: float = math.inf
+
+
+NEVER = Deadline()
 
 
 def encode_posterior(
@@ -107,13 +129,17 @@ def encode_posterior(
     seed: int,
     checkpoint: Checkpoint,
     progress: bool = True,
+    until: Deadline = NEVER,
 ) -> list[Candidate]:
     """Return messages, the most promising first: symbols (d,) in [0, 41) with their step profile.
 
-    Raises: QuantizeError where training diverges or the beam cannot follow. SubspaceError where the curvature
-        is not finite or d too large for it. StateError from the checkpoint.
+    Where a stage fails after another has ended, or the time is over, the messages are those of the last good
+    posterior, and a warning of the logger `pacbound` says why.
+
+    Raises: QuantizeError or SubspaceError where nothing can be rounded: training diverges at once, d is beyond
+        MAX_DIMENSION, or no beam can follow. StateError from the checkpoint.
     """
-    return _Run(subspace, sample, settings, seed, checkpoint, progress).run()
+    return _Run(subspace, sample, settings, seed, checkpoint, progress, until).run()
 
 
 def train_posterior(
@@ -123,12 +149,17 @@ def train_posterior(
     seed: int,
     checkpoint: Checkpoint,
     progress: bool = True,
+    until: Deadline = NEVER,
 ) -> Posterior:
     """Return the posterior on all d coefficients as it stands before anything is rounded. settings.blocks is 1.
 
-    Raises: as encode_posterior.
+    Failing, and raises: as encode_posterior.
     """
-    return _Run(subspace, sample, settings, seed, checkpoint, progress).trained().posterior
+    run = _Run(subspace, sample, settings, seed, checkpoint, progress, until)
+    try:
+        return run.trained().posterior
+    except (QuantizeError, SubspaceError) as cause:
+        return run.last_good(cause).posterior
 
 
 @dataclass(frozen=True)
@@ -170,7 +201,15 @@ class _Run:
         seed: int,
         checkpoint: Checkpoint,
         progress: bool,
+        until: Deadline,
     ) -> None:
+        if subspace.d > MAX_DIMENSION:
+            raise QuantizeError(
+                f"posterior: a d x d precision is rounded for d up to {MAX_DIMENSION}, got d = {subspace.d}. "
+                "Choose a smaller d, or --encoder plain, which has no such limit."
+            )
+        self.until = until
+        self.good: list[_Progress] = []  # the posterior at the end of the last stage, after the last whole one
         self.subspace, self.sample, self.settings, self.seed = subspace, sample, settings, seed
         self.checkpoint, self.progress = checkpoint, progress
         self.edges = block_edges(subspace.d, settings.blocks)
@@ -192,13 +231,42 @@ class _Run:
         return stages
 
     def run(self) -> list[Candidate]:
-        return self._finish(self.trained())
+        try:
+            return self._finish(self.trained())
+        except (QuantizeError, SubspaceError) as cause:
+            return self._rescued(cause)
+
+    def last_good(self, cause: QuantizeError | SubspaceError) -> _Progress:
+        """What the last stage left. Raises: the cause, where there was none."""
+        if not self.good:
+            raise cause
+        LOG.warning("%s Going on with what was trained before.", cause)
+        return self.good[-1]
+
+    def _rescued(self, cause: QuantizeError | SubspaceError) -> list[Candidate]:
+        """Round at once what is free in the last posterior, else in the last whole one, with wider steps at last."""
+        last = self.last_good(cause)
+        for now, kap in ((last, self.settings.kap), (self.good[0], self.settings.kap), (self.good[0], WIDEST_KAP)):
+            self.settings = self.settings.model_copy(update={"kap": kap})
+            self.edges = [len(now.integers), self.subspace.d]
+            try:
+                return self._finish(now)
+            except (QuantizeError, SubspaceError):
+                continue
+        raise cause
+
+    def _keep(self, now: _Progress) -> _Progress:
+        """Note what a stage ended with: the last whole posterior first, the last of all at the end."""
+        self.good = [now] if not len(now.integers) else [*self.good[:1], now]
+        return now
 
     def trained(self) -> _Progress:
         """All stages, from where the checkpoint stands."""
         saved = self.checkpoint.load() or {}
         index = int(saved.get("stage", torch.zeros((), dtype=torch.int64)))
         now = _Progress.of(saved) if saved else self._start()
+        if index:
+            self._keep(now)
         total = sum(stage.steps for stage in self.stages)
         done = sum(stage.steps for stage in self.stages[:index])
         bar = tqdm(total=total, initial=done, desc="posterior", unit="step", disable=None if self.progress else True)
@@ -208,7 +276,7 @@ class _Run:
                 if not saved:
                     now = self._prepare(k, now)
                 bar.update(int(resumed.get("steps", torch.zeros(()))))
-                now = self._train(k, now, resumed or None, bar)
+                now = self._keep(self._train(k, now, resumed or None, bar))
                 saved = {}
         return now
 
@@ -237,18 +305,7 @@ class _Run:
         """
         p, n = now.posterior, self.sample.n
         prior = math.exp(-2 * float(p.log_s))
-        if self.settings.curvature:
-            draw = p.draw if rescale else (lambda _: p.mean)
-            matrix = fisher(
-                self.subspace, self.sample.x, draw, self.settings.fisher_examples,
-                generator_of(self.seed, k, 1 << 20), self.progress,
-            )  # fmt: skip
-            values, basis = torch.linalg.eigh(matrix)
-        else:
-            values, basis = (
-                torch.full((self.subspace.d,), 2.0, dtype=torch.float64),
-                torch.eye(self.subspace.d).double(),
-            )
+        values, basis = self._spectrum(k, p.draw if rescale else (lambda _: p.mean))
         values = values.clamp(min=0) * n
         wanted = -2 * float(p.log_std.double().mean())
         factor = _matching_factor(values, prior, wanted) if rescale else 1 / self.settings.smooth_beta
@@ -256,12 +313,28 @@ class _Run:
         posterior = Posterior(p.mean, basis.float(), log_std.float(), p.log_s)
         return _Progress(posterior, now.integers, now.profile, now.beta)
 
+    def _spectrum(self, k: int, draw: Draw) -> tuple[Tensor, Tensor]:
+        """Values (d,) and basis (d, d) of the curvature, or what stands for it where it is switched off. float64."""
+        d, examples = self.subspace.d, self.settings.fisher_examples
+        if not self.settings.curvature:
+            return torch.full((d,), FLAT_FISHER, dtype=torch.float64), torch.eye(d, dtype=torch.float64)
+        rows, generator = Rows(self.subspace, self.sample.x, draw), generator_of(self.seed, k, 1 << 20)
+        if d > DENSE_DIMENSION:
+            return low_rank_curvature(rows, examples, generator, progress=self.progress).eigen()
+        return torch.linalg.eigh(curvature(rows, examples, generator, progress=self.progress))
+
     def _train(self, k: int, now: _Progress, resumed: State | None, bar: tqdm) -> _Progress:
         stage = self.stages[k]
         start = {"stage": torch.tensor(k)} | now.tensors()
         known, nats = self._known(now)
         beta = now.beta if k > 2 else 1.0
         done = 0 if resumed is None else int(resumed["steps"])
+
+        def trained(stage: Stage, resumed: State | None, on_round: OnRound) -> Posterior:
+            return train(
+                self.subspace, self.sample, now.posterior, stage, self.settings.batch, (self.seed, k),
+                known, nats, beta, resumed, on_round,
+            )  # fmt: skip
 
         def on_round(state: State, seen: Round) -> None:
             nonlocal beta, done
@@ -273,11 +346,12 @@ class _Run:
             bar.set_postfix_str(f"{stage.name}: risk {seen.risk:.4f}, {bits:.0f} bits, bound near {bound:.4f}")
             bar.update(int(state["steps"]) - done)
             done = int(state["steps"])
+            if not ended and time.monotonic() > self.until.training:
+                stopped = trained(replace(stage, steps=done), state, lambda *_: None)
+                self._keep(_Progress(stopped, now.integers, now.profile, beta))
+                raise QuantizeError(f"posterior: the budget ended in {stage.name}, step {done} of {stage.steps}.")
 
-        posterior = train(
-            self.subspace, self.sample, now.posterior, stage, self.settings.batch, (self.seed, k),
-            known, nats, beta, resumed, on_round,
-        )  # fmt: skip
+        posterior = trained(stage, resumed, on_round)
         return _Progress(posterior, now.integers, now.profile, beta)
 
     def _known(self, now: _Progress) -> tuple[Tensor, float]:
@@ -344,7 +418,7 @@ class _Run:
         points.sort(key=lambda point: point.bound)
         best = refine(
             self.subspace, self.sample, points[0], steps, nats, self.settings.overhead_bits,
-            self.settings.refine_rounds, self.settings.refine_trials, self.progress,
+            self.settings.refine_rounds, self.settings.refine_trials, self.progress, self.until.refinement,
         )  # fmt: skip
         return [
             ((point.integers + PROFILE_REACH).astype(np.int32), now.profile, PROFILE_CODE)

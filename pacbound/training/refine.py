@@ -5,6 +5,8 @@ coefficient by one step would gain or lose; the most promising are tried on thos
 confirmed on the whole sample.
 """
 
+import math
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,10 +66,13 @@ def refine(
     rounds: int,
     trials: int,
     progress: bool = True,
+    until: float = math.inf,
 ) -> Point:
-    """Return a point whose bound is at most the given one's."""
+    """Return a point whose bound is at most the given one's; no round begins after `until` of time.monotonic()."""
     bar = tqdm(range(rounds), desc="refinement", disable=None if progress else True)
     for _ in bar:
+        if time.monotonic() > until:
+            break
         moved = _refined(subspace, sample, point, steps, symbol_nats, trials)
         if np.array_equal(moved, point.integers):
             break

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..errors import StateError
 
 SAVE_EVERY_SECONDS = 2.0
+SAVE_SHARE = 0.05  # of the time, at most: a large state is saved less often
 
 
 class Checkpoint:
@@ -24,6 +25,7 @@ class Checkpoint:
         self.path = path
         self.key = key
         self._saved = 0.0
+        self._pause = SAVE_EVERY_SECONDS
         self._notes: dict[str, list[int]] | None = None
 
     def load(self) -> dict[str, Tensor] | None:
@@ -57,13 +59,15 @@ class Checkpoint:
 
     def save(self, tensors: dict[str, Tensor], force: bool = False) -> None:
         """Write the tensors and notes, at most every two seconds unless forced; the file is whole at every moment."""
-        if self.path is None or (not force and time.monotonic() - self._saved < SAVE_EVERY_SECONDS):
+        started = time.monotonic()
+        if self.path is None or (not force and started - self._saved < self._pause):
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_name(f".{self.path.name}.tmp")
         torch.save({"key": self.key, "tensors": tensors, "notes": self._notes or {}}, temporary)
         os.replace(temporary, self.path)
         self._saved = time.monotonic()
+        self._pause = max(SAVE_EVERY_SECONDS, (self._saved - started) / SAVE_SHARE)
 
     def remove(self) -> None:
         """Delete the file once the run it belongs to has ended."""

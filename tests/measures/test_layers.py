@@ -81,7 +81,14 @@ def check_records(net: nn.Module, x: torch.Tensor, found: Layers) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "shape"), [("lenet", (1, 28, 28)), ("mlp", (1, 9, 9)), ("cnn", (3, 16, 16)), ("resnet20", (3, 16, 16))]
+    ("name", "shape"),
+    [
+        ("lenet", (1, 28, 28)),
+        ("pooled", (3, 32, 32)),
+        ("mlp", (1, 9, 9)),
+        ("cnn", (3, 16, 16)),
+        ("resnet20", (3, 16, 16)),
+    ],
 )
 def test_records_of_reference_networks_are_their_modules(name, shape):
     torch.manual_seed(0)

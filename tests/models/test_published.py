@@ -39,7 +39,8 @@ def test_sizes_are_those_of_the_published_files() -> None:
 
 def test_new_names_stand_at_the_end_so_that_old_codes_stay() -> None:
     assert REFERENCE_MODELS[:4] == ("lenet", "mlp", "cnn", "resnet20")
-    assert REFERENCE_MODELS[4:] == RAW_PIXEL_MODELS == ("resnet20-bn", "resnet32-bn", "lenet-mnist")
+    assert REFERENCE_MODELS[4:7] == RAW_PIXEL_MODELS == ("resnet20-bn", "resnet32-bn", "lenet-mnist")
+    assert REFERENCE_MODELS[7:] == ("lenet1", "pooled")
 
 
 def pixels(*shape: int) -> Tensor:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from pacbound.errors import SubspaceError
 from pacbound.specs import ProjectorSpec
-from pacbound.subspace.curvature import example_gradients, fisher
+from pacbound.subspace.curvature import Rows, curvature, example_gradients, examples_within, fisher
 from pacbound.subspace.layout import Layout
 from pacbound.subspace.projectors import make_projector
 from pacbound.subspace.subspace import Subspace
@@ -18,13 +18,13 @@ from pacbound.subspace.subspace import Subspace
 FEATURES, CLASSES, D_SMALL = 4, 3, 6
 
 
-def _subspace(scaled: bool = True) -> Subspace:
+def _subspace(scaled: bool = True, d: int = D_SMALL) -> Subspace:
     network = nn.Sequential(nn.Linear(FEATURES, 5), nn.Tanh(), nn.Linear(5, CLASSES))
     layout = Layout.of(network)
     generator = Generator().manual_seed(1)
     theta0 = torch.randn(layout.D, generator=generator) / 2
     scale = torch.rand(layout.D, generator=generator) * 4 if scaled else None
-    projector = make_projector(ProjectorSpec(kind="dense", D=layout.D, d=D_SMALL), layout)
+    projector = make_projector(ProjectorSpec(kind="dense", D=layout.D, d=d), layout)
     return Subspace(network, layout, theta0, projector, scale)
 
 
@@ -99,9 +99,61 @@ def test_a_network_that_overflows_is_refused_and_not_averaged() -> None:
 
 
 def test_a_dimension_beyond_memory_is_refused_before_anything_is_allocated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pacbound.subspace.curvature.MAX_DIMENSION", D_SMALL - 1)
+    monkeypatch.setattr("pacbound.subspace.curvature.DENSE_DIMENSION", D_SMALL - 1)
     with pytest.raises(SubspaceError, match=r"d up to 5, got d = 6"):
         fisher(_subspace(), _inputs(), lambda _: torch.zeros(D_SMALL), 10, Generator().manual_seed(0), False)
+
+
+def _jacobians(subspace: Subspace, w: Tensor, x: Tensor) -> Tensor:
+    """(n, outputs, d), a backward pass for each output of each example, through the explicit matrix."""
+    matrix = subspace.projector.as_matrix() * (1 if subspace.scale is None else subspace.scale[:, None])
+    found = torch.zeros(len(x), CLASSES, subspace.d)
+    for k, row in enumerate(x):
+        for label in range(CLASSES):
+            free = w.clone().requires_grad_()
+            logits = subspace.call_at(subspace.theta0 + matrix @ free, row[None])
+            (found[k, label],) = torch.autograd.grad(logits[0, label], free)
+    return found
+
+
+@pytest.mark.parametrize("d", [2, D_SMALL])  # fewer coefficients than outputs: forward mode
+def test_gauss_newton_of_cross_entropy_is_the_exact_fisher_matrix(d: int) -> None:
+    subspace, x = _subspace(d=d), _inputs()
+    w = torch.full((d,), 0.1)
+    rows = Rows(subspace, x, lambda _: w, torch.tensor([0, 2, 1, 1]))
+    found = curvature(rows, len(x), Generator().manual_seed(0), "gauss_newton", progress=False)
+    torch.testing.assert_close(found, _exact(subspace, w, x), rtol=1e-4, atol=1e-6)
+
+
+def test_gauss_newton_of_any_loss_is_the_jacobian_around_its_hessian() -> None:
+    subspace, x = _subspace(), _inputs()
+    y, w = torch.tensor([0, 2, 1, 1]), torch.linspace(-0.2, 0.2, D_SMALL)
+
+    def loss(logits: Tensor, y: Tensor) -> Tensor:
+        return ((logits - y[:, None]) ** 2).sum() * 1.5 + logits[0, 0] * logits[0, 1]
+
+    bend = 3 * torch.eye(CLASSES)
+    bend[0, 1] = bend[1, 0] = 1
+    expected = torch.stack([j.T @ bend @ j for j in _jacobians(subspace, w, x)]).mean(0).double()
+    found = curvature(Rows(subspace, x, lambda _: w, y, loss), 4, Generator().manual_seed(0), "gauss_newton", False)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_gauss_newton_without_labels_or_with_infinite_outputs_is_refused() -> None:
+    subspace, x = _subspace(), _inputs()
+    with pytest.raises(SubspaceError, match="Give y"):
+        curvature(Rows(subspace, x, lambda _: torch.zeros(D_SMALL)), 4, Generator(), "gauss_newton", False)
+    far = Rows(subspace, x, lambda _: torch.full((D_SMALL,), torch.inf), torch.zeros(4, dtype=torch.int64))
+    with pytest.raises(SubspaceError, match="not finite"):
+        curvature(far, 4, Generator(), "gauss_newton", False)
+
+
+def test_the_number_of_examples_is_cut_to_the_time_there_is() -> None:
+    rows = Rows(_subspace(), _inputs(), lambda _: torch.zeros(D_SMALL))
+    assert examples_within(rows, 1e6, 300, Generator()) == 300
+    assert examples_within(rows, 0.0, 300, Generator()) == 4  # one chunk at least
+    few, many = (examples_within(rows, seconds, 10**9, Generator()) for seconds in (0.01, 10.0))
+    assert 4 <= few < many
 
 
 PEAK = """

@@ -1,6 +1,7 @@
 """The whole encoder on a problem of a second: messages decode, killed runs resume, every part can be switched off."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from pacbound.bits.message import pack
 from pacbound.bits.profile import profile_steps, profile_tables
-from pacbound.errors import PacboundError, SubspaceError
+from pacbound.errors import PacboundError, QuantizeError, SubspaceError
 from pacbound.hypothesis import Base, Hypothesis, make_base, make_subspace
 from pacbound.risk import zero_one
 from pacbound.specs import PROFILE_CODE, HypothesisSpec, ProjectorSpec
@@ -18,9 +19,12 @@ from pacbound.subspace.subspace import Subspace
 from pacbound.training.fit import Sample
 from pacbound.training.progressive import (
     Candidate,
+    Deadline,
     PosteriorSettings,
+    _Run,
     block_edges,
     encode_posterior,
+    train_posterior,
 )
 from pacbound.training.refine import Point, evaluate_point, refine
 from pacbound.training.state import Checkpoint
@@ -159,11 +163,80 @@ def test_refinement_lowers_the_bound_of_a_spoilt_point_and_never_raises_it() -> 
     np.testing.assert_array_equal(same.integers, better.integers)
 
 
-def test_a_dimension_without_room_for_its_curvature_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pacbound.subspace.curvature.MAX_DIMENSION", D_SMALL - 1)
-    with pytest.raises(SubspaceError, match="switch the curvature off"):
+def test_a_dimension_without_room_for_its_precision_is_refused_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pacbound.training.progressive.MAX_DIMENSION", D_SMALL - 1)
+    monkeypatch.setattr("pacbound.training.progressive._Run._train", None)
+    with pytest.raises(QuantizeError, match=r"d up to 11, got d = 12\. Choose a smaller d, or --encoder plain"):
         _encode()
-    assert len(_encode(QUICK.model_copy(update={"curvature": False}))) == 2
+
+
+def test_beyond_the_dense_the_curvature_is_of_low_rank(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pacbound.training.progressive.DENSE_DIMENSION", D_SMALL - 1)
+    monkeypatch.setattr("pacbound.subspace.curvature.DENSE_DIMENSION", D_SMALL - 1)
+    subspace, sample, point, _, _ = _point(_encode()[0][0] - 20)
+    assert subspace.d == D_SMALL
+    assert point.errors < 0.2 * sample.n
+
+
+def test_what_is_left_after_the_first_block_can_be_diagonalised() -> None:
+    edges = block_edges(8192, 10)
+    assert (edges[0], edges[-1]) == (0, 8192)
+    assert all(8192 - edge <= 4096 for edge in edges[1:])
+    assert len(edges) > 5
+
+
+def _failing(monkeypatch: pytest.MonkeyPatch, name: str, fails: Callable[[_Run, int], bool]) -> list[int]:
+    """Let a method of the run raise at the calls for which `fails` says so; returns the count of calls."""
+    method, calls = getattr(_Run, name), [0]
+
+    def now_and_then(self: _Run, *arguments: object, **named: object) -> object:
+        calls[0] += 1
+        if fails(self, calls[0]):
+            raise SubspaceError("fisher: broken for the test.")
+        return method(self, *arguments, **named)
+
+    monkeypatch.setattr(_Run, name, now_and_then)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("name", "fails"),
+    [
+        ("_with_curvature", lambda run, call: call == 1),  # after the warm stage
+        ("_with_curvature", lambda run, call: call == 2),  # after the smooth one
+        ("_with_block", lambda run, call: call == 2),  # with a third of the coefficients fixed
+        ("_round", lambda run, call: len(run.edges) > 2),  # no block at all
+        ("_round", lambda run, call: run.settings.kap < 6),  # nothing but the widest steps
+    ],
+)
+def test_where_a_later_part_fails_the_last_good_posterior_becomes_the_message(
+    name: str, fails: Callable[[_Run, int], bool], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    _failing(monkeypatch, name, fails)
+    symbols, profile, _ = _encode()[0]
+    assert "broken for the test. Going on with what was trained before." in caplog.text
+    monkeypatch.undo()
+    _, subspace, sample = _problem()
+    w = torch.from_numpy(((symbols - 20) * profile_steps(profile, D_SMALL)).astype(np.float32))
+    assert _errors(subspace, sample, w) < 0.2 * sample.n
+
+
+def test_where_nothing_can_be_rounded_the_cause_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    _failing(monkeypatch, "_round", lambda run, call: True)
+    with pytest.raises(SubspaceError, match="broken for the test"):
+        _encode()
+
+
+def test_when_the_time_is_over_training_stops_and_what_there_is_is_rounded(caplog: pytest.LogCaptureFixture) -> None:
+    _, subspace, sample = _problem()
+    long = QUICK.model_copy(update={"warm_steps": 10**6})
+    over = Deadline(training=0.0, refinement=0.0)
+    checkpoint = Checkpoint(None, "")
+    symbols, profile, _ = encode_posterior(subspace, sample, long, 0, checkpoint, progress=False, until=over)[0]
+    assert "the budget ended in warm, step 102 of 1000000" in caplog.text
+    w = torch.from_numpy(((symbols - 20) * profile_steps(profile, D_SMALL)).astype(np.float32))
+    assert _errors(subspace, sample, w) < 0.5 * sample.n
+    assert train_posterior(subspace, sample, long, 0, checkpoint, progress=False, until=over).mean.shape == (D_SMALL,)
 
 
 def test_inputs_that_are_no_numbers_are_refused_and_not_encoded() -> None:
