@@ -179,6 +179,13 @@ class HypothesisSpec(Record):
     quantizer: QuantizerSpec | None = None
     code: CodeSpec | None = None
 
+    @property
+    def parameters(self) -> int | None:
+        """How many the network has, as far as this says; None where w = 0."""
+        if isinstance(self.quantizer, DirectSpec):
+            return self.quantizer.parameters
+        return None if self.projector is None else self.projector.D
+
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if isinstance(self.quantizer, DirectSpec):

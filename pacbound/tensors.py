@@ -13,7 +13,8 @@ from .records import Record
 MAX_ELEMENTS = 1 << 26  # of all tensors of a hypothesis together
 MAX_PLACES = 1 << 20  # of all unit axes together
 MAX_ROW_LEVELS = 255
-MAX_HALF = 1 << 15  # symbols of a lattice are -half..half
+MAX_HALF = 1 << 12  # symbols of a lattice are -half..half
+MAX_SMOOTH_LEVELS = 1023  # of tables that are computed, so that a few bits cannot ask for minutes of arithmetic
 TableKind = Literal["spike", "gaussian", "laplace", "static"]
 TABLE_KINDS: tuple[TableKind, ...] = TableKind.__args__  # type: ignore[attr-defined]
 BLOCK_KINDS = ("int8", "nf4", "fp4")
@@ -137,11 +138,16 @@ class DirectSpec(Record):
     tensors: tuple[TensorSpec, ...] = Field(min_length=1, max_length=900)
     groups: tuple[UnitGroup, ...] = Field(default=(), max_length=1 << 12)
 
+    @property
+    def parameters(self) -> int:
+        """Elements of all tensors."""
+        return sum(math.prod(tensor.shape) for tensor in self.tensors)
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if len({tensor.name for tensor in self.tensors}) < len(self.tensors):
             raise ValueError("tensors have distinct names")
-        if sum(math.prod(tensor.shape) for tensor in self.tensors) > MAX_ELEMENTS:
+        if self.parameters > MAX_ELEMENTS:
             raise ValueError(f"a direct code has at most {MAX_ELEMENTS} elements")
         taken: set[tuple[int, int, int]] = set()
         for group in self.groups:

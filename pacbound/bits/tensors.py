@@ -15,6 +15,7 @@ from ..tensors import (
     BLOCK_KINDS,
     BLOCK_LEVELS,
     MAX_HALF,
+    MAX_SMOOTH_LEVELS,
     TABLE_KINDS,
     BlockTensor,
     CodebookTensor,
@@ -84,6 +85,8 @@ def code_coding(stream: Stream, item: str, why: str, shape: tuple[int, ...], cod
     kind, count = KINDS[index], math.prod(shape)
     if kind == "zero":
         return ZeroTensor()
+    if not count:
+        raise MessageError(f"message: a tensor of which nothing is coded is zero, got the kind {kind}.")
     table = None if coding is None or isinstance(coding, ZeroTensor) else coding.table
     if kind == "codebook":
         book = coding.centroids if isinstance(coding, CodebookTensor) else None
@@ -126,6 +129,8 @@ def _code_table(
         if sum(counts) != count:
             raise CodeError(f"message: static counts sum to the number of symbols {count}, got {sum(counts)}.")
         return TableSpec(kind=kind, levels=levels, counts=counts)
+    if levels > MAX_SMOOTH_LEVELS:
+        raise CodeError(f"message: a {kind} model has at most {MAX_SMOOTH_LEVELS} levels, got {levels}. Use static.")
     if levels % 2 == 0:
         raise CodeError(f"message: a {kind} model has an odd number of levels, got {levels}. Use static.")
     ratio = stream.integer(item, 7, why, None if table is None else table.ratio_index)

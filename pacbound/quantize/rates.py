@@ -17,6 +17,7 @@ from ..errors import QuantizeError
 from ..tensors import (
     BLOCK_KINDS,
     BLOCK_LEVELS,
+    MAX_SMOOTH_LEVELS,
     BlockTensor,
     CodebookTensor,
     LatticeTensor,
@@ -203,7 +204,9 @@ def _blocks(values: NDArray[np.float32], h: Vector, price: float, kind: str, log
 def fit_table(symbols: Symbols, levels: int) -> TableSpec:
     """Return the cheapest symbol model of a symmetric alphabet, header included."""
     counts = np.bincount(symbols.reshape(-1), minlength=levels)
-    candidates = [_static_counts(counts), _spike(counts)]
+    candidates = [_static_counts(counts)]
+    if levels <= MAX_SMOOTH_LEVELS:
+        candidates.append(_spike(counts))
     if levels <= MOST_SMOOTH_LEVELS:  # beyond, their tables take long and counts describe the symbols as well
         candidates += [_smooth(kind, counts) for kind in ("gaussian", "laplace")]
     return min(candidates, key=lambda table: _count_bits(table, counts))

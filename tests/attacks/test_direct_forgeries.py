@@ -18,6 +18,7 @@ from pacbound.direct.units import unit_groups
 from pacbound.errors import LedgerError
 from pacbound.hypothesis import Hypothesis, make_zero_base
 from pacbound.risk import evaluate
+from pacbound.show import render
 from pacbound.specs import HypothesisSpec
 from pacbound.tensors import DirectSpec, TensorSpec
 from tests.direct_cases import count, ternary
@@ -75,6 +76,9 @@ def edited(certificate: Certificate, path: Path, edit: Any, consistent: bool = T
 def test_the_honest_code_stands_at_every_level_and_without_any_weights(tmp_path: Path) -> None:
     certificate = honest()
     certificate.save(tmp_path / "honest.json")
+    shown = render(certificate)
+    assert "83 parameters coded directly" in shown
+    assert "every one of them stands in the message" in shown
     assert everything(tmp_path / "honest.json") is None
     saving = next(entry for entry in certificate.entries if entry.item == "orbit saving")
     assert (saving.kind, saving.bits) == ("derived", -15)  # floor(log2 8!) = 15: eight units, all different

@@ -153,6 +153,7 @@ def test_centroids_that_are_not_finite_are_refused(pattern: int) -> None:
     [
         (((3, 7),), "one of 7 ways"),
         (((3, 0), (9, 1), (2, 1), *((1, 0),) * 16, (1, 1), (16, 65535)), "reach at most"),
+        (((3, 0), (9, 1), (2, 0), *((1, 0),) * 10, (1, 1), (10, 0)), "at most 1023 levels"),
         (((3, 0), (9, 1), (2, 3), (1, 1), (3, 3)), "sum to the number"),
     ],
 )
@@ -164,6 +165,13 @@ def test_headers_that_overflow_or_do_not_add_up_are_refused(
         encoder.integer("header", width, "why", value)
     with pytest.raises((MessageError, CodeError), match=complaint):
         code_coding(Decoder(encoder.payload()), "header", "why", (4,), None)
+
+
+def test_an_empty_tensor_has_no_alphabet_to_spend_time_on() -> None:
+    encoder = Encoder()
+    encoder.integer("header", 3, "why", 0)
+    with pytest.raises(MessageError, match="nothing is coded"):
+        code_coding(Decoder(encoder.payload()), "header", "why", (0, 4), None)
 
 
 def test_a_truncated_message_is_refused() -> None:
