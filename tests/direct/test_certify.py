@@ -9,12 +9,13 @@ from safetensors.torch import save_file
 from torch import nn
 
 from pacbound.certificate.schema import Certificate
-from pacbound.direct.certify import DirectPlan, certify_direct, code_weights, direct_setup
+from pacbound.direct.certify import DirectPlan, certify_direct, code_weights, direct_setup, plan_of
 from pacbound.direct.training import FineTuning, Network, Rounded, curvature, fine_tune, quantized_parts
 from pacbound.direct.units import unit_groups
 from pacbound.direct.weights import Weights, weights_of
 from pacbound.errors import ModelError, RequestError
 from pacbound.hypothesis import make_zero_base
+from pacbound.methods.table import METHODS
 from pacbound.preparation import prepare, sample_of
 from pacbound.quantize.tensors import step_size
 from pacbound.request import Request
@@ -134,3 +135,17 @@ def test_coarser_prices_code_shorter(trained: nn.Sequential) -> None:
         sum(int((c.values == c.coding.table.levels // 2).sum()) for c in cs if c.values is not None) for cs in chosen
     ]  # type: ignore[union-attr]
     assert zeros[0] < zeros[1]
+
+
+def test_the_method_by_its_name_is_this_one_and_takes_its_epochs() -> None:
+    assert METHODS["direct"] is certify_direct
+    plan = plan_of(Request(method="direct", epochs=24, beta=1.5, batch=50))
+    assert [tuning.keep for tuning in plan.tuning] == [0.125, 0.25]
+    assert sum(t.epochs[0] + 2 * t.epochs[1] for t in plan.tuning) == 24
+    assert {(t.beta, t.batch) for t in plan.tuning} == {(1.5, 50)}
+
+
+@pytest.mark.parametrize("option", [{"d": 16}, {"disjoint": True}, {"posterior": "draw"}, {"base": "values"}])
+def test_options_of_other_methods_are_refused(option: dict[str, object]) -> None:
+    with pytest.raises(RequestError, match=f"no use for {next(iter(option))}"):
+        certify_direct(network(), SAMPLE, request=Request.model_validate(option), progress=False)
