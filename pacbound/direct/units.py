@@ -163,9 +163,10 @@ class _Walk(fx.Interpreter):
         self.read.add(name)
         if isinstance(module, _BatchNorm):
             return self._vectors(module, entering)
-        dense = isinstance(module, nn.Linear) and args[0].ndim == 2
-        if dense or (isinstance(module, CONVOLUTIONS) and module.groups == 1):
-            return self._layer(module, entering)
+        if isinstance(module, nn.Linear):
+            return self._layer(module, entering) if args[0].ndim == 2 else None
+        if isinstance(module, CONVOLUTIONS):
+            return self._layer(module, entering) if module.groups == 1 else None
         return None
 
     def _vectors(self, module: nn.Module, entering: Labels) -> Labels | None:
@@ -175,7 +176,7 @@ class _Walk(fx.Interpreter):
             self._note(parameter, 0, entering)
         return [self._new() if unit is None else unit for unit in entering]  # a shift makes zeros something else
 
-    def _layer(self, module: nn.Module, entering: Labels) -> Labels | None:
+    def _layer(self, module: nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d, entering: Labels) -> Labels | None:
         weight, bias = module.weight, module.bias
         if self._index(weight) is None or (bias is not None and self._index(bias) is None):
             return None
