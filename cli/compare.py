@@ -1,9 +1,12 @@
 """`pacbound compare`: certificates side by side."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from pacbound.certificate import Certificate
 
 
 def compare(
@@ -17,9 +20,18 @@ def compare(
     \b
     pacbound compare bottleneck_1.json bottleneck_8.json
     """
-    from pacbound.certificate import Certificate
     from pacbound.compare import compare as beside
     from pacbound.compare import render, render_json
 
-    comparison = beside([(str(path), Certificate.load(path)) for path in certificates])
+    comparison = beside([(str(path), _loaded(path)) for path in certificates])
     typer.echo(render_json(comparison) if json else render(comparison))
+
+
+def _loaded(path: Path) -> "Certificate":
+    from pacbound.certificate import Certificate
+    from pacbound.errors import CertificateError
+
+    try:
+        return Certificate.load(path)
+    except CertificateError as why:  # of many files the one at fault is named
+        raise CertificateError(f"{path}: {why}") from None

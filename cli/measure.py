@@ -72,6 +72,8 @@ def measure(
     typer.echo(measured.model_dump_json(indent=1) if as_json else _in_words(measured, per_layer))
     for name, why in measured.refused.items():
         typer.echo(f"pacbound: {name} does not apply: {why}", err=True)
+    for name, why in measured.skipped.items():
+        typer.echo(f"pacbound: {name} is in no measure of layers: {why}", err=True)
 
 
 def _shape(text: str | None) -> tuple[int, ...] | None:

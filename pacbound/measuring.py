@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from .bits.message import Message
 from .bounds.claims import Measure
 from .certificate.schema import Certificate
 from .errors import DataError, ModelError, PacboundError, RequestError
 from .records import Record
-from .specs import MODEL_CHOICES, REFERENCE_MODELS, PreprocessSpec
+from .specs import MODEL_CHOICES, REFERENCE_MODELS, DrawSpec, PreprocessSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -28,17 +27,20 @@ SHAPES: dict[str, tuple[int, ...]] = {
     "digits": (1, 8, 8), "mnist": (1, 28, 28), "fashion-mnist": (1, 28, 28), "cifar10": (3, 32, 32),
 }  # fmt: skip
 PLOT_COLUMNS = 2
+MOST_LABELS = 40
 
 
 class Measured(Record):
     """What was measured of a network, and what could not be.
 
-    model: its name. measures: in the order of the table. refused: measure -> why it does not apply.
+    model: its name. measures: in the order of the table. refused: measure -> why it does not apply. skipped: part of
+    the network with parameters that is no linear layer, and so in no measure of layers -> why.
     """
 
     model: str
     measures: tuple[Measure, ...]
     refused: dict[str, str] = Field(default={})
+    skipped: dict[str, str] = Field(default={})
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,27 +100,14 @@ def measure(
     if not found:
         reasons = "; ".join(f"{name}: {why}" for name, why in refused.items())
         raise ModelError(f"measure: none of the measures applies to {subject.name}. {reasons}")
-    return Measured(model=subject.name, measures=tuple(found), refused=refused)
+    return Measured(model=subject.name, measures=tuple(found), refused=refused, skipped=_skipped(subject))
 
 
 def attach(certificate: Certificate, measured: Measured) -> Certificate:
-    """Issue a certificate again with measures of its decoded network; those of the same name are replaced.
-
-    Raises: CertificateError where its message cannot be read.
-    """
+    """Issue a certificate again with measures of its decoded network; those of the same name are replaced."""
     new = {found.name for found in measured.measures}
     kept = tuple(old for old in certificate.measures if old.name not in new)
-    return Certificate.issue(
-        bound=certificate.bound,
-        risk=certificate.risk,
-        ledger=certificate.ledger,
-        message=Message(bits=certificate.message.bits, payload=certificate.payload()),
-        data=certificate.data,
-        hypothesis=certificate.hypothesis,
-        also=certificate.also,
-        measures=kept + measured.measures,
-        environment=certificate.environment,
-    )
+    return certificate.with_measures(kept + measured.measures)
 
 
 def plot(measured: Measured, path: str | Path) -> None:
@@ -143,7 +132,9 @@ def plot(measured: Measured, path: str | Path) -> None:
         figure.suptitle(measured.model)
         for axes, one in zip(figure.subplots(rows, PLOT_COLUMNS, squeeze=False).flat, shown, strict=False):
             axes.bar(range(len(one.per_layer)), list(one.per_layer.values()))
-            axes.set_xticks(range(len(one.per_layer)), list(one.per_layer), rotation=60, ha="right")
+            every = -(-len(one.per_layer) // MOST_LABELS)  # more would overlap
+            labels = list(one.per_layer)[::every]
+            axes.set_xticks(range(0, len(one.per_layer), every), labels, rotation=90, fontsize=6)
             axes.set_title(f"{one.name} ({one.unit})", fontsize=8)
         for axes in figure.axes[len(shown) :]:
             axes.remove()
@@ -161,6 +152,15 @@ def _one(name: str, subject: _Subject) -> tuple[Measure, ...]:
 
         return measure_rademacher(subject.module, subject.example, subject.sample, subject.start)
     return MEASURES[name](subject.module, subject.example, subject.sample)
+
+
+def _skipped(subject: _Subject) -> dict[str, str]:
+    from .measures.layers import layers_of
+
+    try:
+        return {part.name: part.reason for part in layers_of(subject.module, subject.example).skipped}
+    except ModelError:  # the network does not run on one example, which the measures of layers have said
+        return {}
 
 
 def _subject(
@@ -250,7 +250,9 @@ def _decoded(
         raise RequestError("measure: this certificate is about a network of its author's; name it with --model.")
     module = model if isinstance(model, nn.Module) else _named(str(model or name), sizes, stated.classes)
     base = rebuild_base(module, certificate.hypothesis.base, weights.checkpoint, weights.rename)
-    hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base)
+    drawn = isinstance(certificate.hypothesis.quantizer, DrawSpec)
+    posterior = certificate.posterior() if drawn else None
+    hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base, posterior)
     sample = None if examples is None else _read(examples, hypothesis.preprocess)
     return _Subject(name, hypothesis.network(), _example(sizes, sample), sample, base.module)
 

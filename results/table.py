@@ -2,15 +2,16 @@
 
 <!-- table NAME --> to <!-- end --> holds a row for each certificate of results/NAME; <!-- show NAME --> a rendering;
 <!-- summary NAME --> and <!-- report NAME --> what the functions of that name in results/NAME/analyse.py make of the
-folder. Summaries stand in README.md; reports, with their plots, in the README.md of the experiment.
+folder. Summaries stand in README.md; reports in the README.md of the experiment, whose plot is drawn by --write.
 """
 
+import functools
 import importlib.util
 import re
 import statistics
 import sys
-from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 from pacbound.certificate.schema import Certificate, OtherBound
 from pacbound.certificate.statement import percent_up
@@ -68,18 +69,29 @@ def shown(folder: Path) -> str:
 
 def analysed(kind: str, folder: Path) -> str:
     """Return what `summary` or `report` of the experiment's own analyse.py says of its folder."""
-    spec = importlib.util.spec_from_file_location(f"analyse_{folder.name}", folder / "analyse.py")
-    if spec is None or spec.loader is None or not (folder / "analyse.py").is_file():
-        raise FileNotFoundError(f"results/{folder.name}/analyse.py makes its {kind}, and there is none.")
+    return str(getattr(_analysis(folder), kind)(folder))
+
+
+@functools.cache
+def _analysis(folder: Path) -> ModuleType:
+    path = folder / "analyse.py"
+    spec = importlib.util.spec_from_file_location(f"analyse_{folder.name}", path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise FileNotFoundError(f"results/{folder.name}/analyse.py says what its files mean, and there is none.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # its dataclasses look themselves up
     before = list(sys.path)
     spec.loader.exec_module(module)
     sys.path[:] = before
-    return str(getattr(module, kind)(folder))
+    return module
 
 
-MAKERS = {"table": table, "show": shown, "summary": partial(analysed, "summary"), "report": partial(analysed, "report")}
+MAKERS = {
+    "table": table,
+    "show": shown,
+    "summary": functools.partial(analysed, "summary"),
+    "report": functools.partial(analysed, "report"),
+}
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
@@ -98,6 +110,9 @@ def main() -> int:
             stale += before != after
         elif "--write" in sys.argv:
             path.write_text(after, "utf-8")
+            for _, kind, made, _, _ in BLOCK.findall(before):
+                if kind == "report":
+                    _analysis(RESULTS / made).draw(RESULTS / made)
         else:
             for _, kind, made, _, _ in BLOCK.findall(before):
                 print(f"{name}: {kind} {made}\n{MAKERS[kind](RESULTS / made)}")

@@ -44,6 +44,9 @@ DRAW_FORGERIES = "tests/attacks/test_draw_forgeries.py"
 UNITS = "tests/bits/test_units.py"
 DIRECT_FORGERIES = "tests/attacks/test_direct_forgeries.py"
 
+COMPARISONS = "tests/measures/test_comparisons.py"
+COVERING = "tests/measures/test_covering.py"
+
 MUTATIONS = (
     Mutation(
         "the orbit saving rounded up",
@@ -114,6 +117,32 @@ MUTATIONS = (
         "        parameter.detach().zero_()\n",
         "        pass\n",
         "tests/direct/test_weights.py::test_a_base_of_zeros_holds_nothing_of_the_module",
+        "a measure of Bartlett's takes the harmonic sum for the logarithm",
+        "pacbound/measures/comparisons.py",
+        "_log(12) + _log(_log(n))",
+        "_log(12) + _log(_log(n) + 0.577)",
+        f"{COMPARISONS}::test_the_norm_bound_without_ceilings_is_the_worked_number",
+    ),
+    Mutation(
+        "a measure of Golowich's normalises the data twice",
+        "pacbound/measures/comparisons.py",
+        "+ _log(sample.column) - _log(n) / 2",
+        "+ _log(sample.column) - _log(n)",
+        f"{COMPARISONS}::test_every_quantity_is_its_formula_on_a_strided_chain",
+    ),
+    Mutation(
+        "the measure of symmetry counts permutations across transposed dimensions",
+        "pacbound/measures/symmetry.py",
+        'block.channels != "alike"',
+        'block.channels == "lost"',
+        f"{COVERING}::test_what_moves_entries_between_channels_ends_the_symmetry",
+    ),
+    Mutation(
+        "a measure takes a mean for the identity in the maximum norm",
+        "pacbound/measures/tracing.py",
+        "self.maximum * fixed.maximum",
+        "self.maximum * euclidean",
+        "tests/measures/test_lipschitz.py::test_a_mean_that_is_scaled_up_is_not_taken_for_the_identity",
     ),
     Mutation(
         "the noise of a draw does not depend on its posterior",

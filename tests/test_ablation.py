@@ -10,7 +10,7 @@ import pytest
 import pacbound as pb
 
 SCRIPT = Path(__file__).parents[1] / "results" / "ablation" / "run.py"
-REQUEST = pb.Request(data="digits", d=8, epochs=1)
+REQUEST = pb.Request(data="digits", model="mlp", d=8, epochs=1)
 
 
 @pytest.fixture(scope="module")

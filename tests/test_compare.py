@@ -12,7 +12,7 @@ from tests.forge import honest
 
 def with_measures(certificate: Certificate, **values: float) -> Certificate:
     measures = tuple(
-        Measure(name=f"redundancy.{name}", value=value, unit="ratio", reference="", verified=name != "vbmf")
+        Measure(name=f"redundancy_{name}", value=value, unit="ratio", reference="", verified=name != "vbmf")
         for name, value in values.items()
     )
     return certificate.model_copy(update={"measures": measures})
@@ -68,12 +68,12 @@ def test_measures_are_columns_and_a_missing_one_stays_empty() -> None:
     second = with_measures(honest(count=100), k_over_r=0.16666667)
     text = render(compare([("first", first), ("second", second)]))
     head, units, one, two = text.split("\n\n")[1].splitlines()
-    assert head.split()[-2:] == ["redundancy.k_over_r", "redundancy.vbmf"]
+    assert head.split()[-2:] == ["redundancy_k_over_r", "redundancy_vbmf"]
     assert units.split() == ["ratio", "ratio,", "unverified"]
     assert one.split()[-2:] == ["4", "1.235"]
     assert two.split()[-1] == "0.1667"
     document = json.loads(render_json(compare([("first", first), ("second", second)])))
-    assert document["rows"][0]["measures"] == {"redundancy.k_over_r": 4.0, "redundancy.vbmf": 1.2345678}
+    assert document["rows"][0]["measures"] == {"redundancy_k_over_r": 4.0, "redundancy_vbmf": 1.2345678}
 
 
 @pytest.mark.parametrize(

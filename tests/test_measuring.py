@@ -87,6 +87,14 @@ def test_measures_attach_to_a_certificate_that_still_stands(tmp_path: Path) -> N
     assert verify(tmp_path / "a.json", examples(), module).require().level == "risk"
 
 
+def test_a_draw_is_measured_and_keeps_its_posterior_file(tmp_path: Path) -> None:
+    source = Path(__file__).parents[1] / "results" / "draw" / "seed_0.json"
+    measured = measure(source, measures=("stable_rank",))
+    attach(Certificate.load(source), measured).save(tmp_path / "a.json")
+    assert verify(tmp_path / "a.json", level="message").require().stands
+    assert Certificate.load(tmp_path / "a.json").measures == measured.measures
+
+
 def test_the_sample_is_the_certified_one_or_none() -> None:
     certificate, _ = certificate_of(network())
     with pytest.raises(DataError, match="digest"):
@@ -111,6 +119,18 @@ class Recurrent(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.cell(x)[0][:, -1])
+
+
+def test_layers_that_no_measure_counts_are_named() -> None:
+    module = nn.Sequential(nn.Linear(6, 4), nn.LayerNorm(4), nn.ReLU(), nn.Linear(4, 3))
+    found = measure(module, data=clouds(), measures=("stable_rank", "covering"))
+    assert list(found.skipped) == ["1"]
+    assert "LayerNorm" in found.skipped["1"]
+    per_layer = next(one.per_layer for one in found.measures if one.name == "stable_rank_reshaped")
+    assert list(per_layer) == ["0", "3"]  # left out, not 0
+    normed = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.Linear(4, 3))
+    assert "training mode" in measure(normed.train(), data=clouds(), measures=("stable_rank",)).skipped["1"]
+    assert measure(normed.eval(), data=clouds(), measures=("stable_rank",)).skipped == {}  # folded
 
 
 def test_what_does_not_apply_is_named_with_its_reason() -> None:

@@ -223,6 +223,15 @@ class Certificate(Record):
         certificate._payload, certificate._posterior = message.payload, posterior
         return certificate
 
+    def with_measures(self, measures: tuple[Measure, ...]) -> "Certificate":
+        """Write the document again with these measures; its files stay where they are."""
+        document = {key: value for key, value in self.document().items() if key != "digest"}
+        document["measures"] = [measure.model_dump(mode="json") for measure in measures]
+        certificate = _validated({**document, "digest": digest(document)})
+        for name in self.__private_attributes__:
+            setattr(certificate, name, getattr(self, name))
+        return certificate
+
     @classmethod
     def from_json(cls, raw: bytes) -> "Certificate":
         """Read a document; a sidecar message stays unreachable. Raises: CertificateError where malformed."""

@@ -12,7 +12,7 @@ from ..bounds.claims import Measure
 from ..errors import ModelError
 from . import Sample
 from .covers import Family, Units, cover_nats, log_volume_nats, published_nats
-from .layers import Block, LayerRecord, Layers, layers_of
+from .layers import LayerRecord, Layers, layers_of
 from .margin_bound import grid_index, grid_value
 from .symmetry import group_of
 
@@ -41,7 +41,7 @@ def measure_covering(model: nn.Module, example_input: Tensor, data: Sample | Non
             unit="bits",
             per_layer={name: copies * math.lgamma(size + 1) / math.log(2) for name, size, copies in group.factors},
             reference=REFERENCE,
-            verified=all(gap == 1 for block in layers.blocks for gap in _gaps(block)),
+            verified=True,
         )
     ]
     if any(block.shortcut is not None for block in layers.blocks) or layers.offsets:
@@ -49,14 +49,13 @@ def measure_covering(model: nn.Module, example_input: Tensor, data: Sample | Non
     family = family_of(layers, 1.0 if data is None else float(data[0].abs().max()))
     nats = cover_nats(family, EPS)
     unit = f"bits at radius {EPS:g} of the logits, parameters to {family.bound:.3g}, inputs to {family.reach:.3g}"
-    exact = all(gap == 1 for block in layers.blocks for gap in _gaps(block))
     volume = log_volume_nats(family) / math.log(2) / family.parameters
-    for name, value, kind, reference, verified in (
-        ("covering", _bits(nats.value), unit, PROVED, exact),
-        ("covering_ordered", _bits(nats.grid), unit, PROVED, exact),
-        ("covering_volume", volume, "bits a parameter", PROVED, True),
+    for name, value, kind in (
+        ("covering", _bits(nats.value), unit),
+        ("covering_ordered", _bits(nats.grid), unit),
+        ("covering_volume", volume, "bits a parameter"),
     ):
-        found.append(Measure(name=name, value=value, unit=kind, reference=reference, verified=verified))
+        found.append(Measure(name=name, value=value, unit=kind, reference=PROVED, verified=True))
     if all(record.kind == "dense" and not record.input_size for record in layers.records):
         widths = (layers.records[0].in_channels, *(layer.units for layer in family.layers))
         value = _bits(published_nats(widths, EPS, family.bound, family.reach))
@@ -94,38 +93,18 @@ def family_of(layers: Layers, reach: float) -> Family:
             Units(
                 units=record.out_channels,
                 fan_in=record.weight[0].numel(),
-                lipschitz=_maximum_norm_constant(block, record),
+                lipschitz=max(1.0, block.maximum),
                 row_bound=_up(rows) if rows > 0 else None,
-                exchangeable=all(r.groups == 1 for r in neighbours) and _aligned(neighbours),
+                exchangeable=(
+                    block.channels == "alike" and all(r.groups == 1 for r in neighbours) and _aligned(neighbours)
+                ),
             )
         )
-    before = layers.before if layers.before == 1 else max(1.0, layers.before * math.sqrt(_inputs(records[0])))
-    return Family(tuple(units), _up(largest), reach * before)
-
-
-def _maximum_norm_constant(block: Block, record: LayerRecord) -> float:
-    """Constant in the maximum norm of the fixed maps behind a layer, from their Euclidean one.
-
-    1 stays 1: activations of slope 1, max pooling without overlap, reshaping. A mean over k places has Euclidean
-    constant at least 1 / sqrt k and maximum-norm constant 1, so that sqrt(places) times the former is enough.
-    """
-    constant = block.main.after[0] * block.after
-    if constant == 1:
-        return 1.0
-    return max(1.0, constant * math.sqrt(math.prod(record.output_size)))
-
-
-def _gaps(block: Block) -> list[float]:
-    shortcut = () if block.shortcut is None else block.shortcut.after
-    return [*block.main.after, *shortcut, block.after]
+    return Family(tuple(units), _up(largest), reach * max(1.0, layers.before_maximum))
 
 
 def _aligned(neighbours: list[LayerRecord]) -> bool:
     return len(neighbours) < 2 or neighbours[1].in_channels % neighbours[0].out_channels == 0
-
-
-def _inputs(record: LayerRecord) -> int:
-    return record.in_channels * math.prod(record.input_size)
 
 
 def _up(value: float) -> float:

@@ -8,6 +8,7 @@
 """
 
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -44,6 +45,7 @@ class Layers:
     blocks: the chain that the network is, empty where it is none. before: Lipschitz constant of the fixed operations
     before the first block. refusal: not empty where a step of the network has no known Lipschitz constant (those of
     the blocks are then infinite) or where it is no chain; no theorem about chains of layers may then be applied.
+    before_maximum: the same in the maximum norm.
     offsets: operations that do not map 0 to 0 (a theorem that needs f(0) = 0 refuses them; biases are in the records).
     """
 
@@ -53,6 +55,7 @@ class Layers:
     before: float
     offsets: tuple[str, ...]
     refusal: str
+    before_maximum: float = math.inf
 
     def named(self, name: str) -> LayerRecord:
         """Find a record by the name of its module. Raises: ModelError."""
@@ -109,7 +112,8 @@ def _complete(
             named.append(owner)
     if not chain.blocks and not refusal:
         refusal = "the network has no linear layer between its input and its output"
-    return Layers(tuple(records), tuple(dict.fromkeys(skipped)), chain.blocks, chain.before, chain.moved, refusal)
+    named_once, before = tuple(dict.fromkeys(skipped)), chain.before
+    return Layers(tuple(records), named_once, chain.blocks, before.euclidean, chain.moved, refusal, before.maximum)
 
 
 def _by_hooks(model: nn.Module, example: Tensor, training: frozenset[str]) -> tuple[list[LayerRecord], list[Skipped]]:

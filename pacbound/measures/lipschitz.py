@@ -1,4 +1,4 @@
-"""Lipschitz constants, in the Euclidean norm, of the operations between layers that have no parameters.
+"""Lipschitz constants, in the Euclidean and the maximum norm, of the operations between layers that have no parameters.
 
 `operation` looks at one call of a traced network and returns `Fixed`, or the reason why no constant is known.
 Constants are upper bounds; where they are attained the comment says so.
@@ -8,7 +8,7 @@ import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,38 +21,60 @@ HARDSIGMOID: Final = 0.16666668  # torch multiplies by 1/6 rounded to float32
 SELU: Final = 1.7580994  # scale times alpha, the slope just below 0
 
 
+Channels = Literal["alike", "moved", "lost"]  # kept and treated alike; entries may change channel; some may be dropped
+SEVERITY: Final[tuple[Channels, ...]] = ("alike", "moved", "lost")
+
+
 @dataclass(frozen=True)
 class Fixed:
-    """An operation without parameters: its Lipschitz constant, and whether it maps 0 to 0."""
+    """An operation without parameters.
+
+    lipschitz: constant in the Euclidean norm; in the maximum norm it is the same where `averages` is false (functions
+    of single entries, moves of entries), and 1 where it is true (means and maxima). keeps_zero: whether it maps 0 to 0.
+    channels: what it does to them.
+    """
 
     lipschitz: float
     keeps_zero: bool = True
+    averages: bool = False
+    channels: Channels = "alike"
+
+    @property
+    def maximum(self) -> float:
+        """Lipschitz constant in the maximum norm."""
+        return 1.0 if self.averages else self.lipschitz
 
 
 SAME = Fixed(1.0)
 MOVED = Fixed(1.0, keeps_zero=False)
+SHUFFLED = Fixed(1.0, channels="moved")
+SLICED = Fixed(1.0, channels="lost")
 
 MODULES: dict[type[nn.Module], Fixed] = {
-    nn.Identity: SAME, nn.Flatten: SAME, nn.Unflatten: SAME, nn.Dropout: SAME, nn.Dropout1d: SAME, nn.Dropout2d: SAME,
-    nn.Dropout3d: SAME, nn.ReLU: SAME, nn.ReLU6: SAME, nn.Tanh: SAME, nn.Tanhshrink: SAME, nn.Softsign: SAME,
+    nn.Identity: SAME, nn.Flatten: SAME, nn.Unflatten: SHUFFLED, nn.Dropout: SAME, nn.Dropout1d: SAME,
+    nn.Dropout2d: SAME, nn.Dropout3d: SAME, nn.ReLU: SAME, nn.ReLU6: SAME, nn.Tanh: SAME, nn.Tanhshrink: SAME,
+    nn.Softsign: SAME,
     nn.Hardtanh: MOVED, nn.SiLU: Fixed(SILU), nn.Hardswish: Fixed(1.5), nn.SELU: Fixed(SELU), nn.ZeroPad2d: SAME,
     nn.Sigmoid: Fixed(0.25, keeps_zero=False), nn.Hardsigmoid: Fixed(HARDSIGMOID, keeps_zero=False),
-    nn.Softplus: MOVED, nn.Softmax: MOVED, nn.ChannelShuffle: SAME, nn.PixelShuffle: SAME, nn.PixelUnshuffle: SAME,
+    nn.Softplus: MOVED, nn.Softmax: MOVED, nn.ChannelShuffle: SHUFFLED, nn.PixelShuffle: SHUFFLED,
+    nn.PixelUnshuffle: SHUFFLED,
 }  # fmt: skip
 
-METHODS: dict[str, Fixed] = dict.fromkeys(
-    ("view", "reshape", "flatten", "contiguous", "permute", "transpose", "squeeze", "unsqueeze", "relu", "relu_",
-     "tanh", "tanh_", "t", "clone", "detach", "unflatten", "swapaxes", "movedim", "view_as", "reshape_as", "neg",
-     "abs"),
-    SAME,
-) | {"sigmoid": Fixed(0.25, keeps_zero=False)}  # fmt: skip
+METHODS: dict[str, Fixed] = (
+    dict.fromkeys(("flatten", "contiguous", "relu", "relu_", "tanh", "tanh_", "clone", "detach", "neg", "abs"), SAME)
+    | dict.fromkeys(
+        ("view", "reshape", "permute", "transpose", "squeeze", "unsqueeze", "t", "unflatten", "swapaxes", "movedim",
+         "view_as", "reshape_as"), SHUFFLED)
+    | {"sigmoid": Fixed(0.25, keeps_zero=False)}
+)  # fmt: skip
 
 FUNCTIONS: dict[object, Fixed] = {
     F.relu: SAME, torch.relu: SAME, F.relu6: SAME, torch.tanh: SAME, F.tanh: SAME, torch.flatten: SAME,
-    torch.reshape: SAME, torch.permute: SAME, torch.transpose: SAME, torch.squeeze: SAME, torch.unsqueeze: SAME,
+    torch.reshape: SHUFFLED, torch.permute: SHUFFLED, torch.transpose: SHUFFLED, torch.squeeze: SHUFFLED,
+    torch.unsqueeze: SHUFFLED,
     operator.neg: SAME, torch.neg: SAME, torch.abs: SAME, F.silu: Fixed(SILU), F.hardswish: Fixed(1.5),
     F.selu: Fixed(SELU), torch.sigmoid: Fixed(0.25, keeps_zero=False), F.sigmoid: Fixed(0.25, keeps_zero=False),
-    F.dropout: SAME, F.softsign: SAME, F.pixel_shuffle: SAME, F.channel_shuffle: SAME,
+    F.dropout: SAME, F.softsign: SAME, F.pixel_shuffle: SHUFFLED, F.channel_shuffle: SHUFFLED,
 }  # fmt: skip
 
 Values = tuple[object, ...]
@@ -88,7 +110,9 @@ def of_function(target: object, args: Values, kwargs: dict[str, object]) -> Fixe
     if target in FUNCTIONS:
         return None if target is F.dropout and _argument(args, kwargs, 2, "training", True) else FUNCTIONS[target]
     if target is operator.getitem:
-        return SAME if isinstance(args[0], Tensor) and _basic(args[1]) else None
+        if not isinstance(args[0], Tensor) or not _basic(args[1]):
+            return None
+        return SAME if _whole_channels(args[1]) else SLICED
     handler = _HANDLERS.get(target)
     return handler(args, kwargs) if handler is not None and args else None
 
@@ -106,6 +130,12 @@ def _basic(index: object) -> bool:
     return all(isinstance(part, slice | int) or part is None or part is Ellipsis for part in parts)
 
 
+def _whole_channels(index: object) -> bool:
+    """True where all of the first two dimensions, examples and channels, is taken."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(part == slice(None) for part in parts[:2])
+
+
 def _per_dimension(sides: int, value: object) -> tuple[int, ...]:
     """One whole number per dimension, from one for all or a sequence; () where there is none."""
     if isinstance(value, int):
@@ -120,7 +150,7 @@ def _max_pool(sides: int, kernel: object, stride: object, dilation: object) -> F
     if not geometry or len(dilations) != sides:
         return None
     readers = [math.ceil(k * math.gcd(t, d) / t) for (k, t), d in zip(geometry, dilations, strict=True)]
-    return Fixed(math.sqrt(math.prod(readers)))
+    return Fixed(math.sqrt(math.prod(readers)), averages=True)
 
 
 def _mean_pool(sides: int, kernel: object, stride: object, plain: bool) -> Fixed | None:
@@ -128,7 +158,7 @@ def _mean_pool(sides: int, kernel: object, stride: object, plain: bool) -> Fixed
     geometry = _windows(sides, kernel, stride)
     if not geometry:
         return None
-    return Fixed(math.sqrt(math.prod(math.ceil(k / t) / (k if plain else 1) for k, t in geometry)))
+    return Fixed(math.sqrt(math.prod(math.ceil(k / t) / (k if plain else 1) for k, t in geometry)), averages=True)
 
 
 def _windows(sides: int, kernel: object, stride: object) -> list[tuple[int, int]]:
@@ -147,7 +177,7 @@ def _adaptive(sizes: tuple[int, ...], target: object, mean: bool) -> Fixed | Non
         if not isinstance(windows, int) or windows > size:
             return None
         total *= (1 if size % windows == 0 else 2) / (size // windows if mean else 1)
-    return Fixed(math.sqrt(total))
+    return Fixed(math.sqrt(total), averages=True)
 
 
 def _argument(args: Values, kwargs: dict[str, object], position: int, name: str, default: object) -> object:
@@ -161,7 +191,10 @@ def _mean(args: Values, kwargs: dict[str, object]) -> Fixed | None:
     if not isinstance(tensor, Tensor) or dims is None:
         return None
     listed = [d % tensor.ndim for d in _per_dimension(1, dims)]
-    return None if 0 in listed or not listed else Fixed(1 / math.sqrt(math.prod(tensor.shape[d] for d in listed)))
+    if 0 in listed or not listed:
+        return None
+    root = math.sqrt(math.prod(tensor.shape[d] for d in listed))
+    return Fixed(1 / root, averages=True, channels="lost" if 1 in listed else "alike")
 
 
 def _function_max_pool(args: Values, kwargs: dict[str, object]) -> Fixed | None:

@@ -11,6 +11,7 @@ from ..bounds.claims import Bound, Measure
 from ..errors import BoundError, ModelError
 from . import Sample
 from .capacity import NetworkClass, class_of, log10_capacity, log10_lipschitz
+from .comparisons import measure_comparisons
 from .complexity import complexity, published_complexity
 from .layers import layers_of
 from .margin_bound import data_norm, margins, post_hoc
@@ -29,13 +30,15 @@ def measure_rademacher(
     `rademacher_capacity`: log10 of (prod s)(sum (b/s)^(2/3))^(3/2), `rademacher_lipschitz`: log10 of prod s,
     `rademacher_distance`: (2,1) distances to the start, summed. With data: `rademacher_data_norm`,
     `rademacher_gamma` (tenth percentile of the margins, down to a power of two; 1 where that is negative),
-    `rademacher`: log10 of the bound of R_S(F_gamma), and the form as published beside it.
+    `rademacher`: log10 of the bound of R_S(F_gamma), and the form as published beside it; for plain chains also what
+    earlier theorems would say (comparisons.py).
 
     Args: start: the network before training; None measures distances to 0, which no sample can influence either.
     Raises: ModelError where the network is no chain of layers and residual blocks that the theorem covers.
     """
     trained = layers_of(model, example_input)
-    network = class_of(trained, None if start is None else layers_of(start, example_input))
+    started = None if start is None else layers_of(start, example_input)
+    network = class_of(trained, started)
     if any(limit.lipschitz == 0 for limit in network.limits):
         raise ModelError("measure_rademacher: a layer is 0, so the network is constant and its capacity has no log.")
     origin = "from 0" if start is None else "from the start"
@@ -49,7 +52,12 @@ def measure_rademacher(
         shares = {name: distances[name] / lipschitz[name] for name in distances}
         unit = f"log10, distances {origin}; b/s per layer"
         found.insert(0, _measure("rademacher_capacity", log10_capacity(network), unit, shares))
-    return (*found, *(() if data is None else _on_data(model, network, data)))
+    if data is None:
+        return tuple(found)
+    logits, (x, y) = logits_of(model, data[0]), data
+    gamma = _gamma(margins(logits, y))
+    beside = measure_comparisons(trained, started, x, logits.shape[1], gamma)
+    return (*found, *_on_data(network, x, gamma), *beside)
 
 
 measure = measure_rademacher
@@ -76,15 +84,17 @@ def logits_of(model: nn.Module, x: Tensor) -> Tensor:
         return torch.cat([replica(x[i : i + BATCH]) for i in range(0, len(x), BATCH)])
 
 
-def _on_data(model: nn.Module, network: NetworkClass, data: Sample) -> list[Measure]:
-    x, y = data
-    norm = data_norm(x, lambda part: part)
-    margin = margins(logits_of(model, x), y)
+def _gamma(margin: Tensor) -> float:
+    """The tenth percentile of the margins, down to a power of two; 1 where it is not positive."""
     low = float(margin.quantile(QUANTILE)) if len(margin) < 1 << 24 else float(margin.sort().values[len(margin) // 10])
-    gamma = math.ldexp(1.0, math.frexp(low)[1] - 1) if math.isfinite(low) and low > 0 else 1.0
-    size = complexity(network, norm, len(y), gamma)
+    return math.ldexp(1.0, math.frexp(low)[1] - 1) if math.isfinite(low) and low > 0 else 1.0
+
+
+def _on_data(network: NetworkClass, x: Tensor, gamma: float) -> list[Measure]:
+    norm = data_norm(x, lambda part: part)
+    size = complexity(network, norm, len(x), gamma)
     provable = min(size.club, size.spade)  # Dudley's integral stops at 4, which says nothing about capacity
-    published = published_complexity(network, norm, len(y), gamma)
+    published = published_complexity(network, norm, len(x), gamma)
     found = [
         _measure("rademacher_data_norm", norm, "norm", {}),
         _measure("rademacher_gamma", gamma, "margin", {}),
@@ -98,7 +108,7 @@ def _on_data(model: nn.Module, network: NetworkClass, data: Sample) -> list[Meas
             raise BoundError(f"measure_rademacher: {name} is too large for a double. Measure without data.")
         log10 = math.nextafter(math.log10(value), math.inf) if value > 0 else -math.inf
         if math.isfinite(log10):
-            unit = f"log10, gamma {gamma:g}, n {len(y)}"
+            unit = f"log10, gamma {gamma:g}, n {len(x)}"
             found.append(Measure(name=name, value=log10, unit=unit, reference=reference, verified=verified))
     return found
 

@@ -24,7 +24,7 @@ FROM_MEMORY = ("funnel",)  # designs whose published form could not be checked
 def measure(model: nn.Module, example_input: Tensor, data: object = None) -> tuple[Measure, ...]:
     """Measure the redundancy of a network; values of several layers are sums of K over sums of R, or plain sums.
 
-    redundancy.k_over_r and what follows from the design are left out for a network that torch.fx cannot trace or that
+    redundancy_k_over_r and what follows from the design are left out for a network that torch.fx cannot trace or that
     has one layer only.
 
     Args: model: in any mode; it is copied. example_input: (batch, ...) as the network reads it. data: not read.
@@ -48,7 +48,7 @@ def _structural(designs: Sequence[Design], naive: int) -> tuple[Measure, ...]:
     merged = {d.name: float(d.redundancy) for d in designs}
     return (
         Measure(
-            name="redundancy.k_over_r",
+            name="redundancy_k_over_r",
             value=sum(d.outputs for d in designs) / sum(d.rank for d in designs),
             unit="ratio",
             per_layer={d.name: d.ratio for d in designs},
@@ -109,6 +109,6 @@ def _bits(name: str, per_block: dict[str, int], how: str) -> Measure:
 
 def _measure(name: str, value: float, unit: str, per_layer: dict[str, float], how: str, verified: bool) -> Measure:
     return Measure(
-        name=f"redundancy.{name}", value=float(value), unit=unit, per_layer=per_layer,
+        name=f"redundancy_{name}", value=float(value), unit=unit, per_layer=per_layer,
         reference=f"{SOURCE}; {how}", verified=verified,
     )  # fmt: skip

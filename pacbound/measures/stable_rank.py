@@ -19,11 +19,13 @@ from ..bounds.claims import Measure
 from ..errors import ModelError
 from ..subspace.random import normals
 from . import Sample
+from .comparisons import spectral_product
 from .layers import Layers, layers_of, squared_frobenius
-from .linear_maps import CONVOLUTIONS, LayerRecord
+from .linear_maps import CONVOLUTIONS
 from .operator_norms import operator_norm
 
 REFERENCE: Final = "Georgiev et al. 2021, arXiv:2110.02333"
+SPECTRAL: Final = "Neyshabur, Bhojanapalli and Srebro 2018, arXiv:1707.09564, Theorem 1"
 
 Scale = Literal["rms", "norm"]
 Profile = Literal["flat", "power"]
@@ -44,6 +46,7 @@ def measure_stable_rank(model: nn.Module, example_input: Tensor, data: Sample | 
     `stable_rank_reshaped`: of kernels as matrices (out, in k k). `stable_rank_operator`: of the maps at their sizes,
     from the upper end of the operator norm, hence never too large. `stable_rank_log2_gain`: log2 of prod a_l, the
     forecast factor of squared norms of activations per dimension were the layers Haar, with ReLU between them.
+    `stable_rank_spectral_product`: log10 of prod ||A||_2^2 sum sr(A), the form in which stable ranks enter bounds.
     The first two are means over layers, the third is a sum.
     Args: data: not needed. Raises: ModelError.
     """
@@ -54,7 +57,10 @@ def measure_stable_rank(model: nn.Module, example_input: Tensor, data: Sample | 
             f"{'; '.join(f'{s.name}: {s.reason}' for s in layers.skipped) or 'nothing'}."
         )
     reshaped = {r.name: stable_rank(r.weight.reshape(r.out_channels, -1)) for r in layers.records}
-    operator = {r.name: _operator_rank(r) for r in layers.records if r.padding_mode in ("zeros", "circular")}
+    sized = [r for r in layers.records if r.padding_mode in ("zeros", "circular")]
+    tops = {r.name: operator_norm(r).upper for r in sized}
+    frobenius = {r.name: math.sqrt(squared_frobenius(r)) for r in sized}
+    operator = {name: max(1.0, (frobenius[name] / top) ** 2) if top > 0 else 0.0 for name, top in tops.items()}
     gains = log2_gains(layers)
     found = [Measure(name="stable_rank_reshaped", value=_mean(reshaped), unit="rank, mean over layers",
                      per_layer=reshaped, reference=REFERENCE, verified=True)]  # fmt: skip
@@ -64,15 +70,14 @@ def measure_stable_rank(model: nn.Module, example_input: Tensor, data: Sample | 
     if gains:
         found.append(Measure(name="stable_rank_log2_gain", value=sum(gains.values()), unit="log2 of a factor",
                              per_layer=gains, reference=REFERENCE, verified=False))  # fmt: skip
+    if len(sized) == len(layers.records) and all(tops.values()):
+        product = spectral_product(list(tops.values()), list(frobenius.values())) / math.log(10)
+        found.append(Measure(name="stable_rank_spectral_product", value=product, unit="log10",
+                             reference=SPECTRAL, verified=False))  # fmt: skip
     return tuple(found)
 
 
 measure = measure_stable_rank
-
-
-def _operator_rank(record: LayerRecord) -> float:
-    top = operator_norm(record).upper
-    return max(1.0, squared_frobenius(record) / top**2) if top > 0 else 0.0
 
 
 def _mean(values: dict[str, float]) -> float:

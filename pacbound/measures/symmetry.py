@@ -106,20 +106,29 @@ class _Stream:
     writers: list[LayerRecord]
     readers: list[LayerRecord]
     fixed: bool = False
+    shuffled: bool = False  # what is between may move entries across channels
 
 
 def group_of(layers: Layers) -> SymmetryGroup:
     """Read the group off a chain of layers and residual blocks; where in doubt a factor is left out.
 
-    Holds where the fixed operations in between treat channels alike (activations, pooling, flattening).
+    Activations, pooling and flattening treat channels alike. Behind an operation that may not (shuffles, transposed
+    dimensions, reshapes) a factor stays only before a dense layer, which can read its inputs in any order, and behind a
+    slice of channels not even there.
     Raises: ModelError where the network is no such chain.
     """
     if layers.refusal:
         raise ModelError(f"group_of: symmetries are read off a chain of layers, but {layers.refusal}.")
     streams = [_Stream("inputs", [layers.blocks[0].main.layers[0].in_channels], [], [], fixed=True)]
     for block in layers.blocks:
-        streams += _inner(block)
+        inner = _inner(block)
+        streams += inner
         _advance(block, streams)
+        if block.channels != "alike":
+            streams[-1].shuffled = True
+            streams[-1].fixed |= block.shortcut is not None or block.channels == "lost"
+            for stream in inner:
+                stream.fixed = True
     streams[-1].fixed = True  # outputs
     factors = [factor for stream in streams for factor in _factors(stream)]
     factors += [("groups", layer.groups, 1) for layer in _movable(streams)]
@@ -159,7 +168,7 @@ def _rows(block: Block) -> list[tuple[LayerRecord, ...]]:
 def _factors(stream: _Stream) -> list[tuple[str, int, int]]:
     layers = [*stream.writers, *stream.readers]
     aligned = all(reader.in_channels % sum(stream.widths) == 0 for reader in stream.readers)
-    if stream.fixed or not aligned:
+    if stream.fixed or not aligned or (stream.shuffled and not _any_order(stream)):
         return []
     groups = {layer.groups for layer in layers}
     if groups == {1}:
@@ -170,9 +179,13 @@ def _factors(stream: _Stream) -> list[tuple[str, int, int]]:
     return []
 
 
+def _any_order(stream: _Stream) -> bool:
+    return all(reader.kind == "dense" and not reader.input_size for reader in stream.readers)
+
+
 def _movable(streams: list[_Stream]) -> list[LayerRecord]:
     """Grouped layers between two free streams that nothing else grouped touches: their groups move whole."""
-    free = [s for s in streams if not s.fixed and len(s.writers) == len(s.readers) == 1]
+    free = [s for s in streams if not (s.fixed or s.shuffled) and len(s.writers) == len(s.readers) == 1]
     before = {id(s.readers[0]) for s in free if s.writers[0].groups == 1}
     behind = {id(s.writers[0]): s.writers[0] for s in free if s.readers[0].groups == 1}
     return [layer for key, layer in behind.items() if key in before and layer.groups > 1]

@@ -5,6 +5,7 @@ Steps that all paths pass through (dominators) cut the graph into a chain; an ad
 steps is a residual block.
 """
 
+import functools
 import math
 import operator
 from collections import Counter
@@ -15,10 +16,32 @@ from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from .linear_maps import LayerRecord, Skipped, express, fold
-from .lipschitz import SAME, Fixed, of_function, of_method, of_module
+from .lipschitz import SAME, SEVERITY, Channels, Fixed, of_function, of_method, of_module
 
 ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
 RUNNING_NORM = "batch normalisation in training mode: its map depends on the batch. Call eval() on the network first"
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Fixed operations in a row: constants in both norms, and the worst that is done to channels."""
+
+    euclidean: float = 1.0
+    maximum: float = 1.0
+    channels: Channels = "alike"
+
+    def after(self, fixed: "Fixed | Gap") -> "Gap":
+        """With one more operation."""
+        euclidean = fixed.lipschitz if isinstance(fixed, Fixed) else fixed.euclidean
+        return Gap(self.euclidean * euclidean, self.maximum * fixed.maximum, worst(self.channels, fixed.channels))
+
+
+UNKNOWN = Gap(math.inf, math.inf, "lost")
+
+
+def worst(*channels: Channels) -> Channels:
+    """The worst of what several operations do to channels."""
+    return max(channels, key=SEVERITY.index)
 
 
 @dataclass(frozen=True)
@@ -37,12 +60,16 @@ class Block:
     name: of its first layer. main: its layers, at least one. shortcut: None for a plain layer; a branch without
     layers is a fixed map of Lipschitz constant `before` (identity, option A); with layers a learned shortcut.
     after: Lipschitz constant of the fixed operations behind the addition; 1 for a plain layer, whose own are in main.
+    maximum: constant in the maximum norm of what is behind a plain layer, infinite for a residual block. channels:
+    the worst that the fixed operations of the block and behind it do to channels.
     """
 
     name: str
     main: Branch
     shortcut: Branch | None
     after: float
+    maximum: float = math.inf
+    channels: Channels = "lost"
 
 
 @dataclass
@@ -251,7 +278,7 @@ class Chain:
     known constant, as are those of the blocks. moved: operations that do not map 0 to 0.
     """
 
-    before: float = 1.0
+    before: Gap = Gap()
     blocks: tuple[Block, ...] = ()
     moved: tuple[str, ...] = ()
 
@@ -264,34 +291,38 @@ def blocks_of(end: Step) -> Chain:
     """Read the chain backwards from the last step. Raises: NotAChain with the reason."""
     blocks: list[Block] = []
     moved: list[str] = []
-    gain = 1.0  # of the fixed operations passed since the last block
+    gap = Gap()  # the fixed operations passed since the last block
     step = end
     while step.cut is not None:
         _check(step)
         if step.adds:
-            main, shortcut = _branches(step, step.cut, moved)
+            (main, own), (shortcut, other) = _branches(step, step.cut, moved)
             if main.layers:
-                blocks.append(Block(main.layers[0].name, main, shortcut, gain))
-                gain = 1.0
-            else:
-                gain *= main.before + shortcut.before  # x + relu(x)
+                channels = worst(gap.channels, own.channels, other.channels)
+                blocks.append(Block(main.layers[0].name, main, shortcut, gap.euclidean, channels=channels))
+                gap = Gap()
+            else:  # x + relu(x)
+                sums = own.euclidean + other.euclidean, own.maximum + other.maximum
+                gap = gap.after(Gap(*sums, worst(own.channels, other.channels)))
         elif step.record is not None:
-            blocks.append(Block(step.record.name, Branch((step.record,), 1.0, (gain,)), None, 1.0))
-            gain = 1.0
+            row = Branch((step.record,), 1.0, (gap.euclidean,))
+            blocks.append(Block(step.record.name, row, None, 1.0, gap.maximum, gap.channels))
+            gap = Gap()
         else:
-            gain *= _gain(step, moved)
+            gap = gap.after(_gap(step, moved))
         step = step.cut
-    return Chain(gain, tuple(reversed(blocks)), tuple(reversed(moved)))
+    return Chain(gap, tuple(reversed(blocks)), tuple(reversed(moved)))
 
 
-def _branches(addition: Step, start: Step, moved: list[str]) -> tuple[Branch, Branch]:
+def _branches(addition: Step, start: Step, moved: list[str]) -> tuple[tuple[Branch, Gap], tuple[Branch, Gap]]:
     first, second = (_branch(source, start, moved) for source in addition.sources)
-    return (first, second) if len(first.layers) >= len(second.layers) else (second, first)
+    return (first, second) if len(first[0].layers) >= len(second[0].layers) else (second, first)
 
 
-def _branch(end: Step, start: Step, moved: list[str]) -> Branch:
+def _branch(end: Step, start: Step, moved: list[str]) -> tuple[Branch, Gap]:
+    """The branch, and all its fixed operations together."""
     layers: list[LayerRecord] = []
-    gains = [1.0]
+    gaps = [Gap()]
     step = end
     while step is not start:
         _check(step)
@@ -299,12 +330,13 @@ def _branch(end: Step, start: Step, moved: list[str]) -> Branch:
             raise NotAChain(f"{step.name} is an addition inside a residual block; nested blocks are not expressed")
         if step.record is not None:
             layers.append(step.record)
-            gains.append(1.0)
+            gaps.append(Gap())
         else:
-            gains[-1] *= _gain(step, moved)
+            gaps[-1] = gaps[-1].after(_gap(step, moved))
         step = step.cut
-    gains.reverse()
-    return Branch(tuple(reversed(layers)), gains[0], tuple(gains[1:]))
+    gaps.reverse()
+    whole = functools.reduce(Gap.after, gaps)
+    return Branch(tuple(reversed(layers)), gaps[0].euclidean, tuple(gap.euclidean for gap in gaps[1:])), whole
 
 
 def _check(step: Step) -> None:
@@ -312,9 +344,9 @@ def _check(step: Step) -> None:
         raise NotAChain(step.reason)
 
 
-def _gain(step: Step, moved: list[str]) -> float:
+def _gap(step: Step, moved: list[str]) -> Gap:
     if step.reason:
-        return math.inf
+        return UNKNOWN
     if not step.fixed.keeps_zero:
         moved.append(step.name)
-    return step.fixed.lipschitz
+    return Gap().after(step.fixed)

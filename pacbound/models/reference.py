@@ -96,9 +96,9 @@ def _averaging(shape: tuple[int, ...], classes: int, widths: tuple[int, ...], pa
     channels, *sides = shape
     for wider in widths:
         sides = [side + 2 * padding - 4 for side in sides]
-        pool = nn.AvgPool2d(min(3, *sides), 2)
-        layers += [nn.Conv2d(channels, wider, 5, padding=padding), nn.ReLU(), pool]
-        channels, sides = wider, [(side - pool.kernel_size) // 2 + 1 for side in sides]
+        window = min(3, *sides)
+        layers += [nn.Conv2d(channels, wider, 5, padding=padding), nn.ReLU(), nn.AvgPool2d(window, 2)]
+        channels, sides = wider, [(side - window) // 2 + 1 for side in sides]
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * math.prod(sides), classes))
 
 

@@ -64,11 +64,11 @@ class PosteriorSettings(Record):
     batch: int = Field(default=250, ge=1)
     warm_steps: int = Field(default=1200, ge=0)
     smooth_steps: int = Field(default=2400, ge=1)
-    bounded_steps: int = Field(default=2640, ge=0)
-    block_steps: int = Field(default=168, ge=0)
+    bounded_steps: int = Field(default=4000, ge=0)
+    block_steps: int = Field(default=300, ge=0)
     first_scale: float = Field(default=0.05, gt=0)
     smooth_beta: float = Field(default=4.0, gt=0)
-    beta_scale: float = Field(default=1.2, gt=0)
+    beta_scale: float = Field(default=1.1, gt=0)
     curvature: bool = True
     refresh: bool = True
     bounded: bool = True

@@ -1,12 +1,14 @@
 """From the published recipe to ours, one rung at a time, on MNIST with seed 0: bits, error, bound, minutes.
 
+LeNet up to the last rung, which changes the network to the default one.
+
 Every rung is a certificate NAME.json beside this file; finished ones are skipped, unfinished ones resumed. Rungs that
 begin alike share their training: a rung that goes on where a stage of another ended takes its state from there and its
 minutes with it, so that the time in a certificate is that of the rung from its beginning. Without the other's state it
 trains from the beginning, to the same end. --quick: digits and a few steps, in a temporary folder: checks the script.
 
-1, 2: as results/lotfi2022 and results/plain, whose certificates are taken over where they exist. 3 to 9: each adds one
-part. without_...: rung 8 less one part.
+1, 2, 10: the commands of results/lotfi2022, plain and mnist, whose certificates are taken over where they are of the
+same network. 3 to 9: each adds one part. without_...: rung 8 less one part.
 """
 
 import argparse
@@ -32,8 +34,10 @@ FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent))
 from table import table  # noqa: E402
 
-REQUESTS = {"1_published": pb.preset("lotfi2022"), "2_plain": pb.Request(encoder="plain")}
-ELSEWHERE = {"1_published": "lotfi2022", "2_plain": "plain"}
+NETWORK = "10_network"
+REQUESTS = {"1_published": pb.preset("lotfi2022"), "2_plain": pb.Request(encoder="plain"), NETWORK: pb.Request()}
+ELSEWHERE = {"1_published": "lotfi2022/mnist", "2_plain": "plain/mnist", NETWORK: "mnist/seed_0"}
+REQUEST = pb.Request(data="mnist", model="lenet")
 SMOOTH, BOUNDED = 1, 2  # places of the stages in progressive.py
 ONE_SHOT = {"blocks": 1, "refine_rounds": 0}
 CROSS_ENTROPY = {**ONE_SHOT, "bounded": False}
@@ -111,25 +115,40 @@ def encoded(setup: Setup, settings: PosteriorSettings, rung: Rung, state: Path) 
 def certified(name: str, request: pb.Request, folder: Path) -> pb.Certificate:
     """Return the certificate of one rung."""
     if name in REQUESTS:
-        chosen = REQUESTS[name].model_copy(update={"data": request.data, "epochs": request.epochs})
-        return pb.certify(chosen.model, chosen.data, request=chosen, state=folder / f"{name}.state")
-    setup = prepare("auto", request.data, None, request, request.loss)
+        asked = requested(name, request)
+        return pb.certify(asked.model, asked.data, request=asked, state=folder / f"{name}.state")
+    setup = prepare(request.model, request.data, None, request, request.loss)
     default = plan_of(setup, Checkpoint(None, ""))
     assert isinstance(default, PosteriorSettings)
     rung = RUNGS[name]
     return encoded(setup, default.model_copy(update=rung.changes), rung, folder / f"{name}.state")
 
 
+def requested(name: str, request: pb.Request) -> pb.Request:
+    """What one of REQUESTS asks for of the data, network and epochs at hand."""
+    model = "auto" if name == NETWORK else request.model
+    return REQUESTS[name].model_copy(update={"data": request.data, "model": model, "epochs": request.epochs})
+
+
+def made_elsewhere(name: str, request: pb.Request) -> Path | None:
+    """Return the certificate that another experiment has of the same command, if it has."""
+    known = FOLDER.parent / f"{ELSEWHERE.get(name, name)}.json"
+    if name not in ELSEWHERE or request != REQUEST or not known.exists():
+        return None
+    asked = requested(name, request)
+    setup = prepare(asked.model, asked.data, None, asked, asked.loss)
+    return known if pb.Certificate.load(known).hypothesis.model == setup.model else None
+
+
 def climb(names: list[str], request: pb.Request, folder: Path) -> None:
     """Make the certificates that are missing."""
     for name in names:
         output = folder / f"{name}.json"
-        known = FOLDER.parent / ELSEWHERE.get(name, "") / f"{request.data}.json"
         if output.exists():
             print(f"ablation/{name}: finished, skipped", flush=True)
-        elif name in ELSEWHERE and folder == FOLDER and known.exists():
+        elif known := made_elsewhere(name, request):
             shutil.copyfile(known, output)
-            print(f"ablation/{name}: as {known.parent.name}", flush=True)
+            print(f"ablation/{name}: as {ELSEWHERE[name]}", flush=True)
         else:
             print(f"ablation/{name}", flush=True)
             certified(name, request, folder).save(output)
@@ -147,13 +166,13 @@ def _place(quick: bool) -> Iterator[Path]:
 def main() -> None:
     """Run the rungs named on the command line, or all, and print their table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    every = [*REQUESTS, *RUNGS]
+    every = [*RUNGS, *REQUESTS]
     parser.add_argument("rungs", nargs="*", metavar="RUNG", help=f"of {', '.join(every)}; by default all")
     parser.add_argument("--quick", action="store_true", help="digits and a few steps, in a temporary folder")
     chosen = parser.parse_args()
     if unknown := sorted(set(chosen.rungs) - set(every)):
         parser.error(f"rungs are {', '.join(every)}; got {', '.join(unknown)}")
-    request = pb.Request(data="digits", epochs=4) if chosen.quick else pb.Request(data="mnist")
+    request = pb.Request(data="digits", model="mlp", epochs=4) if chosen.quick else REQUEST
     with _place(chosen.quick) as folder:
         climb(chosen.rungs or every, request, folder)
         print(table(folder))

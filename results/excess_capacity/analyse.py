@@ -20,13 +20,19 @@ Document = dict[str, list[dict[str, object]]]
 
 
 def report(folder: Path) -> str:
-    """Table and curve of every data set on file, Markdown for the README of the folder; draws the curve."""
+    """Table and curve of every data set on file, Markdown for the README of the folder."""
     whole = finished(folder)
     if not whole:
         return f"No runs yet: `python results/{folder.name}/run.py`.\n"
-    plot(whole, folder / FIGURE)
     tables = [f"{name}\n\n{table(rows)}" for name, rows in whole.items()]
     return "\n".join([*tables, f"![log10 capacity against test error]({FIGURE})\n"])
+
+
+def draw(folder: Path) -> None:
+    """Make the curve anew, where there are trainings."""
+    whole = finished(folder)
+    if whole:
+        plot(whole, folder / FIGURE)
 
 
 def summary(folder: Path) -> str:
@@ -114,4 +120,5 @@ def _up(rate: float) -> str:
 
 
 if __name__ == "__main__":
-    print(report(HERE))
+    draw(HERE)
+    print(summary(HERE), report(HERE), sep="\n")

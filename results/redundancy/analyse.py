@@ -5,6 +5,7 @@ for each data set: that which three quarters of the designs reach, read off betw
 Intervals are percentile bootstraps over designs.
 """
 
+import functools
 import math
 import sys
 from collections.abc import Callable, Sequence
@@ -21,13 +22,23 @@ import designs  # noqa: E402
 
 from pacbound.certificate.schema import Certificate  # noqa: E402
 from pacbound.measures.designs import designs_of  # noqa: E402
-from pacbound.measures.redundancy import measure  # noqa: E402
+from pacbound.measures.layers import layers_of  # noqa: E402
 
 RESAMPLES = 2000
 LEVEL = 0.95
 REACHED_BY = 0.75
 FIGURE = "ratio_and_bits.svg"
 IMAGE = torch.zeros(1, 1, 28, 28)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What follows from a design alone: K/R of its blocks, d#, d_M and all parameters."""
+
+    ratio: float
+    naive: float
+    dimension: float
+    D: int
 
 
 Associations = dict[str, dict[str, float]]
@@ -57,16 +68,22 @@ class Outcome:
 
 
 def report(folder: Path) -> str:
-    """Tables of every data set that has certificates, Markdown for the README of the folder; draws the plot."""
+    """Tables of every data set that has certificates, Markdown for the README of the folder."""
     certificates = _certificates(folder)
     if not certificates:
         return f"No runs yet: `python results/{folder.name}/run.py`.\n"
     outcomes = {name: outcomes_of(name, certificates) for name in _data(certificates)}
-    plot(outcomes, folder / FIGURE)
     parts = []
     for name, rows in outcomes.items():
         parts += [name, table(rows, target_error(name, certificates)), association_table(associations(rows))]
     return "\n\n".join([*parts, f"![K/R against bits at equal training error]({FIGURE})"]) + "\n"
+
+
+def draw(folder: Path) -> None:
+    """Make the plot anew, where there are certificates."""
+    certificates = _certificates(folder)
+    if certificates:
+        plot({name: outcomes_of(name, certificates) for name in _data(certificates)}, folder / FIGURE)
 
 
 def summary(folder: Path) -> str:
@@ -89,18 +106,16 @@ def outcomes_of(data: str, certificates: dict[str, Certificate]) -> list[Outcome
         own = _own(data, name, certificates)
         if not own:
             continue
-        torch.manual_seed(0)
-        module: torch.nn.Module = getattr(designs, name)()
-        found = {m.name: m.value for m in measure(module, IMAGE)}
+        shape = shape_of(name)
         projector = own[0].hypothesis.projector
         points = [(c.ledger.bits, c.risk.rate) for c in own]
         rows.append(
             Outcome(
                 design=name,
-                ratio=designs_of(module, IMAGE)[-1].ratio,
-                naive=found["redundancy.naive_parameters"],
-                dimension=found["redundancy.sample_dimension"],
-                D=sum(p.numel() for p in module.parameters()) if projector is None else projector.D,
+                ratio=shape.ratio,
+                naive=shape.naive,
+                dimension=shape.dimension,
+                D=shape.D if projector is None else projector.D,
                 bits=bits_at(points, target),
                 bound=min(c.bound.value for c in own),
                 reached=max(error for _, error in points) >= target,
@@ -108,6 +123,16 @@ def outcomes_of(data: str, certificates: dict[str, Certificate]) -> list[Outcome
             )
         )
     return rows
+
+
+@functools.cache
+def shape_of(name: str) -> Shape:
+    """Build the network once and count."""
+    module: torch.nn.Module = getattr(designs, name)()
+    blocks = designs_of(module, IMAGE)
+    naive = sum(record.weight.numel() for record in layers_of(module, IMAGE).records)
+    dimension = naive - sum(block.redundancy for block in blocks)
+    return Shape(blocks[-1].ratio, float(naive), float(dimension), sum(p.numel() for p in module.parameters()))
 
 
 def target_error(data: str, certificates: dict[str, Certificate]) -> float:
@@ -283,4 +308,5 @@ def _own(data: str, name: str, certificates: dict[str, Certificate]) -> list[Cer
 
 
 if __name__ == "__main__":
-    print(report(HERE))
+    draw(HERE)
+    print(summary(HERE), report(HERE), sep="\n")

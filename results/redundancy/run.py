@@ -54,11 +54,12 @@ def main() -> None:
     if "--quick" not in sys.argv:
         run(HERE, commands())
         return
-    from analyse import report
+    from analyse import draw, report
 
     sys.argv.remove("--quick")
     with tempfile.TemporaryDirectory() as folder:
         run(Path(folder), quick_commands())
+        draw(Path(folder))
         print(report(Path(folder)))
 
 

@@ -37,12 +37,18 @@ def finished(path: Path) -> list[Run]:
 
 
 def report(folder: Path) -> str:
-    """Table of every run and the curves, Markdown for the README of the folder; draws them."""
+    """Table of every run and the curves, Markdown for the README of the folder."""
     runs = finished(folder / "runs.json")
     if not runs:
         return f"No runs yet: `python results/{folder.name}/run.py`.\n"
-    plot(runs, folder / FIGURE)
     return f"{table(runs)}\n![training loss against step]({FIGURE})\n"
+
+
+def draw(folder: Path) -> None:
+    """Make the curves anew, where there are runs."""
+    runs = finished(folder / "runs.json")
+    if runs:
+        plot(runs, folder / FIGURE)
 
 
 def summary(folder: Path) -> str:
@@ -138,4 +144,5 @@ def plot(runs: list[Run], path: Path) -> None:
 
 
 if __name__ == "__main__":
+    draw(Path(__file__).parent)
     print(summary(Path(__file__).parent), report(Path(__file__).parent), sep="\n")

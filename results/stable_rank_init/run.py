@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
-from analyse import WINDOW, Run, finished, report  # noqa: E402
+from analyse import WINDOW, Run, draw, finished, report  # noqa: E402
 
 from pacbound.data.preprocess import preprocessed  # noqa: E402
 from pacbound.data.registry import load  # noqa: E402
@@ -129,6 +129,7 @@ def main() -> None:
     folder = options.output or default
     folder.mkdir(parents=True, exist_ok=True)
     run_all(plan, folder / "runs.json")
+    draw(folder)
     print(report(folder))
 
 

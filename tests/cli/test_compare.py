@@ -6,6 +6,7 @@ from pacbound_cli.main import app
 from typer.testing import CliRunner
 
 from pacbound.compare import compare, render
+from pacbound.errors import CertificateError
 from tests.forge import honest
 
 
@@ -35,3 +36,10 @@ def test_wrong_usage_prints_no_table(arguments: list[str]) -> None:
     result = CliRunner().invoke(app, ["compare", *arguments])
     assert result.exit_code != 0
     assert "bits/parameter" not in result.stdout
+
+
+def test_the_file_that_is_no_certificate_is_named(paths: list[str], tmp_path: Path) -> None:
+    (tmp_path / "runs.json").write_text("[1, 2]")
+    result = CliRunner().invoke(app, ["compare", *paths, str(tmp_path / "runs.json")])
+    assert isinstance(result.exception, CertificateError)
+    assert str(result.exception).startswith(str(tmp_path / "runs.json"))

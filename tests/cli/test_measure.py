@@ -84,6 +84,8 @@ def test_a_measure_that_does_not_apply_is_said_on_standard_error(tmp_path: Path)
     assert result.exit_code == 0, result.output
     assert "covering does not apply" in result.stderr
     assert list(json.loads(result.stdout)["refused"]) == ["covering"]
+    assert list(json.loads(result.stdout)["skipped"])
+    assert all(f"{name} is in no measure of layers" in result.stderr for name in json.loads(result.stdout)["skipped"])
 
 
 @pytest.mark.parametrize(

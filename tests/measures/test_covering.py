@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from pacbound.bounds.occam import occam_hoeffding
 from pacbound.errors import BoundError, ModelError
 from pacbound.measures.covering import family_of, measure_covering
 from pacbound.measures.covers import (
@@ -132,7 +134,7 @@ def test_whole_units_are_the_multisets_that_enumeration_finds() -> None:
     found = cover_nats(family, float(modulus(family)) / 2.5)  # 3 cells, a unit has 3 numbers
     states = len(list(itertools.combinations_with_replacement(range(3**3), 2)))
     assert found.neurons == pytest.approx(math.log(states * 3), abs=1e-12)
-    assert math.comb(8 + 2, 3) == 120  # three units of 2^3 states
+    assert math.comb(8 + 2, 3) == 120 >= 8**3 / mlp_group((3, 3, 1)).order  # three units of 2^3 states, 85.33
 
 
 def test_every_network_of_a_family_with_bounded_rows_is_near_a_grid_point() -> None:
@@ -197,6 +199,12 @@ RESNET18 = residual_group((64, 128, 256, 512), [width for width in (64, 128, 256
 def test_orders_of_known_architectures(group: SymmetryGroup, bits: float) -> None:
     assert group.log2_order == pytest.approx(bits, abs=1e-3)
     assert group.whole_bits == math.floor(bits)
+
+
+def test_what_the_saving_of_a_known_network_is_worth_in_risk() -> None:
+    saved = mlp_group((784, 300, 100, 10)).whole_bits
+    slacks = [occam_hoeffding(0, 60000, bits, 0.05).value for bits in (10000, 10000 - saved)]
+    assert slacks == pytest.approx([0.240390, 0.207280], abs=2e-6)  # 2566 whole bits of 2566.04
 
 
 def test_sign_flips_and_option_a_and_rotary_positions() -> None:
@@ -335,6 +343,51 @@ def test_a_mean_over_places_counts_as_one_in_the_maximum_norm() -> None:
     network = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), mean, nn.Flatten(), nn.Linear(2, 2))
     family = family_of(layers_of(network, torch.zeros(1, 1, 4, 4)), 1.0)
     assert family.layers[0].lipschitz == pytest.approx(1.0)
+
+
+class Moved(nn.Module):
+    """Two convolutions on square maps, or one and a dense layer, with an operation between them."""
+
+    def __init__(self, between: Callable[[Tensor], Tensor], last: nn.Module) -> None:
+        super().__init__()
+        self.first, self.between, self.last = nn.Conv2d(1, 4, 3, padding=1), between, last
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.between(torch.relu(self.first(x))))
+
+
+@pytest.mark.parametrize(
+    ("between", "last", "order"),
+    [
+        (nn.functional.silu, nn.Conv2d(4, 2, 3), 24),
+        (lambda x: x.transpose(1, 2), nn.Conv2d(4, 2, 3), 1),  # rows are channels now
+        (lambda x: x.reshape(-1, 8, 4, 2), nn.Conv2d(8, 2, 1), 1),
+        (lambda x: nn.functional.channel_shuffle(x, 2), nn.Conv2d(4, 2, 3, groups=2), 1),
+        (lambda x: x.transpose(1, 3).flatten(1), nn.Linear(64, 2), 24),  # a dense layer reads in any order
+        (lambda x: x.view(-1, 64), nn.Linear(64, 2), 24),
+        (lambda x: x[:, 1:3].flatten(1), nn.Linear(32, 2), 1),  # two units are read and two are not
+        (lambda x: x[:, :, 1:3].flatten(1), nn.Linear(32, 2), 24),
+    ],
+)
+def test_what_moves_entries_between_channels_ends_the_symmetry(
+    between: Callable[[Tensor], Tensor], last: nn.Module, order: int
+) -> None:
+    layers = layers_of(Moved(between, last), torch.zeros(1, 1, 4, 4))
+    assert layers.refusal == ""
+    assert group_of(layers).order == order
+    exchangeable = family_of(layers, 1.0).layers[0].exchangeable
+    assert not exchangeable or order == 24
+
+
+def test_two_grouped_layers_with_a_shuffle_between_do_not_keep_permutations_within_groups() -> None:
+    def order(*between: nn.Module) -> int:
+        network = nn.Sequential(
+            nn.Conv2d(2, 8, 1, groups=2), *between, nn.Conv2d(8, 8, 1, groups=2), nn.Conv2d(8, 2, 1)
+        )  # fmt: skip
+        return group_of(layers_of(network, torch.zeros(1, 2, 3, 3))).order
+
+    assert order(nn.ReLU()) == 24**2 * 24**2
+    assert order(nn.ChannelShuffle(2)) == 24**2  # of the last two layers alone
 
 
 def test_residual_networks_have_a_group_and_no_count() -> None:

@@ -62,6 +62,33 @@ def test_pools_and_moves_have_no_steeper_jacobian(module, shape):
     assert steepest(module, shape) <= of_module(module, (1, *shape)).lipschitz * (1 + 1e-9)
 
 
+def row_sums(function, shape: tuple[int, ...], points: int = 4) -> float:
+    """Largest Lipschitz constant in the maximum norm seen at random points: the largest l1 norm of a Jacobian's row."""
+    generator = torch.Generator().manual_seed(1)
+    best = 0.0
+    for _ in range(points):
+        x = 3 * torch.randn(1, *shape, generator=generator, dtype=torch.float64)
+        jacobian = torch.autograd.functional.jacobian(function, x).reshape(-1, x.numel())
+        best = max(best, float(jacobian.abs().sum(dim=1).max()))
+    return best
+
+
+@pytest.mark.parametrize(("module", "shape"), POOLS, ids=str)
+def test_pools_and_moves_have_their_constant_in_the_maximum_norm(module, shape):
+    maximum = of_module(module, (1, *shape)).maximum
+    assert row_sums(module, shape) <= maximum * (1 + 1e-9)
+    assert maximum == 1
+
+
+def test_a_mean_that_is_scaled_up_is_not_taken_for_the_identity():
+    """2 * mean over 4 has Euclidean constant 1 and maximum-norm constant 2."""
+    net = nn.Sequential(
+        nn.Conv2d(1, 2, 3, padding=1), nn.AvgPool2d(2), nn.LeakyReLU(2.0), nn.Flatten(), nn.Linear(8, 2)
+    )
+    first, _ = layers_of(net, torch.zeros(1, 1, 4, 4)).blocks
+    assert (first.main.after[0], first.maximum) == (1, 2)
+
+
 def test_overlapping_max_pool_attains_its_constant():
     x = torch.zeros(1, 1, 5, 5, dtype=torch.float64)
     y = x.clone()
@@ -104,6 +131,7 @@ def test_called_functions_have_no_steeper_jacobian(index):
     found = layers_of(Call(CALLS[index]), torch.zeros(1, 2, 6, 6))
     assert found.refusal == ""
     (block,) = found.blocks
+    assert row_sums(CALLS[index], (2, 6, 6)) <= block.maximum * (1 + 1e-9) < 2.5 * row_sums(CALLS[index], (2, 6, 6))
     true = steepest(CALLS[index], (2, 6, 6), points=4)
     constant = block.main.after[0] * block.after
     assert true <= constant * (1 + 1e-9)

@@ -26,6 +26,7 @@ from pacbound.measures.capacity import (
     log10_lipschitz,
     root_up,
 )
+from pacbound.measures.comparisons import REFERENCES
 from pacbound.measures.complexity import (
     PROVED,
     PUBLISHED,
@@ -116,6 +117,13 @@ def test_psi_is_the_series_and_not_below_it(m: int, value: float) -> None:
     assert 0 <= psi(m) - float(series) < 1e-7
 
 
+def test_psi_closes_the_integral_it_stands_for() -> None:
+    u = (np.arange(400_000) + 0.5) / 400_000
+    integral = float(np.log1p(np.ceil(3 / u**2)).mean())
+    assert integral == pytest.approx(1.861156 + math.log(4), abs=1e-5)
+    assert psi(3) == pytest.approx(1.861156, abs=1e-6)
+
+
 def test_psi_grows_towards_two_and_stays_there() -> None:
     values = [psi(m) for m in (0, 1, 3, 30, 3000, 10**6, 10**7, 10**40)]
     assert values == sorted(values)
@@ -191,6 +199,7 @@ def test_group_norm_runs_over_input_channels_and_takes_the_bias_as_one_more() ->
     kernel[1, 0] = torch.tensor([[2.0, 0], [0, 1]])
     kernel[1, 1] = torch.tensor([[-1.0, 0], [0, 3]])
     assert group_norm(kernel) == pytest.approx(10.634414, abs=1e-6)
+    assert float(kernel.norm()) == pytest.approx(4.795832, abs=1e-6)
     bias = torch.tensor([2.0, 0], dtype=torch.float64)  # joins the tap (0, 0) of output 0, whose norm was 1
     assert group_norm(kernel, bias) == pytest.approx(10.634414 - 1 + math.sqrt(5), abs=1e-6)
 
@@ -279,6 +288,7 @@ def test_measures_are_named_and_only_the_published_form_is_unverified() -> None:
     assert {name for name, one in found.items() if not one.verified} == {
         "rademacher_published_norms",
         "rademacher_published_parameters",
+        *REFERENCES,
     }
     assert found["rademacher_data_norm"].value == pytest.approx(float(x.norm()), rel=1e-6)
     assert found["rademacher"].value < found["rademacher_published_parameters"].value

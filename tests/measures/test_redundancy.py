@@ -16,8 +16,8 @@ NUMERICAL = ("k_over_r_threshold", "k_over_r_error", "k_over_r_vbmf", "tucker_pa
 
 def measured(model: nn.Module, example: Tensor = IMAGE) -> dict[str, Measure]:
     found = measure(model, example)
-    assert all(m.name.startswith("redundancy.") for m in found)
-    return {m.name.removeprefix("redundancy."): m for m in found}
+    assert all(m.name.startswith("redundancy_") for m in found)
+    return {m.name.removeprefix("redundancy_"): m for m in found}
 
 
 def linear_bottleneck(last: nn.Module) -> nn.Sequential:

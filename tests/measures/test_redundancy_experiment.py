@@ -13,6 +13,7 @@ from scipy.stats import kendalltau
 from torch import nn
 
 from pacbound.measures.designs import designs_of
+from pacbound.measures.redundancy import measure
 from pacbound.request import Request
 
 FOLDER = Path(__file__).parents[2] / "results" / "redundancy"
@@ -45,6 +46,14 @@ def test_a_design_has_the_ratio_in_its_name_and_the_same_depth_and_width_as_all(
     assert stem.kind == "plain"
     assert [block.ratio for block in blocks] == [ratio] * 3
     assert blocks[-1].outputs == 64
+
+
+def test_the_counts_of_a_design_are_those_of_the_measure() -> None:
+    model, shape = designs.bottleneck_8(), analysis.shape_of("bottleneck_8")
+    found = {one.name: one.value for one in measure(model, torch.zeros(1, 1, 28, 28))}
+    assert shape.naive == found["redundancy_naive_parameters"]
+    assert shape.dimension == found["redundancy_sample_dimension"] < shape.naive
+    assert shape.D == sum(p.numel() for p in model.parameters()) > shape.naive
 
 
 def test_every_design_has_a_command_on_both_data_sets_that_the_command_line_reads() -> None:

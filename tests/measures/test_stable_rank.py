@@ -189,6 +189,12 @@ def test_measures_agree_with_dense_matrices():
     assert found["stable_rank_log2_gain"].per_layer["0"] == pytest.approx(expected)
     assert found["stable_rank_reshaped"].verified
     assert not found["stable_rank_log2_gain"].verified
+    product = found.pop("stable_rank_spectral_product")
+    tops = [float(np.linalg.norm(m, 2)) for m in (matrix.numpy(), net[3].weight.detach().numpy())]
+    assert not product.verified
+    assert 10**product.value == pytest.approx(
+        (tops[0] * tops[1]) ** 2 * (numpy_rank(matrix) + numpy_rank(net[3].weight.detach())), rel=1e-5
+    )
     for measure in found.values():
         total = sum(measure.per_layer.values())
         assert measure.value == pytest.approx(total if "gain" in measure.name else total / 2)
