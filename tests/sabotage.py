@@ -117,6 +117,8 @@ MUTATIONS = (
         "        parameter.detach().zero_()\n",
         "        pass\n",
         "tests/direct/test_weights.py::test_a_base_of_zeros_holds_nothing_of_the_module",
+    ),
+    Mutation(
         "a measure of Bartlett's takes the harmonic sum for the logarithm",
         "pacbound/measures/comparisons.py",
         "_log(12) + _log(_log(n))",

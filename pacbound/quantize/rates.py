@@ -186,8 +186,7 @@ def _codebook(values: NDArray[np.float32], h: Vector, price: float, size: int) -
     if not np.isfinite(half).all():
         return []
     book, inverse = np.unique(half, return_inverse=True)
-    symbols = inverse[index].astype(np.int32)
-    used, symbols = np.unique(symbols, return_inverse=True)
+    used, symbols = np.unique(inverse[index], return_inverse=True)
     coding = CodebookTensor(
         centroids=tuple(int(bits) for bits in book[used].view(np.uint16)), table=fit_static(symbols, len(used))
     )
