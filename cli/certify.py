@@ -102,7 +102,7 @@ def _path(value: object) -> Path | None:
 def _verify_hint(request: "Request") -> str:
     data = "" if request.data == "digits" else f" --data {request.data}"
     model = f" --model {request.model}" if ":" in request.model else ""
-    weights = "" if request.checkpoint is None else f" --checkpoint {request.checkpoint}"
+    weights = "" if request.checkpoint is None or request.method == "direct" else f" --checkpoint {request.checkpoint}"
     rules = f" --rename '{','.join(request.rename)}'" if request.rename else ""
     loss = f" --loss {request.loss}" if ":" in request.loss else ""
     inputs = "" if request.unlabelled is None else f" --unlabelled {request.unlabelled}"

@@ -9,6 +9,7 @@ from pacbound.errors import PacboundError, VerificationError
 from . import data
 from .bound import bound
 from .certify import certify
+from .code import code
 from .compare import compare
 from .measure import measure
 from .show import show
@@ -21,6 +22,7 @@ app.command("verify")(verify)
 app.command("show")(show)
 app.command("compare")(compare)
 app.command("measure")(measure)
+app.command("code")(code)
 app.add_typer(data.app, name="data")
 
 

@@ -18,7 +18,7 @@ from safetensors.torch import load, load_file, save
 from torch import Tensor, nn
 
 from .errors import ModelError, RequestError
-from .hypothesis import Base, make_base, values_digest
+from .hypothesis import Base, make_base, make_zero_base, values_digest
 from .models.foreign import folder_digest, folder_tensors
 from .models.reference import initialise
 from .specs import CHECKPOINT_KINDS, BaseKind, BaseOrigin
@@ -159,6 +159,8 @@ def rebuild_base(
         if theta0 is None:
             raise ModelError(f"rebuild_base: theta0 is the file {origin.file}, got none. Give the certificate's file.")
         return start_base(module, theta0, origin, buffers)
+    if origin.kind == "zero":
+        return make_zero_base(module, buffers)
     if origin.kind not in CHECKPOINT_KINDS:
         return make_base(module, origin.seed if origin.kind == "seeded" else None, buffers)
     if checkpoint is None:

@@ -153,7 +153,7 @@ def _row(name: str, certificate: Certificate) -> Row:
         error=risk.rate,
         bits=certificate.ledger.bits,
         d=0 if spec.projector is None else spec.projector.d,
-        D=None if spec.projector is None else spec.projector.D,
+        D=spec.parameters,
         model=spec.model if part is None else f"{part.original.model} by {spec.model}",
         prior=_prior(certificate),
         measures={m.name: m.value for m in certificate.measures},

@@ -22,10 +22,12 @@ from .data.preprocess import preprocessed
 from .errors import ModelError
 from .models.reference import initialise
 from .quantize import dequantize
+from .quantize.tensors import dequantize_tensors
 from .specs import BaseOrigin, DrawSpec, HypothesisSpec, PreprocessSpec, ProjectorSpec
 from .subspace.layout import Layout, frozen_digest
 from .subspace.projectors import make_projector
 from .subspace.subspace import Subspace, layer_scale
+from .tensors import DirectSpec
 
 _UNPACKED = object()
 
@@ -64,6 +66,24 @@ def make_base(module: nn.Module, seed: int | None, frozen_buffers: tuple[str, ..
     return Base(copied, layout, BaseOrigin(kind="values", sha256=values_digest(copied, layout)))
 
 
+def make_zero_base(module: nn.Module, frozen_buffers: tuple[str, ...] = ()) -> Base:
+    """Copy a module in float32 with every parameter 0 and fresh running statistics: where a direct code starts.
+
+    Raises: SubspaceError where the module has no layout; ModelError where a parameter would not be coded.
+    """
+    base = make_base(module, None, frozen_buffers)
+    for part in base.module.modules():
+        if isinstance(part, _NormBase):
+            part.reset_running_stats()
+    for name, parameter in base.module.named_parameters():
+        if not parameter.requires_grad:
+            raise ModelError(
+                f"make_zero_base: a direct code carries every parameter, but {name} is frozen. Set requires_grad on it."
+            )
+        parameter.detach().zero_()
+    return Base(base.module, base.layout, BaseOrigin(kind="zero"))
+
+
 def values_digest(module: nn.Module, layout: Layout) -> str:
     """SHA-256 over the float32 values of theta0 and everything frozen."""
     values = layout.flatten(module).numpy().astype("<f4").tobytes()
@@ -80,7 +100,13 @@ class Hypothesis:
     """A decoded network. Call it on raw inputs (batch, ...) to get logits (batch, classes)."""
 
     def __init__(
-        self, token: object, base: Base, spec: HypothesisSpec, w: NDArray[np.float32] | None, ledger: Ledger
+        self,
+        token: object,
+        base: Base,
+        spec: HypothesisSpec,
+        symbols: Symbols,
+        posterior: bytes | None,
+        ledger: Ledger,
     ) -> None:
         """Use `Hypothesis.unpack`."""
         if token is not _UNPACKED:
@@ -89,13 +115,10 @@ class Hypothesis:
         self.ledger = ledger
         self.preprocess: PreprocessSpec = spec.preprocess
         self._module = copy.deepcopy(base.module).eval()
-        if spec.projector is not None and w is not None:
-            subspace = make_subspace(base, spec.projector, spec.layer_scale)
-            with torch.no_grad():
-                parameters = base.layout.unflatten(subspace.theta(torch.from_numpy(np.ascontiguousarray(w))))
-                own = dict(self._module.named_parameters(remove_duplicate=False))
-                for name, value in parameters.items():
-                    own[name].copy_(value)
+        own = dict(self._module.named_parameters(remove_duplicate=False))
+        with torch.no_grad():
+            for name, value in _decoded(base, spec, symbols, posterior).items():
+                own[name].copy_(value)
 
     @classmethod
     def unpack(
@@ -116,7 +139,7 @@ class Hypothesis:
             )
         if base.origin != spec.base:
             raise ModelError(f"Hypothesis: the message starts from {spec.base}, got {base.origin}. Give that theta0.")
-        return cls(_UNPACKED, base, spec, _coefficients(spec, symbols, posterior), ledger)
+        return cls(_UNPACKED, base, spec, symbols, posterior, ledger)
 
     def network(self) -> nn.Module:
         """Return a copy of the decoded module, in eval mode; it reads preprocessed inputs."""
@@ -128,6 +151,31 @@ class Hypothesis:
         return self._module(preprocessed(x, self.preprocess)).float()
 
 
+def _decoded(base: Base, spec: HypothesisSpec, symbols: Symbols, posterior: bytes | None) -> dict[str, Tensor]:
+    """Return the decoded parameters by name; none where they stay those of the base."""
+    if isinstance(spec.quantizer, DirectSpec):
+        _check_tensors(base.layout, spec.quantizer)
+        arrays = dequantize_tensors(spec.quantizer, symbols)
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+    w = _coefficients(spec, symbols, posterior)
+    if spec.projector is None or w is None:
+        return {}
+    subspace = make_subspace(base, spec.projector, spec.layer_scale)
+    return base.layout.unflatten(subspace.theta(torch.from_numpy(np.ascontiguousarray(w))))
+
+
+def _check_tensors(layout: Layout, spec: DirectSpec) -> None:
+    """Refuse a direct code of other tensors than the network's. Raises: ModelError."""
+    own = [(slot.name, slot.shape) for slot in layout.slots]
+    sent = [(tensor.name, tensor.shape) for tensor in spec.tensors]
+    if own != sent:
+        differ = next((pair for pair in zip(own, sent, strict=False) if pair[0] != pair[1]), (len(own), len(sent)))
+        raise ModelError(
+            f"Hypothesis: a direct code holds the parameters of the network in their order, got {differ[1]} for "
+            f"{differ[0]}. Give the architecture that was certified."
+        )
+
+
 def _coefficients(spec: HypothesisSpec, symbols: Symbols, posterior: bytes | None) -> NDArray[np.float32] | None:
     """Return w (d,), or None for w = 0. Raises: ModelError or CertificateError where a draw lacks its file."""
     if spec.projector is None or spec.quantizer is None:
@@ -137,4 +185,5 @@ def _coefficients(spec: HypothesisSpec, symbols: Symbols, posterior: bytes | Non
             raise ModelError("Hypothesis: a draw needs its posterior file, got none. Give the bytes of the sidecar.")
         return draw(posterior, spec.quantizer, spec.projector.d).coefficients
     assert spec.code is not None
+    assert not isinstance(spec.quantizer, DirectSpec)
     return dequantize(symbols, spec.code.levels, spec.quantizer)

@@ -20,6 +20,7 @@ from torch import nn
 
 from .bits.ledger import Ledger
 from .bits.message import Message, pack
+from .bits.units import orbit_saving
 from .bounds.claims import Bound, RiskEstimate
 from .bounds.table import headline_theorem, theorem
 from .certificate.accounting import complete
@@ -33,6 +34,7 @@ from .request import Request
 from .risk import LossFunction, evaluate
 from .specs import DrawSpec, HypothesisSpec
 from .subspace.curvature import Rows, examples_within
+from .tensors import DirectSpec
 from .training.plain import Candidate, PlainPlan, default_epochs, encode_plain, seconds_an_epoch
 from .training.posterior import Posterior
 from .training.progressive import (
@@ -273,12 +275,15 @@ def _finish_one(setup: Setup, candidate: Candidate | None, progress: bool) -> Fi
     posterior = None if candidate is None else candidate.posterior
     hypothesis = Hypothesis.unpack(message.payload, spec, setup.base, posterior)
     risk = evaluate(hypothesis, setup.train, setup.loss, progress)
-    ratio_bits, name = None, setup.theorem
+    ratio_bits, saving_bits, name = None, None, setup.theorem
+    if candidate is not None and isinstance(candidate.quantizer, DirectSpec):
+        saving_bits = orbit_saving(candidate.quantizer, candidate.symbols)
     if posterior is not None and isinstance(spec.quantizer, DrawSpec):
         ratio_bits, name = draw(posterior, spec.quantizer, setup.projector.d).bits, "single_draw"
     ledger = complete(
-        hypothesis.ledger, spec, setup.train.name, setup.digest, ratio_bits, methods=max(1, len(setup.methods))
-    )
+        hypothesis.ledger, spec, setup.train.name, setup.digest, ratio_bits, saving_bits,
+        methods=max(1, len(setup.methods)),
+    )  # fmt: skip
     bound = theorem(name)(risk.errors, risk.n, ledger.bits, setup.request.delta)
     return Finished(spec, message, hypothesis, risk, ledger, bound, posterior)
 

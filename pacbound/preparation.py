@@ -25,6 +25,7 @@ from .request import Request, parse_projector
 from .risk import LOSSES, LossFunction, loss_function
 from .specs import SPLIT_PARTS, BaseOrigin, HypothesisSpec, PreprocessSpec, ProjectorSpec, SplitSpec
 from .subspace.subspace import Subspace
+from .tensors import DirectSpec
 from .training.fit import Sample
 from .training.plain import Candidate
 from .training.start import train_start
@@ -86,6 +87,8 @@ class Setup:
         }
         if candidate is None:
             return HypothesisSpec.model_validate({**common, "layer_scale": False})
+        if isinstance(candidate.quantizer, DirectSpec):
+            return HypothesisSpec.model_validate({**common, "layer_scale": False, "quantizer": candidate.quantizer})
         return HypothesisSpec.model_validate(
             {
                 **common,

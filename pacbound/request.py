@@ -14,7 +14,7 @@ from .specs import PROJECTOR_KINDS, RAW_PIXEL_MODELS, REFERENCE_MODELS, Preproce
 
 _OWN = [name for name in REFERENCE_MODELS if name not in RAW_PIXEL_MODELS]
 Group = Literal["Main", "Statement", "Network", "Subspace", "Code", "Training"]
-Method = Literal["subspace", "surrogate", "auto"]
+Method = Literal["subspace", "direct", "surrogate", "auto"]
 Encoder = Literal["posterior", "plain", "codebook"]
 SentCode = Literal["gaussian", "laplace", "adaptive", "static"]
 
@@ -41,7 +41,7 @@ class Request(Record):
         Method,
         Field(
             json_schema_extra=_option(
-                "Main", "subspace: train a network; surrogate: bound a checkpoint untouched; auto: the best"
+                "Main", "subspace: train; direct: code a file; surrogate: bound it untouched; auto: the best"
             )
         ),
     ] = "subspace"

@@ -150,6 +150,9 @@ def _figure(risk: float | Decimal, counts: bool) -> str:
 
 def _network(certificate: Certificate) -> str:
     spec = certificate.hypothesis
+    if spec.quantizer is not None and spec.quantizer.kind == "direct":
+        kept = "".join(f", {group.kept} of {group.size}" for group in spec.quantizer.groups if group.kept < group.size)
+        return f"{spec.model}, {spec.parameters:,} parameters coded directly{kept and '; units kept' + kept[1:]}"
     if spec.projector is None:
         return f"{spec.model}, w = 0: theta0 itself"
     return f"{spec.model}, D = {spec.projector.D:,} parameters, d = {spec.projector.d:,} ({spec.projector.kind})"
@@ -157,6 +160,8 @@ def _network(certificate: Certificate) -> str:
 
 def _base(certificate: Certificate) -> str:
     base = certificate.hypothesis.base
+    if base.kind == "zero":
+        return "all parameters 0: every one of them stands in the message"
     if base.sha256 is None:
         return f"drawn by pacbound's generator from seed {base.seed}"
     if base.kind == "split":

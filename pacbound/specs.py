@@ -5,6 +5,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from .records import Record
+from .tensors import DirectSpec
 
 # Orders below are part of the format: a position is what the message codes, the first being the shortest.
 REFERENCE_MODELS = (
@@ -19,7 +20,7 @@ ProjectorKind = Literal[
     "fastfood", "cosine", "sparse", "kron", "kron_qr", "dense", "film", "identity", "sum", "permuted"
 ]
 PROJECTOR_KINDS: tuple[ProjectorKind, ...] = ProjectorKind.__args__  # type: ignore[attr-defined]
-BaseKind = Literal["seeded", "checkpoint", "values", "checkpoint_new_head", "split"]
+BaseKind = Literal["seeded", "checkpoint", "values", "checkpoint_new_head", "split", "zero"]
 BASE_KINDS: tuple[BaseKind, ...] = BaseKind.__args__  # type: ignore[attr-defined]
 CHECKPOINT_KINDS = ("checkpoint", "checkpoint_new_head")
 CodeKind = Literal["gaussian", "laplace", "adaptive", "static", "profile"]
@@ -102,8 +103,9 @@ class BaseOrigin(Record):
     seeded: our own generator. checkpoint: a file by others, with the user's word that it was trained on data
     disjoint from this sample. checkpoint_new_head: the same, with the last layer drawn from the seed.
     values: handed over, stored beside the certificate. split: trained on other examples of the same sample, from a
-    start drawn from the seed or handed over; sha256 is that of its file. values: of a checkpoint, SHA-256 of theta0 as
-    it was read, which rules for names decide too; absent from older files. LEFT_OUT fields are not written where None.
+    start drawn from the seed or handed over; sha256 is that of its file. zero: every parameter is 0, which a direct
+    code starts from. values: of a checkpoint, SHA-256 of theta0 as it was read, which rules for names decide too;
+    absent from older files. LEFT_OUT fields are not written where None.
     """
 
     LEFT_OUT: ClassVar[tuple[str, ...]] = ("split", "values")
@@ -128,8 +130,10 @@ class BaseOrigin(Record):
     def _digest(self) -> Self:
         if (self.kind == "split") != (self.split is not None):
             raise ValueError("a base of kind split has a split, and no other base has one")
-        if (self.kind == "seeded") != (self.sha256 is None):
+        if (self.kind in ("seeded", "zero")) != (self.sha256 is None):
             raise ValueError("sha256 is given exactly where the base is a checkpoint or values")
+        if self.kind == "zero" and self.seed:
+            raise ValueError("a base of zeros has no seed")
         if self.values is not None and self.kind not in CHECKPOINT_KINDS:
             raise ValueError("the digest of values belongs to a checkpoint")
         if self.kind in CHECKPOINT_KINDS and not self.disjoint:
@@ -191,8 +195,8 @@ class DrawSpec(Record):
 
 
 SymbolSpec = LatticeSpec | CodebookSpec | ProfileSpec  # what gives symbols a meaning
-QuantizerSpec = SymbolSpec | DrawSpec
-QUANTIZER_KINDS = ("profile", "lattice", "codebook", "draw")  # the first costs 1 bit, then 3, 3, 5
+QuantizerSpec = SymbolSpec | DrawSpec | DirectSpec
+QUANTIZER_KINDS = ("profile", "lattice", "codebook", "draw")  # of coefficients; the first costs 1 bit, then 3, 3, 5
 
 
 class CodeSpec(Record):
@@ -216,7 +220,7 @@ class PreprocessSpec(Record):
 class HypothesisSpec(Record):
     """Everything but the symbols. projector, quantizer and code are None together: that is w = 0.
 
-    A draw has no code.
+    A draw has no code. A direct code has a quantizer alone, and goes with a base of zeros.
     """
 
     model: ModelName
@@ -228,8 +232,21 @@ class HypothesisSpec(Record):
     quantizer: QuantizerSpec | None = None
     code: CodeSpec | None = None
 
+    @property
+    def parameters(self) -> int | None:
+        """How many the network has, as far as this says; None where w = 0."""
+        if isinstance(self.quantizer, DirectSpec):
+            return self.quantizer.parameters
+        return None if self.projector is None else self.projector.D
+
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        if isinstance(self.quantizer, DirectSpec):
+            if self.base.kind != "zero" or self.layer_scale or self.projector is not None or self.code is not None:
+                raise ValueError("a direct code has a base of zeros, no projector, no code of its own, no layer_scale")
+            return self
+        if self.base.kind == "zero" and self.quantizer is not None:
+            raise ValueError("a base of zeros goes with a direct code")
         drawn = isinstance(self.quantizer, DrawSpec)
         present = [part is not None for part in (self.projector, self.quantizer, self.code or drawn or None)]
         if len(set(present)) != 1 or (drawn and self.code is not None):

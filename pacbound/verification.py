@@ -19,13 +19,14 @@ from .certificate.schema import Certificate
 from .certificate.tuned import TUNED_ON, tuned_on
 from .errors import CertificateError, PacboundError, RequestError, VerificationError
 from .records import Record
-from .specs import CHECKPOINT_KINDS, REFERENCE_MODELS, DrawSpec
+from .specs import CHECKPOINT_KINDS, REFERENCE_MODELS, DrawSpec, HypothesisSpec
+from .tensors import DirectSpec
 
 if TYPE_CHECKING:
     from torch import nn
 
     from .data.examples import Examples
-    from .hypothesis import Hypothesis
+    from .hypothesis import Base, Hypothesis
     from .risk import LossFunction
 
 Level = Literal["arithmetic", "message", "risk"]
@@ -243,6 +244,10 @@ def _recount(
         base = rebuild_base(module, origin, given.checkpoint, given.rename, theta0)
         drawn = isinstance(certificate.hypothesis.quantizer, DrawSpec)
         posterior = certificate.posterior() if drawn else None
+        if isinstance(certificate.hypothesis.quantizer, DirectSpec):
+            complaint = _compare_units(certificate.hypothesis, base, examples)
+            if complaint is not None:
+                return (Finding(check="units", complaint=complaint),), None, None
         hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base, posterior)
         recount = evaluate(hypothesis, examples, _loss(stated.loss, given))
     except PacboundError as cause:
@@ -250,6 +255,19 @@ def _recount(
     more = f"the decoded network makes {recount.errors:,} errors, the certificate says {stated.errors:,}"
     complaint = more if recount.errors > stated.errors else None
     return (Finding(check="network"), Finding(check="errors", complaint=complaint)), recount, hypothesis
+
+
+def _compare_units(spec: HypothesisSpec, base: "Base", examples: "Examples") -> str | None:
+    """Whether the groups of units are those of this network, in the order in which they are always taken."""
+    from .data.preprocess import preprocessed
+    from .direct.units import unit_groups
+
+    assert isinstance(spec.quantizer, DirectSpec)
+    found = unit_groups(base.module, base.layout, preprocessed(examples.x[:2], spec.preprocess))
+    stated = tuple(group.model_copy(update={"kept": group.size}) for group in spec.quantizer.groups)
+    if found == stated:
+        return None
+    return f"the network has {len(found)} groups of units that may change places, the certificate others"
 
 
 def _loss(stated: str, given: Given) -> "str | LossFunction":
@@ -321,6 +339,8 @@ def _unchecked(certificate: Certificate, level: Level) -> tuple[str, ...]:
                 f"that it differs from the original on {differing:,} of {m:,} inputs, none of them in the sample "
                 "(level risk)"
             )
+    if level != "risk" and isinstance(certificate.hypothesis.quantizer, DirectSpec):
+        unchecked.append("that the units whose order is not paid for may change places in the network (level risk)")
     if certificate.also:
         unchecked.append("errors on held-out data and of the majority class")
     if certificate.measures:

@@ -51,7 +51,7 @@ def row(path: Path) -> str:
         "" if test is None else percent_up(test.errors / test.n),
         f"{cert.ledger.bits:,}",
         "0" if projector is None else f"{projector.d:,}",
-        "" if projector is None else f"{projector.D:,}",
+        "" if cert.hypothesis.parameters is None else f"{cert.hypothesis.parameters:,}",
         f"{sum(cert.environment.seconds.values()) / 60:.1f}",
     ]
     return f"| {' | '.join(cells)} |\n"

@@ -41,6 +41,8 @@ INVERSION = "tests/bounds/test_inversion.py"
 CODER = "tests/bits/test_coder.py"
 DRAW = "tests/certificate/test_draw.py"
 DRAW_FORGERIES = "tests/attacks/test_draw_forgeries.py"
+UNITS = "tests/bits/test_units.py"
+DIRECT_FORGERIES = "tests/attacks/test_direct_forgeries.py"
 
 COMPOSED = "tests/attacks/test_composed_forgeries.py"
 SURROGATE = "tests/methods/test_surrogate.py"
@@ -131,6 +133,76 @@ MUTATIONS = (
         "    if methods > 1:\n",
         "    if False:\n",
         "tests/methods/test_auto.py::test_every_method_of_the_list_pays_for_being_chosen_from_it",
+    ),
+    Mutation(
+        "the orbit saving rounded up",
+        "pacbound/bits/units.py",
+        "return coded_arrays(spec, symbols).orders().bit_length() - 1",
+        "return coded_arrays(spec, symbols).orders().bit_length()",
+        f"{UNITS}::test_duplicated_units_save_less",
+    ),
+    Mutation(
+        "equal units are counted as different",
+        "pacbound/bits/units.py",
+        " // math.prod(math.factorial(int(run)) for run in runs)",
+        "",
+        f"{UNITS}::test_masses_of_what_may_be_sent_sum_to_the_mass_of_each_orbit_and_to_one_in_all",
+    ),
+    Mutation(
+        "units in any order claim the saving",
+        "pacbound/bits/units.py",
+        "                if (steps < 0).any():\n",
+        "                if False:\n",
+        f"{DIRECT_FORGERIES}::test_units_out_of_order_are_caught_since_every_order_would_claim_the_same_mass",
+    ),
+    Mutation(
+        "signatures look at what later groups will move",
+        "pacbound/bits/units.py",
+        "np.flatnonzero(turn < j)",
+        "np.flatnonzero(turn != j)",
+        f"{UNITS}::test_equal_stem_rows_with_identity_blocks_claim_one_order_of_the_two_that_concatenation_would",
+    ),
+    Mutation(
+        "blocks, whose scales belong to places, save too",
+        "pacbound/bits/units.py",
+        "        return not isinstance(self.spec.tensors[tensor].coding, BlockTensor)\n",
+        "        return True\n",
+        f"{UNITS}::test_blocks_have_no_saving_since_their_scales_belong_to_places",
+    ),
+    Mutation(
+        "the orbit saving is taken twice",
+        "pacbound/certificate/accounting.py",
+        "ledger.charge(ORBIT_ITEM, -saving_bits, ",
+        "ledger.charge(ORBIT_ITEM, -2 * saving_bits, ",
+        f"{DIRECT_FORGERIES}::test_the_honest_code_stands_at_every_level_and_without_any_weights",
+    ),
+    Mutation(
+        "scales of blocks are not charged",
+        "pacbound/bits/tensors.py",
+        "SCALE_TABLE = np.full(1 << 16, TOTAL >> 16, np.int64)",
+        "SCALE_TABLE = np.concatenate([[TOTAL - 65535], np.ones(65535)]).astype(np.int64)",
+        "tests/bits/test_tensors.py::test_bits_are_those_of_the_tables_and_of_sixteen_for_each_scale",
+    ),
+    Mutation(
+        "kept units are believed, not sent",
+        "pacbound/bits/tensors.py",
+        "        kept = _code_kept(stream, group.size, None if spec is None else spec.groups[k].kept)\n",
+        "        kept = group.kept\n",
+        "tests/bits/test_tensors.py::test_declared_kinds_and_kept_units_are_not_believed",
+    ),
+    Mutation(
+        "groups are not compared with those of the network",
+        "pacbound/verification.py",
+        "    if found == stated:\n",
+        "    if True:\n",
+        f"{DIRECT_FORGERIES}::test_groups_that_the_network_does_not_have_are_caught_when_it_is_rebuilt",
+    ),
+    Mutation(
+        "a base of zeros keeps what the module held",
+        "pacbound/hypothesis.py",
+        "        parameter.detach().zero_()\n",
+        "        pass\n",
+        "tests/direct/test_weights.py::test_a_base_of_zeros_holds_nothing_of_the_module",
     ),
     Mutation(
         "a measure of Bartlett's takes the harmonic sum for the logarithm",

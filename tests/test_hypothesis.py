@@ -210,7 +210,7 @@ def test_a_hypothesis_is_made_from_a_message_only() -> None:
     spec = lattice_spec(base, 12, SYMBOLS)
     message, ledger = pack(spec, SYMBOLS)
     with pytest.raises(ModelError, match=r"made by Hypothesis.unpack"):
-        Hypothesis(object(), base, spec, SYMBOLS, ledger)
+        Hypothesis(object(), base, spec, SYMBOLS, None, ledger)
     hypothesis = Hypothesis.unpack(message.payload, spec, base)
     assert (hypothesis.spec, hypothesis.ledger) == (spec, ledger)
 

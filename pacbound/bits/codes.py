@@ -31,7 +31,7 @@ def step_over_scale(ratio_index: int) -> arb:
 
 
 @lru_cache(maxsize=256)
-def _symmetric_table(kind: str, levels: int, ratio_index: int) -> Table:
+def symmetric_table(kind: str, levels: int, ratio_index: int) -> Table:
     """Frequencies of a discretised density of coded scale on -Q..Q."""
     if levels % 2 == 0:
         raise CodeError(f"CodeSpec: a {kind} model has an odd number of levels, got {levels}.")
@@ -141,7 +141,7 @@ def code_symbols(stream: Stream, spec: CodeSpec, count: int, symbols: Symbols | 
     if spec.kind == "static":
         table = table_from_counts(spec.counts) if count else table_from_counts([1] * spec.levels)
     else:
-        table = _symmetric_table(spec.kind, spec.levels, spec.ratio_index)
+        table = symmetric_table(spec.kind, spec.levels, spec.ratio_index)
     return stream.symbols(ITEM, table, count, WHY, symbols)
 
 
@@ -186,7 +186,7 @@ def _fit_symmetric(kind: CodeKind, symbols: Symbols, levels: int) -> list[CodeSp
     def cost(index: int) -> float:  # for comparison only; what is charged is exact
         if not 0 <= index < RATIO_INDICES:
             return math.inf
-        return -float(counts @ np.log2(_symmetric_table(kind, levels, index)))
+        return -float(counts @ np.log2(symmetric_table(kind, levels, index)))
 
     best = min(range(0, RATIO_INDICES, 1 if levels < LONG_TABLE else 8), key=cost)
     for direction in (-1, 1):

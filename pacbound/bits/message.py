@@ -2,7 +2,8 @@
 
 What the receiver knows beforehand (declared, 0 bits): the module's layout and its size D, the sha256 of a
 checkpoint or of values handed over, and the statement about it; of a split, the whole sample and the file of theta0; of
-a draw, its file and index. Everything else stands in the message.
+a draw, its file and index; of a direct code, names and shapes of the tensors and where the units of a group lie.
+Everything else stands in the message.
 """
 
 from functools import partial
@@ -30,10 +31,12 @@ from ..specs import (
     QuantizerSpec,
     SplitSpec,
 )
+from ..tensors import DirectSpec
 from .coder import MAX_COUNT, Decoder, Encoder, Stream, Symbols
 from .codes import code_header, code_symbols
 from .ledger import Ledger
 from .profile import code_profile_header, code_profile_symbols
+from .tensors import code_direct
 
 
 class Message(Record):
@@ -84,7 +87,7 @@ def _describe(
 ) -> tuple[HypothesisSpec, Symbols]:
     model_index = None if spec is None else MODEL_CHOICES.index(spec.model)
     zero = stream.integer(
-        "zero flag", 1, "w = 0 is always a candidate", None if spec is None else spec.projector is None
+        "zero flag", 1, "w = 0 is always a candidate", None if spec is None else spec.quantizer is None
     )
     model = _named(stream, "model", MODEL_CHOICES, "which reference network, or one declared by the user", model_index)
     base = _base(stream, declared.base, None if spec is None else spec.base)
@@ -101,6 +104,8 @@ def _describe(
     )
     if zero:
         return build(layer_scale=False), np.zeros(0, np.int32)
+    if base.kind == "zero":
+        return _direct(stream, build, declared, spec, symbols)
     scaled = stream.integer(
         "layer scale",
         1,
@@ -122,6 +127,20 @@ def _describe(
     return build(code=code), decoded
 
 
+def _direct(
+    stream: Stream,
+    build: partial[HypothesisSpec],
+    declared: HypothesisSpec,
+    spec: HypothesisSpec | None,
+    symbols: Symbols | None,
+) -> tuple[HypothesisSpec, Symbols]:
+    if not isinstance(declared.quantizer, DirectSpec):
+        raise MessageError("unpack: the payload is a direct code and the certificate declares no tensors.")
+    sent = spec.quantizer if spec is not None and isinstance(spec.quantizer, DirectSpec) else None
+    quantizer, decoded = code_direct(stream, declared.quantizer, sent, symbols)
+    return build(layer_scale=False, quantizer=quantizer), decoded
+
+
 def _named(stream: Stream, item: str, names: tuple[str, ...], why: str, index: int | None) -> str:
     """Carry a name by the gamma code of its place in a fixed list."""
     sent = stream.gamma(item, why, index)
@@ -133,6 +152,8 @@ def _named(stream: Stream, item: str, names: tuple[str, ...], why: str, index: i
 def _base(stream: Stream, declared: BaseOrigin, base: BaseOrigin | None) -> BaseOrigin:
     item, why = "base", "where theta0 comes from, with its seed"
     kind = _named(stream, item, BASE_KINDS, why, None if base is None else BASE_KINDS.index(base.kind))
+    if kind == "zero":
+        return BaseOrigin(kind="zero")
     seed = stream.gamma(item, why, None if base is None else base.seed)
     if kind == "seeded":
         return BaseOrigin(seed=seed)

@@ -9,6 +9,7 @@ from ..bits.ledger import Ledger
 from ..bounds.disagreement import SPLITS
 from ..errors import LedgerError
 from ..specs import CHECKPOINT_KINDS, DrawSpec, HypothesisSpec
+from ..tensors import DirectSpec
 from .tuned import tuned_on
 
 TUNING_OPTIONS = 256  # 8 bits pay for the look at the data sets of tuned.py
@@ -17,6 +18,8 @@ UNTOUCHED_INPUTS = (
     "or calibrating the original network, says the user; every surrogate compared with it on them is counted"
 )
 RATIO_ITEM = "log density ratio"
+ORBIT_ITEM = "orbit saving"
+ORBIT_WHY = "units in any order are one function: log2 of the distinct orders, rounded down"
 HONEST_SAMPLING = (
     "the draw is honest, says the user: the posterior was frozen before its noise was known, and every draw evaluated "
     "on this sample, discarded trainings included, is counted"
@@ -46,16 +49,22 @@ def complete(
     data_name: str,
     data_digest: str,
     ratio_bits: int | None = None,
+    saving_bits: int | None = None,
     compared: Comparison | None = None,
     methods: int = 1,
 ) -> Ledger:
     """Return the ledger of the message followed by the choices and declarations that the certificate rests on.
 
     data_name, data_digest: of the sample; where it is the rest of a split, the whole counts instead of its digest.
-    ratio_bits: of a draw, ln dQ/dP over ln 2, rounded up (certificate/draw.py). compared: of a surrogate. methods: how
-    many were to be tried, by a list fixed beforehand.
+    ratio_bits: of a draw, ln dQ/dP over ln 2, rounded up (certificate/draw.py). saving_bits: of a direct code, what
+    the order of its units is worth, rounded down (bits/units.py). compared: of a surrogate. methods: how many were to
+    be tried, by a list fixed beforehand.
     """
     ledger = coded
+    if isinstance(hypothesis.quantizer, DirectSpec) != (saving_bits is not None) or (saving_bits or 0) < 0:
+        raise LedgerError(f"complete: an orbit saving >= 0 goes with a direct code alone, got {saving_bits}.")
+    if saving_bits is not None:
+        ledger = ledger.charge(ORBIT_ITEM, -saving_bits, ORBIT_WHY, kind="derived")
     drawn = isinstance(hypothesis.quantizer, DrawSpec)
     if drawn != (ratio_bits is not None):
         raise LedgerError(f"complete: a log density ratio goes with a draw and with nothing else, got {ratio_bits}.")

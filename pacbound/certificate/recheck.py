@@ -9,11 +9,13 @@ from collections.abc import Callable
 from ..bits.coder import Symbols
 from ..bits.ledger import Ledger
 from ..bits.message import unpack
+from ..bits.units import orbit_saving
 from ..bounds.table import COUNTS_ONLY, theorem
 from ..errors import CertificateError, PacboundError
 from ..records import Record
 from ..specs import DrawSpec, HypothesisSpec
-from .accounting import RATIO_ITEM, Comparison, complete
+from ..tensors import DirectSpec
+from .accounting import ORBIT_ITEM, RATIO_ITEM, Comparison, complete
 from .composed import recheck_parts
 from .draw import Drawn, draw
 from .schema import Baseline, Certificate, OtherBound, declared_sentences
@@ -66,14 +68,20 @@ def recheck_message(certificate: Certificate) -> tuple[tuple[Finding, ...], Deco
     findings: tuple[Finding, ...] = (passed, Finding(check="decode"), Finding(check="hypothesis", complaint=different))
     if different is not None:
         return findings, None
-    ratio_bits = None
+    ratio_bits, saving_bits = None, None
+    if isinstance(decoded.spec.quantizer, DirectSpec):
+        try:
+            saving_bits = orbit_saving(decoded.spec.quantizer, decoded.symbols)
+        except PacboundError as cause:
+            return (*findings, Finding(check="order", complaint=str(cause))), None
+        findings += (Finding(check="order"),)
     if _drawn(certificate):
         try:
             ratio_bits = _redraw(certificate).bits
         except PacboundError as cause:
             return (*findings, Finding(check="draw", complaint=str(cause))), None
         findings += (Finding(check="draw"),)
-    wrong = _compare_ledger(certificate, decoded, ratio_bits)
+    wrong = _compare_ledger(certificate, decoded, ratio_bits, saving_bits)
     return (*findings, Finding(check="ledger", complaint=wrong)), decoded if wrong is None else None
 
 
@@ -92,6 +100,10 @@ def _drawn(certificate: Certificate) -> bool:
     return isinstance(certificate.hypothesis.quantizer, DrawSpec)
 
 
+def _direct(certificate: Certificate) -> bool:
+    return isinstance(certificate.hypothesis.quantizer, DirectSpec)
+
+
 def _redraw(certificate: Certificate) -> Drawn:
     """Draw again what the certificate says was drawn. Raises: CertificateError where its file is not as declared."""
     spec = certificate.hypothesis
@@ -108,9 +120,12 @@ def _check_digest(certificate: Certificate) -> str | None:
 
 def _check_sums(certificate: Certificate) -> str | None:
     derived = [entry.item for entry in certificate.entries if entry.kind == "derived"]
-    known = [RATIO_ITEM] if _drawn(certificate) else []
+    known = [RATIO_ITEM] if _drawn(certificate) else [ORBIT_ITEM] if _direct(certificate) else []
     if derived != known:
-        return f"a draw has one derived entry, {RATIO_ITEM!r}, and nothing else has any; got {derived}"
+        return (
+            f"a draw has one derived entry, {RATIO_ITEM!r}, a direct code {ORBIT_ITEM!r}, and nothing else has any; "
+            f"got {derived}"
+        )
     counted = sum(entry.bits for entry in certificate.entries if entry.kind == "counted")
     if counted != certificate.message.bits:
         return f"counted entries sum to {counted:,} bits and the message says {certificate.message.bits:,}"
@@ -211,13 +226,17 @@ def _compare_hypothesis(certificate: Certificate, decoded: Decoded) -> str | Non
     return f"the message describes another network than the certificate: {', '.join(fields)} differ"
 
 
-def _compare_ledger(certificate: Certificate, decoded: Decoded, ratio_bits: int | None) -> str | None:
+def _compare_ledger(
+    certificate: Certificate, decoded: Decoded, ratio_bits: int | None, saving_bits: int | None
+) -> str | None:
     part = certificate.comparison
     methods = 1 if certificate.methods is None else len(certificate.methods)
     compared = None if part is None else Comparison(part.inputs.name, part.inputs.m, part.looks)
+    data = certificate.data
     try:
-        data = certificate.data
-        expected = complete(decoded.coded, decoded.spec, data.name, data.digest, ratio_bits, compared, methods).entries
+        expected = complete(
+            decoded.coded, decoded.spec, data.name, data.digest, ratio_bits, saving_bits, compared, methods
+        ).entries
     except PacboundError as cause:
         return str(cause)
     stated = certificate.entries

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from ..certificate.schema import Certificate, MethodRow
 from ..errors import PacboundError, RequestError
 from ..training.state import Checkpoint
+from .direct import direct
 from .subspace import subspace
 from .surrogate import load_examples, surrogate
 from .work import Work
@@ -23,6 +24,7 @@ from .work import Work
 LOG = logging.getLogger("pacbound")
 NO_CHECKPOINT = {"checkpoint": None, "disjoint": False, "new_head": False, "rename": (), "base": "seeded"}
 NO_SURROGATE = {"surrogate": "auto", "earlier_looks": 0, "unlabelled": None}
+NO_SUBSPACE = {"disjoint": False, "new_head": False, "base": "auto", "posterior": "point", "d": None, "budget": None}
 
 
 class Option(NamedTuple):
@@ -51,6 +53,7 @@ def _file(work: Work) -> bool:
 OPTIONS = (
     Option("subspace", lambda work: True, {**NO_CHECKPOINT, **NO_SURROGATE}, subspace),
     Option("transfer", lambda work: _file(work) and work.request.disjoint, NO_SURROGATE, subspace),
+    Option("direct", _file, {**NO_SUBSPACE, **NO_SURROGATE}, direct),
     Option(
         "surrogate", lambda work: _file(work) and work.unlabelled is not None,
         {"disjoint": False, "new_head": False}, surrogate,

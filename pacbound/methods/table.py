@@ -9,11 +9,17 @@ from ..certificate.schema import Certificate
 from ..request import Method, Request
 from ..risk import LossFunction
 from .auto import auto
+from .direct import direct
 from .subspace import subspace
 from .surrogate import surrogate
 from .work import Work
 
-METHODS: dict[Method, Callable[[Work], Certificate]] = {"subspace": subspace, "surrogate": surrogate, "auto": auto}
+METHODS: dict[Method, Callable[[Work], Certificate]] = {
+    "subspace": subspace,
+    "direct": direct,
+    "surrogate": surrogate,
+    "auto": auto,
+}
 
 
 def certify(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
+from ..errors import RequestError
 from ..request import Request
 from ..risk import LossFunction
 
@@ -23,3 +24,13 @@ class Work:
     state: Path | None
     progress: bool
     methods: tuple[str, ...] = ()
+
+
+def refuse_surrogate_options(work: Work) -> None:
+    """Refuse what only the method surrogate has a use for. Raises: RequestError."""
+    request, default = work.request, Request()
+    given = [name for name in ("surrogate", "earlier_looks") if getattr(request, name) != getattr(default, name)]
+    if work.unlabelled is not None:
+        given.append("unlabelled")
+    if given:
+        raise RequestError(f"certify: --{given[0].replace('_', '-')} goes with --method surrogate. Leave it out.")

@@ -77,9 +77,9 @@ class Subspace:
         gradient step takes about a third of the time.
         """
         theta = self.theta(w).to(x.device)
-        parameters = {name: _channels_last(value) for name, value in self.layout.unflatten(theta).items()}
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=_has_bfloat16(x.device)):
-            output = functional_call(self._network, {**parameters, **self._fixed(x.device)}, (_channels_last(x),))
+        parameters = {name: channels_last(value) for name, value in self.layout.unflatten(theta).items()}
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=has_bfloat16(x.device)):
+            output = functional_call(self._network, {**parameters, **self._fixed(x.device)}, (channels_last(x),))
         return output.float().to(w.device)
 
     def call_at(self, theta: Tensor, x: Tensor) -> Tensor:
@@ -96,12 +96,14 @@ class Subspace:
         return {**buffers, **{name: value.to(device) for name, value in self._frozen.items()}}
 
 
-def _channels_last(value: Tensor) -> Tensor:
+def channels_last(value: Tensor) -> Tensor:
+    """Return a copy whose channels lie last where it holds images or their kernels."""
     # clone, not contiguous: a tensor of one channel counts as contiguous in both orders and would keep its strides
     return value.clone(memory_format=torch.channels_last) if value.ndim == 4 else value
 
 
-def _has_bfloat16(device: torch.device) -> bool:
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies matrices in bfloat16."""
     if device.type == "cpu":
         return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
     return device.type == "cuda" and torch.cuda.is_bf16_supported()
