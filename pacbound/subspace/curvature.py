@@ -13,14 +13,14 @@ at a time. Sums are accumulated in float64; beyond DENSE_DIMENSION see low_rank.
 """
 
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Generator, Tensor
-from torch.func import grad, hessian, jacrev, jvp, vmap
+from torch.autograd.functional import jvp
+from torch.func import grad, hessian, jacrev, vmap
 from torch.nn import functional as F
 from tqdm import tqdm
 
@@ -182,15 +182,12 @@ def _reverse_jacobian(subspace: Subspace, theta: Tensor, x: Tensor) -> Tensor:
 
 
 def _forward_jacobian(subspace: Subspace, w: Tensor, x: Tensor) -> Tensor:
-    """(m, outputs, d), a forward pass for each coefficient."""
+    """(m, outputs, d), a directional derivative for each coefficient."""
 
     def outputs(w: Tensor) -> Tensor:
         return subspace.call_at(subspace.theta(w), x)
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # torch's own, from loading its forward derivatives
-        columns = [jvp(outputs, (w,), (unit,))[1] for unit in torch.eye(subspace.d)]
-    return torch.stack(columns, 2).detach()
+    return torch.stack([jvp(outputs, w, unit)[1] for unit in torch.eye(subspace.d)], 2)
 
 
 def _adjoint(subspace: Subspace, rows: Tensor) -> Tensor:

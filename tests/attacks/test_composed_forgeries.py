@@ -47,7 +47,9 @@ def restate(document: Document) -> None:
 
     part = DisagreementPart.model_validate(document["parts"][1])
     claim = Bound(reference="", **document["bound"])
-    document["statement"] = write_statement(claim, RiskEstimate(**document["risk"]), document["data"]["classes"], part)
+    document["statement"] = write_statement(
+        claim, RiskEstimate(**document["risk"]), document["data"]["classes"], None, part
+    )
 
 
 def honest_numbers(edit: Edit) -> Edit:

@@ -48,7 +48,7 @@ def issue(spec: HypothesisSpec, symbols: np.ndarray, saving: int) -> Certificate
     message, coded = pack(spec, symbols)
     base = make_zero_base(network())
     risk = evaluate(Hypothesis.unpack(message.payload, spec, base), SAMPLE, progress=False)
-    ledger = complete(coded, spec, SAMPLE.name, saving_bits=saving)
+    ledger = complete(coded, spec, SAMPLE.name, SAMPLE.digest(), saving_bits=saving)
     return Certificate.issue(
         bound=theorem("occam_binomial")(risk.errors, risk.n, ledger.bits, 0.05),
         risk=risk,
@@ -104,11 +104,11 @@ def test_a_saving_without_a_direct_code_is_refused() -> None:
     spec, symbols = coded_network()
     _, coded = pack(spec, symbols)
     with pytest.raises(LedgerError, match="orbit saving"):
-        complete(coded, spec, "clouds")
+        complete(coded, spec, "clouds", "")
     with pytest.raises(LedgerError, match="orbit saving"):
-        complete(coded, spec.model_copy(update={"quantizer": None}), "clouds", saving_bits=3)
+        complete(coded, spec.model_copy(update={"quantizer": None}), "clouds", "", saving_bits=3)
     with pytest.raises(LedgerError, match=">= 0"):
-        complete(coded, spec, "clouds", saving_bits=-3)
+        complete(coded, spec, "clouds", "", saving_bits=-3)
 
 
 def test_units_out_of_order_are_caught_since_every_order_would_claim_the_same_mass(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pacbound.direct.units import unit_groups
 from pacbound.direct.weights import Weights, weights_of
 from pacbound.errors import ModelError, RequestError
 from pacbound.hypothesis import make_zero_base
+from pacbound.methods.direct import direct
 from pacbound.methods.table import METHODS
 from pacbound.preparation import prepare, sample_of
 from pacbound.quantize.tensors import step_size
@@ -138,7 +139,7 @@ def test_coarser_prices_code_shorter(trained: nn.Sequential) -> None:
 
 
 def test_the_method_by_its_name_is_this_one_and_takes_its_epochs() -> None:
-    assert METHODS["direct"] is certify_direct
+    assert METHODS["direct"] is direct
     plan = plan_of(Request(method="direct", epochs=24, beta=1.5, batch=50))
     assert [tuning.keep for tuning in plan.tuning] == [0.125, 0.25]
     assert sum(t.epochs[0] + 2 * t.epochs[1] for t in plan.tuning) == 24

@@ -32,9 +32,9 @@ def certificate(file: Path) -> pb.Certificate:
 
 def test_every_method_of_the_list_pays_for_being_chosen_from_it(certificate: pb.Certificate) -> None:
     assert certificate.methods is not None
-    assert [row.name for row in certificate.methods] == ["subspace", "surrogate"]
+    assert [row.name for row in certificate.methods] == ["subspace", "direct", "surrogate"]
     paid = next(entry for entry in certificate.entries if entry.item == "methods")
-    assert (paid.kind, paid.bits) == ("choice", 1)
+    assert (paid.kind, paid.bits) == ("choice", 2)
     values = [row.value for row in certificate.methods]
     assert all(value is not None for value in values)
     assert certificate.bound.value == min(value for value in values if value is not None)
@@ -65,18 +65,18 @@ def names_for(file: Path | None, inputs: object, **options: Any) -> list[str]:
 
 def test_the_list_follows_from_the_request_alone(file: Path) -> None:
     assert names_for(None, None) == ["subspace"]
-    assert names_for(file, None) == ["subspace"]
-    assert names_for(file, None, disjoint=True) == ["subspace", "transfer"]
-    assert names_for(file, unlabelled()) == ["subspace", "surrogate"]
-    assert names_for(file, unlabelled(), disjoint=True) == ["subspace", "transfer", "surrogate"]
+    assert names_for(file, None) == ["subspace", "direct"]
+    assert names_for(file, None, disjoint=True) == ["subspace", "transfer", "direct"]
+    assert names_for(file, unlabelled()) == ["subspace", "direct", "surrogate"]
+    assert names_for(file, unlabelled(), disjoint=True) == ["subspace", "transfer", "direct", "surrogate"]
 
 
 def test_each_gets_an_equal_share_of_the_budget_and_its_own_request(file: Path) -> None:
     asked = pb.Request(checkpoint=str(file), disjoint=True, budget=6.0, method="auto", seed=5)
     work = Work("lenet", None, None, unlabelled(), asked, None, None, None, False)
-    names = ("subspace", "transfer", "surrogate")
+    names = ("subspace", "transfer", "direct", "surrogate")
     parts = {option.name: part_of(option, work, names, None) for option in OPTIONS}
-    assert {part.request.budget for part in parts.values()} == {2.0}
+    assert {name: part.request.budget for name, part in parts.items()} == {**dict.fromkeys(names, 1.5), "direct": None}
     assert {part.methods for part in parts.values()} == {names}
     assert (parts["subspace"].request.checkpoint, parts["subspace"].request.base) == (None, "seeded")
     assert parts["subspace"].unlabelled is None
@@ -90,14 +90,20 @@ def test_one_method_that_is_refused_leaves_the_others_and_still_costs(file: Path
     broken.write_bytes(b"nothing")
     made = run(broken)
     assert made.methods is not None
-    assert [(row.name, row.value is None) for row in made.methods] == [("subspace", False), ("surrogate", True)]
+    refused = [row.name for row in made.methods if row.value is None]
+    assert ([row.name for row in made.methods], refused) == (
+        ["subspace", "direct", "surrogate"],
+        ["direct", "surrogate"],
+    )
     assert any(entry.item == "methods" for entry in made.entries)
     assert "refused" in render(made)
 
 
-def test_where_every_method_is_refused_the_reasons_are_given(file: Path) -> None:
-    with pytest.raises(RequestError, match=r"every method was refused. subspace: .* surrogate: "):
-        run(file, d=16, budget=1.0)  # a budget and epochs
+def test_where_every_method_is_refused_the_reasons_are_given(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"nothing")
+    with pytest.raises(RequestError, match=r"every method was refused. subspace: .* direct: .* surrogate: "):
+        run(broken, d=16, budget=1.0)  # a budget and epochs
 
 
 def test_what_was_finished_is_not_run_again_and_the_state_is_removed(
@@ -111,7 +117,7 @@ def test_what_was_finished_is_not_run_again_and_the_state_is_removed(
     monkeypatch.setattr("pacbound.methods.auto.OPTIONS", tuple(o._replace(run=_only_surrogate(o)) for o in OPTIONS))
     certificate = run(file, state)
     assert certificate.methods is not None
-    assert len(certificate.methods) == 2
+    assert len(certificate.methods) == 3
     assert not (tmp_path / "c.json.state.methods").exists()
 
 

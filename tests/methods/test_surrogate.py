@@ -85,7 +85,7 @@ def test_defaults_tuned_on_either_sample_are_paid() -> None:
     from tests.forge import spec_of
 
     def items(data: str, inputs: str) -> list[str]:
-        return [e.item for e in complete(Ledger(), spec_of(8), data, compared=Comparison(inputs, 10, 1)).entries]
+        return [e.item for e in complete(Ledger(), spec_of(8), data, "", compared=Comparison(inputs, 10, 1)).entries]
 
     assert "package defaults" in items("mine", "mnist")
     assert "package defaults" in items("mnist", "mine")
