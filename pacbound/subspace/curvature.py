@@ -8,8 +8,8 @@
 Labels of the Fisher are drawn from the network's own prediction, so that H is the Fisher information and not the
 scatter of the loss gradients: one row an example. G has a row for each output and no sampling noise in the labels.
 One backward pass gives the rows of a chunk of examples in theta, (rows, D); the projector's adjoint takes them to the
-subspace, (rows, d). Where there are fewer coefficients than outputs, J is found by forward mode instead, a coefficient
-at a time. Sums are accumulated in float64; beyond DENSE_DIMENSION see low_rank.py.
+subspace, (rows, d): cheaper than forward mode wherever there are more coefficients than outputs, as in every use here.
+Sums are accumulated in float64; beyond DENSE_DIMENSION see low_rank.py.
 """
 
 import time
@@ -19,8 +19,7 @@ from typing import Literal
 
 import torch
 from torch import Generator, Tensor
-from torch.autograd.functional import jvp
-from torch.func import grad, hessian, jacrev, vmap
+from torch.func import grad, jacrev, vmap
 from torch.nn import functional as F
 from tqdm import tqdm
 
@@ -166,28 +165,18 @@ def _jacobian_pair(subspace: Subspace, w: Tensor, x: Tensor, y: Tensor, loss: Lo
         logits = subspace.call_at(theta, x)
     if not torch.isfinite(logits).all():
         raise SubspaceError("gauss_newton: an output is not finite; the network overflows. Lower the learning rate.")
-    forward = subspace.d < logits.shape[1]
-    jacobian = _forward_jacobian(subspace, w, x) if forward else _reverse_jacobian(subspace, theta, x)
-    bend = vmap(hessian(lambda z, y: loss(z[None], y[None])))(logits, y)  # (m, outputs, outputs)
+    jacobian = _jacobian(subspace, theta, x)
+    bend = vmap(jacrev(jacrev(lambda z, y: loss(z[None], y[None]))))(logits, y)  # (m, outputs, outputs)
     return jacobian.flatten(0, 1), (bend @ jacobian).flatten(0, 1)
 
 
-def _reverse_jacobian(subspace: Subspace, theta: Tensor, x: Tensor) -> Tensor:
+def _jacobian(subspace: Subspace, theta: Tensor, x: Tensor) -> Tensor:
     """(m, outputs, d), a backward pass for each output."""
 
     def one(theta: Tensor, x: Tensor) -> Tensor:
         return subspace.call_at(theta, x[None])[0]
 
     return _adjoint(subspace, vmap(jacrev(one), in_dims=(None, 0))(theta, x))
-
-
-def _forward_jacobian(subspace: Subspace, w: Tensor, x: Tensor) -> Tensor:
-    """(m, outputs, d), a directional derivative for each coefficient."""
-
-    def outputs(w: Tensor) -> Tensor:
-        return subspace.call_at(subspace.theta(w), x)
-
-    return torch.stack([jvp(outputs, w, unit)[1] for unit in torch.eye(subspace.d)], 2)
 
 
 def _adjoint(subspace: Subspace, rows: Tensor) -> Tensor:

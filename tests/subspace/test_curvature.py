@@ -116,7 +116,7 @@ def _jacobians(subspace: Subspace, w: Tensor, x: Tensor) -> Tensor:
     return found
 
 
-@pytest.mark.parametrize("d", [2, D_SMALL])  # fewer coefficients than outputs: forward mode
+@pytest.mark.parametrize("d", [2, D_SMALL])
 def test_gauss_newton_of_cross_entropy_is_the_exact_fisher_matrix(d: int) -> None:
     subspace, x = _subspace(d=d), _inputs()
     w = torch.full((d,), 0.1)
