@@ -250,11 +250,12 @@ def finish(
 
 
 def best_of(setup: Setup, candidates: Sequence[Candidate], progress: bool = True) -> Finished:
-    """Decode every candidate and w = 0, count errors, and return the one of the smallest bound.
+    """Decode every candidate and w = 0 (but for direct codes), count errors; return the one of the smallest bound.
 
     Raises: DataError where the sample changed since the run began.
     """
-    results = [_finish_one(setup, candidate, progress) for candidate in [None, *candidates]]
+    start = [] if setup.base.origin.kind == "zero" else [None]  # w = 0; a network of zeros is nobody's
+    results = [_finish_one(setup, candidate, progress) for candidate in [*start, *candidates]]
     best = min(results, key=lambda result: (result.bound.value, result.message.bits))
     if best.risk.data_digest != setup.digest:
         raise DataError("certify: the examples changed between two passes. Certify a sample that stays as it is.")

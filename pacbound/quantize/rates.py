@@ -152,10 +152,11 @@ def _row_lattices(values: NDArray[np.float32], h: Vector, price: float) -> list[
     if rows.max() <= 0 or np.allclose(rows, rows[0]):  # without curvature, steps follow the size of the row
         rows = 1 / np.maximum(values.reshape(len(values), -1).astype(np.float64).std(1), 1e-12) ** 2
     relative = np.sqrt(np.median(rows[rows > 0]) / np.maximum(rows, rows.max() * 1e-6))
+    least = np.abs(values).reshape(len(values), -1).max(1) / (MOST_LEVELS // 2)
     choices = []
     for shift in STEP_SHIFTS:
         index = nearest_step(_high_rate_step(h, price, values) * 2**shift)
-        offsets = row_offsets(step_size(index) * relative, index)
+        offsets = row_offsets(np.maximum(step_size(index) * relative, least), index)
         steps = step_size(index) * 2.0 ** (offsets.astype(np.float64) / 8)
         integers = _rounded(values, steps.reshape(shape), h, price)
         coding, symbols = lattice_coding(integers, index, offsets)

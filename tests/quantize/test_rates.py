@@ -58,7 +58,7 @@ def test_bits_fall_and_loss_rises_with_the_price() -> None:
 def test_a_fine_lattice_is_near_the_entropy_coded_uniform_quantizer_of_theory() -> None:
     """At high rate D = step^2 / 12 at h(X) - log2(step) bits."""
     w = weights(200, 100)
-    choice = choose(w, np.array(1.0), 1e-7, ["lattice"])
+    choice = choose(w, np.array(1.0), 1e-6, ["lattice"])
     decoded = dequantize_tensor(choice.coding, choice.values, None)  # type: ignore[arg-type]
     step = math.sqrt(12 * float(((w - decoded) ** 2).mean()))
     entropy = 0.5 * math.log2(2 * math.pi * math.e * 0.01)

@@ -169,7 +169,7 @@ def test_the_fast_call_is_the_call_but_for_rounding(make: Callable[[], nn.Module
 
 
 def test_without_bfloat16_the_fast_call_is_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pacbound.subspace.subspace._has_bfloat16", lambda device: False)
+    monkeypatch.setattr("pacbound.subspace.subspace.has_bfloat16", lambda device: False)
     subspace, w, x = _subspace(_images()), torch.randn(5), torch.randn(9, 1, 9, 9)
     torch.testing.assert_close(subspace.approximate(w, x), subspace.call(w, x), rtol=1e-5, atol=1e-5)
 

@@ -182,7 +182,7 @@ def by_hand(phase: Phase, values: Mapping[str, Tensor], index: int, batch: int, 
 
 @pytest.mark.parametrize("phase", PHASES, ids=lambda phase: phase.name)
 def test_a_phase_is_adam_on_surrogate_plus_beta_nats_over_n(phase: Phase, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pacbound.subspace.subspace._has_bfloat16", lambda device: False)
+    monkeypatch.setattr("pacbound.subspace.subspace.has_bfloat16", lambda device: False)
     recorder = run(Checkpoint(None, "key"), (phase,))
     expected = by_hand(phase, start(), 0, 20, 1)
     found = recorder.ended[0][1]
