@@ -122,7 +122,7 @@ def checkpoint_base(
 
 def freeze_start(module: nn.Module) -> bytes:
     """Return the file of a theta0: every parameter and buffer of a module by name, as safetensors."""
-    return save({name: tensor.detach().clone() for name, tensor in module.state_dict().items()})
+    return save({name: tensor.detach().contiguous().clone() for name, tensor in module.state_dict().items()})
 
 
 def start_base(module: nn.Module, raw: bytes, origin: BaseOrigin, frozen_buffers: tuple[str, ...] = ()) -> Base:

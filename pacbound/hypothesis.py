@@ -51,7 +51,7 @@ def make_base(module: nn.Module, seed: int | None, frozen_buffers: tuple[str, ..
 
     A seed leaves nothing of what the module held: running statistics go back to those of a new network.
 
-    Raises: SubspaceError where the module has no layout.
+    Raises: SubspaceError where the module has no layout; ModelError where it has statistics that cannot be renewed.
     """
     copied = copy.deepcopy(module).eval()
     Layout.of(copied, frozen_buffers)  # refuses by name what could not be converted
@@ -59,9 +59,7 @@ def make_base(module: nn.Module, seed: int | None, frozen_buffers: tuple[str, ..
     layout = Layout.of(copied, frozen_buffers)
     if seed is not None:
         initialise(copied, seed)
-        for part in copied.modules():
-            if isinstance(part, _NormBase):
-                part.reset_running_stats()
+        _renew_statistics(copied, frozen_buffers)
         return Base(copied, layout, BaseOrigin(seed=seed))
     return Base(copied, layout, BaseOrigin(kind="values", sha256=values_digest(copied, layout)))
 
@@ -69,12 +67,11 @@ def make_base(module: nn.Module, seed: int | None, frozen_buffers: tuple[str, ..
 def make_zero_base(module: nn.Module, frozen_buffers: tuple[str, ...] = ()) -> Base:
     """Copy a module in float32 with every parameter 0 and fresh running statistics: where a direct code starts.
 
-    Raises: SubspaceError where the module has no layout; ModelError where a parameter would not be coded.
+    Raises: SubspaceError where the module has no layout; ModelError where a parameter would not be coded, or where it
+        has statistics that cannot be renewed.
     """
     base = make_base(module, None, frozen_buffers)
-    for part in base.module.modules():
-        if isinstance(part, _NormBase):
-            part.reset_running_stats()
+    _renew_statistics(base.module, frozen_buffers)
     for name, parameter in base.module.named_parameters():
         if not parameter.requires_grad:
             raise ModelError(
@@ -82,6 +79,24 @@ def make_zero_base(module: nn.Module, frozen_buffers: tuple[str, ...] = ()) -> B
             )
         parameter.detach().zero_()
     return Base(base.module, base.layout, BaseOrigin(kind="zero"))
+
+
+def _renew_statistics(module: nn.Module, constants: tuple[str, ...]) -> None:
+    """Set running statistics back to those of a new network; `constants` are the user's word and stay.
+
+    A base that is no file carries no digest of them, so none may hold what training left there. Raises: ModelError.
+    """
+    known: set[int] = set()
+    for part in module.modules():
+        if isinstance(part, _NormBase):
+            part.reset_running_stats()
+            known |= {id(buffer) for buffer in part.buffers(recurse=False)}
+    for name, buffer in module.named_buffers():
+        if buffer.is_floating_point() and id(buffer) not in known and name not in constants:
+            raise ModelError(
+                f"make_base: running statistics go back to those of a new network, but {name} belongs to a layer of "
+                f"its author's own. If it is a constant fixed before the data, list it: frozen_buffers=({name!r},)."
+            )
 
 
 def values_digest(module: nn.Module, layout: Layout) -> str:

@@ -341,6 +341,8 @@ def _unchecked(certificate: Certificate, level: Level) -> tuple[str, ...]:
             )
     if level != "risk" and isinstance(certificate.hypothesis.quantizer, DirectSpec):
         unchecked.append("that the units whose order is not paid for may change places in the network (level risk)")
+    if certificate.methods:
+        unchecked.append("what came of the other methods of the list")
     if certificate.also:
         unchecked.append("errors on held-out data and of the majority class")
     if certificate.measures:

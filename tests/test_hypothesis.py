@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from pacbound.bits.message import pack
 from pacbound.errors import MessageError, ModelError, SubspaceError
-from pacbound.hypothesis import Hypothesis, make_base, values_digest
+from pacbound.hypothesis import Hypothesis, make_base, make_zero_base, values_digest
 from pacbound.models.reference import build
 from pacbound.risk import evaluate
 from pacbound.specs import (
@@ -279,3 +279,24 @@ def test_every_reference_network_is_rebuilt_from_its_seed(name: str) -> None:
 def test_a_module_without_a_layout_is_refused_by_name(module: nn.Module, complaint: str) -> None:
     with pytest.raises(SubspaceError, match=complaint):
         make_base(module, None)
+
+
+class OwnNorm(nn.Module):
+    """A normalisation by somebody else, whose running means have the usual name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("running_mean", torch.zeros(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x - self.running_mean
+
+
+def test_statistics_that_training_left_in_a_layer_of_ones_own_do_not_pass_for_those_of_a_new_network() -> None:
+    trained = nn.Sequential(nn.Linear(6, 3), OwnNorm())
+    trained[1].running_mean += 5  # learned from the sample, and in no ledger
+    for make in (lambda *names: make_base(trained, 0, *names), lambda *names: make_zero_base(trained, *names)):
+        with pytest.raises(ModelError, match=r"1\.running_mean belongs to a layer of its author's own"):
+            make()
+        assert make(("1.running_mean",)).module[1].running_mean[0] == 5  # the user's word that it is a constant
+    assert make_base(trained, None).origin.sha256 is not None  # values that are handed over carry their digest

@@ -89,11 +89,12 @@ class Coded:
                 columns.append(rows[units])
             if values is None:
                 continue
+            values = values.take(units.reshape(-1), axis=axis.axis)  # first, so that all groups together copy little
             for other, turn in enumerate(self._turn[axis.tensor]):
                 if other != axis.axis:
                     values = values.take(np.flatnonzero(turn < j), axis=other)
-            moved = np.moveaxis(values, axis.axis, 0)[units]  # (kept, width, others)
-            columns.append(moved.reshape(group.kept, math.prod(moved.shape[1:])))
+            moved = np.moveaxis(values, axis.axis, 0)  # (kept * width, others)
+            columns.append(moved.reshape(group.kept, axis.width * math.prod(moved.shape[1:])))
         return np.concatenate(columns, axis=1)
 
     def sort(self) -> None:

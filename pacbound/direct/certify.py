@@ -80,7 +80,7 @@ def certify_direct(
 
 def _refuse_options_of_others(request: Request) -> None:
     """Refuse what a direct code has no use for. Raises: RequestError."""
-    for name in ("disjoint", "new_head", "base", "posterior", "d", "budget"):
+    for name in ("disjoint", "new_head", "base", "posterior", "d", "budget", "prior_share"):
         found = getattr(request, name)
         if found != getattr(Request(), name):
             raise RequestError(f"certify: a direct code has no use for {name}, got {found!r}. Leave it out.")

@@ -13,7 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from torch import nn
+
 from ..certificate.schema import Certificate, MethodRow
+from ..checkpoints import file_digest, freeze_start
+from ..data.registry import load_inputs
 from ..errors import PacboundError, RequestError
 from ..training.state import Checkpoint
 from .direct import direct
@@ -24,7 +28,10 @@ from .work import Work
 LOG = logging.getLogger("pacbound")
 NO_CHECKPOINT = {"checkpoint": None, "disjoint": False, "new_head": False, "rename": (), "base": "seeded"}
 NO_SURROGATE = {"surrogate": "auto", "earlier_looks": 0, "unlabelled": None}
-NO_SUBSPACE = {"disjoint": False, "new_head": False, "base": "auto", "posterior": "point", "d": None, "budget": None}
+NO_SPLIT = {"prior_share": None}  # of these methods theta0 is trained on nothing
+NO_SUBSPACE = {
+    "disjoint": False, "new_head": False, "base": "auto", "posterior": "point", "d": None, "budget": None, **NO_SPLIT,
+}  # fmt: skip
 
 
 class Option(NamedTuple):
@@ -52,11 +59,11 @@ def _file(work: Work) -> bool:
 # a method joins by one line
 OPTIONS = (
     Option("subspace", lambda work: True, {**NO_CHECKPOINT, **NO_SURROGATE}, subspace),
-    Option("transfer", lambda work: _file(work) and work.request.disjoint, NO_SURROGATE, subspace),
+    Option("transfer", lambda work: _file(work) and work.request.disjoint, {**NO_SURROGATE, **NO_SPLIT}, subspace),
     Option("direct", _file, {**NO_SUBSPACE, **NO_SURROGATE}, direct),
     Option(
         "surrogate", lambda work: _file(work) and work.unlabelled is not None,
-        {"disjoint": False, "new_head": False}, surrogate,
+        {"disjoint": False, "new_head": False, **NO_SPLIT}, surrogate,
     ),
 )  # fmt: skip
 
@@ -96,13 +103,34 @@ def _begin(work: Work, names: tuple[str, ...]) -> Path | None:
     """Return the folder of finished and unfinished methods; a mark at work.state binds it to this request."""
     if work.state is None:
         return None
-    key = hashlib.sha256(f"{work.request.model_dump_json()} {names}".encode()).hexdigest()
+    key = hashlib.sha256(f"{work.request.model_dump_json()} {names} {_contents(work)}".encode()).hexdigest()
     mark, folder = Checkpoint(work.state, key), work.state.with_name(f"{work.state.name}.methods")
     if mark.load() is None:
         shutil.rmtree(folder, ignore_errors=True)
         mark.save({}, force=True)
     folder.mkdir(exist_ok=True)
     return folder
+
+
+def _contents(work: Work) -> list[str]:
+    """Digests of the sample, network, file and inputs: a request names them, and what it names may change."""
+    readers: list[Callable[[], str]] = [lambda: load_examples(work.train, work, "train").digest()]
+    if isinstance(work.model, nn.Module):
+        network = work.model
+        readers.append(lambda: hashlib.sha256(freeze_start(network)).hexdigest())
+    if work.request.checkpoint is not None:
+        readers.append(lambda: file_digest(str(work.request.checkpoint)))
+    if work.unlabelled is not None:
+        readers.append(lambda: load_inputs(work.unlabelled, work.data_dir).digest())
+    return [_read(reader) for reader in readers]
+
+
+def _read(reader: Callable[[], str]) -> str:
+    """What a reader returns; nothing where it is refused, which each method will say for itself."""
+    try:
+        return reader()
+    except PacboundError:
+        return ""
 
 
 def _outcome(option: Option, work: Work, names: tuple[str, ...], folder: Path | None) -> Outcome:

@@ -126,6 +126,10 @@ def _refuse_contradictions(work: Work) -> None:
             "surrogate: the checkpoint is the original and never theta0 of the surrogate, which is drawn from a seed; "
             "got --base values, --disjoint or --new-head. Leave them out, or choose --method subspace."
         )
+    if request.prior_share is not None:
+        raise RequestError(
+            "surrogate: its theta0 is drawn from a seed and trained on nothing. Leave --prior-share out."
+        )
     if work.loss not in (None, "zero_one") or request.loss != "zero_one":
         raise RequestError("surrogate: two networks differ or do not, so the loss is zero_one. Leave --loss out.")
     if request.posterior != "point" or request.theorem not in ("auto", "occam_binomial"):

@@ -90,8 +90,9 @@ def folder_tensors(folder: str | Path) -> dict[str, Tensor]:
     try:
         with torch.random.fork_rng(devices=[]):
             network, found = transformers.AutoModelForImageClassification.from_pretrained(
-                path, local_files_only=True, use_safetensors=True, trust_remote_code=False, output_loading_info=True
-            )
+                path, local_files_only=True, use_safetensors=True, trust_remote_code=False, output_loading_info=True,
+                attn_implementation="eager",
+            )  # fmt: skip
     except Exception as why:
         raise _refusal(path, why) from None
     finally:
@@ -137,6 +138,8 @@ def _config(transformers: ModuleType, folder: Path) -> object:
             f"load_model: {folder.name} is a folder with {CONFIG} and safetensors, as save_pretrained writes it, "
             f"got {_first_line(why)}."
         ) from None
+    for index in folder.glob(WEIGHTS[1]):
+        _check_index(index)
     refused = [what for name, what in FOREIGN.items() if (folder / name).exists()]
     if isinstance(raw, dict) and "quantization_config" in raw:
         refused.append("quantized weights; save them in floating point")
@@ -146,6 +149,20 @@ def _config(transformers: ModuleType, folder: Path) -> object:
         return transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as why:
         raise _refusal(folder, why) from None
+
+
+def _check_index(index: Path) -> None:
+    """Refuse shards that `folder_digest` does not cover, since they lie elsewhere. Raises: ModelError."""
+    try:
+        shards = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
+        inside = all(Path(shard).name == shard and Path(shard).match(WEIGHTS[0]) for shard in shards)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as why:
+        raise ModelError(f"load_model: {index.name} lists the shards of {index.parent.name}: {why!r}.") from None
+    if not inside:
+        raise ModelError(
+            f"load_model: the shards of {index.name} are safetensors in the folder itself, got another place. "
+            "Save the network again with save_pretrained(FOLDER)."
+        )
 
 
 def _refusal(folder: Path, why: Exception) -> ModelError:

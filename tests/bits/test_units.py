@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import tracemalloc
 from collections import defaultdict
 from fractions import Fraction
 
@@ -11,7 +12,7 @@ import pytest
 from pacbound.bits.tensors import frequencies
 from pacbound.bits.units import coded_arrays, coded_shapes, orbit_saving, unit_positions
 from pacbound.errors import MessageError
-from pacbound.tensors import BlockTensor, DirectSpec, TableSpec, UnitAxis
+from pacbound.tensors import BlockTensor, DirectSpec, TableSpec, TensorSpec, UnitAxis, UnitGroup
 from tests.direct_cases import chain, count, random_symbols, residual, sent_bits, ternary
 
 Net = tuple[np.ndarray, ...]
@@ -181,3 +182,17 @@ def test_symbols_too_few_or_too_many_are_refused() -> None:
     for wrong in (symbols[:-1], np.append(symbols, np.int32(0))):
         with pytest.raises(MessageError, match=r"takes? \d+ symbols"):
             orbit_saving(spec, wrong.astype(np.int32))
+
+
+def test_a_signature_copies_its_own_units_and_not_whole_tensors_so_that_many_groups_cost_no_more_than_one() -> None:
+    sides = 600
+    axes = [UnitAxis(tensor=0, axis=1, runs=((start, 2),)) for start in range(0, sides, 2)]
+    groups = tuple(UnitGroup(axes=(axis,), kept=2) for axis in axes)
+    spec = DirectSpec(tensors=(TensorSpec(name="w", shape=(sides, sides), coding=ternary()),), groups=groups)
+    coded = coded_arrays(spec, np.zeros(sides * sides, np.int32))
+    tracemalloc.start()
+    signature = coded.signatures(0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert signature.shape == (2, sides)
+    assert peak < 4 * sides * sides / 4  # bytes; the tensor has 4 an entry

@@ -146,7 +146,9 @@ def test_the_method_by_its_name_is_this_one_and_takes_its_epochs() -> None:
     assert {(t.beta, t.batch) for t in plan.tuning} == {(1.5, 50)}
 
 
-@pytest.mark.parametrize("option", [{"d": 16}, {"disjoint": True}, {"posterior": "draw"}, {"base": "values"}])
+@pytest.mark.parametrize(
+    "option", [{"d": 16}, {"disjoint": True}, {"posterior": "draw"}, {"base": "values"}, {"prior_share": 0.5}]
+)
 def test_options_of_other_methods_are_refused(option: dict[str, object]) -> None:
     with pytest.raises(RequestError, match=f"no use for {next(iter(option))}"):
         certify_direct(network(), SAMPLE, request=Request.model_validate(option), progress=False)

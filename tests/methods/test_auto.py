@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import pacbound as pb
-from pacbound.errors import RequestError
+from pacbound.errors import RequestError, StateError
 from pacbound.methods.auto import OPTIONS, part_of
 from pacbound.methods.work import Work
 from pacbound.show import render
@@ -139,3 +139,28 @@ def _only_surrogate(option: Any) -> Any:
         return _RUN[option.name](work)
 
     return run
+
+
+def test_what_was_finished_for_another_sample_or_network_file_is_not_taken_over(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied, state = tmp_path / "original.safetensors", tmp_path / "c.json.state"
+    copied.write_bytes(file.read_bytes())
+    monkeypatch.setattr("pacbound.methods.auto.OPTIONS", tuple(o._replace(run=_interrupt(o)) for o in OPTIONS))
+    with pytest.raises(KeyboardInterrupt):
+        run(copied, state)
+    with pytest.raises(StateError, match="belongs to another request"):
+        pb.certify(
+            network(), clouds(N, 1), unlabelled=unlabelled(), state=state, progress=False,
+            request=request(copied).model_copy(update={"method": "auto"}),
+        )  # fmt: skip
+    copied.write_bytes(b"another file of the same name")
+    with pytest.raises(StateError, match="belongs to another request"):
+        run(copied, state)
+
+
+def test_a_split_is_for_the_one_method_that_trains_theta0_on_it(file: Path) -> None:
+    asked = pb.Request(checkpoint=str(file), disjoint=True, prior_share=0.5, method="auto")
+    work = Work("lenet", None, None, unlabelled(), asked, None, None, None, False)
+    shares = {option.name: part_of(option, work, ("a", "b"), None).request.prior_share for option in OPTIONS}
+    assert shares == {name: 0.5 if name == "subspace" else None for name in shares}

@@ -126,6 +126,7 @@ def test_theta0_that_could_follow_the_original_is_refused(file: Path) -> None:
         ({"surrogate": "mymodule:net"}, "auto or one of lenet"),
         ({"loss": "top_5"}, "the loss is zero_one"),
         ({"posterior": "draw"}, "decoded and bounded by occam_binomial"),
+        ({"prior_share": 0.5}, "trained on nothing"),
         ({"theorem": "catoni_grid"}, "decoded and bounded by occam_binomial"),
     ],
 )

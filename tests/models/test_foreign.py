@@ -126,6 +126,15 @@ def with_adapter(folder: Path) -> None:
     (folder / "adapter_config.json").write_text("{}")
 
 
+def with_shards_elsewhere(folder: Path) -> None:
+    from safetensors.torch import load_file
+
+    names = list(load_file(folder / "model.safetensors"))
+    (folder / "model.safetensors").rename(folder.parent / "out.safetensors")  # where no digest covers it
+    index = {"metadata": {}, "weight_map": dict.fromkeys(names, "../out.safetensors")}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
 def described(**changed: object) -> Callable[[Path], None]:
     def edit(folder: Path) -> None:
         config = json.loads((folder / "config.json").read_text())
@@ -141,6 +150,7 @@ def described(**changed: object) -> Callable[[Path], None]:
         (without_weights, "no file named model.safetensors"),
         (as_pickle, "no file named model.safetensors"),
         (with_adapter, "an adapter"),
+        (with_shards_elsewhere, "in the folder itself"),
         (described(quantization_config={"load_in_8bit": True}), "quantized weights"),
         (described(model_type="gpt2"), "image classifier"),
         (described(model_type="mine", auto_map={"AutoConfig": "code.Mine"}), "image classifier"),
@@ -152,6 +162,21 @@ def test_other_folders_are_refused(whole: Path, damage: Callable[[Path], None], 
     damage(whole)
     with pytest.raises(ModelError, match=says):
         built_and_filled(whole)
+
+
+def test_a_folder_cannot_ask_for_kernels_to_be_fetched_and_run(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    transformers = pytest.importorskip("transformers")
+    asked: list[object] = []
+    adjust = transformers.PreTrainedModel._check_and_adjust_attn_implementation
+
+    def noted(self: object, attn_implementation: object, *args: object, **options: object) -> object:
+        asked.append(attn_implementation)
+        return adjust(self, attn_implementation, *args, **options)
+
+    monkeypatch.setattr(transformers.PreTrainedModel, "_check_and_adjust_attn_implementation", noted)
+    described(attn_implementation="kernels-community/flash-attn2")(whole)
+    built_and_filled(whole)
+    assert set(asked) == {"eager"}
 
 
 def test_missing_weights_are_reported_by_name(whole: Path) -> None:
