@@ -256,7 +256,7 @@ def best_of(setup: Setup, candidates: Sequence[Candidate], progress: bool = True
     """
     start = [] if setup.base.origin.kind == "zero" else [None]  # w = 0; a network of zeros is nobody's
     results = [_finish_one(setup, candidate, progress) for candidate in [*start, *candidates]]
-    best = min(results, key=lambda result: (result.bound.value, result.message.bits))
+    best = min(results, key=lambda result: (result.bound.value, result.risk.errors, result.message.bits))
     if best.risk.data_digest != setup.digest:
         raise DataError("certify: the examples changed between two passes. Certify a sample that stays as it is.")
     return best
