@@ -161,8 +161,9 @@ class Hypothesis:
         return copy.deepcopy(self._module)
 
     @torch.no_grad()
+    @torch.autocast("cpu", enabled=False)
     def __call__(self, x: Tensor) -> Tensor:
-        """Return float32 logits (batch, classes) of raw inputs (batch, ...), in eval mode on the CPU."""
+        """Return float32 logits (batch, classes) of raw inputs (batch, ...), in eval mode on the CPU, not autocast."""
         return self._module(preprocessed(x, self.preprocess)).float()
 
 

@@ -33,6 +33,7 @@ class Original:
     record: OriginalNetwork
 
     @torch.no_grad()
+    @torch.autocast("cpu", enabled=False)
     def __call__(self, x: Tensor) -> Tensor:
         """See the class."""
         return self.module(preprocessed(x, self.record.preprocess)).float()

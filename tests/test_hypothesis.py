@@ -157,6 +157,13 @@ def test_a_bf16_module_is_evaluated_in_float32_from_its_own_values() -> None:
     assert next(network().bfloat16().parameters()).dtype == torch.bfloat16
 
 
+def test_a_callers_autocast_does_not_reach_the_count() -> None:
+    hypothesis, (x, _) = decoded(network(), SYMBOLS), clouds()
+    expected = hypothesis(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(hypothesis(x), expected)
+
+
 def test_a_module_in_float64_is_evaluated_in_float32() -> None:
     x, _ = clouds()
     assert torch.allclose(decoded(network().double())(x), network()(x), atol=1e-6)
