@@ -7,7 +7,8 @@ import torch
 from safetensors.torch import save_file
 
 import pacbound as pb
-from pacbound.bounds.disagreement import delta_splits, disagreement
+from pacbound.bounds.disagreement import delta_splits, disagreement, sum_up
+from pacbound.bounds.inversion import binomial_tail_inverse
 from pacbound.bounds.occam import test_set as held_out_bound
 from pacbound.certificate.statement import write_statement
 from pacbound.verification import verify
@@ -79,8 +80,8 @@ def other_delta(document: Document) -> None:
     one = document["parts"][0]
     bits = sum(e["bits"] for e in document["ledger"])
     one["delta"] = document["bound"]["delta"]
-    one["value"] = pb.bound(document["risk"]["errors"], document["risk"]["n"], bits, one["delta"]).value
-    document["bound"]["value"] = one["value"] + document["parts"][1]["value"]
+    one["value"] = binomial_tail_inverse(document["risk"]["errors"], document["risk"]["n"], bits, one["delta"])
+    document["bound"]["value"] = sum_up(one["value"], document["parts"][1]["value"])
     restate(document)
 
 
