@@ -15,7 +15,7 @@ DEFAULTS = {
 
 def report(folder: Path) -> str:
     """One table a data set; the network that `auto` picks is in bold."""
-    return "\n".join(_table(name, _rows(folder / f"{name}.json")) for name in DEFAULTS)
+    return "\n".join(_table(name, rows) for name in DEFAULTS if (rows := _rows(folder / f"{name}.json")))
 
 
 def summary(folder: Path) -> str:
