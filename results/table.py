@@ -27,6 +27,8 @@ HEAD = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|\n"
 def table(folder: Path) -> str:
     """One row for each certificate of an experiment, and the mean and spread of the bound over seeds."""
     paths = sorted(folder.glob("*.json"), key=_natural)
+    if not paths:
+        return f"No runs yet: `python results/{folder.name}/run.py`.\n"
     return (
         HEAD + "".join(row(path) for path in paths) + _mean([path for path in paths if path.stem.startswith("seed_")])
     )
