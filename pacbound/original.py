@@ -19,7 +19,7 @@ from .data.examples import Examples
 from .data.inputs import Inputs, overlap
 from .data.preprocess import preprocessed
 from .errors import DataError, ModelError
-from .risk import BATCH, TIE, check_deterministic
+from .risk import BATCH, check_deterministic, zero_one
 from .specs import PreprocessSpec
 
 Network = Callable[[Tensor], Tensor]
@@ -78,10 +78,8 @@ def answers(network: Network, x: Tensor, progress: bool = True) -> Tensor:
 
 def clear_answers(logits: Tensor) -> Tensor:
     """Return the winning class of each row, or -1 where another logit comes near (see risk.py) or one is not finite."""
-    best, winner = logits.max(1)
-    margin = TIE * logits.abs().amax(1)
-    near = (logits >= (best - margin)[:, None]).sum(1) > 1
-    return torch.where(near | ~torch.isfinite(logits).all(1), -1, winner)
+    winner = logits.argmax(1)
+    return torch.where(zero_one(logits, winner) > 0, -1, winner)
 
 
 def count_differing(network: Network, original: Network, inputs: Inputs, progress: bool = True) -> int:
