@@ -1,5 +1,7 @@
 """Data sets that a CIFAR-10 network can read: the first 10,000 training images at 32 x 32 in three equal channels."""
 
+from dataclasses import replace
+
 import torch
 from torch.nn.functional import interpolate
 
@@ -17,9 +19,7 @@ def fashion_mnist() -> pb.Examples:
 
 
 def _enlarged(name: str) -> pb.Examples:
-    whole = pb.load(name)
-    grey = interpolate(whole.x[:SIZE].float(), size=32, mode="bilinear", align_corners=False)
+    first = pb.load(name).subset(range(SIZE))
+    grey = interpolate(first.x.float(), size=32, mode="bilinear", align_corners=False)
     x = grey.round().to(torch.uint8).expand(-1, 3, -1, -1).contiguous()
-    return pb.Examples(
-        name=f"{name}-first-{SIZE}-at-32", x=x, y=whole.y[:SIZE], classes=whole.classes, preprocess="photo"
-    )
+    return replace(first, name=f"{name}-first-{SIZE}-at-32", x=x, preprocess="photo")
