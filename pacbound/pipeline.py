@@ -298,10 +298,13 @@ def baseline(setup: Setup) -> Baseline:
 def _test_bound(setup: Setup, hypothesis: Hypothesis, progress: bool) -> tuple[OtherBound, ...]:
     if setup.test is None:
         return ()
-    risk = evaluate(hypothesis, setup.test, setup.loss, progress)
+    return (held_out_bound(evaluate(hypothesis, setup.test, setup.loss, progress), setup.request.delta),)
+
+
+def held_out_bound(risk: RiskEstimate, delta: float) -> OtherBound:
+    """Return what labelled held-out examples alone say: no bits are paid for a network that never saw them."""
     name = "test_set" if risk.counts else "occam_kl"
-    value = theorem(name)(risk.errors, risk.n, 0, setup.request.delta).value
-    return (_other("test", name, value, setup.request.delta, risk, 0),)
+    return _other("test", name, theorem(name)(risk.errors, risk.n, 0, delta).value, delta, risk, 0)
 
 
 def _default_bound(setup: Setup, best: Finished) -> tuple[OtherBound, ...]:

@@ -39,6 +39,8 @@ class Ledger:
     """An immutable list of entries with distinct items.
 
     >>> ledger = Ledger().charge("symbols", 100, why="range coded").choice("code", 4, why="best of four")
+    >>> ledger.bits_of("choice")
+    2
     >>> ledger.bits
     102
     >>> round(ledger.nats, 3)
@@ -60,6 +62,10 @@ class Ledger:
     def bits(self) -> int:
         """Sum of all entries, in bits."""
         return sum(entry.bits for entry in self.entries)
+
+    def bits_of(self, kind: Kind) -> int:
+        """Sum of the entries of one kind, in bits."""
+        return sum(entry.bits for entry in self.entries if entry.kind == kind)
 
     @property
     def nats(self) -> float:

@@ -11,11 +11,6 @@ if TYPE_CHECKING:
     from .schema import Certificate
 
 
-def choice_bits(certificate: "Certificate") -> int:
-    """Bits of the choices in the ledger: what the inputs pay, since a choice is made after they were looked at."""
-    return sum(entry.bits for entry in certificate.entries if entry.kind == "choice")
-
-
 def recheck_parts(certificate: "Certificate") -> str | None:
     """Return what is wrong with the parts of a composed certificate, or None."""
     one, other = certificate.parts
@@ -31,7 +26,7 @@ def recheck_parts(certificate: "Certificate") -> str | None:
         return "a surrogate is decoded, not drawn"
     if (one.delta, other.delta) not in delta_splits(delta):
         return f"delta {delta} is shared out in one of 16 ways, and ({one.delta}, {other.delta}) is none of them"
-    paid = choice_bits(certificate)
+    paid = certificate.ledger.bits_of("choice")  # by the inputs too, since a choice is made after they were looked at
     if paid < SPLIT_BITS:
         return f"the split of delta costs {SPLIT_BITS} bits, and the choices of the ledger {paid} in all"
     if other.bits != paid:

@@ -126,7 +126,7 @@ def _check_sums(certificate: Certificate) -> str | None:
             f"a draw has one derived entry, {RATIO_ITEM!r}, a direct code {ORBIT_ITEM!r}, and nothing else has any; "
             f"got {derived}"
         )
-    counted = sum(entry.bits for entry in certificate.entries if entry.kind == "counted")
+    counted = certificate.ledger.bits_of("counted")
     if counted != certificate.message.bits:
         return f"counted entries sum to {counted:,} bits and the message says {certificate.message.bits:,}"
     return None

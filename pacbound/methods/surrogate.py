@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from torch import Tensor, nn
 
 from ..bits.ledger import Ledger
+from ..bounds.claims import RiskEstimate
 from ..bounds.disagreement import Disagreement, disagreement
-from ..bounds.occam import test_set
 from ..certificate.accounting import Comparison, complete
 from ..certificate.parts import DisagreementPart, InputsRecord, SurrogatePart
 from ..certificate.schema import Certificate, DataRecord, MethodRow, OtherBound
@@ -25,7 +25,7 @@ from ..data.user import as_examples
 from ..errors import RequestError
 from ..models.loading import load_model, preprocess_for
 from ..original import Original, answers, check_answers, check_apart, count_differing, load_original
-from ..pipeline import Finished, baseline, best_of, encode, environment
+from ..pipeline import Finished, baseline, best_of, encode, environment, held_out_bound
 from ..preparation import Setup, prepare
 from ..risk import BATCH, zero_one
 from ..specs import REFERENCE_MODELS, PreprocessSpec
@@ -171,9 +171,7 @@ def _held_out(original: Original, test: Examples | None, delta: float) -> tuple[
     errors = sum(
         int(zero_one(original(test.x[k : k + BATCH]), test.y[k : k + BATCH]).sum()) for k in range(0, test.n, BATCH)
     )
-    value = test_set(errors, test.n, 0, delta).value
-    beside = OtherBound(sample="test", value=value, theorem="test_set", delta=delta, errors=errors, n=test.n, bits=0)
-    return (beside,)
+    return (held_out_bound(RiskEstimate(errors=errors, n=test.n), delta),)
 
 
 def _ledger(setup: Setup, compared: Compared) -> Ledger:
@@ -206,7 +204,7 @@ def _issue(
 ) -> Certificate:
     """Compose both parts; the ledger is the surrogate's, and both parts pay every choice in it."""
     best, train, ledger = compared.best, setup.train, _ledger(setup, compared)
-    choices = sum(entry.bits for entry in ledger.entries if entry.kind == "choice")
+    choices = ledger.bits_of("choice")
     errors = round(best.risk.errors)
     made = disagreement(
         errors, train.n, ledger.bits, compared.differing, compared.inputs.m, choices, setup.request.delta
