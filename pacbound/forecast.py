@@ -13,7 +13,7 @@ from .preparation import Setup, sample_of
 from .records import Record
 from .specs import PROFILE_CODE, PROFILE_REACH, CodebookSpec, DrawSpec, LatticeSpec, ProfileSpec, QuantizerSpec
 from .training.plain import Candidate, PlainPlan, seconds_an_epoch
-from .training.progressive import PosteriorSettings
+from .training.settings import PosteriorSettings
 from .training.state import Checkpoint
 
 TYPICAL_SPREAD = 1.2  # standard deviation of trained symbols, in steps: about 2.3 bits a coefficient

@@ -35,16 +35,10 @@ from .risk import LossFunction, evaluate
 from .specs import DrawSpec, HypothesisSpec
 from .subspace.curvature import Rows, examples_within
 from .tensors import DirectSpec
-from .training.plain import Candidate, PlainPlan, default_epochs, encode_plain, seconds_an_epoch
+from .training.plain import Candidate, Encoded, PlainPlan, default_epochs, encode_plain, seconds_an_epoch
 from .training.posterior import Posterior
-from .training.progressive import (
-    NEVER,
-    Deadline,
-    PosteriorSettings,
-    encode_posterior,
-    posterior_settings,
-    train_posterior,
-)
+from .training.progressive import NEVER, Deadline, Task, encode_posterior, train_posterior
+from .training.settings import PosteriorSettings, posterior_settings
 from .training.state import Checkpoint
 
 DEFAULT_STEP = 2.0**-5
@@ -105,16 +99,16 @@ def certify(
     started = time.monotonic()
     setup = with_start(setup, progress)
     checkpoint = Checkpoint(state, setup.key)
-    candidates = encode(setup, checkpoint, progress)
+    encoded = encode(setup, checkpoint, progress)
     trained = time.monotonic()
-    return finish(setup, candidates, {"training": trained - started}, progress)
+    return finish(setup, encoded, {"training": trained - started}, progress)
 
 
 def plan_of(setup: Setup, checkpoint: Checkpoint) -> PlainPlan | PosteriorSettings:
     """Return the encoder's plan. What a budget in minutes makes of it is measured once and noted in the checkpoint.
 
     From n: batches of 250, fewer where n < 5,000 (20 steps a pass); a fixed number of steps whatever n is, so that a
-    small sample is passed over more often; d in preparation.py, blocks in progressive.py. From a budget: as many
+    small sample is passed over more often; d in preparation.py, blocks in settings.py. From a budget: as many
     passes as its share for training holds, split over the stages in the shares of the fixed plan, so that the longer
     the tighter; and as many examples for the curvature as its share holds.
 
@@ -193,17 +187,18 @@ def _refuse_options_of_plain(request: Request) -> None:
             )
 
 
-def encode(setup: Setup, checkpoint: Checkpoint, progress: bool) -> list[Candidate]:
+def encode(setup: Setup, checkpoint: Checkpoint, progress: bool) -> Encoded:
     """Train and return candidate messages."""
-    plan = plan_of(setup, checkpoint)
+    plan, subspace, sample = plan_of(setup, checkpoint), setup.subspace(), sample_of(setup)
     if isinstance(plan, PlainPlan):
-        return encode_plain(setup.subspace(), sample_of(setup), plan, checkpoint, progress)
-    seed, until = setup.request.encoder_seed, _deadline(setup.request.budget)
-    if setup.request.posterior == "draw":
-        trained = train_posterior(setup.subspace(), sample_of(setup), plan, seed, checkpoint, progress, until)
-        return [_draw_candidate(trained, setup.request.earlier_draws, checkpoint)]
-    messages = encode_posterior(setup.subspace(), sample_of(setup), plan, seed, checkpoint, progress, until)
-    return [Candidate(*message) for message in messages]
+        return encode_plain(subspace, sample, plan, checkpoint, progress)
+    until = _deadline(setup.request.budget)
+    task = Task(subspace, sample, plan, setup.request.encoder_seed, checkpoint, progress, until)
+    if setup.request.posterior == "point":
+        return encode_posterior(task)
+    trained = train_posterior(task)
+    drawn = _draw_candidate(trained.posterior, setup.request.earlier_draws, checkpoint)
+    return Encoded([drawn], trained.epochs)
 
 
 def _draw_candidate(trained: Posterior, earlier_draws: int, checkpoint: Checkpoint) -> Candidate:
@@ -217,17 +212,15 @@ def _draw_candidate(trained: Posterior, earlier_draws: int, checkpoint: Checkpoi
     return Candidate(np.zeros(0, np.int32), spec, None, posterior)
 
 
-def finish(
-    setup: Setup, candidates: Sequence[Candidate], seconds: dict[str, float], progress: bool = True
-) -> Certificate:
-    """Issue the certificate of the best candidate, w = 0 included.
+def finish(setup: Setup, encoded: Encoded, seconds: dict[str, float], progress: bool = True) -> Certificate:
+    """Issue the certificate of the best candidate of an encoder, w = 0 included.
 
     All candidates lie under one prior, so that picking the best of them is free; draws have their share of it, and
     delta is shared like the prior.
     Raises: DataError where the sample changed since the run began.
     """
     started = time.monotonic()
-    best = best_of(setup, candidates, progress)
+    best = best_of(setup, encoded.candidates, progress)
     also: tuple[OtherBound | Baseline, ...] = (
         *_test_bound(setup, best.hypothesis, progress),
         baseline(setup),
@@ -245,7 +238,7 @@ def finish(
         theta0=setup.theta0,
         also=also,
         methods=tuple(MethodRow(name=name) for name in setup.methods),
-        environment=environment({**seconds, "counting": time.monotonic() - started}),
+        environment=environment({**seconds, "counting": time.monotonic() - started}, encoded.epochs),
     )
 
 
@@ -262,11 +255,12 @@ def best_of(setup: Setup, candidates: Sequence[Candidate], progress: bool = True
     return best
 
 
-def environment(seconds: dict[str, float]) -> Environment:
-    """Return the versions of what computed, and wall times by stage."""
+def environment(seconds: dict[str, float], epochs: float) -> Environment:
+    """Return the versions of what computed, wall times by stage, and the encoder's passes over the sample."""
     return Environment(
         versions={name: importlib.metadata.version(name) for name in PACKAGES} | {"python": platform.python_version()},
         seconds={stage: round(value, 3) for stage, value in seconds.items()},
+        epochs=round(epochs, 2) if epochs else None,
     )
 
 

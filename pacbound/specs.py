@@ -2,9 +2,9 @@
 
 from typing import ClassVar, Literal, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, model_validator
 
-from .records import Record
+from .records import Record, SparseRecord
 from .tensors import DirectSpec
 
 # Orders below are part of the format: a position is what the message codes, the first being the shortest.
@@ -97,7 +97,7 @@ class SplitSpec(Record):
         return self
 
 
-class BaseOrigin(Record):
+class BaseOrigin(SparseRecord):
     """Where theta0 comes from, always before the data that the statement is about.
 
     seeded: our own generator. checkpoint: a file by others, with the user's word that it was trained on data
@@ -105,7 +105,7 @@ class BaseOrigin(Record):
     values: handed over, stored beside the certificate. split: trained on other examples of the same sample, from a
     start drawn from the seed or handed over; sha256 is that of its file. zero: every parameter is 0, which a direct
     code starts from. values: of a checkpoint, SHA-256 of theta0 as it was read, which rules for names decide too;
-    absent from older files. LEFT_OUT fields are not written where None.
+    absent from older files.
     """
 
     LEFT_OUT: ClassVar[tuple[str, ...]] = ("split", "values")
@@ -121,10 +121,6 @@ class BaseOrigin(Record):
     def file(self) -> str:
         """Bare name of the file that the theta0 of a split lies in."""
         return f"{(self.sha256 or '')[:16]}.safetensors"
-
-    @model_serializer(mode="wrap")
-    def _written(self, handler: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]  # keeps its JSON Schema
-        return {name: value for name, value in handler(self).items() if value is not None or name not in self.LEFT_OUT}
 
     @model_validator(mode="after")
     def _digest(self) -> Self:

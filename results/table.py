@@ -20,8 +20,7 @@ from pacbound.show import render
 RESULTS = Path(__file__).parent
 READMES = (RESULTS.parent / "README.md", *sorted(RESULTS.glob("*/README.md")))
 BLOCK = re.compile(r"(<!-- (table|show|summary|report) ([a-z0-9_]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
-COLUMNS = ("certificate", "bound", "training error", "test error", "bits", "d", "D", "minutes")
-HEAD = f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|\n"
+COLUMNS = ("certificate", "bound", "training error", "test error", "bits", "d", "D", "minutes", "epochs")
 
 
 def table(folder: Path) -> str:
@@ -29,9 +28,11 @@ def table(folder: Path) -> str:
     paths = sorted(folder.glob("*.json"), key=_natural)
     if not paths:
         return f"No runs yet: `python results/{folder.name}/run.py`.\n"
-    return (
-        HEAD + "".join(row(path) for path in paths) + _mean([path for path in paths if path.stem.startswith("seed_")])
-    )
+    rows = [cells(path) for path in paths]
+    shown = len(COLUMNS) if any(row[-1] for row in rows) else len(COLUMNS) - 1  # older certificates know no epochs
+    lines = [COLUMNS, ("---",) * len(COLUMNS), *rows]
+    seeds = [path for path in paths if path.stem.startswith("seed_")]
+    return "".join(f"| {' | '.join(line[:shown])} |\n" for line in lines) + _mean(seeds)
 
 
 def _mean(seeds: list[Path]) -> str:
@@ -42,11 +43,13 @@ def _mean(seeds: list[Path]) -> str:
     return f"\nMean over {len(values)} seeds {percent_up(statistics.mean(values))}, {spread}.\n"
 
 
-def row(path: Path) -> str:
+def cells(path: Path) -> tuple[str, ...]:
+    """What a row of the table says of one certificate, by COLUMNS."""
     cert = Certificate.load(path)
     test = next((o for o in cert.also if isinstance(o, OtherBound) and o.sample == "test"), None)
     projector = cert.hypothesis.projector
-    cells = [
+    epochs = cert.environment.epochs
+    return (
         f"[{path.stem}]({path.relative_to(RESULTS.parent)})",
         f"**{percent_up(cert.bound.value)}**",
         percent_up(cert.risk.rate),
@@ -55,8 +58,8 @@ def row(path: Path) -> str:
         "0" if projector is None else f"{projector.d:,}",
         "" if cert.hypothesis.parameters is None else f"{cert.hypothesis.parameters:,}",
         f"{sum(cert.environment.seconds.values()) / 60:.1f}",
-    ]
-    return f"| {' | '.join(cells)} |\n"
+        "" if epochs is None else f"{epochs:.0f}",
+    )
 
 
 def rewritten(readme: str) -> str:

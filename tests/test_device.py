@@ -14,7 +14,7 @@ from pacbound.preparation import device_of, prepare, sample_of
 from pacbound.request import Request, read_toml
 from pacbound.specs import ProjectorSpec
 from pacbound.subspace.subspace import Subspace
-from pacbound.training.progressive import PosteriorSettings
+from pacbound.training.settings import PosteriorSettings
 from pacbound.training.state import Checkpoint
 from tests.tiny import clouds, network
 

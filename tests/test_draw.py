@@ -1,5 +1,6 @@
 """A draw from request to certificate: what is refused, what is counted, what is planned."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from pacbound.preparation import prepare
 from pacbound.request import Request
 from pacbound.show import render
 from pacbound.specs import DrawSpec
-from pacbound.training.progressive import PosteriorSettings
+from pacbound.training.settings import PosteriorSettings
 from pacbound.training.state import Checkpoint
 from tests.tiny import clouds, network
 
@@ -86,8 +87,8 @@ def test_a_draw_seen_before_the_run_died_is_the_same_draw_after_it_and_another_p
     honest = pipeline.train_posterior
 
     def other(*arguments: object, **named: object) -> object:
-        posterior = honest(*arguments, **named)  # type: ignore[arg-type]
-        return type(posterior)(posterior.mean + 1e-3, posterior.basis, posterior.log_std, posterior.log_s)
+        trained = honest(*arguments, **named)  # type: ignore[arg-type]
+        return replace(trained, posterior=replace(trained.posterior, mean=trained.posterior.mean + 1e-3))
 
     monkeypatch.setattr(pipeline, "train_posterior", other)
     second = run(state=state)

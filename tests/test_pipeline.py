@@ -21,8 +21,8 @@ from pacbound.preparation import Setup, default_dimension, prepare
 from pacbound.request import Request
 from pacbound.specs import CodebookSpec, CodeSpec, LatticeSpec, ProjectorSpec
 from pacbound.subspace.projectors import make_projector
-from pacbound.training.plain import Candidate
-from pacbound.training.progressive import PosteriorSettings
+from pacbound.training.plain import Candidate, Encoded
+from pacbound.training.settings import PosteriorSettings
 from pacbound.training.state import Checkpoint
 from tests.forge import Document, forge
 from tests.tiny import CLASSES, clouds, examples, network, quick
@@ -36,6 +36,7 @@ def run(request: Request | None = None, net: nn.Module | str | None = None, **ar
 
 GOOD = quick(d=8, epochs=20, batch=60, beta=1.0)
 MANY = 600
+NOTHING = Encoded([], 0)  # w = 0 is a candidate all the same
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +130,7 @@ def test_every_projector_and_encoder_goes_through_certify_save_load_verify(
         {"projector": projector, "encoder": encoder, "d": 10, "epochs": 3, "batch": 30, **plain}
     )
     setup = prepare(named(), clouds(), None, request, "zero_one")
-    made = force(setup, pipeline.encode(setup, Checkpoint(None, ""), False)[-1])
+    made = force(setup, pipeline.encode(setup, Checkpoint(None, ""), False).candidates[-1])
     assert made.hypothesis.projector == setup.projector
     made.save(tmp_path / "c.json")
     assert pb.Certificate.load(tmp_path / "c.json") == made
@@ -159,7 +160,7 @@ def force(setup: Setup, candidate: Candidate) -> pb.Certificate:
     original = pipeline._finish_one
     try:
         pipeline._finish_one = lambda setup, _, progress: original(setup, candidate, progress)
-        return finish(setup, [], {}, False)
+        return finish(setup, NOTHING, {}, False)
     finally:
         pipeline._finish_one = original
 
@@ -178,10 +179,10 @@ def test_w_zero_wins_on_random_labels_and_the_statement_says_what_that_is_worth(
 def test_the_smallest_bound_among_the_candidates_and_w_zero_is_issued() -> None:
     setup = prepare(network(), clouds(MANY), None, GOOD, "zero_one")
     worthless = Candidate(np.zeros(8, np.int32), LatticeSpec(step_index=8), CodeSpec(kind="adaptive", levels=3))
-    good = pipeline.encode(setup, Checkpoint(None, ""), False)
+    good = pipeline.encode(setup, Checkpoint(None, ""), False).candidates
     values = [force(setup, candidate).bound.value for candidate in (worthless, *good)]
-    zero = finish(setup, [], {}, False).bound.value
-    best = finish(setup, [worthless, *good], {}, False)
+    zero = finish(setup, NOTHING, {}, False).bound.value
+    best = finish(setup, Encoded([worthless, *good], 0), {}, False)
     assert best.bound.value == min(*values, zero) < min(zero, values[0])
 
 
@@ -306,7 +307,7 @@ def test_a_reference_network_certifies_pixels_by_constants() -> None:
     x = torch.randint(0, 60, (60, 1, 4, 4), generator=generator, dtype=torch.uint8)
     x[y == 1, :, :2] += 150
     setup = prepare("cnn", (x, y), None, quick(d=16), "zero_one")
-    made = force(setup, pipeline.encode(setup, Checkpoint(None, ""), False)[-1])
+    made = force(setup, pipeline.encode(setup, Checkpoint(None, ""), False).candidates[-1])
     assert (made.hypothesis.model, made.hypothesis.preprocess.name) == ("cnn", "photo")
     result = pb.verify(made, data=(x, y))
     assert (result.stands, result.recount) == (True, made.risk)
@@ -413,7 +414,7 @@ def test_examples_that_change_between_two_passes_are_refused() -> None:
     setup = prepare(network(), sample, None, quick(), "zero_one")
     sample.x[0, 0] += 1
     with pytest.raises(DataError, match="changed between two passes"):
-        finish(setup, [], {}, False)
+        finish(setup, NOTHING, {}, False)
 
 
 @pytest.mark.parametrize(
@@ -492,6 +493,7 @@ def test_the_certificate_names_versions_and_seconds_and_no_place(certificate: pb
     environment = json.loads(certificate.to_json())["environment"]
     assert set(environment["versions"]) == {"pacbound", "torch", "numpy", "constriction", "python-flint", "python"}
     assert set(environment["seconds"]) == {"training", "counting"}
+    assert environment["epochs"] == GOOD.epochs
     assert re.search(r"/|\\\\", json.dumps(json.loads(certificate.to_json())["environment"])) is None
 
 

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 from ..specs import BaseOrigin
-from .schema import OPTIONAL, SCHEMA_VERSION, Certificate
+from .schema import SCHEMA_VERSION, Certificate, Environment
 
 PATH = Path(__file__).with_name("schema.json")
-LEFT_OUT = {"": OPTIONAL, "BaseOrigin": BaseOrigin.LEFT_OUT}
+LEFT_OUT = {"": Certificate.LEFT_OUT, **{record.__name__: record.LEFT_OUT for record in (BaseOrigin, Environment)}}
 
 
 def schema_text() -> str:

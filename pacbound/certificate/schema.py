@@ -19,7 +19,7 @@ from ..bounds.claims import Bound, Measure, RiskEstimate
 from ..bounds.disagreement import disagreement
 from ..bounds.table import theorem
 from ..errors import CertificateError, LedgerError
-from ..records import Record
+from ..records import Record, SparseRecord
 from ..specs import MAX_EXAMPLES, DrawSpec, HypothesisSpec
 from .canonical import MAX_JSON_BYTES, Json, canonical_bytes, digest, read_strict
 from .files import MAX_SIDECAR_BYTES, SIDECAR_NAME, read_capped, read_sidecar, write_atomic
@@ -29,7 +29,6 @@ from .statement import write_statement
 SCHEMA_VERSION: Literal["1"] = "1"
 MAX_INLINE_CHARACTERS = 1_000_000
 MAX_LEDGER_BITS = 1 << 40
-OPTIONAL = ("methods",)  # sections left out where they do not apply
 OUTSIDE_CORE = ("digest", "environment")
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -139,14 +138,20 @@ class MethodRow(Record):
     bits: int | None = Field(default=None, ge=0, le=MAX_LEDGER_BITS)
 
 
-class Environment(Record):
-    """Where it was made, without host, user or path. versions: package -> version. seconds: stage -> wall time."""
+class Environment(SparseRecord):
+    """Where it was made, without host, user or path. versions: package -> version. seconds: stage -> wall time.
+
+    epochs: passes of the encoder over the sample; left out where nothing was trained, and of older files.
+    """
+
+    LEFT_OUT = ("epochs",)
 
     versions: dict[Token, Token] = Field(default={}, max_length=100)
     seconds: dict[Token, float] = Field(default={}, max_length=100)
+    epochs: float | None = Field(default=None, ge=0)
 
 
-class Certificate(Record):
+class Certificate(SparseRecord):
     """A statement, a ledger of bits, and a message that can be decoded.
 
     Fields carry the names of the JSON keys, except where a property of that name returns the record that
@@ -154,6 +159,7 @@ class Certificate(Record):
     """
 
     model_config = ConfigDict(title="pacbound certificate")
+    LEFT_OUT = ("methods",)  # sections that do not apply
 
     schema_version: Literal["1"] = SCHEMA_VERSION
     statement: str = Field(max_length=2000)
@@ -317,8 +323,7 @@ class Certificate(Record):
 
     def document(self) -> dict[str, Json]:
         """Return the JSON object."""
-        whole = self.model_dump(mode="json", by_alias=True)
-        return {key: value for key, value in whole.items() if value is not None or key not in OPTIONAL}
+        return self.model_dump(mode="json", by_alias=True)
 
     def payload(self) -> bytes:
         """Return the bytes of the message. Raises: CertificateError where they are absent or not those declared."""

@@ -27,7 +27,7 @@ from ..request import Request
 from ..risk import LossFunction
 from ..tensors import DirectSpec, ZeroTensor
 from ..training.fit import Sample
-from ..training.plain import Candidate
+from ..training.plain import Candidate, Encoded
 from .training import FineTuning, Rounded, curvature, fine_tune, quantized_parts
 from .units import unit_groups
 from .weights import Weights, read_weights, weights_of
@@ -74,8 +74,8 @@ def certify_direct(
     setup = replace(setup, methods=methods)
     started = time.monotonic()
     weights = checkpoint_weights(setup, model, request.checkpoint, request.rename)
-    candidates = encode_direct(setup, weights, plan or plan_of(request), progress)
-    return finish(setup, candidates, {"coding": time.monotonic() - started}, progress)
+    encoded = encode_direct(setup, weights, plan or plan_of(request), progress)
+    return finish(setup, encoded, {"coding": time.monotonic() - started}, progress)
 
 
 def _refuse_options_of_others(request: Request) -> None:
@@ -120,7 +120,7 @@ def checkpoint_weights(
     return weights_of(copy.deepcopy(model).float().eval(), setup.base, groups)
 
 
-def encode_direct(setup: Setup, weights: Weights, plan: DirectPlan, progress: bool) -> list[Candidate]:
+def encode_direct(setup: Setup, weights: Weights, plan: DirectPlan, progress: bool) -> Encoded:
     """Return candidate messages: the weights as they are at every rate, and what fine-tuning makes of them."""
     sample = Sample(preprocessed(setup.train.x, setup.preprocess), setup.train.y)
     candidates = []
@@ -132,7 +132,7 @@ def encode_direct(setup: Setup, weights: Weights, plan: DirectPlan, progress: bo
     for tuning in plan.tuning:
         for rounded in fine_tune(setup.base, weights, sample, tuning, progress):
             candidates.append(candidate(*code_rounded(rounded)))
-    return candidates
+    return Encoded(candidates, sum(sum(tuning.epochs) for tuning in plan.tuning))
 
 
 def code_weights(

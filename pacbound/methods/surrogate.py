@@ -17,7 +17,7 @@ from ..bounds.claims import RiskEstimate
 from ..bounds.disagreement import Disagreement, disagreement
 from ..certificate.accounting import Comparison, complete
 from ..certificate.parts import DisagreementPart, InputsRecord, SurrogatePart
-from ..certificate.schema import Certificate, DataRecord, MethodRow, OtherBound
+from ..certificate.schema import Certificate, DataRecord, Environment, MethodRow, OtherBound
 from ..data.examples import Examples
 from ..data.inputs import Inputs, check_inputs
 from ..data.registry import load, load_inputs
@@ -59,13 +59,13 @@ def surrogate(work: Work) -> Certificate:
     started = time.monotonic()
     setup = distilled(work, train, answers(original, train.x, work.progress))
     checkpoint = Checkpoint(work.state, setup.key)
-    candidates = encode(setup, checkpoint, work.progress)
+    encoded = encode(setup, checkpoint, work.progress)
     trained = time.monotonic()
-    best = best_of(setup, candidates, work.progress)
+    best = best_of(setup, encoded.candidates, work.progress)
     looks = work.request.earlier_looks + checkpoint.look(_pair(best, inputs, original))
     compared = Compared(best, inputs, count_differing(best.hypothesis, original, inputs, work.progress), looks)
-    seconds = {"training": trained - started, "counting": time.monotonic() - trained}
-    return _issue(setup, compared, original, _held_out(original, test, work.request.delta), seconds)
+    made_in = environment({"training": trained - started, "counting": time.monotonic() - trained}, encoded.epochs)
+    return _issue(setup, compared, original, _held_out(original, test, work.request.delta), made_in)
 
 
 def distilled(work: Work, train: Examples, targets: Tensor) -> Setup:
@@ -200,7 +200,7 @@ def _parts(
 
 
 def _issue(
-    setup: Setup, compared: Compared, original: Original, held_out: tuple[OtherBound, ...], seconds: dict[str, float]
+    setup: Setup, compared: Compared, original: Original, held_out: tuple[OtherBound, ...], made_in: Environment
 ) -> Certificate:
     """Compose both parts; the ledger is the surrogate's, and both parts pay every choice in it."""
     best, train, ledger = compared.best, setup.train, _ledger(setup, compared)
@@ -219,5 +219,5 @@ def _issue(
         parts=_parts(compared, made, choices, original),
         also=(*held_out, baseline(setup)),
         methods=tuple(MethodRow(name=name) for name in setup.methods),
-        environment=environment(seconds),
+        environment=made_in,
     )

@@ -39,6 +39,14 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Encoded:
+    """What an encoder offers, and how many times it passed over the sample for it."""
+
+    candidates: list[Candidate]
+    epochs: float
+
+
+@dataclass(frozen=True)
 class PlainPlan:
     """Everything the plain encoders need to know, made once.
 
@@ -82,10 +90,10 @@ def seconds_an_epoch(subspace: Subspace, sample: Sample, batch: int) -> float:
 
 def encode_plain(
     subspace: Subspace, sample: Sample, plan: PlainPlan, checkpoint: Checkpoint, progress: bool
-) -> list[Candidate]:
+) -> Encoded:
     """Train and return the message after each phase that ends in quantized coefficients."""
     encode = _encode_lattice if plan.kind == "lattice" else _encode_codebook
-    return encode(subspace, sample, plan, checkpoint, progress)
+    return Encoded(encode(subspace, sample, plan, checkpoint, progress), sum(plan.epochs))
 
 
 def _encode_lattice(

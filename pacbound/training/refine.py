@@ -21,6 +21,8 @@ from ..subspace.curvature import example_gradients
 from ..subspace.subspace import Subspace
 from .fit import Sample
 from .posterior import bound_beta
+from .rounding import Prices
+from .settings import PosteriorSettings
 
 BORDER = 6000  # examples of smallest margin that moves are tried on
 BATCH = 1000
@@ -40,17 +42,11 @@ class Point:
 
 
 def evaluate_point(
-    subspace: Subspace,
-    sample: Sample,
-    integers: NDArray[np.int32],
-    steps: NDArray[np.float64],
-    symbol_nats: NDArray[np.float64],
-    overhead_bits: int,
+    subspace: Subspace, sample: Sample, integers: NDArray[np.int32], prices: Prices, overhead_bits: int
 ) -> Point:
     """Count the errors of the decoded coefficients on the whole sample."""
-    errors, margins = _errors(subspace, sample, _coefficients(integers, steps))
-    reach = symbol_nats.shape[1] // 2
-    nats = float(symbol_nats[np.arange(len(integers)), integers + reach].sum())
+    errors, margins = _errors(subspace, sample, prices.coefficients(integers))
+    nats = prices.total(integers)
     bits = int(np.ceil(nats / np.log(2))) + overhead_bits
     bound = occam_binomial(errors, sample.n, bits, DELTA).value
     return Point(integers, errors, nats, bound, margins)
@@ -60,23 +56,20 @@ def refine(
     subspace: Subspace,
     sample: Sample,
     point: Point,
-    steps: NDArray[np.float64],
-    symbol_nats: NDArray[np.float64],
-    overhead_bits: int,
-    rounds: int,
-    trials: int,
+    prices: Prices,
+    settings: PosteriorSettings,
     progress: bool = True,
     until: float = math.inf,
 ) -> Point:
     """Return a point whose bound is at most the given one's; no round begins after `until` of time.monotonic()."""
-    bar = tqdm(range(rounds), desc="refinement", disable=None if progress else True)
+    bar = tqdm(range(settings.refine_rounds), desc="refinement", disable=None if progress else True)
     for _ in bar:
         if time.monotonic() > until:
             break
-        moved = _refined(subspace, sample, point, steps, symbol_nats, trials)
+        moved = _refined(subspace, sample, point, prices, settings.refine_trials)
         if np.array_equal(moved, point.integers):
             break
-        new = evaluate_point(subspace, sample, moved, steps, symbol_nats, overhead_bits)
+        new = evaluate_point(subspace, sample, moved, prices, settings.overhead_bits)
         if new.bound >= point.bound:
             break
         point = new
@@ -85,25 +78,18 @@ def refine(
     return point
 
 
-def _refined(
-    subspace: Subspace,
-    sample: Sample,
-    point: Point,
-    steps: NDArray[np.float64],
-    symbol_nats: NDArray[np.float64],
-    trials: int,
-) -> NDArray[np.int32]:
+def _refined(subspace: Subspace, sample: Sample, point: Point, prices: Prices, trials: int) -> NDArray[np.int32]:
     """One linearisation: try moves in the order of their predicted gain, each accepted one being kept at once."""
     border = point.margins.abs().argsort()[:BORDER]
     near = Sample(sample.x[border], sample.y[border])
     worth = 1 / bound_beta(point.errors / sample.n, point.nats, sample.n)  # nats of one error
     integers = point.integers.copy()
-    errors, margins = _errors(subspace, near, _coefficients(integers, steps))
-    slopes = _margin_slopes(subspace, near, _coefficients(integers, steps), margins)
-    reach = symbol_nats.shape[1] // 2
+    w = prices.coefficients(integers)
+    errors, margins = _errors(subspace, near, w)
+    slopes = _margin_slopes(subspace, near, w)
     tried: set[tuple[int, int]] = set()
     for _ in range(trials):
-        gains, nats = _predicted(integers, steps, symbol_nats, margins, slopes, worth)
+        gains, nats = _predicted(integers, prices, margins, slopes, worth)
         for move in tried:
             gains[move] = np.inf
         i, side = np.unravel_index(int(gains.argmin()), gains.shape)
@@ -112,9 +98,9 @@ def _refined(
         tried.add((int(i), int(side)))
         trial = integers.copy()
         trial[i] += 2 * int(side) - 1
-        if abs(int(trial[i])) > reach:
+        if abs(int(trial[i])) > prices.reach:
             continue
-        new_errors, new_margins = _errors(subspace, near, _coefficients(trial, steps))
+        new_errors, new_margins = _errors(subspace, near, prices.coefficients(trial))
         if worth * (new_errors - errors) + nats[i, side] < 0:
             integers, errors, margins = trial, new_errors, new_margins
             tried.add((int(i), 1 - int(side)))
@@ -122,30 +108,19 @@ def _refined(
 
 
 def _predicted(
-    integers: NDArray[np.int32],
-    steps: NDArray[np.float64],
-    symbol_nats: NDArray[np.float64],
-    margins: Tensor,
-    slopes: Tensor,
-    worth: float,
+    integers: NDArray[np.int32], prices: Prices, margins: Tensor, slopes: Tensor, worth: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Change of the objective in nats for every move, (d, 2), down and up; and its part in the price."""
-    d, reach = len(integers), symbol_nats.shape[1] // 2
-    place = np.arange(d)
-    nats = np.stack(
-        [
-            symbol_nats[place, np.clip(integers + side, -reach, reach) + reach] - symbol_nats[place, integers + reach]
-            for side in (-1, 1)
-        ],
-        1,
-    )
-    step = torch.from_numpy(steps).float()
-    now = (margins <= 0).sum()
-    errors = torch.stack([((margins[:, None] + side * slopes * step) <= 0).sum(0) - now for side in (-1, 1)], 1)
+    reach, place = prices.reach, np.arange(len(integers))
+    now = prices.nats[place, integers + reach]
+    nats = np.stack([prices.nats[place, np.clip(integers + side, -reach, reach) + reach] - now for side in (-1, 1)], 1)
+    step = torch.from_numpy(prices.steps).float()
+    wrong = (margins <= 0).sum()
+    errors = torch.stack([((margins[:, None] + side * slopes * step) <= 0).sum(0) - wrong for side in (-1, 1)], 1)
     return worth * errors.numpy() + nats, nats
 
 
-def _margin_slopes(subspace: Subspace, near: Sample, w: Tensor, margins: Tensor) -> Tensor:
+def _margin_slopes(subspace: Subspace, near: Sample, w: Tensor) -> Tensor:
     """Gradient in w of each margin, (m, d)."""
     theta = subspace.theta(w).detach()
     chunk = max(1, min(100, GRADIENT_ELEMENTS // subspace.layout.D))
@@ -173,7 +148,3 @@ def _errors(subspace: Subspace, sample: Sample, w: Tensor) -> tuple[int, Tensor]
         own = logits.gather(1, y[:, None])[:, 0]
         margins.append(own - logits.scatter(1, y[:, None], -torch.inf).amax(1))
     return errors, torch.cat(margins)
-
-
-def _coefficients(integers: NDArray[np.int32], steps: NDArray[np.float64]) -> Tensor:
-    return torch.from_numpy((integers * steps).astype(np.float32))

@@ -26,8 +26,8 @@ from torch import Tensor
 import pacbound as pb
 from pacbound.pipeline import finish, plan_of
 from pacbound.preparation import Setup, prepare, sample_of
-from pacbound.training.plain import Candidate
-from pacbound.training.progressive import PosteriorSettings, encode_posterior
+from pacbound.training.progressive import Task, encode_posterior
+from pacbound.training.settings import PosteriorSettings
 from pacbound.training.state import Checkpoint
 
 FOLDER = Path(__file__).parent
@@ -108,8 +108,8 @@ def encoded(setup: Setup, settings: PosteriorSettings, rung: Rung, state: Path) 
     shared = {other.after[1] for other in RUNGS.values() if other.after and f"{other.after[0]}.state" == state.name}
     steps = {SMOOTH: settings.smooth_steps, BOUNDED: settings.bounded_steps}
     checkpoint = Recorder(state, setup.key, {k: steps[k] for k in shared if k is not None})
-    messages = encode_posterior(setup.subspace(), sample_of(setup), settings, 0, checkpoint)
-    return finish(setup, [Candidate(*message) for message in messages], {"training": checkpoint.tick()})
+    encoded = encode_posterior(Task(setup.subspace(), sample_of(setup), settings, 0, checkpoint))
+    return finish(setup, encoded, {"training": checkpoint.tick()})
 
 
 def certified(name: str, request: pb.Request, folder: Path) -> pb.Certificate:

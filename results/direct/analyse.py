@@ -12,7 +12,7 @@ from pacbound.tensors import BlockTensor, CodebookTensor, DirectSpec, LatticeTen
 
 COLUMNS = (
     "certificate", "bits before entropy coding", "after", "orbit saving", "all bits", "bits a weight before", "after",
-    "training error", "test error", "bound", "seconds",
+    "training error", "test error", "bound", "seconds", "epochs",
 )  # fmt: skip
 
 
@@ -77,6 +77,7 @@ def row(path: Path) -> str:
         f"{certificate.ledger.bits:,}", f"{before / count:.3f}", f"{certificate.ledger.bits / count:.4f}",
         percent_up(certificate.risk.rate), "" if test is None else percent_up(test.errors / test.n),
         f"**{percent_up(certificate.bound.value)}**", f"{sum(certificate.environment.seconds.values()):.0f}",
+        "" if certificate.environment.epochs is None else f"{certificate.environment.epochs:.0f}",
     ]  # fmt: skip
     return f"| {' | '.join(cells)} |\n"
 

@@ -26,7 +26,8 @@ from pacbound.hypothesis import make_base, make_subspace
 from pacbound.models.reference import MeanOverPlaces
 from pacbound.specs import PreprocessSpec, ProjectorSpec
 from pacbound.training.fit import Sample
-from pacbound.training.progressive import PosteriorSettings, train_posterior
+from pacbound.training.progressive import Task, train_posterior
+from pacbound.training.settings import PosteriorSettings
 from pacbound.training.state import Checkpoint
 
 FOLDER = Path(__file__).parent
@@ -107,7 +108,7 @@ def measure(text: str, sample: Sample, d: int, settings: PosteriorSettings) -> R
         slots = base.layout.slots[:2] if change[1] == "first" else base.layout.slots[-2:]
         assert subspace.scale is not None
         subspace.scale[slots[0].start : slots[-1].stop] *= float(change[2])
-    posterior = train_posterior(subspace, sample, settings, 0, Checkpoint(None, ""))
+    posterior = train_posterior(Task(subspace, sample, settings, 0, Checkpoint(None, ""))).posterior
     risk = noisy_risk(subspace.call, posterior.draw, sample)
     bits = posterior.nats() / math.log(2)
     bound = occam_kl(risk * sample.n, sample.n, bits + OVERHEAD_BITS, 0.05).value

@@ -1,6 +1,6 @@
 """What a checkpoint buys as a prior: ResNet-20 trained on CIFAR-10 by others, on other tasks, beside random theta0.
 
-Every arm has the same minutes and the same dimension. `checkpoint` has a new head and the file's
+Every arm has the same minutes, dimension and batch. `checkpoint` has a new head and the file's
 weights and frozen statistics; `random` is the same network from a seed, whose normalisation statistics are then those
 of an untrained network; `random_groupnorm` is our ResNet-20, which needs none. PACBOUND_DATA names the data root.
 """
@@ -14,7 +14,7 @@ sys.path.insert(0, str(HERE.parent))
 from experiment import run  # noqa: E402
 
 TASKS = ("fashion_mnist",)
-PLAN = ["--d", "256", "--budget", "8"]  # minutes
+PLAN = ["--d", "256", "--batch", "64", "--budget", "15"]  # minutes
 
 
 def arms() -> dict[str, list[str]]:

@@ -101,6 +101,15 @@ def test_two_runs_that_differ_in_time_and_versions_share_the_core_digest() -> No
     assert three.core_digest != issue(honest(errors=901)).core_digest
 
 
+@pytest.mark.parametrize("epochs", [None, 2.5])
+def test_epochs_are_written_where_there_were_any_and_nowhere_else(epochs: float | None, tmp_path: Path) -> None:
+    issue(honest(), environment=Environment(epochs=epochs)).save(tmp_path / "c.json")
+    written = json.loads((tmp_path / "c.json").read_text())["environment"]
+    assert written.get("epochs", "absent") == (epochs or "absent")
+    assert Certificate.load(tmp_path / "c.json").environment.epochs == epochs
+    jsonschema.validate(json.loads((tmp_path / "c.json").read_text()), json.loads(schema_text()))
+
+
 def test_a_certificate_is_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         honest().statement = "better"  # type: ignore[misc]

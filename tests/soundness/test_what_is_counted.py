@@ -171,10 +171,10 @@ def test_the_bound_is_that_of_all_bits_in_the_ledger() -> None:
 def test_examples_that_change_while_training_are_refused() -> None:
     x, y = TASK.sample(0)
     setup = prepare(network(0), (x, y), None, request(), "zero_one")
-    candidates = encode(setup, Checkpoint(None, setup.key), progress=False)
+    encoded = encode(setup, Checkpoint(None, setup.key), progress=False)
     setup.train.x[0] += 1
     with pytest.raises(DataError, match="changed"):
-        finish(setup, candidates, {}, progress=False)
+        finish(setup, encoded, {}, progress=False)
 
 
 def test_a_certificate_of_the_pipeline_stands_at_every_level(tmp_path) -> None:

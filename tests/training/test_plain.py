@@ -34,7 +34,9 @@ def errors_of(candidate: Candidate) -> int:
 
 
 def encode(chosen: PlainPlan) -> list[Candidate]:
-    return encode_plain(space(), Sample(*clouds(120)), chosen, Checkpoint(None, ""), False)
+    encoded = encode_plain(space(), Sample(*clouds(120)), chosen, Checkpoint(None, ""), False)
+    assert encoded.epochs == sum(chosen.epochs)
+    return encoded.candidates
 
 
 def test_the_lattice_encoder_offers_a_message_after_each_phase_and_it_has_learned() -> None:

@@ -1,7 +1,9 @@
 """The whole encoder on a problem of a second: messages decode, killed runs resume, every part can be switched off."""
 
+import importlib
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,24 +11,20 @@ import pytest
 import torch
 from torch import Tensor
 
+from pacbound.bits.coder import Symbols
 from pacbound.bits.message import pack
 from pacbound.bits.profile import profile_steps, profile_tables
 from pacbound.errors import PacboundError, QuantizeError, SubspaceError
 from pacbound.hypothesis import Base, Hypothesis, make_base, make_subspace
 from pacbound.risk import zero_one
-from pacbound.specs import PROFILE_CODE, HypothesisSpec, ProjectorSpec
+from pacbound.specs import PROFILE_CODE, CodeSpec, HypothesisSpec, ProfileSpec, ProjectorSpec
 from pacbound.subspace.subspace import Subspace
 from pacbound.training.fit import Sample
-from pacbound.training.progressive import (
-    Candidate,
-    Deadline,
-    PosteriorSettings,
-    _Run,
-    block_edges,
-    encode_posterior,
-    train_posterior,
-)
+from pacbound.training.plain import Candidate, Encoded
+from pacbound.training.progressive import Deadline, Task, _Run, encode_posterior, train_posterior
 from pacbound.training.refine import Point, evaluate_point, refine
+from pacbound.training.rounding import Prices, prices_of
+from pacbound.training.settings import PosteriorSettings, block_edges
 from pacbound.training.state import Checkpoint
 from tests.tiny import clouds, network
 
@@ -44,8 +42,21 @@ def _problem() -> tuple[Base, Subspace, Sample]:
 
 
 def _encode(settings: PosteriorSettings = QUICK, checkpoint: Checkpoint | None = None) -> list[Candidate]:
+    return _encoded(settings, checkpoint or Checkpoint(None, "")).candidates
+
+
+def _encoded(settings: PosteriorSettings, checkpoint: Checkpoint) -> Encoded:
     _, subspace, sample = _problem()
-    return encode_posterior(subspace, sample, settings, 0, checkpoint or Checkpoint(None, ""), progress=False)
+    return encode_posterior(_task(subspace, sample, settings, checkpoint))
+
+
+def _task(subspace: Subspace, sample: Sample, settings: PosteriorSettings, checkpoint: Checkpoint) -> Task:
+    return Task(subspace, sample, settings, 0, checkpoint, progress=False)
+
+
+def _first(candidates: list[Candidate]) -> tuple[Symbols, ProfileSpec, CodeSpec | None]:
+    assert isinstance(candidates[0].quantizer, ProfileSpec)
+    return candidates[0].symbols, candidates[0].quantizer, candidates[0].code
 
 
 def _errors(subspace: Subspace, sample: Sample, w: Tensor) -> int:
@@ -54,7 +65,7 @@ def _errors(subspace: Subspace, sample: Sample, w: Tensor) -> int:
 
 def test_the_best_message_decodes_to_a_network_with_few_errors() -> None:
     base, subspace, sample = _problem()
-    symbols, profile, code = _encode()[0]
+    symbols, profile, code = _first(_encode())
     assert symbols.dtype == np.int32
     assert symbols.shape == (D_SMALL,)
     spec = HypothesisSpec(
@@ -88,13 +99,14 @@ class _Dying(Checkpoint):
 
 @pytest.mark.parametrize("lives", [1, 2, 3, 5, 6, 8, 9])
 def test_a_killed_run_resumes_to_the_same_message(tmp_path: Path, lives: int) -> None:
-    whole = _encode()
+    whole = _encoded(QUICK, Checkpoint(None, ""))
     with pytest.raises(_Killed):
         _encode(checkpoint=_Dying(tmp_path / "state", lives))
-    resumed = _encode(checkpoint=Checkpoint(tmp_path / "state", "key"))
-    for (symbols, profile, _), (expected, expected_profile, _) in zip(resumed, whole, strict=True):
-        np.testing.assert_array_equal(symbols, expected)
-        assert profile == expected_profile
+    resumed = _encoded(QUICK, Checkpoint(tmp_path / "state", "key"))
+    assert resumed.epochs == whole.epochs == pytest.approx(QUICK.steps * QUICK.batch / 200)
+    for one, other in zip(resumed.candidates, whole.candidates, strict=True):
+        np.testing.assert_array_equal(one.symbols, other.symbols)
+        assert one.quantizer == other.quantizer
 
 
 @pytest.mark.parametrize(
@@ -115,12 +127,12 @@ def test_a_killed_run_resumes_to_the_same_message(tmp_path: Path, lives: int) ->
 )
 def test_every_part_can_be_switched_off(change: dict[str, object]) -> None:
     candidates = _encode(QUICK.model_copy(update=change))
-    assert all(((symbols >= 0) & (symbols <= 40)).all() for symbols, _, _ in candidates)
+    assert all(((one.symbols >= 0) & (one.symbols <= 40)).all() for one in candidates)
 
 
 def test_without_refinement_both_candidates_are_the_beams_best() -> None:
     first, second = _encode(QUICK.model_copy(update={"refine_rounds": 0}))
-    np.testing.assert_array_equal(first[0], second[0])
+    np.testing.assert_array_equal(first.symbols, second.symbols)
 
 
 def test_edges_cover_all_coefficients_in_shrinking_blocks() -> None:
@@ -133,33 +145,35 @@ def test_edges_cover_all_coefficients_in_shrinking_blocks() -> None:
     assert len(edges) == 11
 
 
-def _point(integers: np.ndarray) -> tuple[Subspace, Sample, Point, np.ndarray, np.ndarray]:
+def _point(integers: np.ndarray) -> tuple[Subspace, Sample, Point, Prices]:
     _, subspace, sample = _problem()
-    _, profile, _ = _encode()[0]
-    steps = profile_steps(profile, D_SMALL)
-    nats = -np.log(profile_tables(profile, D_SMALL) / (1 << 24))
-    return subspace, sample, evaluate_point(subspace, sample, integers, steps, nats, 40), steps, nats
+    _, profile, _ = _first(_encode())
+    prices = prices_of(profile, D_SMALL)
+    return subspace, sample, evaluate_point(subspace, sample, integers, prices, 40), prices
 
 
 def test_a_point_counts_errors_and_nats_of_the_decoded_coefficients() -> None:
     integers = np.array([1, -2, 0, 3, 0, 0, 1, 0, -1, 2, 0, 1], np.int32)
-    subspace, sample, point, steps, nats = _point(integers)
-    w = torch.from_numpy((integers * steps).astype(np.float32))
+    subspace, sample, point, _ = _point(integers)
+    _, profile, _ = _first(_encode())
+    w = torch.from_numpy((integers * profile_steps(profile, D_SMALL)).astype(np.float32))
+    tables = profile_tables(profile, D_SMALL) / (1 << 24)
     assert point.errors == _errors(subspace, sample, w)
-    assert point.nats == pytest.approx(sum(nats[i][q + 20] for i, q in enumerate(integers)))
+    assert point.nats == pytest.approx(-sum(math.log(tables[i][q + 20]) for i, q in enumerate(integers)))
     assert int((point.margins <= 0).sum()) == point.errors
 
 
 def test_refinement_lowers_the_bound_of_a_spoilt_point_and_never_raises_it() -> None:
-    symbols, _, _ = _encode()[0]
+    symbols, profile, _ = _first(_encode())
     integers = (symbols - 20).astype(np.int32)
     integers[:3] += 2
-    subspace, sample, point, steps, nats = _point(integers)
-    better = refine(subspace, sample, point, steps, nats, 40, 6, 20, progress=False)
+    settings = PosteriorSettings(overhead_bits=40, refine_rounds=6, refine_trials=20)
+    subspace, sample, point, prices = _point(integers)
+    better = refine(subspace, sample, point, prices, settings, progress=False)
     assert better.bound < point.bound
-    w = torch.from_numpy((better.integers * steps).astype(np.float32))
+    w = torch.from_numpy((better.integers * profile_steps(profile, D_SMALL)).astype(np.float32))
     assert better.errors == _errors(subspace, sample, w)
-    same = refine(subspace, sample, better, steps, nats, 40, 0, 20, progress=False)
+    same = refine(subspace, sample, better, prices, settings.model_copy(update={"refine_rounds": 0}), progress=False)
     np.testing.assert_array_equal(same.integers, better.integers)
 
 
@@ -171,9 +185,9 @@ def test_a_dimension_without_room_for_its_precision_is_refused_before_training(m
 
 
 def test_beyond_the_dense_the_curvature_is_of_low_rank(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pacbound.training.progressive.DENSE_DIMENSION", D_SMALL - 1)
-    monkeypatch.setattr("pacbound.subspace.curvature.DENSE_DIMENSION", D_SMALL - 1)
-    subspace, sample, point, _, _ = _point(_encode()[0][0] - 20)
+    for module in ("training.progressive", "training.settings", "subspace.curvature"):
+        monkeypatch.setattr(f"pacbound.{module}.DENSE_DIMENSION", D_SMALL - 1)
+    subspace, sample, point, _ = _point(_encode()[0].symbols - 20)
     assert subspace.d == D_SMALL
     assert point.errors < 0.2 * sample.n
 
@@ -185,35 +199,36 @@ def test_what_is_left_after_the_first_block_can_be_diagonalised() -> None:
     assert len(edges) > 5
 
 
-def _failing(monkeypatch: pytest.MonkeyPatch, name: str, fails: Callable[[_Run, int], bool]) -> list[int]:
-    """Let a method of the run raise at the calls for which `fails` says so; returns the count of calls."""
-    method, calls = getattr(_Run, name), [0]
+def _failing(monkeypatch: pytest.MonkeyPatch, name: str, fails: Callable[..., bool]) -> None:
+    """Let a function of the encoder raise where `fails` says so of the number of the call and its arguments."""
+    module, _, last = f"pacbound.training.{name}".rpartition(".")
+    holder = _Run if module.endswith("_Run") else importlib.import_module(module)
+    function, calls = getattr(holder, last), [0]
 
-    def now_and_then(self: _Run, *arguments: object, **named: object) -> object:
+    def now_and_then(*arguments: object, **named: object) -> object:
         calls[0] += 1
-        if fails(self, calls[0]):
+        if fails(calls[0], *arguments):
             raise SubspaceError("fisher: broken for the test.")
-        return method(self, *arguments, **named)
+        return function(*arguments, **named)
 
-    monkeypatch.setattr(_Run, name, now_and_then)
-    return calls
+    monkeypatch.setattr(holder, last, now_and_then)
 
 
 @pytest.mark.parametrize(
     ("name", "fails"),
     [
-        ("_with_curvature", lambda run, call: call == 1),  # after the warm stage
-        ("_with_curvature", lambda run, call: call == 2),  # after the smooth one
-        ("_with_block", lambda run, call: call == 2),  # with a third of the coefficients fixed
-        ("_round", lambda run, call: len(run.edges) > 2),  # no block at all
-        ("_round", lambda run, call: run.settings.kap < 6),  # nothing but the widest steps
+        ("progressive._Run._with_curvature", lambda call, *_: call == 1),  # after the warm stage
+        ("progressive._Run._with_curvature", lambda call, *_: call == 2),  # after the smooth one
+        ("progressive.with_block", lambda call, *_: call == 2),  # with a third of the coefficients fixed
+        ("rounding.beam", lambda call, mean, lower, steps, nats, block, *_: block < len(mean)),  # no block at all
+        ("rounding.fit_profile", lambda call, precisions, scale, kap: kap < 6),  # nothing but the widest steps
     ],
 )
 def test_where_a_later_part_fails_the_last_good_posterior_becomes_the_message(
-    name: str, fails: Callable[[_Run, int], bool], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    name: str, fails: Callable[..., bool], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     _failing(monkeypatch, name, fails)
-    symbols, profile, _ = _encode()[0]
+    symbols, profile, _ = _first(_encode())
     assert "broken for the test. Going on with what was trained before." in caplog.text
     monkeypatch.undo()
     _, subspace, sample = _problem()
@@ -222,7 +237,7 @@ def test_where_a_later_part_fails_the_last_good_posterior_becomes_the_message(
 
 
 def test_where_nothing_can_be_rounded_the_cause_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    _failing(monkeypatch, "_round", lambda run, call: True)
+    _failing(monkeypatch, "rounding.beam", lambda *_: True)
     with pytest.raises(SubspaceError, match="broken for the test"):
         _encode()
 
@@ -231,16 +246,20 @@ def test_when_the_time_is_over_training_stops_and_what_there_is_is_rounded(caplo
     _, subspace, sample = _problem()
     long = QUICK.model_copy(update={"warm_steps": 10**6})
     over = Deadline(training=0.0, refinement=0.0)
-    checkpoint = Checkpoint(None, "")
-    symbols, profile, _ = encode_posterior(subspace, sample, long, 0, checkpoint, progress=False, until=over)[0]
+    task = replace(_task(subspace, sample, long, Checkpoint(None, "")), until=over)
+    encoded = encode_posterior(task)
+    symbols, profile, _ = _first(encoded.candidates)
+    assert encoded.epochs == pytest.approx(102 * 30 / 200)
     assert "the budget ended in warm, step 102 of 1000000" in caplog.text
     w = torch.from_numpy(((symbols - 20) * profile_steps(profile, D_SMALL)).astype(np.float32))
     assert _errors(subspace, sample, w) < 0.5 * sample.n
-    assert train_posterior(subspace, sample, long, 0, checkpoint, progress=False, until=over).mean.shape == (D_SMALL,)
+    trained = train_posterior(task)
+    assert trained.posterior.mean.shape == (D_SMALL,)
+    assert trained.epochs == encoded.epochs
 
 
 def test_inputs_that_are_no_numbers_are_refused_and_not_encoded() -> None:
     _, subspace, sample = _problem()
     broken = Sample(sample.x * math.inf, sample.y)
     with pytest.raises(PacboundError, match="Lower the rates"):
-        encode_posterior(subspace, broken, QUICK, 0, Checkpoint(None, ""), progress=False)
+        encode_posterior(_task(subspace, broken, QUICK, Checkpoint(None, "")))

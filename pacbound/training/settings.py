@@ -1,0 +1,73 @@
+"""Settings of the posterior encoder, and what follows from them: stages scaled to a number of steps, blocks of d."""
+
+from pydantic import Field
+
+from ..records import Record
+from ..subspace.curvature import DENSE_DIMENSION
+
+COMPARED_BETA_SCALE = 0.7  # of B + e instead of B, near e = 2 % and B = 6 %, where dB/de = 1.6: times 1.6 / 2.6
+
+
+class PosteriorSettings(Record):
+    """How the encoder works; nothing here reaches the receiver. Steps are gradient steps of `batch` examples.
+
+    Steps are the same for any n: a small sample is passed over more often. beta of the bounded stages follows from
+    the bound (posterior.py) times beta_scale; a little above 1, because errors fall when the rest is retrained and
+    nats do not.
+
+    curvature=False trains in the raw coordinates; refresh=False keeps the first Fisher; bounded=False stays with
+    cross-entropy; blocks=1 rounds all at once; beam=1 is Babai's rule; identity=True rounds as if the precision were
+    diagonal; refine_rounds=0 makes no final moves.
+    """
+
+    batch: int = Field(default=250, ge=1)
+    warm_steps: int = Field(default=1200, ge=0)
+    smooth_steps: int = Field(default=2400, ge=1)
+    bounded_steps: int = Field(default=4000, ge=0)
+    block_steps: int = Field(default=300, ge=0)
+    first_scale: float = Field(default=0.05, gt=0)
+    smooth_beta: float = Field(default=4.0, gt=0)
+    beta_scale: float = Field(default=1.1, gt=0)
+    curvature: bool = True
+    refresh: bool = True
+    bounded: bool = True
+    fisher_examples: int = Field(default=8000, ge=1)
+    identity: bool = False
+    kap: float = Field(default=4.4, gt=0)
+    blocks: int = Field(default=10, ge=1)
+    beam: int = Field(default=512, ge=1)
+    survivors: int = Field(default=8, ge=1)
+    refine_rounds: int = Field(default=8, ge=0)
+    refine_trials: int = Field(default=60, ge=0)
+    overhead_bits: int = Field(default=72, ge=0)
+
+    @property
+    def steps(self) -> int:
+        """Gradient steps of all stages together."""
+        first = self.warm_steps + self.smooth_steps + (self.bounded_steps if self.bounded else 0)
+        return first + (self.blocks - 1) * self.block_steps
+
+
+def posterior_settings(batch: int, steps: int | None, drawn: bool = False, compared: bool = False) -> PosteriorSettings:
+    """Return the default settings, their stages scaled to `steps` gradient steps in all where it is given.
+
+    drawn: nothing is rounded afterwards, so there are no blocks and beta is that of the bound. compared: an error
+    counts once more, as a disagreement, which makes bits cheaper.
+    """
+    default = PosteriorSettings(batch=batch, blocks=1, beta_scale=1.0) if drawn else PosteriorSettings(batch=batch)
+    if compared:
+        default = default.model_copy(update={"beta_scale": COMPARED_BETA_SCALE})
+    if steps is None:
+        return default
+    names = ("warm_steps", "smooth_steps", "bounded_steps", "block_steps")
+    scaled = {name: max(1, round(getattr(default, name) * steps / default.steps)) for name in names}
+    return default.model_copy(update=scaled)
+
+
+def block_edges(d: int, blocks: int) -> list[int]:
+    """Return 0 = e_0 < ... < e_k = d: e_j near d (1 - (1 - j / blocks)^2), so that blocks shrink towards the end.
+
+    What is left after the first is at most DENSE_DIMENSION, for it is diagonalised again.
+    """
+    edges = {round(d * (1 - (1 - j / blocks) ** 2)) for j in range(blocks + 1)}
+    return sorted({edge for edge in edges if d - edge <= DENSE_DIMENSION} | {0, d})
