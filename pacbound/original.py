@@ -15,10 +15,9 @@ from tqdm import tqdm
 
 from .certificate.parts import OriginalNetwork
 from .checkpoints import file_digest, load_checkpoint
-from .data.examples import Examples
-from .data.inputs import Inputs, overlap
+from .data.inputs import Inputs
 from .data.preprocess import preprocessed
-from .errors import DataError, ModelError
+from .errors import ModelError
 from .risk import BATCH, check_deterministic, zero_one
 from .specs import PreprocessSpec
 
@@ -93,13 +92,3 @@ def count_differing(network: Network, original: Network, inputs: Inputs, progres
         one, other = clear_answers(network(x)), clear_answers(original(x))
         differing += int(((one != other) | (one < 0)).sum())
     return differing
-
-
-def check_apart(train: Examples, inputs: Inputs) -> None:
-    """Refuse inputs that stand in the labelled sample. Raises: DataError with their number."""
-    common = overlap(train.x, inputs.x)
-    if common:
-        raise DataError(
-            f"surrogate: the {inputs.m:,} unlabelled inputs are other ones than the {train.n:,} examples, got "
-            f"{common:,} that stand in both. Hold inputs out that no network was trained on."
-        )

@@ -13,6 +13,7 @@ from .bounds.claims import RiskEstimate
 from .bounds.table import COUNTS_ONLY, headline_theorem
 from .checkpoints import checkpoint_base, freeze_start, start_base
 from .data.examples import Examples
+from .data.inputs import check_apart
 from .data.preprocess import preprocessed
 from .data.registry import DATA_SETS, FILES, load
 from .data.split import Split, split_examples
@@ -116,8 +117,11 @@ def prepare(
         model = FOLDER + request.checkpoint  # its config.json names the network
     _refuse_contradictions(request, model)
     device_of(request.device)
-    split, sample = _split(_examples(train, data_dir, "train"), request)
+    whole = _examples(train, data_dir, "train")
+    split, sample = _split(whole, request)
     held_out = _test_examples(train, test, data_dir)
+    if test is not None and held_out is not None:
+        check_apart(whole.x, held_out.x, "test")
     if held_out is not None and (held_out.shape, held_out.classes) != (sample.shape, sample.classes):
         raise DataError(
             f"certify: test examples are shaped like those of training, {sample.shape} in {sample.classes} classes, "

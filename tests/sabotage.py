@@ -95,9 +95,16 @@ MUTATIONS = (
     Mutation(
         "labelled and unlabelled samples may overlap",
         "pacbound/methods/surrogate.py",
-        "    check_apart(train, inputs)\n",
+        '    check_apart(train.x, inputs.x, "unlabelled")\n',
         "",
         f"{SURROGATE}::test_one_input_of_the_sample_among_the_unlabelled_is_refused",
+    ),
+    Mutation(
+        "test examples may stand in the sample",
+        "pacbound/preparation.py",
+        '        check_apart(whole.x, held_out.x, "test")\n',
+        "        pass\n",
+        "tests/test_pipeline.py::test_test_examples_that_stand_in_the_sample_are_refused",
     ),
     Mutation(
         "earlier looks at the inputs are not paid",

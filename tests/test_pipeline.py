@@ -404,6 +404,15 @@ def test_a_test_sample_of_another_shape_is_refused() -> None:
         run(test=(torch.zeros(6, 5), torch.arange(6) % 3))
 
 
+@pytest.mark.parametrize("share", [None, 0.5])
+def test_test_examples_that_stand_in_the_sample_are_refused(share: float | None) -> None:
+    x, y = clouds(MANY)
+    for k in (0, MANY - 1):  # whichever part theta0 was trained on
+        test = (torch.cat([examples(60, 1).x, x[k : k + 1]]), torch.cat([examples(60, 1).y, y[k : k + 1]]))
+        with pytest.raises(DataError, match=r"the 61 test inputs .* 600 training examples, got 1 that stand in both"):
+            run(GOOD.model_copy(update={"prior_share": share}), train=(x, y), test=test)
+
+
 def test_training_that_diverges_is_refused_with_a_remedy() -> None:
     with pytest.raises(QuantizeError, match=r"[Ll]ower"):
         run(quick(rate=1e35))

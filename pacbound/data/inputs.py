@@ -4,6 +4,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -115,6 +116,16 @@ def row_digests(x: Tensor) -> set[bytes]:
 def overlap(x: Tensor, other: Tensor) -> int:
     """Number of distinct inputs that stand in both, compared one by one by their digests."""
     return len(row_digests(x) & row_digests(other))
+
+
+def check_apart(x: Tensor, held_out: Tensor, kind: Literal["test", "unlabelled"]) -> None:
+    """Refuse held-out inputs that stand in the sample. Raises: DataError with their number."""
+    common = overlap(x, held_out)
+    if common:
+        raise DataError(
+            f"certify: the {len(held_out):,} {kind} inputs are other ones than the {len(x):,} training examples, got "
+            f"{common:,} that stand in both. Hold inputs out that no network was trained on."
+        )
 
 
 def check_inputs(inputs: Inputs, shape: tuple[int, ...]) -> None:

@@ -19,12 +19,12 @@ from ..certificate.accounting import Comparison, complete
 from ..certificate.parts import DisagreementPart, InputsRecord, SurrogatePart
 from ..certificate.schema import Certificate, DataRecord, Environment, MethodRow, OtherBound
 from ..data.examples import Examples
-from ..data.inputs import Inputs, check_inputs
+from ..data.inputs import Inputs, check_apart, check_inputs
 from ..data.registry import load, load_inputs
 from ..data.user import as_examples
 from ..errors import RequestError
 from ..models.loading import load_model, preprocess_for
-from ..original import Original, answers, check_answers, check_apart, count_differing, load_original
+from ..original import Original, answers, check_answers, count_differing, load_original
 from ..pipeline import Finished, baseline, best_of, encode, environment, held_out_bound
 from ..preparation import Setup, prepare
 from ..risk import BATCH, zero_one
@@ -53,9 +53,11 @@ def surrogate(work: Work) -> Certificate:
     train = load_examples(work.train, work, "train")
     inputs = load_inputs(work.unlabelled, work.data_dir)
     check_inputs(inputs, train.shape)
-    check_apart(train, inputs)
+    check_apart(train.x, inputs.x, "unlabelled")
     original = _original(work, train)
     test = None if work.test is None else load_examples(work.test, work, "test")
+    if test is not None:
+        check_apart(train.x, test.x, "test")
     started = time.monotonic()
     setup = distilled(work, train, answers(original, train.x, work.progress))
     checkpoint = Checkpoint(work.state, setup.key)

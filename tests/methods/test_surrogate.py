@@ -156,10 +156,16 @@ def test_the_options_of_a_surrogate_are_refused_elsewhere(options: dict[str, Any
 def test_one_input_of_the_sample_among_the_unlabelled_is_refused(file: Path) -> None:
     inputs = unlabelled()
     inputs[77] = clouds(N)[0][5]
-    with pytest.raises(DataError, match="got 1 that stand in both"):
+    with pytest.raises(DataError, match=r"unlabelled inputs .* got 1 that stand in both"):
         certified(file, inputs)
     with pytest.raises(DataError, match=f"got {N} that stand in both"):
         certified(file, clouds(N)[0])
+
+
+def test_one_example_of_the_sample_among_the_test_examples_is_refused(file: Path) -> None:
+    test = tuple(torch.cat([held_out, own[:1]]) for held_out, own in zip(clouds(90, 11), clouds(N), strict=True))
+    with pytest.raises(DataError, match=r"91 test inputs .* got 1 that stand in both"):
+        pb.certify(network(), clouds(N), test=test, unlabelled=unlabelled(), request=request(file), progress=False)
 
 
 @pytest.mark.parametrize("inputs", [torch.zeros(5, 7), torch.full((5, 6), float("nan")), torch.zeros(5, 6).long()])
