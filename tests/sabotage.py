@@ -626,6 +626,9 @@ def main(words: Sequence[str]) -> int:
     for module in LOADED_ONCE:
         importlib.import_module(module)
     chosen = [m for m in MUTATIONS if not words or any(word in m.name for word in words)]
+    if not chosen:
+        print(f"the words are parts of the names of mutations; no name holds any of {', '.join(words)}")
+        return 2
     with tempfile.TemporaryDirectory() as folder:
         copy = copy_of_repository(Path(folder).resolve())
         code, output = run_tests(copy, sorted({mutation.test for mutation in chosen}))

@@ -40,11 +40,19 @@ DEFAULT_EPOCHS = 24  # over all trainings
 @dataclass(frozen=True)
 class DirectPlan:
     """How weights are coded. quantizers: to choose from in every tensor. rates: weights beta of the bits against the
-    loss, one candidate each. tuning: trainings under the code, each of which offers candidates too."""
+    loss, one candidate each. tuning: trainings under the code, each of which offers candidates too.
+
+    Raises: RequestError where nothing would be coded.
+    """
 
     quantizers: tuple[str, ...] = QUANTIZERS
     rates: tuple[float, ...] = RATES
     tuning: tuple[FineTuning, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse an empty plan."""
+        if not (self.rates or self.tuning):
+            raise RequestError("DirectPlan: at least one rate or one tuning makes a candidate, got none of either.")
 
 
 def certify_direct(

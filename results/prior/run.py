@@ -10,11 +10,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from experiment import run
 
-SHARES = (0.25, 0.5, 0.75)
+SHARES = dict.fromkeys(("digits", "mnist", "fashion-mnist"), (0.25, 0.5, 0.75)) | {"cifar10": (0.5,)}
 COMMANDS = {
     f"{data}_{round(64 * share)}": ["--data", data, "--prior-share", str(share)]
-    for data in ("digits", "mnist", "fashion-mnist", "cifar10")
-    for share in SHARES
+    for data, shares in SHARES.items()
+    for share in shares
 }
 
 if __name__ == "__main__":

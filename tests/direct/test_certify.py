@@ -146,6 +146,11 @@ def test_the_method_by_its_name_is_this_one_and_takes_its_epochs() -> None:
     assert {(t.beta, t.batch) for t in plan.tuning} == {(1.5, 50)}
 
 
+def test_a_plan_that_makes_no_candidate_is_refused() -> None:
+    with pytest.raises(RequestError, match="at least one rate or one tuning makes a candidate, got none"):
+        DirectPlan(rates=(), tuning=())
+
+
 @pytest.mark.parametrize(
     "option", [{"d": 16}, {"disjoint": True}, {"posterior": "draw"}, {"base": "values"}, {"prior_share": 0.5}]
 )
