@@ -32,7 +32,7 @@ from .training import FineTuning, Rounded, curvature, fine_tune, quantized_parts
 from .units import unit_groups
 from .weights import Weights, read_weights, weights_of
 
-RATES = (0.01, 0.1, 1.0)
+RATES = (1e-4, 0.01, 1.0)  # the more confident a network, the smaller its Fisher and the rate that suits it
 KEPT = (0.125, 0.25)  # shares of the units that fine-tuning tries
 DEFAULT_EPOCHS = 24  # over all trainings
 

@@ -4,6 +4,9 @@ What is compared is the bound that the kl form gives to the noisy predictions an
 rounded: an estimate that ranks networks in a minute each, not a certificate. Candidates are written as in the table:
 c4k5 a convolution of 4 channels and 5x5 kernels (p: padded to keep the size), R ReLU, A an average and M a maximum over
 2x2 places, A3 an average over 3x3 places that overlap, F64 a hidden layer of 64, G the mean over all places, L logits.
+"theta0 x 2" scales theta0, "first layer x 2" the steps of that layer. Augmented candidates see every training batch
+"mirrored" (each image with probability 1/2) or "shifted" (by -1, 0 or 1 pixel each way); the risk is that of the plain
+images all the same.
 Rows go to DATA.json beside this file as they are finished; finished ones are skipped. --quick: two candidates, a few
 steps, printed and not kept.
 """
@@ -51,6 +54,7 @@ MNIST = (
     "c4k5-R-A3-c12k5-R-A3-L theta0 x 2",
     "c4k5-R-A3-c12k5-R-A3-L first layer x 2",
     "c4k5-R-A3-c12k5-R-A3-L last layer x 2",
+    "c4k5-R-A3-c12k5-R-A3-L shifted",
 )
 CIFAR = (
     "c16k5-M-R-c32k5-M-R-F64-R-L",
@@ -59,9 +63,11 @@ CIFAR = (
     "c16k5p-R-A-c32k5p-R-A-c64k5p-R-A-L",
     "c12k5p-R-A3-c24k5p-R-A3-c48k3p-R-A3-L",
     "c8k5p-R-A3-c16k5p-R-A3-c32k5p-R-A3-L",
+    "c8k5p-R-A3-c16k5p-R-A3-c32k5p-R-A3-L mirrored",
     "c6k5p-R-A3-c12k5p-R-A3-c24k5p-R-A3-L",
 )
-CANDIDATES = {"mnist": MNIST, "fashion-mnist": (MNIST[0], *MNIST[8:9], *MNIST[10:12]), "cifar10": CIFAR}
+FASHION = (MNIST[0], *MNIST[8:9], *MNIST[10:12], f"{MNIST[11]} mirrored")
+CANDIDATES = {"mnist": MNIST, "fashion-mnist": FASHION, "cifar10": CIFAR}
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,7 @@ def measure(text: str, sample: Sample, d: int, settings: PosteriorSettings) -> R
     started = time.monotonic()
     base = make_base(build(text, tuple(sample.x.shape[1:])), 0)
     subspace = make_subspace(base, ProjectorSpec(kind="fastfood", D=base.layout.D, d=d, seed=0), True)
+    torch.manual_seed(0)  # of augmentation; everything else has generators of its own
     change = re.search(r" (theta0|first|last)\D* x ([\d.]+)", text)
     if change and change[1] == "theta0":
         subspace.theta0 *= float(change[2])
@@ -108,11 +115,28 @@ def measure(text: str, sample: Sample, d: int, settings: PosteriorSettings) -> R
         slots = base.layout.slots[:2] if change[1] == "first" else base.layout.slots[-2:]
         assert subspace.scale is not None
         subspace.scale[slots[0].start : slots[-1].stop] *= float(change[2])
+    plain = subspace.approximate
+    for word in AUGMENTATIONS.keys() & set(text.split()):
+        subspace.approximate = lambda w, x, change=AUGMENTATIONS[word]: plain(w, change(x))  # type: ignore[method-assign]
     posterior = train_posterior(Task(subspace, sample, settings, 0, Checkpoint(None, ""))).posterior
     risk = noisy_risk(subspace.call, posterior.draw, sample)
     bits = posterior.nats() / math.log(2)
     bound = occam_kl(risk * sample.n, sample.n, bits + OVERHEAD_BITS, 0.05).value
     return Row(text, base.layout.D, d, risk, bits, bound, round(time.monotonic() - started, 1))
+
+
+def mirrored(x: Tensor) -> Tensor:
+    """Turn half of the images (batch, channels, height, width), drawn by torch's own generator, left to right."""
+    chosen = torch.rand(len(x)) < 0.5
+    return torch.where(chosen[:, None, None, None], x.flip(-1), x)
+
+
+def shifted(x: Tensor) -> Tensor:
+    """Move the whole batch by -1, 0 or 1 pixel down and across; what leaves on one side enters on the other."""
+    return x.roll(tuple(torch.randint(-1, 2, (2,)).tolist()), (-2, -1))
+
+
+AUGMENTATIONS = {"mirrored": mirrored, "shifted": shifted}
 
 
 @torch.no_grad()
