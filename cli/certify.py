@@ -1,6 +1,7 @@
 """`pacbound certify`: train, code, certify; people read standard error, programs standard output."""
 
 import inspect
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -71,6 +72,7 @@ def _certify(**options: object) -> None:
         raise typer.Exit(130) from None
     certificate.save(output)
     state.unlink(missing_ok=True)
+    shutil.rmtree(state.with_name(f"{state.name}.methods"), ignore_errors=True)  # of --method auto
     if options["as_json"]:
         typer.echo(certificate.to_json().decode(), nl=False)
     typer.echo(render(certificate), err=True)

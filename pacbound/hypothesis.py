@@ -24,7 +24,7 @@ from .models.reference import initialise
 from .quantize import dequantize
 from .quantize.tensors import dequantize_tensors
 from .specs import BaseOrigin, DrawSpec, HypothesisSpec, PreprocessSpec, ProjectorSpec
-from .subspace.layout import Layout, frozen_digest
+from .subspace.layout import Layout, frozen_digest, tensors_digest
 from .subspace.projectors import make_projector
 from .subspace.subspace import Subspace, layer_scale
 from .tensors import DirectSpec
@@ -59,8 +59,8 @@ def make_base(module: nn.Module, seed: int | None, frozen_buffers: tuple[str, ..
     layout = Layout.of(copied, frozen_buffers)
     if seed is not None:
         initialise(copied, seed)
-        _renew_statistics(copied, frozen_buffers)
-        return Base(copied, layout, BaseOrigin(seed=seed))
+        constants = _renew_statistics(copied, frozen_buffers)
+        return Base(copied, layout, BaseOrigin(seed=seed, constants=constants))
     return Base(copied, layout, BaseOrigin(kind="values", sha256=values_digest(copied, layout)))
 
 
@@ -71,32 +71,36 @@ def make_zero_base(module: nn.Module, frozen_buffers: tuple[str, ...] = ()) -> B
         has statistics that cannot be renewed.
     """
     base = make_base(module, None, frozen_buffers)
-    _renew_statistics(base.module, frozen_buffers)
+    constants = _renew_statistics(base.module, frozen_buffers)
     for name, parameter in base.module.named_parameters():
         if not parameter.requires_grad:
             raise ModelError(
                 f"make_zero_base: a direct code carries every parameter, but {name} is frozen. Set requires_grad on it."
             )
         parameter.detach().zero_()
-    return Base(base.module, base.layout, BaseOrigin(kind="zero"))
+    return Base(base.module, base.layout, BaseOrigin(kind="zero", constants=constants))
 
 
-def _renew_statistics(module: nn.Module, constants: tuple[str, ...]) -> None:
+def _renew_statistics(module: nn.Module, constants: tuple[str, ...]) -> str | None:
     """Set running statistics back to those of a new network; `constants` are the user's word and stay.
 
-    A base that is no file carries no digest of them, so none may hold what training left there. Raises: ModelError.
+    Returns: SHA-256 of every buffer that stays, None where there is none. Raises: ModelError for one that is not
+    listed, of whatever type: training may have left there what nobody pays for.
     """
     known: set[int] = set()
     for part in module.modules():
         if isinstance(part, _NormBase):
             part.reset_running_stats()
             known |= {id(buffer) for buffer in part.buffers(recurse=False)}
-    for name, buffer in module.named_buffers():
-        if buffer.is_floating_point() and id(buffer) not in known and name not in constants:
+    kept = [(name, buffer) for name, buffer in module.named_buffers() if id(buffer) not in known]
+    for name, _ in kept:
+        if name not in constants:
             raise ModelError(
                 f"make_base: running statistics go back to those of a new network, but {name} belongs to a layer of "
-                f"its author's own. If it is a constant fixed before the data, list it: frozen_buffers=({name!r},)."
+                f"its author's own. If it is a constant fixed before the data, list it: frozen_buffers=({name!r},), "
+                "in Python or in a file for --config."
             )
+    return tensors_digest(kept) if kept else None
 
 
 def values_digest(module: nn.Module, layout: Layout) -> str:

@@ -23,7 +23,7 @@ from .hypothesis import Base, make_base, make_subspace
 from .models.foreign import FOLDER
 from .models.loading import load_model, preprocess_for
 from .request import Request, parse_projector
-from .risk import LOSSES, LossFunction, loss_function
+from .risk import CUSTOM, LossFunction, loss_function
 from .specs import SPLIT_PARTS, BaseOrigin, HypothesisSpec, PreprocessSpec, ProjectorSpec, SplitSpec
 from .subspace.subspace import Subspace
 from .tensors import DirectSpec
@@ -119,20 +119,13 @@ def prepare(
     device_of(request.device)
     whole = _examples(train, data_dir, "train")
     split, sample = _split(whole, request)
-    held_out = _test_examples(train, test, data_dir)
-    if test is not None and held_out is not None:
-        check_apart(whole.x, held_out.x, "test")
-    if held_out is not None and (held_out.shape, held_out.classes) != (sample.shape, sample.classes):
-        raise DataError(
-            f"certify: test examples are shaped like those of training, {sample.shape} in {sample.classes} classes, "
-            f"got {held_out.shape} in {held_out.classes}."
-        )
     module, name = _network(model, sample)
     base = _base(module, request, named=isinstance(model, str))
+    held_out = _test_examples(train, test, whole, data_dir, untouched=base.origin.kind == "seeded")
     d = min(request.d or default_dimension(sample.n), base.layout.D)
     preprocess = _preprocess(request, name, sample)
     name_of_loss, function = loss_function(loss)
-    loss = name_of_loss if name_of_loss in LOSSES else function
+    loss = function if name_of_loss == CUSTOM else name_of_loss
     _refuse_unfit(base, sample, preprocess, loss, request)
     return Setup(
         request=request,
@@ -302,13 +295,37 @@ def _examples(source: object, data_dir: str | Path | None, split: str) -> Exampl
     return source if isinstance(source, Examples) else as_examples(source)
 
 
-def _test_examples(train: object, test: object, data_dir: str | Path | None) -> Examples | None:
-    """Return the held-out examples: those given, else the official test split of a named data set."""
+def _test_examples(
+    train: object, test: object, sample: Examples, data_dir: str | Path | None, untouched: bool
+) -> Examples | None:
+    """Return the held-out examples: those given, else the official test split of a named data set.
+
+    untouched: nobody's training is in theta0; weights that are handed over may have seen the official test split, so
+    that there it is for the user to give it.
+    Raises: DataError where they are unlike those of the sample, or some of them stand in it.
+    """
     if test is not None:
-        return _examples(test, data_dir, "test")
-    if isinstance(train, str) and train in DATA_SETS and "test" in FILES[train]:
-        return load(train, data_dir, "test")
-    return None
+        held_out = held_out_examples(test, sample.classes, data_dir)
+        check_apart(sample.x, held_out.x, "test")
+    elif untouched and isinstance(train, str) and train in DATA_SETS and "test" in FILES[train]:
+        held_out = load(train, data_dir, "test")
+    else:
+        return None
+    kinds = [(e.shape, str(e.x.dtype).removeprefix("torch."), e.classes) for e in (sample, held_out)]
+    if kinds[0] != kinds[1]:
+        (shape, dtype, classes), found = kinds
+        raise DataError(
+            f"certify: test examples are like those of training, {shape} {dtype} in {classes} classes, "
+            f"got {found[0]} {found[1]} in {found[2]}."
+        )
+    return held_out
+
+
+def held_out_examples(source: object, classes: int, data_dir: str | Path | None) -> Examples:
+    """Load held-out examples, of which some classes may have none. Raises: DataError."""
+    examples = _examples(source, data_dir, "test")
+    named = isinstance(source, Examples) or examples.classes > classes
+    return examples if named else replace(examples, classes=classes)
 
 
 def _network(model: nn.Module | str, sample: Examples) -> tuple[nn.Module, str]:

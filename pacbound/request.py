@@ -57,7 +57,7 @@ class Request(Record):
     ] = 0.05
     loss: Annotated[
         str,
-        Field(json_schema_extra=_option("Statement", "zero_one, top_5, error_probability or module:function")),
+        Field(json_schema_extra=_option("Statement", "zero_one, top_K, error_probability or module:function")),
     ] = "zero_one"
     theorem: Annotated[
         Literal["auto", "occam_binomial", "occam_kl", "occam_hoeffding", "pac_bayes_kl", "catoni_grid"],

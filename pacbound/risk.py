@@ -5,8 +5,9 @@ than 1e-4 of the largest magnitude the example counts as an error, so that round
 """
 
 import math
+import re
 from collections.abc import Callable
-from typing import Literal
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -18,8 +19,8 @@ from .data.examples import Examples
 from .errors import ModelError, RequestError
 from .hypothesis import Hypothesis
 
-LossName = Literal["zero_one", "top_5", "error_probability"]
 LossFunction = Callable[[Tensor, Tensor], Tensor]
+CUSTOM = "custom"  # name of a user's own loss
 TIE = 1e-4
 BATCH = 500
 GRAIN = 1000  # sums of fractional losses are kept to 1/1000, rounded up by at least that much
@@ -46,20 +47,25 @@ def error_probability(logits: Tensor, y: Tensor) -> Tensor:
 
 LOSSES: dict[str, LossFunction] = {
     "zero_one": zero_one,
-    "top_5": lambda logits, y: top_k(logits, y, 5),
     "error_probability": error_probability,
 }
 
 
 def loss_function(loss: str | LossFunction) -> tuple[str, LossFunction]:
-    """Return (name, function); your own, a function or module:function, is `custom`. Raises: RequestError."""
+    """Return (name, function): of LOSSES, or top_1 to top_9999, or your own function or module:function as `custom`.
+
+    Raises: RequestError for any other.
+    """
     if callable(loss):
-        return "custom", loss
+        return CUSTOM, loss
     if ":" in loss:
-        return "custom", find_named(loss, RequestError)
+        return CUSTOM, find_named(loss, RequestError)
+    if counted := re.fullmatch(r"top_([1-9][0-9]{0,3})", loss):
+        return loss, partial(top_k, k=int(counted[1]))
     if loss not in LOSSES:
         raise RequestError(
-            f"loss: one of {', '.join(LOSSES)}, got {loss!r}. Give a function (module:function) for another in [0, 1]."
+            f"loss: one of {', '.join(LOSSES)} or top_K, got {loss!r}. "
+            "Give a function (module:function) for another in [0, 1]."
         )
     return loss, LOSSES[loss]
 

@@ -20,11 +20,17 @@ NOT_SAID = (
     "The digest shows integrity, not authorship: anybody can write a certificate, so verify it.",
 )
 
+NOT_SAID_OF_DRAW = (
+    NOT_SAID[0],
+    "It is about the one network drawn from the posterior: not about another draw, nor about the posterior's mean.",
+    NOT_SAID[2],
+)
 NOT_SAID_OF_ORIGINAL = (
     NOT_SAID[0],
     "It is about the original network in float32, eval mode: the decoded network only stands in for it.",
     NOT_SAID[2],
 )
+UNSEEN = ", if its examples had no part in the weights that were handed over"
 SIMPLER = "; smaller than the bound above: here the simple bound is the better one"
 
 
@@ -62,8 +68,15 @@ def _sheet(certificate: Certificate) -> Sheet:
         ledger=tuple((e.item, f"{e.bits:,}", e.kind, e.why) for e in certificate.entries),
         total_bits=f"{certificate.ledger.bits:,}",
         declarations=certificate.declarations,
-        not_said=NOT_SAID if certificate.comparison is None else NOT_SAID_OF_ORIGINAL,
+        not_said=_not_said(certificate),
     )
+
+
+def _not_said(certificate: Certificate) -> tuple[str, ...]:
+    if certificate.comparison is not None:
+        return NOT_SAID_OF_ORIGINAL
+    quantizer = certificate.hypothesis.quantizer
+    return NOT_SAID_OF_DRAW if quantizer is not None and quantizer.kind == "draw" else NOT_SAID
 
 
 def _facts(certificate: Certificate) -> list[tuple[str, str]]:
@@ -72,7 +85,7 @@ def _facts(certificate: Certificate) -> list[tuple[str, str]]:
         ("bound", f"{_figure(stated.value, risk.counts)} ({stated.theorem}, confidence {confidence(stated.delta)})"),
         *_parts(certificate),
         (f"training {describe_loss(risk.loss)}", _errors(risk.errors, risk.n, risk.counts)),
-        *(_beside(other, risk.counts, stated.value) for other in certificate.also),
+        *(_beside(other, certificate) for other in certificate.also),
         *_methods(certificate),
         ("data", f"{data.name}, {data.n:,} examples, {data.classes} classes, sha256 {data.digest[:16]}"),
     ]
@@ -128,14 +141,18 @@ def _outcome(row: MethodRow, counts: bool, seconds: float | None) -> str:
     )
 
 
-def _beside(other: OtherBound | Baseline, counts: bool, headline: float) -> tuple[str, str]:
+def _beside(other: OtherBound | Baseline, certificate: Certificate) -> tuple[str, str]:
+    counts = certificate.risk.counts
     if isinstance(other, Baseline):
         return f"majority class, {other.sample}", _errors(other.errors, other.n, True)
     at = f"{_figure(other.value, counts)} (confidence {confidence(other.delta)})"
     if other.sample == "train":
         return f"by {other.theorem}", at
-    return "test error", f"{_errors(other.errors, other.n, counts)}; bound from the test set {at}" + (
-        SIMPLER if other.value < headline else ""
+    handed_over = certificate.hypothesis.base.kind not in ("seeded", "split") or certificate.comparison is not None
+    return "test error", (
+        f"{_errors(other.errors, other.n, counts)}; bound from the test set {at}"
+        + (UNSEEN if handed_over else "")
+        + (SIMPLER if other.value < certificate.stated_bound.value else "")
     )
 
 

@@ -105,10 +105,11 @@ class BaseOrigin(SparseRecord):
     values: handed over, stored beside the certificate. split: trained on other examples of the same sample, from a
     start drawn from the seed or handed over; sha256 is that of its file. zero: every parameter is 0, which a direct
     code starts from. values: of a checkpoint, SHA-256 of theta0 as it was read, which rules for names decide too;
-    absent from older files.
+    absent from older files. constants: where seeded or zero, SHA-256 of the buffers that are neither parameters nor
+    statistics, where there are any.
     """
 
-    LEFT_OUT: ClassVar[tuple[str, ...]] = ("split", "values")
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("split", "values", "constants")
 
     kind: BaseKind = "seeded"
     seed: int = Field(default=0, ge=0, lt=1 << 63)
@@ -116,6 +117,7 @@ class BaseOrigin(SparseRecord):
     disjoint: bool = False
     split: SplitSpec | None = None
     values: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+    constants: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
 
     @property
     def file(self) -> str:
@@ -132,6 +134,8 @@ class BaseOrigin(SparseRecord):
             raise ValueError("a base of zeros has no seed")
         if self.values is not None and self.kind not in CHECKPOINT_KINDS:
             raise ValueError("the digest of values belongs to a checkpoint")
+        if self.constants is not None and self.kind not in ("seeded", "zero"):
+            raise ValueError("constants have a digest of their own only where theta0 has none")
         if self.kind in CHECKPOINT_KINDS and not self.disjoint:
             raise ValueError("a checkpoint is a base only if it was trained on data disjoint from the sample")
         return self

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Level = Literal["arithmetic", "message", "risk"]
 EMBEDDED_DATA = ("digits",)  # sets that this package carries, loaded without being asked for
-KNOWN_LOSSES = ("zero_one", "top_5", "error_probability")
+KNOWN_FRACTIONAL = "error_probability"  # of the losses that this package counts itself, the one that is no count
 
 
 class Verification(Record):
@@ -145,7 +145,7 @@ def _level(certificate: Certificate, given: Given, level: Level | None) -> Level
         lacking.append("the checkpoint (--checkpoint)")
     if given.unlabelled is None and comparison is not None:
         lacking.append("the unlabelled inputs (--unlabelled)")
-    if certificate.risk.loss not in KNOWN_LOSSES and given.loss is None:
+    if not _known_loss(certificate.risk) and given.loss is None:
         lacking.append(f"the loss {certificate.risk.loss!r}, a function of its author's (--loss)")
     brought = any(it is not None for it in (given.data, given.model, given.checkpoint, given.loss, given.unlabelled))
     if lacking and (level == "risk" or (level is None and brought)):
@@ -198,6 +198,8 @@ def _check_data(certificate: Certificate, examples: "Examples") -> tuple[Finding
         complaint = f"the certificate is about {n:,} examples, got {examples.n:,}"
     elif examples.digest() != digest:
         complaint = f"the certificate is about data with digest {digest[:12]}, got {examples.digest()[:12]}"
+    elif examples.classes != stated.classes:
+        complaint = f"the certificate is about {stated.classes:,} classes, got examples of {examples.classes:,}"
     elif examples.name in TUNED_ON and tuned_on(stated.name, digest) is None:
         complaint = (
             f"these are {examples.name}, on which defaults were tuned, and the certificate calls them {stated.name}"
@@ -249,7 +251,7 @@ def _recount(
             if complaint is not None:
                 return (Finding(check="units", complaint=complaint),), None, None
         hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base, posterior)
-        recount = evaluate(hypothesis, examples, _loss(stated.loss, given))
+        recount = evaluate(hypothesis, examples, _loss(stated, given))
     except PacboundError as cause:
         return (Finding(check="network", complaint=str(cause).rstrip(".")),), None, None
     more = f"the decoded network makes {recount.errors:,} errors, the certificate says {stated.errors:,}"
@@ -270,9 +272,14 @@ def _compare_units(spec: HypothesisSpec, base: "Base", examples: "Examples") -> 
     return f"the network has {len(found)} groups of units that may change places, the certificate others"
 
 
-def _loss(stated: str, given: Given) -> "str | LossFunction":
+def _known_loss(stated: RiskEstimate) -> bool:
+    """Whether this package knows the loss by its name; whoever names it is not asked what it is."""
+    return stated.counts or stated.loss == KNOWN_FRACTIONAL
+
+
+def _loss(stated: RiskEstimate, given: Given) -> "str | LossFunction":
     """The loss of that name, or the caller's where it is none that this package knows."""
-    return stated if stated in KNOWN_LOSSES or given.loss is None else given.loss
+    return stated.loss if _known_loss(stated) or given.loss is None else given.loss
 
 
 def build_network(stated: str, model: object, shape: tuple[int, ...], classes: int) -> "nn.Module":

@@ -102,9 +102,53 @@ MUTATIONS = (
     Mutation(
         "test examples may stand in the sample",
         "pacbound/preparation.py",
-        '        check_apart(whole.x, held_out.x, "test")\n',
+        '        check_apart(sample.x, held_out.x, "test")\n',
         "        pass\n",
         "tests/test_pipeline.py::test_test_examples_that_stand_in_the_sample_are_refused",
+    ),
+    Mutation(
+        "test examples may stand among the unlabelled",
+        "pacbound/methods/surrogate.py",
+        '        check_apart(inputs.x, test.x, "test", "unlabelled inputs")\n',
+        "",
+        f"{SURROGATE}::test_one_example_of_the_sample_or_the_unlabelled_among_the_test_examples_is_refused",
+    ),
+    Mutation(
+        "buffers of a seeded network are free",
+        "pacbound/hypothesis.py",
+        "        if name not in constants:\n",
+        "        if False:\n",
+        "tests/test_pipeline.py::test_no_buffer_of_any_type_enters_a_seeded_network_without_a_word",
+    ),
+    Mutation(
+        "listed buffers carry no digest",
+        "pacbound/hypothesis.py",
+        "    return tensors_digest(kept) if kept else None\n",
+        "    return None\n",
+        "tests/test_pipeline.py::test_a_listed_buffer_is_declared_and_pinned",
+    ),
+    Mutation(
+        "verify counts by a loss that the caller brings",
+        "pacbound/verification.py",
+        "    return stated.loss if _known_loss(stated) or given.loss is None else given.loss\n",
+        "    return stated.loss if given.loss is None else given.loss\n",
+        "tests/attacks/test_risk_forgeries.py"
+        "::test_a_loss_with_a_name_of_this_package_is_counted_by_it_and_not_by_whoever_brings_another",
+    ),
+    Mutation(
+        "verify does not compare the number of classes",
+        "pacbound/verification.py",
+        "    elif examples.classes != stated.classes:\n",
+        "    elif False:\n",
+        "tests/attacks/test_risk_forgeries.py"
+        "::test_more_classes_than_the_sample_has_would_hide_a_vacuous_bound_and_are_caught",
+    ),
+    Mutation(
+        "the official test split stands beside weights that are handed over",
+        "pacbound/preparation.py",
+        "    elif untouched and isinstance(train, str)",
+        "    elif isinstance(train, str)",
+        "tests/test_pipeline.py::test_the_official_test_split_stands_only_beside_a_network_that_nobody_trained",
     ),
     Mutation(
         "earlier looks at the inputs are not paid",

@@ -1,6 +1,7 @@
 """The decoded network against an independent rebuild: dense matrices, and layers written out by hand."""
 
 import copy
+import hashlib
 import math
 from fractions import Fraction
 
@@ -305,5 +306,9 @@ def test_statistics_that_training_left_in_a_layer_of_ones_own_do_not_pass_for_th
     for make in (lambda *names: make_base(trained, 0, *names), lambda *names: make_zero_base(trained, *names)):
         with pytest.raises(ModelError, match=r"1\.running_mean belongs to a layer of its author's own"):
             make()
-        assert make(("1.running_mean",)).module[1].running_mean[0] == 5  # the user's word that it is a constant
+        base = make(("1.running_mean",))
+        assert base.module[1].running_mean[0] == 5  # the user's word that it is a constant
+        header = b'["1.running_mean", "torch.float32", [3]]\0'
+        values = torch.tensor([5.0, 5.0, 5.0]).numpy().astype("<f4").tobytes()
+        assert base.origin.constants == hashlib.sha256(header + values).hexdigest()
     assert make_base(trained, None).origin.sha256 is not None  # values that are handed over carry their digest

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pacbound.data.examples import Examples
 from pacbound.errors import ModelError, RequestError
-from pacbound.risk import BATCH, LOSSES, error_probability, evaluate, loss_function, top_k, zero_one
+from pacbound.risk import BATCH, error_probability, evaluate, loss_function, top_k, zero_one
 from tests.tiny import CLASSES, decoded, examples, network
 
 SYMBOLS = np.random.default_rng(0).integers(0, 9, 12).astype(np.int32)
@@ -92,7 +92,8 @@ def test_nan_logits_of_a_network_count_as_errors_instead_of_stopping_the_count()
 
 def test_top_5_forgives_four_better_labels() -> None:
     logits = torch.arange(8.0)[None].repeat(8, 1)
-    assert LOSSES["top_5"](logits, torch.arange(8)).tolist() == [1, 1, 1, 0, 0, 0, 0, 0]
+    assert loss_function("top_5")[1](logits, torch.arange(8)).tolist() == [1, 1, 1, 0, 0, 0, 0, 0]
+    assert loss_function("top_3")[1](logits, torch.arange(8)).tolist() == [1, 1, 1, 1, 1, 0, 0, 0]
     sample = Examples("rows", logits, torch.arange(8), 8)
     risk = evaluate(decoded(Same()), sample, "top_5", progress=False)
     assert (risk.errors, risk.loss, risk.counts) == (3, "top_5", True)
@@ -145,8 +146,9 @@ def test_a_loss_that_is_not_one_number_in_0_1_an_example_is_refused(loss: object
 
 
 def test_an_unknown_loss_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(RequestError, match="zero_one, top_5, error_probability"):
-        loss_function("hinge")
+    for name in ("hinge", "top_0", "top_", "top_05", "top_10000"):
+        with pytest.raises(RequestError, match=f"zero_one, error_probability or top_K, got '{name}'"):
+            loss_function(name)
     assert loss_function("zero_one") == ("zero_one", zero_one)
 
 

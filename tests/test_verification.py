@@ -5,7 +5,7 @@ import pytest
 from pacbound.errors import RequestError, VerificationError
 from pacbound.risk import LOSSES
 from pacbound.specs import REFERENCE_MODELS
-from pacbound.verification import EMBEDDED_DATA, KNOWN_LOSSES, verify
+from pacbound.verification import EMBEDDED_DATA, KNOWN_FRACTIONAL, verify
 from tests.forge import honest
 
 
@@ -61,7 +61,7 @@ def test_a_loss_of_the_callers_own_cannot_be_counted_again_here(tmp_path: Path) 
 def test_the_tables_that_decide_the_level_are_those_of_the_package() -> None:
     from pacbound.data.registry import DATA_SETS
 
-    assert set(KNOWN_LOSSES) == set(LOSSES)
+    assert {"zero_one", KNOWN_FRACTIONAL} == set(LOSSES)
     assert set(EMBEDDED_DATA) <= set(DATA_SETS)
     assert "user" not in REFERENCE_MODELS
 

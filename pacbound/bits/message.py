@@ -153,10 +153,10 @@ def _base(stream: Stream, declared: BaseOrigin, base: BaseOrigin | None) -> Base
     item, why = "base", "where theta0 comes from, with its seed"
     kind = _named(stream, item, BASE_KINDS, why, None if base is None else BASE_KINDS.index(base.kind))
     if kind == "zero":
-        return BaseOrigin(kind="zero")
+        return BaseOrigin(kind="zero", constants=declared.constants)
     seed = stream.gamma(item, why, None if base is None else base.seed)
     if kind == "seeded":
-        return BaseOrigin(seed=seed)
+        return BaseOrigin(seed=seed, constants=declared.constants)
     split = _split(stream, declared.split, None if base is None else base.split) if kind == "split" else None
     sent = {"kind": kind, "seed": seed, "split": None if split is None else split.model_dump()}
     return BaseOrigin.model_validate({**declared.model_dump(), **sent})

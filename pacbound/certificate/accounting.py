@@ -94,6 +94,9 @@ def complete(
     ledger = ledger.declare("format", "the message format and its symbol tables are those of this schema version")
     if hypothesis.model == "user":
         ledger = ledger.declare("architecture", "the user's network was fixed before the sample was seen")
+    if hypothesis.base.constants is not None:
+        why = "the buffers of the network were fixed before the sample was seen, says the user"
+        ledger = ledger.declare("constants", why)
     if drawn:
         ledger = ledger.declare("sampling", HONEST_SAMPLING)
     if hypothesis.base.kind in CHECKPOINT_KINDS:

@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -54,13 +55,13 @@ class StatedRisk(Record):
 
     errors: int | float = Field(ge=0)
     n: SampleSize
-    loss: str = Field(pattern=r"^(zero_one|top_[1-9][0-9]{0,3}|[a-z][a-z0-9_]{0,31})$")
+    loss: str = Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
         estimate = RiskEstimate(errors=self.errors, n=self.n, loss=self.loss)
-        if estimate.counts and not self.loss.removeprefix("top_").isdecimal() and self.loss != "zero_one":
-            raise ValueError(f"a loss named top_ ends in a number, got {self.loss!r}")
+        if estimate.counts and not re.fullmatch(r"zero_one|top_[1-9][0-9]{0,3}", self.loss):
+            raise ValueError(f"a loss named top_ ends in a number from 1 on, got {self.loss!r}")
         if estimate.counts and isinstance(self.errors, float):
             raise ValueError(f"errors of a {self.loss} loss are a whole number, got {self.errors!r}")
         return self

@@ -40,8 +40,8 @@ def confidence(delta: float) -> str:
 
 
 def guessing_risk(loss: str, classes: int) -> float:
-    """Risk of a guess: 1 - 1/classes, 1 - k/classes for a top_<k> loss, 1 where the loss is another."""
-    if loss == "zero_one":
+    """Risk of a guess: 1 - 1/classes, 1 - k/classes for a top_<k> loss, 1 where the loss is the user's own."""
+    if loss in ("zero_one", "error_probability"):
         return 1 - 1 / classes
     if loss.startswith("top_"):
         return max(0.0, 1 - int(loss.removeprefix("top_")) / classes)

@@ -118,12 +118,14 @@ def overlap(x: Tensor, other: Tensor) -> int:
     return len(row_digests(x) & row_digests(other))
 
 
-def check_apart(x: Tensor, held_out: Tensor, kind: Literal["test", "unlabelled"]) -> None:
-    """Refuse held-out inputs that stand in the sample. Raises: DataError with their number."""
+def check_apart(
+    x: Tensor, held_out: Tensor, kind: Literal["test", "unlabelled"], others: str = "training examples"
+) -> None:
+    """Refuse held-out inputs that stand among the others, x. Raises: DataError with their number."""
     common = overlap(x, held_out)
     if common:
         raise DataError(
-            f"certify: the {len(held_out):,} {kind} inputs are other ones than the {len(x):,} training examples, got "
+            f"certify: the {len(held_out):,} {kind} inputs are other ones than the {len(x):,} {others}, got "
             f"{common:,} that stand in both. Hold inputs out that no network was trained on."
         )
 

@@ -79,7 +79,8 @@ def certify_direct(
     _refuse_options_of_others(request)
     plain = request.model_copy(update={"checkpoint": None, "rename": ()})  # the file is no part of the prior
     setup = direct_setup(prepare(model, train, test, plain, loss if loss is not None else request.loss, data_dir))
-    setup = replace(setup, methods=methods)
+    held_out = None if test is None else setup.test  # the weights may have seen a test split that nobody vouched for
+    setup = replace(setup, methods=methods, test=held_out)
     started = time.monotonic()
     weights = checkpoint_weights(setup, model, request.checkpoint, request.rename)
     encoded = encode_direct(setup, weights, plan or plan_of(request), progress)
@@ -140,7 +141,7 @@ def encode_direct(setup: Setup, weights: Weights, plan: DirectPlan, progress: bo
     for tuning in plan.tuning:
         for rounded in fine_tune(setup.base, weights, sample, tuning, progress):
             candidates.append(candidate(*code_rounded(rounded)))
-    return Encoded(candidates, sum(sum(tuning.epochs) for tuning in plan.tuning))
+    return Encoded(candidates, sum(tuning.passes for tuning in plan.tuning))
 
 
 def code_weights(

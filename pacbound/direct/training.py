@@ -37,7 +37,8 @@ STEPS_PER_DEVIATION = 1.5  # of the first lattice, on nonzero weights
 class FineTuning:
     """How weights are trained under the code. keep: share of the units of each group.
 
-    epochs: without and with rounding. beta: weight of the bits. rate: peak learning rate of Adam.
+    epochs: without rounding, and with rounding for each of two weights of the bits, beta / 3 and beta. rate: peak
+    learning rate of Adam.
     """
 
     keep: float = 0.25
@@ -46,6 +47,11 @@ class FineTuning:
     rate: float = 0.003
     batch: int = 250
     seed: int = 0
+
+    @property
+    def passes(self) -> int:
+        """Epochs in all."""
+        return self.epochs[0] + 2 * self.epochs[1]
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,9 @@ OPTIONS = (
 def auto(work: Work) -> Certificate:
     """Run the methods that apply, each with its share of the budget, and return the best certificate, with a table.
 
+    Direct coding has no budget: its epochs are the request's. What the methods finished stays beside the state, for the
+    caller to remove with it: it holds the files of the certificate, and how many draws were looked at.
+
     Raises: RequestError where every one of them is refused.
     """
     options = [option for option in OPTIONS if option.applies(work)]
@@ -84,10 +87,7 @@ def auto(work: Work) -> Certificate:
     best = min(made, key=lambda certificate: certificate.stated_bound.value)
     seconds = {f"method-{outcome.name}": round(outcome.seconds, 3) for outcome in outcomes}
     rows = tuple(_row(outcome) for outcome in outcomes) if len(names) > 1 else ()
-    certificate = best.with_methods(rows, seconds)
-    if folder is not None:
-        shutil.rmtree(folder, ignore_errors=True)
-    return certificate
+    return best.with_methods(rows, seconds)
 
 
 def part_of(option: Option, work: Work, names: tuple[str, ...], state: Path | None) -> Work:
@@ -120,9 +120,12 @@ def _contents(work: Work) -> list[str]:
         readers.append(lambda: hashlib.sha256(freeze_start(network)).hexdigest())
     if work.request.checkpoint is not None:
         readers.append(lambda: file_digest(str(work.request.checkpoint)))
+    if work.test is not None:
+        readers.append(lambda: load_examples(work.test, work, "test").digest())
     if work.unlabelled is not None:
         readers.append(lambda: load_inputs(work.unlabelled, work.data_dir).digest())
-    return [_read(reader) for reader in readers]
+    loss = work.loss if isinstance(work.loss, str) else getattr(work.loss, "__qualname__", "")
+    return [*(_read(reader) for reader in readers), loss]
 
 
 def _read(reader: Callable[[], str]) -> str:

@@ -26,7 +26,7 @@ from ..errors import RequestError
 from ..models.loading import load_model, preprocess_for
 from ..original import Original, answers, check_answers, count_differing, load_original
 from ..pipeline import Finished, baseline, best_of, encode, environment, held_out_bound
-from ..preparation import Setup, prepare
+from ..preparation import Setup, held_out_examples, prepare
 from ..risk import BATCH, zero_one
 from ..specs import REFERENCE_MODELS, PreprocessSpec
 from ..training.state import Checkpoint
@@ -55,9 +55,10 @@ def surrogate(work: Work) -> Certificate:
     check_inputs(inputs, train.shape)
     check_apart(train.x, inputs.x, "unlabelled")
     original = _original(work, train)
-    test = None if work.test is None else load_examples(work.test, work, "test")
+    test = None if work.test is None else held_out_examples(work.test, train.classes, work.data_dir)
     if test is not None:
         check_apart(train.x, test.x, "test")
+        check_apart(inputs.x, test.x, "test", "unlabelled inputs")
     started = time.monotonic()
     setup = distilled(work, train, answers(original, train.x, work.progress))
     checkpoint = Checkpoint(work.state, setup.key)

@@ -8,6 +8,7 @@ number can enter the certified network without being accounted for.
 import hashlib
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -148,13 +149,18 @@ class Layout:
 
 
 def frozen_digest(module: nn.Module) -> str:
-    """SHA-256 (64 hex digits) over the values of everything frozen: untrained parameters and all buffers.
+    """SHA-256 (64 hex digits) over the values of everything frozen: untrained parameters and all buffers."""
+    frozen = [(name, p) for name, p in module.named_parameters() if not p.requires_grad]
+    return tensors_digest([*frozen, *module.named_buffers()])
 
-    For each tensor in order: name, dtype and shape as JSON, a zero byte, then its bytes (little endian).
+
+def tensors_digest(named: Iterable[tuple[str, Tensor]]) -> str:
+    """SHA-256 (64 hex digits) over tensors in order.
+
+    Of each: name, dtype and shape as JSON, a zero byte, then its bytes (little endian).
     """
     state = hashlib.sha256()
-    frozen = [(name, p) for name, p in module.named_parameters() if not p.requires_grad]
-    for name, tensor in [*frozen, *module.named_buffers()]:
+    for name, tensor in named:
         state.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode() + b"\0")
         state.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return state.hexdigest()

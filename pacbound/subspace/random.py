@@ -46,12 +46,6 @@ def signs(seed: int, stream: str, n: int) -> NDArray[np.float32]:
     return 2 * bits.astype(np.float32) - 1
 
 
-def uniforms(seed: int, stream: str, n: int) -> NDArray[np.float32]:
-    """Draw n uniform multiples of 2^-24 in [0, 1), exact in float32, shape (n,); mean 1/2 - 2^-25."""
-    words = raw_words(seed, stream, -(-n // 2)).astype("<u8")
-    return (words.view("<u4")[:n] >> 8).astype(np.float32) * np.float32(2.0**-24)
-
-
 def normals(seed: int, stream: str, n: int) -> NDArray[np.float32]:
     """Draw n nearly normal numbers, shape (n,), one word each.
 

@@ -69,11 +69,6 @@ class Checkpoint:
         self._saved = time.monotonic()
         self._pause = max(SAVE_EVERY_SECONDS, (self._saved - started) / SAVE_SHARE)
 
-    def remove(self) -> None:
-        """Delete the file once the run it belongs to has ended."""
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
-
     def _read(self) -> dict[str, object] | None:
         if self.path is None or not self.path.exists():
             return None

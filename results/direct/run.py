@@ -57,7 +57,7 @@ def main() -> None:
             continue
         arm, started = ARMS[name], time.monotonic()
         request = Request(checkpoint=str(root / "checkpoints" / arm.checkpoint))
-        certificate = certify_direct(arm.model, arm.data, request=request, plan=arm.plan)
+        certificate = certify_direct(arm.model, arm.data, test=arm.data, request=request, plan=arm.plan)
         certificate.save(FOLDER / f"{name}.json")
         print(f"{name}: {certificate.bound.value:.4f} in {time.monotonic() - started:.0f} s", flush=True)
 

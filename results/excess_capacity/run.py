@@ -30,9 +30,10 @@ from pacbound.training.constrained import ConstrainedPlan, Knobs, outcome, train
 from pacbound.training.fit import Sample
 
 PLAN = ConstrainedPlan(epochs=6)
-BOTH = (0.7, 0.5, 0.35, 0.25, 0.18, 0.12)  # shares of norm and distance alike
+BOTH = (0.7, 0.6, 0.5, 0.35, 0.25, 0.18, 0.12)  # shares of norm and distance alike
 ALONE = (0.5, 0.2)  # of one, the other left at what the free network needed
-PAIRS = (*((a, a) for a in BOTH), *((a, 1.0) for a in ALONE), *((1.0, a) for a in ALONE))
+MIXED = ((0.5, 0.7), (0.4, 1.0))  # between those that keep the error
+PAIRS = (*((a, a) for a in BOTH), *((a, 1.0) for a in ALONE), *((1.0, a) for a in ALONE), *MIXED)
 FREE = "free"
 
 

@@ -6,6 +6,8 @@ python results/model_choice/analyse.py prints the report.
 import json
 from pathlib import Path
 
+from pacbound.certificate.statement import percent_up
+
 DEFAULTS = {
     "mnist": "c4k5-R-A3-c12k5-R-A3-L",
     "fashion-mnist": "c4k5-R-A3-c12k5-R-A3-L",
@@ -25,7 +27,7 @@ def summary(folder: Path) -> str:
         rows = {row["network"]: row for row in _rows(folder / f"{name}.json")}
         if rows.keys() >= {default, "c16k5-M-R-c32k5-M-R-F64-R-L"}:
             before, after = rows["c16k5-M-R-c32k5-M-R-F64-R-L"], rows[default]
-            parts.append(f"{name} {100 * before['bound']:.1f} to {100 * after['bound']:.1f} %")
+            parts.append(f"{name} {percent_up(before['bound'])} to {percent_up(after['bound'])}")
     return f"From LeNet to the network of `--model auto`, at equal steps: {', '.join(parts) or 'not run yet'}.\n"
 
 
@@ -40,8 +42,8 @@ def _table(name: str, rows: list[dict]) -> str:
     for row in rows:
         network = f"**{row['network']}**" if row["network"] == DEFAULTS[name] else row["network"]
         lines.append(
-            f"| {network} | {row['D']:,} | {100 * row['risk']:.2f} % | {row['bits']:,.0f} | "
-            f"{100 * row['bound']:.2f} % | {row['seconds']:.0f} |\n"
+            f"| {network} | {row['D']:,} | {percent_up(row['risk'])} | {row['bits']:,.0f} | "
+            f"{percent_up(row['bound'])} | {row['seconds']:.0f} |\n"
         )
     return head + "".join(lines)
 

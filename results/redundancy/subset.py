@@ -16,4 +16,4 @@ def fashion_mnist() -> pb.Examples:
 
 
 def _first(name: str) -> pb.Examples:
-    return replace(pb.load(name).subset(range(SIZE)), name=f"{name}-first-{SIZE}")
+    return replace(pb.load(name).subset(range(SIZE)), note=f"the first {SIZE:,} training examples")

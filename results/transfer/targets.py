@@ -8,6 +8,7 @@ from torch.nn.functional import interpolate
 import pacbound as pb
 
 SIZE = 10_000
+NOTE = f"the first {SIZE:,} training examples, enlarged to 32 x 32 pixels in three equal channels"
 
 
 def mnist() -> pb.Examples:
@@ -22,4 +23,4 @@ def _enlarged(name: str) -> pb.Examples:
     first = pb.load(name).subset(range(SIZE))
     grey = interpolate(first.x.float(), size=32, mode="bilinear", align_corners=False)
     x = grey.round().to(torch.uint8).expand(-1, 3, -1, -1).contiguous()
-    return replace(first, name=f"{name}-first-{SIZE}-at-32", x=x, preprocess="photo")
+    return replace(first, x=x, preprocess="photo", note=NOTE)

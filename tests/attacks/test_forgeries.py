@@ -116,6 +116,7 @@ FORGERIES: tuple[tuple[str, Edit, bool, str, str], ...] = (
     ("errors below zero", put("risk", "errors", value=-1), False, "arithmetic", "schema"),
     ("half an error", put("risk", "errors", value=0.5), False, "arithmetic", "schema"),
     ("top_x loss", put("risk", "loss", value="top_x"), False, "arithmetic", "schema"),
+    ("top_0 loss", put("risk", "loss", value="top_0"), True, "arithmetic", "schema"),
     ("one class", put("data", "classes", value=1), False, "arithmetic", "schema"),
     ("classes raised to hide a vacuous bound", put("data", "classes", value=1 << 21), False, "arithmetic", "schema"),
     ("declarations emptied", put("declarations", value=[]), False, "arithmetic", "declarations"),

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from pacbound.bits.message import pack
 from pacbound.bounds.table import theorem
@@ -19,6 +20,10 @@ from tests.forge import Document, caught, forge, spec_of, symbols_of
 
 @pytest.fixture(scope="module")
 def certificate() -> Certificate:
+    return evaluated("zero_one")
+
+
+def evaluated(loss: str) -> Certificate:
     """An untrained network in a subspace of 16 dimensions: vacuous, and every number right."""
     examples = load("digits")
     base = make_base(build("mlp", examples.shape, 10), seed=3)
@@ -30,7 +35,7 @@ def certificate() -> Certificate:
         preprocess=PreprocessSpec(name="digits"),
     )
     message, coded = pack(spec, symbols_of(16))
-    risk = evaluate(Hypothesis.unpack(message.payload, spec, base), examples, "zero_one", progress=False)
+    risk = evaluate(Hypothesis.unpack(message.payload, spec, base), examples, loss, progress=False)
     ledger = complete(coded, spec, "digits", examples.digest())
     return Certificate.issue(
         bound=theorem("occam_binomial")(risk.errors, risk.n, ledger.bits, 0.05),
@@ -93,6 +98,28 @@ def test_renaming_the_data_to_save_the_tuning_entry_is_caught_by_their_digest(
 
     path = forge(certificate, rename, tmp_path / "renamed.json", consistent=True)
     assert caught(path, "risk", data=load("digits")) == ("message", "ledger")
+
+
+def test_more_classes_than_the_sample_has_would_hide_a_vacuous_bound_and_are_caught(
+    certificate: Certificate, tmp_path: Path
+) -> None:
+    def more(document: Document) -> None:
+        document["data"]["classes"] = 1000
+
+    path = forge(certificate, more, tmp_path / "classes.json", consistent=True)
+    assert "vacuous" in certificate.statement
+    assert "vacuous" not in path.read_text()
+    assert caught(path, "risk") == ("risk", "data")
+
+
+def test_a_loss_with_a_name_of_this_package_is_counted_by_it_and_not_by_whoever_brings_another(path: Path) -> None:
+    result = verify(path, data="digits", loss=lambda logits, y: torch.zeros(len(y)))
+    assert result.recount is not None
+    assert result.recount.errors == Certificate.load(path).risk.errors > 0
+    counted = evaluated("top_3")
+    assert counted.risk.errors > 0
+    recount = verify(counted, data="digits", loss=lambda logits, y: torch.zeros(len(y))).require().recount
+    assert recount == counted.risk
 
 
 def test_a_layout_that_is_not_that_of_the_network_is_caught_when_it_is_rebuilt(

@@ -42,6 +42,8 @@ def test_the_sentence_is_the_one_that_the_readme_promises() -> None:
         ("top_5", 0.5, 10, True),
         ("top_5", 0.4999, 10, False),
         ("top_5", 0.0, 3, True),
+        ("error_probability", 0.9, 10, True),
+        ("error_probability", 0.8999, 10, False),
         ("square", 0.99, 10, False),
         ("square", 1.0, 10, True),
     ],

@@ -134,7 +134,7 @@ def test_preset_then_file_then_command_line_the_later_wins(folder: Path, monkeyp
         (["--theorem", "best"], "option 'theorem'"),
         (["--code", "gaussian,huffman"], "option 'code'"),
         (["--projector", "fastfod"], "Did you mean 'fastfood'?"),
-        (["--loss", "hinge"], "zero_one, top_5, error_probability"),
+        (["--loss", "hinge"], "zero_one, error_probability or top_K"),
         (["--model", "lenett"], "Did you mean 'lenet'?"),
         (["--preset", "lotfi"], "Did you mean 'lotfi2022'?"),
         (["--config", "none.toml"], "'none.toml' is not a readable TOML file"),

@@ -142,7 +142,7 @@ def test_the_method_by_its_name_is_this_one_and_takes_its_epochs() -> None:
     assert METHODS["direct"] is direct
     plan = plan_of(Request(method="direct", epochs=24, beta=1.5, batch=50))
     assert [tuning.keep for tuning in plan.tuning] == [0.125, 0.25]
-    assert sum(t.epochs[0] + 2 * t.epochs[1] for t in plan.tuning) == 24
+    assert sum(t.epochs[0] + 2 * t.epochs[1] for t in plan.tuning) == sum(t.passes for t in plan.tuning) == 24
     assert {(t.beta, t.batch) for t in plan.tuning} == {(1.5, 50)}
 
 

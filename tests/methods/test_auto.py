@@ -106,9 +106,7 @@ def test_where_every_method_is_refused_the_reasons_are_given(tmp_path: Path) -> 
         run(broken, d=16, budget=1.0)  # a budget and epochs
 
 
-def test_what_was_finished_is_not_run_again_and_the_state_is_removed(
-    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_was_finished_is_not_run_again(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = tmp_path / "c.json.state"
     monkeypatch.setattr("pacbound.methods.auto.OPTIONS", tuple(o._replace(run=_interrupt(o)) for o in OPTIONS))
     with pytest.raises(KeyboardInterrupt):
@@ -118,7 +116,22 @@ def test_what_was_finished_is_not_run_again_and_the_state_is_removed(
     certificate = run(file, state)
     assert certificate.methods is not None
     assert len(certificate.methods) == 3
-    assert not (tmp_path / "c.json.state.methods").exists()
+    again = run(file, state)  # what is finished is kept until somebody has saved the certificate and removes it
+    assert again.core_digest == certificate.core_digest
+
+
+def test_files_of_a_method_that_an_interrupted_run_finished_are_saved_with_its_certificate(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, options = tmp_path / "c.json.state", {"prior_share": 0.5}
+    monkeypatch.setattr("pacbound.methods.auto.OPTIONS", tuple(o._replace(run=_interrupt(o)) for o in OPTIONS))
+    with pytest.raises(KeyboardInterrupt):
+        run(file, state, **options)
+    monkeypatch.setattr("pacbound.methods.auto.OPTIONS", tuple(o._replace(run=_only_surrogate(o)) for o in OPTIONS))
+    certificate = run(file, state, **options)
+    assert certificate.hypothesis.base.kind == "split"  # the best by far: theta0 has learned the task
+    certificate.save(tmp_path / "c.json")
+    assert pb.verify(tmp_path / "c.json", data=clouds(N), model=network()).stands
 
 
 _RUN = {option.name: option.run for option in OPTIONS}

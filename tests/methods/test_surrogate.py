@@ -162,9 +162,12 @@ def test_one_input_of_the_sample_among_the_unlabelled_is_refused(file: Path) -> 
         certified(file, clouds(N)[0])
 
 
-def test_one_example_of_the_sample_among_the_test_examples_is_refused(file: Path) -> None:
-    test = tuple(torch.cat([held_out, own[:1]]) for held_out, own in zip(clouds(90, 11), clouds(N), strict=True))
-    with pytest.raises(DataError, match=r"91 test inputs .* got 1 that stand in both"):
+@pytest.mark.parametrize("among", ["training examples", "unlabelled inputs"])
+def test_one_example_of_the_sample_or_the_unlabelled_among_the_test_examples_is_refused(file: Path, among: str) -> None:
+    x, y = clouds(90, 11)
+    other = clouds(N)[0] if among == "training examples" else unlabelled()
+    test = (torch.cat([x, other[:1]]), torch.cat([y, y[:1]]))
+    with pytest.raises(DataError, match=rf"91 test inputs .* {among}, got 1 that stand in both"):
         pb.certify(network(), clouds(N), test=test, unlabelled=unlabelled(), request=request(file), progress=False)
 
 

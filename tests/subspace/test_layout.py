@@ -171,7 +171,10 @@ def test_digest_sees_names_shapes_dtypes_order_ties_and_frozen_tensors() -> None
 
 
 def test_digest_does_not_see_values() -> None:
-    assert Layout.of(nn.Linear(3, 2)).digest == Layout.of(nn.Linear(3, 2)).digest
+    net = nn.Linear(3, 2)
+    before = Layout.of(net).digest
+    net.weight.data += 1
+    assert Layout.of(net).digest == before
 
 
 def test_frozen_digest_is_sha256_over_headers_and_bytes() -> None:

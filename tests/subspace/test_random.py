@@ -46,13 +46,6 @@ def test_signs_are_the_bits_of_the_words_lowest_first() -> None:
     assert random.signs(3, "s", 150).tolist() == [2 * bit - 1 for bit in bits]
 
 
-def test_uniforms_are_the_top_24_bits_of_half_words() -> None:
-    halves = [half for word in stream_words(3, "u", 4) for half in (word & 0xFFFFFFFF, word >> 32)]
-    drawn = random.uniforms(3, "u", 7)
-    assert drawn.tolist() == [(half >> 8) / 2**24 for half in halves[:7]]
-    assert drawn.dtype == np.float32
-
-
 def test_normals_are_an_integer_times_one_constant() -> None:
     scale = np.float32(1 / math.sqrt(8 * 2**32 + (2**32 - 1) / 6))
     for word, drawn in zip(stream_words(3, "n", 50), random.normals(3, "n", 50).tolist(), strict=True):
@@ -90,7 +83,6 @@ def test_golden_vectors_hold() -> None:
     seed, stream = GOLDEN["seed"], GOLDEN["stream"]
     assert [f"{word:016x}" for word in random.raw_words(seed, stream, 6).tolist()] == GOLDEN["raw_words"]
     assert random.signs(seed, stream, 16).tolist() == GOLDEN["signs"]
-    assert [x.hex() for x in random.uniforms(seed, stream, 6).tolist()] == GOLDEN["uniforms"]
     assert [x.hex() for x in random.normals(seed, stream, 6).tolist()] == GOLDEN["normals"]
     assert random.permutation(seed, stream, 12).tolist() == GOLDEN["permutation"]
     assert random.integers(seed, stream, 8, 1000).tolist() == GOLDEN["integers"]
@@ -102,7 +94,7 @@ def test_seeds_and_streams_do_not_share_words() -> None:
 
 
 def test_the_empty_draw_is_empty() -> None:
-    for draw in (random.raw_words, random.signs, random.uniforms, random.normals, random.permutation):
+    for draw in (random.raw_words, random.signs, random.normals, random.permutation):
         assert draw(0, "empty", 0).shape == (0,)
 
 
