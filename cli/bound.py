@@ -14,7 +14,7 @@ Plan = dict[str, float | int | None]
 def bound(
     errors: Annotated[int, typer.Option(help="Errors counted on the n examples (0-1 loss).")],
     n: Annotated[int, typer.Option("--n", help="Number of examples.")],
-    bits: Annotated[int, typer.Option(help="Length of the message, or KL / ln 2 for a randomised predictor.")],
+    bits: Annotated[int, typer.Option(help="Sum of the ledger: length of the message and of the choices, in bits.")],
     delta: Annotated[float, typer.Option(help="Probability that the statement fails.")] = 0.05,
     target: Annotated[
         float | None, typer.Option(help="A risk to reach: prints the affordable bits and the examples needed.")

@@ -1,6 +1,7 @@
 """`pacbound certify`: train, code, certify; people read standard error, programs standard output."""
 
 import inspect
+import shlex
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -36,6 +37,7 @@ def _certify(**options: object) -> None:
     """
     from pacbound.errors import RequestError
     from pacbound.methods.table import certify
+    from pacbound.methods.work import refuse_surrogate_options
     from pacbound.preparation import prepare
     from pacbound.presets import differences
     from pacbound.show import render
@@ -47,6 +49,7 @@ def _certify(**options: object) -> None:
 
         if request.method != "subspace":
             raise RequestError(f"certify: --dry-run plans the method subspace, got {request.method!r}. Leave one out.")
+        refuse_surrogate_options(request)
         setup = prepare(request.model, request.data, request.test, request, request.loss, _path(options["data_dir"]))
         typer.echo(_in_words(forecast(setup)))
         return
@@ -62,10 +65,7 @@ def _certify(**options: object) -> None:
             f"certify: {state} holds an unfinished run. Add --resume to go on with it, or delete it to start afresh."
         )
     try:
-        certificate = certify(
-            request.model, request.data, test=request.test, unlabelled=request.unlabelled, request=request,
-            data_dir=_path(options["data_dir"]), state=state,
-        )  # fmt: skip
+        certificate = certify(request=request, data_dir=_path(options["data_dir"]), state=state)
     except KeyboardInterrupt:
         kept = f"; --resume goes on from {state}" if state.exists() else ""
         typer.echo(f"\npacbound: interrupted{kept}.", err=True)
@@ -78,7 +78,8 @@ def _certify(**options: object) -> None:
     typer.echo(render(certificate), err=True)
     if changed := differences(request):
         typer.echo("\nDiffers from the defaults\n" + "\n".join(f"  - {line}" for line in changed), err=True)
-    typer.echo(f"\nwritten to {output}\ncheck it with: pacbound verify {output}{_verify_hint(request)}", err=True)
+    check = f"pacbound verify {shlex.quote(str(output))}{_verify_hint(request, options['data_dir'])}"
+    typer.echo(f"\nwritten to {output}\ncheck it with: {check}", err=True)
 
 
 def _request(options: dict[str, object]) -> "Request":
@@ -101,14 +102,17 @@ def _path(value: object) -> Path | None:
     return None if value is None else Path(str(value))
 
 
-def _verify_hint(request: "Request") -> str:
-    data = "" if request.data == "digits" else f" --data {request.data}"
-    model = f" --model {request.model}" if ":" in request.model else ""
-    weights = "" if request.checkpoint is None or request.method == "direct" else f" --checkpoint {request.checkpoint}"
-    rules = f" --rename '{','.join(request.rename)}'" if request.rename else ""
-    loss = f" --loss {request.loss}" if ":" in request.loss else ""
-    inputs = "" if request.unlabelled is None else f" --unlabelled {request.unlabelled}"
-    return data + model + weights + rules + loss + inputs
+def _verify_hint(request: "Request", data_dir: object) -> str:
+    given = {
+        "--data": None if request.data == "digits" else request.data,
+        "--data-dir": data_dir,
+        "--model": request.model if ":" in request.model else None,
+        "--checkpoint": None if request.method == "direct" else request.checkpoint,
+        "--rename": ",".join(request.rename) or None,
+        "--loss": request.loss if ":" in request.loss else None,
+        "--unlabelled": request.unlabelled,
+    }
+    return "".join(f" {name} {shlex.quote(str(value))}" for name, value in given.items() if value is not None)
 
 
 def _in_words(plan: "Forecast") -> str:

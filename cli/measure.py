@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 if TYPE_CHECKING:
     from pacbound.measuring import Measured
@@ -36,7 +37,8 @@ def measure(
     ] = "",
     per_layer: Annotated[bool, typer.Option("--per-layer", help="Print a line for each layer too.")] = False,
     plot: Annotated[
-        Path | None, typer.Option(metavar="FILE.svg", help="Draw the values per layer (needs pacbound[report]).")
+        Path | None,
+        typer.Option(metavar="FILE.svg", help=escape("Draw the values per layer (needs pacbound[report]).")),
     ] = None,
     attach: Annotated[
         Path | None, typer.Option(metavar="OUT.json", help="Write the certificate again, with these measures.")

@@ -7,6 +7,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Literal
 
 import typer
+from rich.markup import escape
 
 from pacbound.request import Request, group_of, help_of
 
@@ -44,7 +45,7 @@ def _parameter(name: str) -> inspect.Parameter:
     kind = _simple_type(Request.model_fields[name].annotation)
     default = Request.model_fields[name].default
     shown = ",".join(default) if isinstance(default, tuple) else default
-    text = help_of(name) if shown in (None, "") else f"{help_of(name)} [{shown}]"
+    text = escape(help_of(name) if shown in (None, "") else f"{help_of(name)} [{shown}]")
     flags = f"{flag}/--no-{flag[2:]}" if kind is bool else flag
     option = typer.Option(flags, help=text, rich_help_panel=PANELS[group_of(name)], show_default=False)
     annotation = Annotated[kind | None, option]

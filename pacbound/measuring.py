@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from .bounds.claims import Measure
+from .certificate.recheck import recheck_arithmetic
 from .certificate.schema import Certificate
-from .errors import DataError, ModelError, PacboundError, RequestError
+from .errors import CertificateError, DataError, ModelError, PacboundError, RequestError
 from .records import Record
 from .specs import MODEL_CHOICES, REFERENCE_MODELS, DrawSpec, PreprocessSpec
 
@@ -104,7 +105,16 @@ def measure(
 
 
 def attach(certificate: Certificate, measured: Measured) -> Certificate:
-    """Issue a certificate again with measures of its decoded network; those of the same name are replaced."""
+    """Issue a certificate again with measures of its decoded network; those of the same name are replaced.
+
+    Raises: CertificateError where it does not stand: a fresh digest would hide that.
+    """
+    last = recheck_arithmetic(certificate)[-1]
+    if last.complaint is not None:
+        raise CertificateError(
+            f"attach: the certificate stands before measures are attached, got {last.check}: {last.complaint}. "
+            "Certify again."
+        )
     new = {found.name for found in measured.measures}
     kept = tuple(old for old in certificate.measures if old.name not in new)
     return certificate.with_measures(kept + measured.measures)

@@ -66,8 +66,8 @@ class Finished:
 
 
 def certify(
-    model: nn.Module | str = "auto",
-    train: object = "digits",
+    model: nn.Module | str,
+    train: object,
     *,
     test: object = None,
     request: Request | None = None,

@@ -23,7 +23,7 @@ from .hypothesis import Base, make_base, make_subspace
 from .models.foreign import FOLDER
 from .models.loading import load_model, preprocess_for
 from .request import Request, parse_projector
-from .risk import CUSTOM, LossFunction, loss_function
+from .risk import CUSTOM, LossFunction, loss_function, losses_of
 from .specs import SPLIT_PARTS, BaseOrigin, HypothesisSpec, PreprocessSpec, ProjectorSpec, SplitSpec
 from .subspace.subspace import Subspace
 from .tensors import DirectSpec
@@ -203,6 +203,11 @@ def _base(module: nn.Module, request: Request, named: bool) -> Base:
     if request.checkpoint is not None:
         seed = request.seed if request.new_head else None
         return checkpoint_base(module, request.checkpoint, request.rename, seed, request.frozen_buffers)
+    if request.base == "values" and named:
+        raise RequestError(
+            "certify: base values is theta0 as a module in memory holds it, got the name of a network, which is drawn "
+            "anew each time. Leave --base out, give --checkpoint, or hand the module over in Python."
+        )
     seeded = request.base == "seeded" or (request.base == "auto" and named)
     return make_base(module, request.seed if seeded else None, request.frozen_buffers)
 
@@ -232,7 +237,7 @@ def _refuse_unfit(
     try:
         with torch.no_grad():
             logits = base.module(x)
-    except (RuntimeError, ValueError, TypeError, IndexError) as cause:
+    except Exception as cause:  # whatever a user's own network raises
         raise ModelError(
             f"certify: the network reads batches of examples {sample.shape} in float32, got the error "
             f"{(str(cause).splitlines() or [type(cause).__name__])[0]!r}. "
@@ -245,6 +250,7 @@ def _refuse_unfit(
             f"certify: the network returns logits of shape (batch, {sample.classes} or more) for {sample.classes} "
             f"classes, got {found} for a batch of {len(x)}. Change its last layer."
         )
+    losses_of(loss, logits, sample.y[:2])
 
 
 def _refuse_options_of_point(request: Request) -> None:

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 
 from .errors import RequestError
 from .records import Record
-from .specs import PROJECTOR_KINDS, RAW_PIXEL_MODELS, REFERENCE_MODELS, PreprocessName, ProjectorKind, ProjectorSpec
+from .specs import PROJECTOR_KINDS, RAW_PIXEL_MODELS, REFERENCE_MODELS, ProjectorKind, ProjectorSpec
 
 _OWN = [name for name in REFERENCE_MODELS if name not in RAW_PIXEL_MODELS]
 Group = Literal["Main", "Statement", "Network", "Subspace", "Code", "Training"]
@@ -114,7 +114,7 @@ class Request(Record):
         ),
     ] = None
     preprocess: Annotated[
-        Literal["auto"] | PreprocessName,
+        Literal["auto", "none", "ink", "photo", "digits"],
         Field(json_schema_extra=_option("Network", "fixed pixel constants: auto, none, ink, photo or digits")),
     ] = "auto"
     frozen_buffers: Annotated[

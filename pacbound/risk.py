@@ -70,6 +70,21 @@ def loss_function(loss: str | LossFunction) -> tuple[str, LossFunction]:
     return loss, LOSSES[loss]
 
 
+def losses_of(loss: str | LossFunction, logits: Tensor, y: Tensor) -> Tensor:
+    """Return the losses (batch,), float64. Raises: RequestError where a user's own is not one number in [0, 1] each."""
+    name, function = loss_function(loss)
+    try:
+        values = function(logits, y).double()
+        fits = values.shape == y.shape and bool(((values >= 0) & (values <= 1)).all())
+    except Exception as cause:  # whatever a user's own function raises
+        raise RequestError(
+            f"loss: {name} is a function of (logits, y), got {type(cause).__name__}: {cause}."
+        ) from cause
+    if not fits:
+        raise RequestError(f"loss: {name} gives one number in [0, 1] an example, got something else for {len(y)}.")
+    return values
+
+
 def evaluate(
     hypothesis: Hypothesis, examples: Examples, loss: str | LossFunction = "zero_one", progress: bool = True
 ) -> RiskEstimate:
@@ -88,10 +103,7 @@ def evaluate(
     parts: list[float] = []
     for start in tqdm(range(0, examples.n, BATCH), desc="counting errors", disable=None if progress else True, delay=2):
         rows = slice(start, start + BATCH)
-        values = function(hypothesis(examples.x[rows]), examples.y[rows]).double()
-        if values.shape != (len(examples.y[rows]),) or not ((values >= 0) & (values <= 1)).all():
-            raise RequestError(f"evaluate: the loss {name} gives one number in [0, 1] an example; it does not.")
-        parts.extend(values.tolist())
+        parts.extend(losses_of(function, hypothesis(examples.x[rows]), examples.y[rows]).tolist())
     total = math.fsum(parts)
     counted = name == "zero_one" or name.startswith("top_")
     errors = round(total) if counted else min(examples.n, (math.floor(total * GRAIN) + 2) / GRAIN)

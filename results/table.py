@@ -10,6 +10,7 @@ import importlib.util
 import re
 import statistics
 import sys
+from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 
@@ -52,8 +53,8 @@ def cells(path: Path) -> tuple[str, ...]:
     return (
         f"[{path.stem}]({path.relative_to(RESULTS.parent)})",
         f"**{percent_up(cert.bound.value)}**",
-        percent_up(cert.risk.rate),
-        "" if test is None else percent_up(test.errors / test.n),
+        percent_up(Decimal(cert.risk.errors) / cert.risk.n),
+        "" if test is None else percent_up(Decimal(test.errors) / test.n),
         f"{cert.ledger.bits:,}",
         "0" if projector is None else f"{projector.d:,}",
         "" if cert.hypothesis.parameters is None else f"{cert.hypothesis.parameters:,}",

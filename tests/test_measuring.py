@@ -19,6 +19,7 @@ from pacbound.measures.layers import layers_of
 from pacbound.measuring import Measured, attach, measure, plot
 from pacbound.specs import HypothesisSpec
 from pacbound.verification import verify
+from tests.forge import forge, honest
 from tests.tiny import FEATURES, clouds, examples, lattice_spec, network
 
 CHEAP = ("stable_rank", "rademacher", "covering")
@@ -195,3 +196,10 @@ def test_sizes_come_from_the_data(tmp_path: Path) -> None:
     norm = {one.name: one for one in found.measures}["rademacher_data_norm"].value
     assert norm == pytest.approx(float(x.norm()), rel=1e-6)
     assert layers_of(module, x[:1]).records[0].input_size == (5, 6)
+
+
+def test_measures_are_not_attached_to_a_certificate_that_does_not_stand(tmp_path: Path) -> None:
+    path = forge(honest(), lambda document: document["bound"].update(value=0.001), tmp_path / "forged.json")
+    measured = Measured(model="lenet", measures=(), refused={}, skipped={})
+    with pytest.raises(CertificateError, match="the certificate stands before measures are attached, got bound"):
+        attach(Certificate.load(path), measured)

@@ -1,6 +1,6 @@
 """The sentence that a certificate states, built from its numbers; every printed figure errs on the safe side."""
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 
 from ..bounds.claims import Bound, RiskEstimate
 from ..specs import SplitSpec
@@ -32,10 +32,11 @@ def rate_up(risk: float | Decimal) -> str:
 def confidence(delta: float) -> str:
     """Print 1 - delta as a percentage, rounded down.
 
-    >>> confidence(0.05), confidence(0.001)
-    ('95 %', '99.9 %')
+    >>> confidence(0.05), confidence(0.001), confidence(1e-30)
+    ('95 %', '99.9 %', '99.999999 %')
     """
-    left = 100 * (1 - Decimal(repr(delta)))  # the decimal that was asked for, not its binary neighbour
+    with localcontext(prec=400):  # exact for every float
+        left = 100 * (1 - Decimal(repr(delta)))  # the decimal that was asked for, not its binary neighbour
     return f"{_plain(left.quantize(CONFIDENCE_STEP, ROUND_FLOOR))} %"
 
 

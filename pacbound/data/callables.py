@@ -4,6 +4,7 @@ import importlib
 import inspect
 import os
 import sys
+import traceback
 from collections.abc import Callable
 
 from ..errors import PacboundError
@@ -25,7 +26,7 @@ def call_named(reference: str, refusal: type[PacboundError], expects: str) -> ob
         ) from None
     except ValueError:  # some built-in callables have no signature; calling them says more
         pass
-    return function()
+    return _run(function, reference, refusal)
 
 
 def find_named(reference: str, refusal: type[PacboundError]) -> Callable:
@@ -40,7 +41,7 @@ def find_named(reference: str, refusal: type[PacboundError]) -> Callable:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        found: object = importlib.import_module(module_name)
+        found: object = _run(lambda: importlib.import_module(module_name), reference, refusal)
     except ModuleNotFoundError as cause:
         raise refusal(
             f"{reference}: the module is importable from the working folder, got: {cause}. "
@@ -53,3 +54,17 @@ def find_named(reference: str, refusal: type[PacboundError]) -> Callable:
     if not callable(found):
         raise refusal(f"{reference}: it is callable, got {type(found).__name__}. Name a function or a class.")
     return found
+
+
+def _run(function: Callable[[], object], reference: str, refusal: type[PacboundError]) -> object:
+    """Run the user's code; what it raises is refused with the place in that code."""
+    try:
+        return function()
+    except (PacboundError, ModuleNotFoundError):
+        raise
+    except Exception as cause:
+        last = traceback.extract_tb(cause.__traceback__)[-1]
+        raise refusal(
+            f"{reference}: it runs without an error, got {type(cause).__name__}: {cause} "
+            f"({os.path.basename(last.filename)}, line {last.lineno}). Mend it there."
+        ) from cause

@@ -67,7 +67,10 @@ def fetch(name: str, root: str | Path | None = None, mirrors: Sequence[str] = ()
         if not re.match("https?://", mirror):
             raise DataError(f"fetch: a mirror is an http or https address, got {mirror!r}.")
     folder = data_root(root) / name
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as cause:
+        raise DataError(f"fetch: the data root is a folder that can be written, got: {cause}. Give --root.") from None
     for pin in PINS[name]:
         fetch_file(pin, folder, tuple(mirrors) or MIRRORS[name])
     return folder

@@ -16,7 +16,7 @@ from ..specs import PreprocessName
 from ..subspace.random import permutation
 from .examples import LAYOUTS, Examples, inputs_hasher
 from .roots import FILES, Split
-from .user import PIXEL_DIMENSIONS, as_inputs
+from .user import PIXEL_DIMENSIONS, as_inputs, read_npz
 
 PART = re.compile(r"(?P<source>.+):(?P<part>[1-9][0-9]{0,3})/(?P<parts>[1-9][0-9]{0,3})")
 PARTS_SEED, PARTS_STREAM = 0, "data/parts"
@@ -98,9 +98,8 @@ def load_x(path: Path) -> Tensor | np.ndarray:
         if path.suffix == ".safetensors":
             with safe_open(path, "pt") as archive:
                 return archive.get_tensor("x")
-        with np.load(path, allow_pickle=False) as arrays:
-            return arrays["x"]
-    except (OSError, KeyError, ValueError, EOFError, SafetensorError) as cause:
+        return read_npz(path, ("x",))["x"]
+    except (OSError, KeyError, SafetensorError) as cause:
         raise DataError(f"load: {path.name} is a file with an array x, got: {cause}. Save it with x=x.") from None
 
 

@@ -38,7 +38,7 @@ def load_file(path: Path, classes: int | None = None) -> Examples:
     """Load x and y from a .npz or .safetensors file; nothing is unpickled. Raises: DataError."""
     if not path.is_file():
         raise DataError(f"load: {path} is a file, found none. Check the path.")
-    arrays = _read_safetensors(path) if path.suffix == ".safetensors" else _read_npz(path)
+    arrays = _read_safetensors(path) if path.suffix == ".safetensors" else read_npz(path)
     missing = [name for name in ("x", "y") if name not in arrays]
     if missing:
         raise DataError(
@@ -82,13 +82,14 @@ def as_examples(data: object, name: str = "user", classes: int | None = None) ->
     return Examples(name=name, x=x, y=y, classes=count, preprocess=preprocess)
 
 
-def _read_npz(path: Path) -> dict[str, Array]:
+def read_npz(path: Path, wanted: tuple[str, ...] = ("x", "y")) -> dict[str, Array]:
+    """Read the wanted arrays of an archive; of all others the names. Raises: DataError where it is none."""
     try:
         with open(path, "rb") as stream:  # numpy leaves its own handle open when it refuses a file
             archive = np.load(stream, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise DataError(f"load: {path.name} is an .npz archive, got a single array. Use numpy.savez.")
-            return {name: archive[name] if name in ("x", "y") else np.empty(0) for name in archive.files}
+            return {name: archive[name] if name in wanted else np.empty(0) for name in archive.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as cause:
         raise DataError(
             f"load: {path.name} is an .npz archive of plain arrays (no pickled objects), got: {cause}. "

@@ -98,20 +98,30 @@ def code_file(
 ) -> CodedFile:
     """Code a safetensors file piece by piece, in memory that does not depend on its size.
 
-    Raises: ModelError where the file is malformed; QuantizeError where a weight is not finite, by the tensor's name.
+    Raises: ModelError where the file is malformed; QuantizeError where a weight is not finite, by the tensor's name, or
+        where the code cannot be written beside the weights.
     """
+    target_path = Path(output)
+    if target_path.is_dir() or not target_path.parent.is_dir() or target_path.resolve() == Path(path).resolve():
+        raise QuantizeError(
+            f"code_file: the code goes into another file than the weights, in an existing folder, got {str(output)!r}. "
+            "Name one such as net.coded."
+        )
     if quantizer not in FILE_QUANTIZERS:
         raise QuantizeError(f"code_file: a quantizer is one of {', '.join(FILE_QUANTIZERS)}, got {quantizer!r}.")
     entries = safetensors_entries(Path(path))
-    temporary = Path(output).with_name(Path(output).name + ".part")
+    temporary = target_path.with_name(target_path.name + ".part")
     total = sum(entry.stop - entry.start for entry in entries)
     bar = tqdm(total=total, unit="B", unit_scale=True, desc="coding", disable=None if progress else True)
-    with open(path, "rb") as source, open(temporary, "wb") as target, bar:
-        tensors = tuple(_code_entry(source, target, entry, quantizer, bar) for entry in entries)
-        coded = CodedFile(quantizer=quantizer, tensors=tensors)
-        index = coded.model_dump_json().encode()
-        target.write(index + len(index).to_bytes(8, "little") + MARK)
-    os.replace(temporary, output)
+    try:
+        with open(path, "rb") as source, open(temporary, "wb") as target, bar:
+            tensors = tuple(_code_entry(source, target, entry, quantizer, bar) for entry in entries)
+            coded = CodedFile(quantizer=quantizer, tensors=tensors)
+            index = coded.model_dump_json().encode()
+            target.write(index + len(index).to_bytes(8, "little") + MARK)
+        os.replace(temporary, output)
+    finally:
+        temporary.unlink(missing_ok=True)
     return coded
 
 

@@ -7,7 +7,7 @@ from .work import Work, refuse_surrogate_options
 
 def direct(work: Work) -> Certificate:
     """Code, fine-tune and certify. Raises: RequestError for options of the other methods; else as `certify_direct`."""
-    refuse_surrogate_options(work)
+    refuse_surrogate_options(work.request, work.unlabelled)
     return certify_direct(
         work.model, work.train, test=work.test, request=work.request, loss=work.loss, data_dir=work.data_dir,
         progress=work.progress, methods=work.methods,

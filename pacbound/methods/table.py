@@ -23,8 +23,8 @@ METHODS: dict[Method, Callable[[Work], Certificate]] = {
 
 
 def certify(
-    model: nn.Module | str = "auto",
-    train: object = "digits",
+    model: nn.Module | str | None = None,
+    train: object = None,
     *,
     test: object = None,
     unlabelled: object = None,
@@ -37,12 +37,12 @@ def certify(
     """Certify a network by the method that the request names; see METHODS.
 
     Args:
-        model: a module, which is not touched, or the name of a reference network.
-        train: Examples, (x, y) tensors, a map-style data set, or what `--data` takes.
-        test: held-out examples, reported beside the bound and never used for it.
+        model: a module, which is not touched, or the name of a reference network; by default the request's.
+        train: Examples, (x, y) tensors, a map-style data set, or what `--data` takes; by default the request's data.
+        test: held-out examples, reported beside the bound and never used for it; by default the request's.
         unlabelled: inputs on which a surrogate is compared with the original: x, or what `--unlabelled` takes; labels
-            beside them are not read.
-        request: all other options; its `data`, `model`, `test` and `unlabelled` are overridden by the arguments.
+            beside them are not read. By default the request's.
+        request: all options; an empty one certifies the embedded digits.
         loss: a name of `risk.LOSSES`, or a function (logits, y) -> (batch,) in [0, 1]; by default the request's.
         data_dir: folder of named data sets.
         state: file that keeps an unfinished run; where it exists the run goes on from it.
@@ -51,4 +51,11 @@ def certify(
     Raises: PacboundError with the reason of a refusal.
     """
     request = request or Request()
-    return METHODS[request.method](Work(model, train, test, unlabelled, request, loss, data_dir, state, progress))
+    work = Work(
+        request.model if model is None else model,
+        request.data if train is None else train,
+        request.test if test is None else test,
+        request.unlabelled if unlabelled is None else unlabelled,
+        request, loss, data_dir, state, progress,
+    )  # fmt: skip
+    return METHODS[request.method](work)

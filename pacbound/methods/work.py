@@ -26,11 +26,11 @@ class Work:
     methods: tuple[str, ...] = ()
 
 
-def refuse_surrogate_options(work: Work) -> None:
+def refuse_surrogate_options(request: Request, unlabelled: object = None) -> None:
     """Refuse what only the method surrogate has a use for. Raises: RequestError."""
-    request, default = work.request, Request()
-    given = [name for name in ("surrogate", "earlier_looks") if getattr(request, name) != getattr(default, name)]
-    if work.unlabelled is not None:
+    names, default = ("surrogate", "earlier_looks", "unlabelled"), Request()
+    given = [name for name in names if getattr(request, name) != getattr(default, name)]
+    if unlabelled is not None:
         given.append("unlabelled")
     if given:
         raise RequestError(f"certify: --{given[0].replace('_', '-')} goes with --method surrogate. Leave it out.")

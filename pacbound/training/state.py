@@ -58,14 +58,23 @@ class Checkpoint:
         return 1 + looks.index(number)
 
     def save(self, tensors: dict[str, Tensor], force: bool = False) -> None:
-        """Write the tensors and notes, at most every two seconds unless forced; the file is whole at every moment."""
+        """Write the tensors and notes, at most every two seconds unless forced; the file is whole at every moment.
+
+        Raises: StateError where it cannot be written.
+        """
         started = time.monotonic()
         if self.path is None or (not force and started - self._saved < self._pause):
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_name(f".{self.path.name}.tmp")
-        torch.save({"key": self.key, "tensors": tensors, "notes": self._notes or {}}, temporary)
-        os.replace(temporary, self.path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            torch.save({"key": self.key, "tensors": tensors, "notes": self._notes or {}}, temporary)
+            os.replace(temporary, self.path)
+        except (OSError, RuntimeError) as cause:  # torch wraps what the system says
+            raise StateError(
+                f"state: {self.path.name} is written into a folder where files can be made, got: "
+                f"{(str(cause).splitlines() or [''])[0]}. Choose another folder for --output."
+            ) from cause
         self._saved = time.monotonic()
         self._pause = max(SAVE_EVERY_SECONDS, (self._saved - started) / SAVE_SHARE)
 

@@ -222,3 +222,55 @@ def test_a_damaged_state_is_refused_with_a_remedy(folder: Path, monkeypatch: pyt
     assert code == 2
     assert "clouds.json.state is not a pacbound state" in err
     assert not (folder / "clouds.json").exists()
+
+
+def test_help_shows_defaults_that_are_words_too() -> None:
+    output = CliRunner().invoke(app, ["certify", "--help"], env={"COLUMNS": "200"}).output
+    shown = " ".join(ANSI.sub("", output).split())
+    for default in ("[digits]", "[auto]", "[subspace]", "[0.05]", "[zero_one]"):
+        assert default in shown
+
+
+def test_the_suggested_check_is_quoted_and_names_the_data_folder(folder: Path) -> None:
+    (folder / "clouds.npz").rename(folder / "my clouds.npz")
+    result = start(folder, "certify", "--data", "my clouds.npz", "--data-dir", "data", "-o", "c d.json", *QUICK)
+    assert "pacbound verify 'c d.json' --data 'my clouds.npz' --data-dir data" in result.communicate()[1]
+
+
+BROKEN = """
+def data(): return {}["x"]
+def loss(logits, y): return 1.0
+def far(logits, y): return 2.0 + 0.0 * logits[:, 0]
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--data", "mine:data"], "mine:data: it runs without an error, got KeyError: 'x' (mine.py, line 2)"),
+        (["--data", "syntax:data"], "syntax:data: it runs without an error, got SyntaxError"),
+        (["--data", "clouds.npz", "--loss", "mine:loss"], "custom is a function of (logits, y), got AttributeError"),
+        (["--data", "clouds.npz", "--loss", "mine:far"], "custom gives one number in [0, 1] an example"),
+        (["--base", "values"], "base values is theta0 as a module in memory holds it"),
+        (["--preprocess", "foo"], "Input should be 'auto', 'none', 'ink', 'photo' or 'digits'"),
+        (["--dry-run", "--earlier-looks", "2"], "--earlier-looks goes with --method surrogate"),
+        (["--output", "clouds.npz/a.json"], "the folder of --output exists"),
+    ],
+)
+def test_what_is_broken_is_refused_before_training_and_leaves_nothing(
+    folder: Path, arguments: list[str], complaint: str
+) -> None:
+    (folder / "mine.py").write_text(BROKEN)
+    (folder / "syntax.py").write_text("def data(:")
+    before = sorted(path.name for path in folder.iterdir() if path.name != "__pycache__")
+    process = start(folder, "certify", *arguments, *QUICK)
+    error = " ".join(ANSI.sub("", process.communicate()[1]).split())
+    assert complaint in error
+    assert "Traceback" not in error
+    assert process.returncode != 0
+    assert sorted(path.name for path in folder.iterdir() if path.name != "__pycache__") == before
+
+
+def test_a_request_alone_says_what_is_certified(folder: Path) -> None:
+    asked = pb.Request(data=str(folder / "clouds.npz"), d=4, epochs=3, encoder="plain", batch=60)
+    assert pb.certify(request=asked, progress=False).data.n == 600

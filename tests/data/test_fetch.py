@@ -198,3 +198,9 @@ def test_sets_that_cannot_be_fetched_say_what_to_do(tmp_path):
     with pytest.raises(DataError, match="http"):
         fetch("mnist", tmp_path, ["file:///etc/"])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_root_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "root").write_text("")
+    with pytest.raises(DataError, match="the data root is a folder that can be written"):
+        fetch("mnist", tmp_path / "root")

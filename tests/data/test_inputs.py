@@ -111,3 +111,10 @@ def test_what_is_no_source_of_inputs_is_refused(tmp_path: Path) -> None:
     for source in ("mnits", str(tmp_path / "z.npz"), str(tmp_path / "none.npz")):
         with pytest.raises(DataError):
             load_inputs(source)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"\x93NUMPY"])
+def test_a_file_of_inputs_that_is_no_archive_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "inputs.npz").write_bytes(content)
+    with pytest.raises(DataError, match=r"is an \.npz archive"):
+        load_inputs(str(tmp_path / "inputs.npz"))

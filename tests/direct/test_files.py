@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from pacbound.direct.files import (
     FILE_QUANTIZERS,
@@ -173,3 +173,16 @@ def test_a_billion_parameters_need_less_than_4_gib_and_10_minutes(tmp_path: Path
     print(f"{peak:.0f} MiB, {seconds:.0f} s")
     assert peak < 4096
     assert seconds < 600
+
+
+def test_nothing_is_overwritten_and_nothing_half_written_stays(tmp_path: Path) -> None:
+    path, broken = tmp_path / "net.safetensors", tmp_path / "broken.safetensors"
+    save_file({"w": torch.ones(100)}, path)
+    save_file({"w": torch.tensor([1.0, float("nan")])}, broken)
+    for output in (path, tmp_path, tmp_path / "none" / "net.coded", tmp_path / "x" / ".." / "net.safetensors"):
+        with pytest.raises(QuantizeError, match="another file than the weights, in an existing folder"):
+            code_file(path, output, progress=False)
+    with pytest.raises(QuantizeError, match="w: "):
+        code_file(broken, tmp_path / "broken.coded", progress=False)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["broken.safetensors", "net.safetensors"]
+    assert torch.equal(load_file(path)["w"], torch.ones(100))

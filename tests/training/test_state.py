@@ -145,3 +145,9 @@ def test_every_posterior_looked_at_is_counted_across_resumes_and_the_same_one_on
     assert saved["w"].tolist() == [1, 1]  # the tensors stay
     unkept = Checkpoint(None, "key")
     assert (unkept.look("a" * 64), unkept.look("b" * 64)) == (1, 2)
+
+
+def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StateError, match=r"run\.state is written into a folder where files can be made"):
+        Checkpoint(tmp_path / "file" / "run.state", "key").save(TENSORS)
