@@ -199,5 +199,6 @@ def test_module_callable_is_imported_from_the_working_folder_and_called(tmp_path
     for reference, message in refused.items():
         with pytest.raises(DataError, match=message):
             load(reference)
-    with pytest.raises(TypeError, match="inside"):  # the user's own bug keeps its own traceback
+    with pytest.raises(DataError, match=r"got TypeError: inside \(ownsample.py, line 9\)") as failure:
         load("ownsample:failing")
+    assert isinstance(failure.value.__cause__, TypeError)  # the user's own bug keeps its own traceback
