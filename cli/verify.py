@@ -69,7 +69,8 @@ def verify(
     results, unusable = [], []
     for file in files:
         try:
-            results.append(recheck(file, data, model, asked, data_dir, checkpoint, rules, loss, unlabelled))
+            result = recheck(file, data, model, asked, data_dir, checkpoint, rules, loss, unlabelled)
+            results.append(result if len(files) == 1 else result.model_copy(update={"name": str(file)}))
         except PacboundError as refusal:
             if len(files) == 1:
                 raise

@@ -161,6 +161,8 @@ def _one(name: str, subject: _Subject) -> tuple[Measure, ...]:
         from .measures.rademacher import measure_rademacher
 
         return measure_rademacher(subject.module, subject.example, subject.sample, subject.start)
+    if name == "ntk" and subject.sample is None:
+        raise ModelError("ntk: the kernel is one of examples, got none. Give --data.")
     return MEASURES[name](subject.module, subject.example, subject.sample)
 
 

@@ -48,6 +48,12 @@ POSTERIOR_TRAINING_SHARE = 0.7  # of a budget; the rest goes to curvature, beam,
 CURVATURE_SHARE = 0.05  # of a budget, for each of two matrices
 STOPS = (0.85, 0.95)  # of a budget: where training that is late is stopped, and refinement
 LEAST_EPOCHS = {"posterior": 1, "plain": 3, "codebook": 2}  # one a phase; the posterior's stages are steps
+USED_BY = {
+    "step": ("plain",),
+    "levels": ("codebook",),
+    "codebook_init": ("codebook",),
+    **dict.fromkeys(("code", "rate", "beta"), ("plain", "codebook")),
+}
 MAX_SCALE_INDEX = 127  # of the prior of a draw: s = 2^-8
 PACKAGES = ("pacbound", "torch", "numpy", "constriction", "python-flint")
 
@@ -123,8 +129,8 @@ def plan_of(setup: Setup, checkpoint: Checkpoint) -> PlainPlan | PosteriorSettin
     epochs = (
         request.epochs if request.budget is None else checkpoint.note("epochs", lambda: _affordable(setup, batch))[0]
     )
+    _refuse_options_of_others(request)
     if request.encoder == "posterior":
-        _refuse_options_of_plain(request)
         steps = None if epochs is None else max(1, epochs * n // batch)
         settings = posterior_settings(batch, steps, request.posterior == "draw", setup.targets is not None)
         if request.budget is None:
@@ -177,13 +183,14 @@ def _deadline(budget: float | None) -> Deadline:
     return Deadline(*(now + 60 * budget * share for share in STOPS))
 
 
-def _refuse_options_of_plain(request: Request) -> None:
+def _refuse_options_of_others(request: Request) -> None:
+    """Refuse what the encoder would ignore. Raises: RequestError."""
     default = Request()
-    for name in ("step", "levels", "codebook_init", "code", "rate", "beta"):
-        if getattr(request, name) != getattr(default, name):
+    for name, encoders in USED_BY.items():
+        if request.encoder not in encoders and getattr(request, name) != getattr(default, name):
             raise RequestError(
-                f"certify: the posterior encoder finds {name} itself, got {getattr(request, name)!r}. "
-                "Leave it out, or choose --encoder plain or codebook."
+                f"certify: the {request.encoder} encoder has no use for {name}, got {getattr(request, name)!r}. "
+                f"Leave it out, or choose --encoder {' or '.join(encoders)}."
             )
 
 

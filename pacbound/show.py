@@ -100,6 +100,7 @@ def _facts(certificate: Certificate) -> list[tuple[str, str]]:
     posterior = certificate.hypothesis.quantizer
     if posterior is not None and posterior.kind == "draw":
         facts.append(("posterior", f"{posterior.file}, draw {posterior.index}"))
+    facts += [(f"measure {one.name}", f"{one.value:.6g} {one.unit}".strip()) for one in certificate.measures]
     facts.append(("digest", certificate.digest))
     return facts
 

@@ -344,12 +344,21 @@ def test_the_default_encoder_beats_guessing_and_stands() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
-    [("step", 0.1), ("levels", 9), ("codebook_init", "uniform"), ("code", ("static",)), ("rate", 0.1)],
+    ("encoder", "name", "value"),
+    [
+        ("posterior", "step", 0.1),
+        ("posterior", "levels", 9),
+        ("posterior", "codebook_init", "uniform"),
+        ("posterior", "code", ("static",)),
+        ("posterior", "rate", 0.1),
+        ("plain", "levels", 9),
+        ("plain", "codebook_init", "uniform"),
+        ("codebook", "step", 0.1),
+    ],
 )
-def test_an_option_of_another_encoder_is_refused_and_not_ignored(name: str, value: object) -> None:
-    with pytest.raises(RequestError, match=f"the posterior encoder finds {name} itself"):
-        run(Request.model_validate({"d": 8, name: value}))
+def test_an_option_of_another_encoder_is_refused_and_not_ignored(encoder: str, name: str, value: object) -> None:
+    with pytest.raises(RequestError, match=f"the {encoder} encoder has no use for {name}"):
+        run(Request.model_validate({"d": 8, "encoder": encoder, name: value}))
 
 
 def test_the_paper_preset_runs_and_says_where_it_differs() -> None:

@@ -144,7 +144,7 @@ def test_preset_then_file_then_command_line_the_later_wins(folder: Path, monkeyp
         (["--output", "no/such/c.json"], "the folder of --output exists, got 'no/such'"),
         (["--output", "."], "--output names a file, got the folder '.'"),
         (["--budget", "1", "--epochs", "3"], "not both"),
-        (["--step", "5"], "the posterior encoder finds step itself, got 5.0"),
+        (["--step", "5"], "the posterior encoder has no use for step, got 5.0"),
         (["--encoder", "plain", "--step", "5"], "a step lies between"),
     ],
 )
