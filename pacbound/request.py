@@ -119,7 +119,7 @@ class Request(Record):
     ] = "auto"
     frozen_buffers: Annotated[
         tuple[str, ...],
-        Field(json_schema_extra=_option("Network", "float buffers that are constants, by name")),
+        Field(json_schema_extra=_option("Network", "buffers that are constants, by name; declared")),
     ] = ()
     d: Annotated[
         int | None,
