@@ -219,7 +219,8 @@ def paragraph(data: str, rows: Sequence[Outcome], target: float, found: Associat
     return (
         f"**{data}**, {len(rows)} designs, bits at {100 * target:.2f} % training error.{behind} Kendall's tau with "
         f"bits is {_interval(alone)} for K/R, {_interval(size)} for D, and {_interval(given_size)} for K/R given D; "
-        f"above 0 where more goes with more bits, while redundancy as compressibility would be below. {_verdict(given_size)} One seed and {len({o.family for o in rows})} families of designs: a weak test."
+        f"above 0 where more goes with more bits, while redundancy as compressibility would be below. "
+        f"{_verdict(given_size)} One seed and {len({o.family for o in rows})} families of designs: a weak test."
     )
 
 
