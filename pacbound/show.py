@@ -149,7 +149,9 @@ def _beside(other: OtherBound | Baseline, certificate: Certificate) -> tuple[str
     at = f"{_figure(other.value, counts)} (confidence {confidence(other.delta)})"
     if other.sample == "train":
         return f"by {other.theorem}", at
-    handed_over = certificate.hypothesis.base.kind not in ("seeded", "split") or certificate.comparison is not None
+    spec = certificate.hypothesis
+    drawn = spec.base.kind == "seeded" or (spec.base.kind == "split" and spec.model != "user")
+    handed_over = not drawn or certificate.comparison is not None
     return "test error", (
         f"{_errors(other.errors, other.n, counts)}; bound from the test set {at}"
         + (UNSEEN if handed_over else "")
