@@ -37,7 +37,7 @@ def _certify(**options: object) -> None:
     """
     from pacbound.errors import RequestError
     from pacbound.methods.table import certify
-    from pacbound.methods.work import refuse_surrogate_options
+    from pacbound.methods.work import methods_folder, refuse_surrogate_options
     from pacbound.preparation import prepare
     from pacbound.presets import differences
     from pacbound.show import render
@@ -49,7 +49,7 @@ def _certify(**options: object) -> None:
 
         if request.method != "subspace":
             raise RequestError(f"certify: --dry-run plans the method subspace, got {request.method!r}. Leave one out.")
-        refuse_surrogate_options(request)
+        refuse_surrogate_options(request, request.unlabelled)
         setup = prepare(request.model, request.data, request.test, request, request.loss, _path(options["data_dir"]))
         typer.echo(_in_words(forecast(setup)))
         return
@@ -72,7 +72,7 @@ def _certify(**options: object) -> None:
         raise typer.Exit(130) from None
     certificate.save(output)
     state.unlink(missing_ok=True)
-    shutil.rmtree(state.with_name(f"{state.name}.methods"), ignore_errors=True)  # of --method auto
+    shutil.rmtree(methods_folder(state), ignore_errors=True)
     if options["as_json"]:
         typer.echo(certificate.to_json().decode(), nl=False)
     typer.echo(render(certificate), err=True)

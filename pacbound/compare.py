@@ -6,13 +6,13 @@ Reads certificates and nothing else; every printed risk is rounded up.
 import json
 from collections import Counter
 from collections.abc import Sequence
-from decimal import ROUND_CEILING, Context, Decimal
+from decimal import Decimal
 
 from .bounds.claims import Measure
 from .certificate.canonical import Json
 from .certificate.recheck import recheck_arithmetic
 from .certificate.schema import Certificate
-from .certificate.statement import confidence, percent_up, rate_up
+from .certificate.statement import confidence, percent_up, rate_up, share_up
 from .errors import CertificateError
 from .records import Record
 
@@ -192,13 +192,9 @@ def _table(rows: Sequence[Row]) -> list[str]:
 def _cells(row: Row) -> list[str]:
     per_parameter = row.bits_per_parameter
     return [
-        row.name, _risk(row.bound, row.counts), _risk(_rate_up(row), row.counts), f"{row.bits:,}",
+        row.name, _risk(row.bound, row.counts), _risk(share_up(row.errors, row.n), row.counts), f"{row.bits:,}",
         "" if per_parameter is None else f"{per_parameter:.4f}", f"{row.d:,}", row.model, row.prior,
     ]  # fmt: skip
-
-
-def _rate_up(row: Row) -> Decimal:
-    return Context(rounding=ROUND_CEILING).divide(Decimal(row.errors), Decimal(row.n))  # 1 of 100 is 1 %, not 1.01 %
 
 
 def _risk(risk: float | Decimal, counts: bool) -> str:

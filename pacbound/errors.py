@@ -54,3 +54,8 @@ class RequestError(PacboundError):
 
 class StateError(PacboundError):
     """A resumable training state does not belong to this request."""
+
+
+def first_line(cause: BaseException) -> str:
+    """Return the first line of what an exception says, at most 300 characters; its class where it says nothing."""
+    return (str(cause).strip().splitlines() or [type(cause).__name__])[0][:300]

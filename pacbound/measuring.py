@@ -84,12 +84,13 @@ def measure(
     Raises: RequestError for an unknown measure or where the size of the inputs is not known; ModelError, DataError,
         CertificateError where something cannot be loaded; ModelError where no measure applies.
     """
+    from .data.registry import load_any
     from .measures import MEASURES
 
     unknown = [name for name in measures if name not in MEASURES]
     if unknown:
         raise RequestError(f"measure: measures are {', '.join(MEASURES)}, got {', '.join(unknown)}.")
-    examples = _examples(data, data_dir)
+    examples = None if data is None else load_any(data, data_dir)
     subject = _subject(source, model, examples, input_shape, _Weights(checkpoint, tuple(rename)))
     found: list[Measure] = []
     refused: dict[str, str] = {}
@@ -196,15 +197,6 @@ def _subject(
     if Path(source).suffix == ".json":
         return _decoded(Certificate.load(source), model, examples, input_shape, weights)
     return _checkpoint(Path(source), model, examples, input_shape, weights.rename)
-
-
-def _examples(data: object, data_dir: str | Path | None) -> "Examples | None":
-    from .data.registry import load
-    from .data.user import as_examples
-
-    if data is None:
-        return None
-    return load(str(data), data_dir) if isinstance(data, str | Path) else as_examples(data)
 
 
 def _in_memory(module: "nn.Module", examples: "Examples | None", shape: Sequence[int] | None) -> _Subject:

@@ -17,7 +17,7 @@ from .certificate.parts import OriginalNetwork
 from .checkpoints import file_digest, load_checkpoint
 from .data.inputs import Inputs
 from .data.preprocess import preprocessed
-from .errors import ModelError
+from .errors import ModelError, first_line
 from .risk import BATCH, check_deterministic, zero_one
 from .specs import PreprocessSpec
 
@@ -60,7 +60,7 @@ def check_answers(original: Original, x: Tensor, classes: int) -> None:
     except (RuntimeError, ValueError, TypeError, IndexError) as cause:
         raise ModelError(
             f"certify: the original network reads inputs {tuple(x.shape[1:])}, got the error "
-            f"{(str(cause).splitlines() or [type(cause).__name__])[0]!r}. Name its architecture with --model."
+            f"{first_line(cause)!r}. Name its architecture with --model."
         ) from cause
     if logits.ndim != 2 or logits.shape[1] < classes:
         raise ModelError(

@@ -15,10 +15,9 @@ from .checkpoints import checkpoint_base, freeze_start, start_base
 from .data.examples import Examples
 from .data.inputs import check_apart
 from .data.preprocess import preprocessed
-from .data.registry import DATA_SETS, FILES, load
+from .data.registry import DATA_SETS, FILES, load, load_any
 from .data.split import Split, split_examples
-from .data.user import as_examples
-from .errors import DataError, ModelError, RequestError
+from .errors import DataError, ModelError, RequestError, first_line
 from .hypothesis import Base, make_base, make_subspace
 from .models.foreign import FOLDER
 from .models.loading import load_model, preprocess_for
@@ -117,7 +116,7 @@ def prepare(
         model = FOLDER + request.checkpoint  # its config.json names the network
     _refuse_contradictions(request, model)
     device_of(request.device)
-    whole = _examples(train, data_dir, "train")
+    whole = load_any(train, data_dir)
     split, sample = _split(whole, request)
     module, name = _network(model, sample)
     base = _base(module, request, named=isinstance(model, str))
@@ -228,9 +227,10 @@ def _refuse_unfit(
         loss; ModelError where the network cannot read the examples or has fewer outputs than there are classes.
     """
     _refuse_options_of_point(request)
-    if request.theorem in COUNTS_ONLY and not RiskEstimate(errors=0, n=1, loss=loss_function(loss)[0]).counts:
+    name, function = loss_function(loss)
+    if request.theorem in COUNTS_ONLY and not RiskEstimate(errors=0, n=1, loss=name).counts:
         raise RequestError(
-            f"certify: {request.theorem} holds for counted errors, got the loss {loss_function(loss)[0]!r}. "
+            f"certify: {request.theorem} holds for counted errors, got the loss {name!r}. "
             "Choose theorem auto or occam_kl."
         )
     x = preprocessed(sample.x[:2], preprocess)
@@ -240,7 +240,7 @@ def _refuse_unfit(
     except Exception as cause:  # whatever a user's own network raises
         raise ModelError(
             f"certify: the network reads batches of examples {sample.shape} in float32, got the error "
-            f"{(str(cause).splitlines() or [type(cause).__name__])[0]!r}. "
+            f"{first_line(cause)!r}. "
             "Bring a network for such inputs, or reshape the examples."
         ) from cause
     fits = isinstance(logits, torch.Tensor) and logits.ndim == 2 and logits.dtype.is_floating_point
@@ -250,7 +250,7 @@ def _refuse_unfit(
             f"certify: the network returns logits of shape (batch, {sample.classes} or more) for {sample.classes} "
             f"classes, got {found} for a batch of {len(x)}. Change its last layer."
         )
-    losses_of(loss, logits, sample.y[:2])
+    losses_of(name, function, logits, sample.y[:2])
 
 
 def _refuse_options_of_point(request: Request) -> None:
@@ -295,12 +295,6 @@ def device_of(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and available else "cpu")
 
 
-def _examples(source: object, data_dir: str | Path | None, split: str) -> Examples:
-    if isinstance(source, str):
-        return load(source, data_dir, split)  # type: ignore[arg-type]
-    return source if isinstance(source, Examples) else as_examples(source)
-
-
 def _test_examples(
     train: object, test: object, sample: Examples, data_dir: str | Path | None, untouched: bool
 ) -> Examples | None:
@@ -329,9 +323,9 @@ def _test_examples(
 
 def held_out_examples(source: object, classes: int, data_dir: str | Path | None) -> Examples:
     """Load held-out examples, of which some classes may have none. Raises: DataError."""
-    examples = _examples(source, data_dir, "test")
-    named = isinstance(source, Examples) or examples.classes > classes
-    return examples if named else replace(examples, classes=classes)
+    examples = load_any(source, data_dir, "test")
+    said = isinstance(source, Examples) or examples.classes > classes  # how many classes there are
+    return examples if said else replace(examples, classes=classes)
 
 
 def _network(model: nn.Module | str, sample: Examples) -> tuple[nn.Module, str]:

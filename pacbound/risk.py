@@ -5,7 +5,6 @@ than 1e-4 of the largest magnitude the example counts as an error, so that round
 """
 
 import math
-import re
 from collections.abc import Callable
 from functools import partial
 
@@ -13,10 +12,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from .bounds.claims import RiskEstimate
+from .bounds.claims import TOP_K, RiskEstimate
 from .data.callables import find_named
 from .data.examples import Examples
-from .errors import ModelError, RequestError
+from .errors import ModelError, RequestError, first_line
 from .hypothesis import Hypothesis
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
@@ -60,7 +59,7 @@ def loss_function(loss: str | LossFunction) -> tuple[str, LossFunction]:
         return CUSTOM, loss
     if ":" in loss:
         return CUSTOM, find_named(loss, RequestError)
-    if counted := re.fullmatch(r"top_([1-9][0-9]{0,3})", loss):
+    if counted := TOP_K.fullmatch(loss):
         return loss, partial(top_k, k=int(counted[1]))
     if loss not in LOSSES:
         raise RequestError(
@@ -70,9 +69,8 @@ def loss_function(loss: str | LossFunction) -> tuple[str, LossFunction]:
     return loss, LOSSES[loss]
 
 
-def losses_of(loss: str | LossFunction, logits: Tensor, y: Tensor) -> Tensor:
+def losses_of(name: str, function: LossFunction, logits: Tensor, y: Tensor) -> Tensor:
     """Return the losses (batch,), float64. Raises: RequestError where a user's own is not one number in [0, 1] each."""
-    name, function = loss_function(loss)
     try:
         values = function(logits, y).double()
         fits = values.shape == y.shape and bool(((values >= 0) & (values <= 1)).all())
@@ -103,7 +101,7 @@ def evaluate(
     parts: list[float] = []
     for start in tqdm(range(0, examples.n, BATCH), desc="counting errors", disable=None if progress else True, delay=2):
         rows = slice(start, start + BATCH)
-        parts.extend(losses_of(function, hypothesis(examples.x[rows]), examples.y[rows]).tolist())
+        parts.extend(losses_of(name, function, hypothesis(examples.x[rows]), examples.y[rows]).tolist())
     total = math.fsum(parts)
     counted = name == "zero_one" or name.startswith("top_")
     errors = round(total) if counted else min(examples.n, (math.floor(total * GRAIN) + 2) / GRAIN)
@@ -117,7 +115,7 @@ def check_deterministic(hypothesis: Callable[[Tensor], Tensor], x: Tensor) -> No
     except (RuntimeError, ValueError) as cause:
         raise ModelError(
             f"evaluate: the network answers batches of {len(x)} and of 1, got the error "
-            f"{(str(cause).splitlines() or [type(cause).__name__])[0]!r}. Freeze batch statistics."
+            f"{first_line(cause)!r}. Freeze batch statistics."
         ) from cause
     if not torch.allclose(first, hypothesis(x), rtol=0, atol=0, equal_nan=True):
         raise ModelError("evaluate: the network gives two answers to one input. Remove its randomness in eval mode.")

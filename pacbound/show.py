@@ -4,12 +4,12 @@ Reads the certificate and nothing else; every printed figure is rounded up.
 """
 
 from collections.abc import Callable
-from decimal import ROUND_CEILING, Context, Decimal
+from decimal import Decimal
 from typing import Literal, NamedTuple
 
 from .certificate.recheck import recheck_arithmetic
 from .certificate.schema import Baseline, Certificate, MethodRow, OtherBound
-from .certificate.statement import confidence, describe_loss, percent_up, rate_up
+from .certificate.statement import confidence, describe_loss, percent_up, rate_up, share_up
 
 Format = Literal["text", "markdown", "latex", "json"]
 FORMATS: tuple[Format, ...] = Format.__args__  # type: ignore[attr-defined]
@@ -150,8 +150,8 @@ def _beside(other: OtherBound | Baseline, certificate: Certificate) -> tuple[str
     if other.sample == "train":
         return f"by {other.theorem}", at
     spec = certificate.hypothesis
-    drawn = spec.base.kind == "seeded" or (spec.base.kind == "split" and spec.model != "user")
-    handed_over = not drawn or certificate.comparison is not None
+    from_seed = spec.base.kind == "seeded" or (spec.base.kind == "split" and spec.model != "user")
+    handed_over = certificate.comparison is not None or not from_seed
     return "test error", (
         f"{_errors(other.errors, other.n, counts)}; bound from the test set {at}"
         + (UNSEEN if handed_over else "")
@@ -160,8 +160,7 @@ def _beside(other: OtherBound | Baseline, certificate: Certificate) -> tuple[str
 
 
 def _errors(errors: int | float, n: int, counts: bool) -> str:
-    rate = Context(rounding=ROUND_CEILING).divide(Decimal(errors), Decimal(n))  # 100 of 10,000 is 1 %, not 1.01 %
-    return f"{errors:,} of {n:,} ({_figure(rate, counts)})"
+    return f"{errors:,} of {n:,} ({_figure(share_up(errors, n), counts)})"
 
 
 def _figure(risk: float | Decimal, counts: bool) -> str:

@@ -181,12 +181,10 @@ def _findings(certificate: Certificate, level: Level, given: Given) -> tuple[tup
 
 
 def _examples(certificate: Certificate, data: object, data_dir: str | Path | None) -> "Examples":
-    from .data.registry import load
-    from .data.user import as_examples
+    from .data.registry import load_any
 
-    if data is None:
-        return load(next(name for name in EMBEDDED_DATA if name == certificate.data.name))
-    return load(str(data), data_dir) if isinstance(data, (str, Path)) else as_examples(data)
+    embedded = (name for name in EMBEDDED_DATA if name == certificate.data.name)
+    return load_any(next(embedded) if data is None else data, data_dir)
 
 
 def _check_data(certificate: Certificate, examples: "Examples") -> tuple[Finding, ...]:

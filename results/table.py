@@ -10,12 +10,11 @@ import importlib.util
 import re
 import statistics
 import sys
-from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 
 from pacbound.certificate.schema import Certificate, OtherBound
-from pacbound.certificate.statement import percent_up
+from pacbound.certificate.statement import percent_up, share_up
 from pacbound.show import render
 
 RESULTS = Path(__file__).parent
@@ -53,8 +52,8 @@ def cells(path: Path) -> tuple[str, ...]:
     return (
         f"[{path.stem}]({path.relative_to(RESULTS.parent)})",
         f"**{percent_up(cert.bound.value)}**",
-        percent_up(Decimal(cert.risk.errors) / cert.risk.n),
-        "" if test is None else percent_up(Decimal(test.errors) / test.n),
+        percent_up(share_up(cert.risk.errors, cert.risk.n)),
+        "" if test is None else percent_up(share_up(test.errors, test.n)),
         f"{cert.ledger.bits:,}",
         "0" if projector is None else f"{projector.d:,}",
         "" if cert.hypothesis.parameters is None else f"{cert.hypothesis.parameters:,}",

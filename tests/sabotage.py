@@ -349,8 +349,8 @@ MUTATIONS = (
     Mutation(
         "risk on augmented data",
         "pacbound/risk.py",
-        "function, hypothesis(examples.x[rows]), ",
-        "function, hypothesis(examples.x[rows] * 0.9), ",
+        "name, function, hypothesis(examples.x[rows]), ",
+        "name, function, hypothesis(examples.x[rows] * 0.9), ",
         f"{COUNTED}::test_the_errors_are_those_of_the_network_rebuilt_by_hand",
     ),
     Mutation(

@@ -1,10 +1,13 @@
 """The three kinds of number: observed (RiskEstimate), computed (Measure), and true w.p. 1 - delta (Bound)."""
 
+import re
 from typing import Self
 
 from pydantic import Field, model_validator
 
 from ..records import Record
+
+TOP_K = re.compile(r"top_([1-9][0-9]{0,3})")  # the losses that forgive k - 1 better labels
 
 
 class RiskEstimate(Record):

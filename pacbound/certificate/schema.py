@@ -8,7 +8,6 @@ import base64
 import binascii
 import hashlib
 import json
-import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -16,7 +15,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, model_vali
 
 from ..bits.ledger import Entry, Ledger
 from ..bits.message import Message
-from ..bounds.claims import Bound, Measure, RiskEstimate
+from ..bounds.claims import TOP_K, Bound, Measure, RiskEstimate
 from ..bounds.disagreement import disagreement
 from ..bounds.table import theorem
 from ..errors import CertificateError, LedgerError
@@ -60,7 +59,7 @@ class StatedRisk(Record):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         estimate = RiskEstimate(errors=self.errors, n=self.n, loss=self.loss)
-        if estimate.counts and not re.fullmatch(r"zero_one|top_[1-9][0-9]{0,3}", self.loss):
+        if estimate.counts and self.loss != "zero_one" and not TOP_K.fullmatch(self.loss):
             raise ValueError(f"a loss named top_ ends in a number from 1 on, got {self.loss!r}")
         if estimate.counts and isinstance(self.errors, float):
             raise ValueError(f"errors of a {self.loss} loss are a whole number, got {self.errors!r}")

@@ -1,6 +1,6 @@
 """The sentence that a certificate states, built from its numbers; every printed figure errs on the safe side."""
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, localcontext
 
 from ..bounds.claims import Bound, RiskEstimate
 from ..specs import SplitSpec
@@ -27,6 +27,15 @@ def rate_up(risk: float | Decimal) -> str:
     '0.0958'
     """
     return str(Decimal(risk).quantize(RATE_STEP, ROUND_CEILING))
+
+
+def share_up(errors: float, n: int) -> Decimal:
+    """Return errors / n, rounded up in its last of 28 digits: 100 of 10,000 is 1 %, where a float may print 1.01 %.
+
+    >>> percent_up(share_up(100, 10_000))
+    '1 %'
+    """
+    return Context(rounding=ROUND_CEILING).divide(Decimal(errors), Decimal(n))
 
 
 def confidence(delta: float) -> str:

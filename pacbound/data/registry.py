@@ -16,7 +16,7 @@ from .examples import Examples
 from .idx import read_cifar10, read_idx
 from .inputs import Inputs, describe_part, inputs_in_memory, load_x, parse_source, part_rows
 from .roots import FILES, Split, data_root, is_label_file, layout, missing_files
-from .user import FILE_SUFFIXES, load_callable, load_file
+from .user import FILE_SUFFIXES, as_examples, load_callable, load_file
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -60,6 +60,11 @@ def load(source: str, root: str | Path | None = None, split: Split = "train") ->
     if ":" in source:
         return load_callable(source)
     raise _unknown(source)
+
+
+def load_any(source: object, root: str | Path | None = None, split: Split = "train") -> Examples:
+    """Load a sample by what `load` takes, or take one in memory by what `as_examples` takes. Raises: DataError."""
+    return load(str(source), root, split) if isinstance(source, (str, Path)) else as_examples(source)
 
 
 def load_inputs(source: object, root: str | Path | None = None, split: Split = "test") -> Inputs:

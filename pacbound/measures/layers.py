@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ..errors import ModelError
+from ..errors import ModelError, first_line
 from .linear_maps import CONVOLUTIONS, LayerRecord, Skipped, express, fold, squared_frobenius
 from .tracing import (
     RUNNING_NORM,
@@ -86,7 +86,7 @@ def layers_of(model: nn.Module, example_input: Tensor) -> Layers:
         graph = trace(replica)
     except Exception as why:  # torch.fx raises many kinds, for anything it cannot trace
         records, skipped = _by_hooks(replica, example_input, training)
-        return _complete(replica, records, skipped, Chain(), f"torch.fx cannot trace the network: {_first_line(why)}")
+        return _complete(replica, records, skipped, Chain(), f"torch.fx cannot trace the network: {first_line(why)}")
     walk = Walk(graph, training)
     _run(walk.run, example_input)
     records = [step.record for step in walk.steps.values() if step.record is not None]
@@ -158,10 +158,6 @@ def _hooked(name: str, calls: list[Call], shared: bool, training: bool) -> tuple
     return record, unexpressed(module)
 
 
-def _first_line(why: Exception) -> str:
-    return (str(why).strip() or type(why).__name__).splitlines()[0]
-
-
 def _copy(model: nn.Module) -> nn.Module:
     try:
         return copy.deepcopy(model)
@@ -183,6 +179,6 @@ def _run(network: object, example: Tensor) -> None:
             network(example)
     except (RuntimeError, ValueError, TypeError, IndexError) as why:
         raise ModelError(
-            f"layers_of: the network runs on the example input, of shape {tuple(example.shape)}: {_first_line(why)}. "
+            f"layers_of: the network runs on the example input, of shape {tuple(example.shape)}: {first_line(why)}. "
             "Give one batch as the network reads it."
         ) from None

@@ -17,13 +17,13 @@ from torch import nn
 
 from ..certificate.schema import Certificate, MethodRow
 from ..checkpoints import file_digest, freeze_start
-from ..data.registry import load_inputs
+from ..data.registry import load_any, load_inputs
 from ..errors import PacboundError, RequestError
 from ..training.state import Checkpoint
 from .direct import direct
 from .subspace import subspace
-from .surrogate import load_examples, surrogate
-from .work import Work
+from .surrogate import surrogate
+from .work import Work, methods_folder
 
 LOG = logging.getLogger("pacbound")
 NO_CHECKPOINT = {"checkpoint": None, "disjoint": False, "new_head": False, "rename": (), "base": "seeded"}
@@ -78,7 +78,7 @@ def auto(work: Work) -> Certificate:
     """
     options = [option for option in OPTIONS if option.applies(work)]
     names = tuple(option.name for option in options)
-    work = replace(work, train=load_examples(work.train, work, "train")) if work.unlabelled is not None else work
+    work = replace(work, train=load_any(work.train, work.data_dir)) if work.unlabelled is not None else work
     folder = _begin(work, names)
     outcomes = [_outcome(option, work, names, folder) for option in options]
     made = [outcome.certificate for outcome in outcomes if outcome.certificate is not None]
@@ -104,7 +104,7 @@ def _begin(work: Work, names: tuple[str, ...]) -> Path | None:
     if work.state is None:
         return None
     key = hashlib.sha256(f"{work.request.model_dump_json()} {names} {_contents(work)}".encode()).hexdigest()
-    mark, folder = Checkpoint(work.state, key), work.state.with_name(f"{work.state.name}.methods")
+    mark, folder = Checkpoint(work.state, key), methods_folder(work.state)
     if mark.load() is None:
         shutil.rmtree(folder, ignore_errors=True)
         mark.save({}, force=True)
@@ -114,14 +114,14 @@ def _begin(work: Work, names: tuple[str, ...]) -> Path | None:
 
 def _contents(work: Work) -> list[str]:
     """Digests of the sample, network, file and inputs: a request names them, and what it names may change."""
-    readers: list[Callable[[], str]] = [lambda: load_examples(work.train, work, "train").digest()]
+    readers: list[Callable[[], str]] = [lambda: load_any(work.train, work.data_dir).digest()]
     if isinstance(work.model, nn.Module):
         network = work.model
         readers.append(lambda: hashlib.sha256(freeze_start(network)).hexdigest())
     if work.request.checkpoint is not None:
         readers.append(lambda: file_digest(str(work.request.checkpoint)))
     if work.test is not None:
-        readers.append(lambda: load_examples(work.test, work, "test").digest())
+        readers.append(lambda: load_any(work.test, work.data_dir, "test").digest())
     if work.unlabelled is not None:
         readers.append(lambda: load_inputs(work.unlabelled, work.data_dir).digest())
     loss = work.loss if isinstance(work.loss, str) else getattr(work.loss, "__qualname__", "")

@@ -20,8 +20,7 @@ from ..certificate.parts import DisagreementPart, InputsRecord, SurrogatePart
 from ..certificate.schema import Certificate, DataRecord, Environment, MethodRow, OtherBound
 from ..data.examples import Examples
 from ..data.inputs import Inputs, check_apart, check_inputs
-from ..data.registry import load, load_inputs
-from ..data.user import as_examples
+from ..data.registry import load_any, load_inputs
 from ..errors import RequestError
 from ..models.loading import load_model, preprocess_for
 from ..original import Original, answers, check_answers, count_differing, load_original
@@ -50,7 +49,7 @@ def surrogate(work: Work) -> Certificate:
         the surrogate's theta0 could follow the original.
     """
     _refuse_contradictions(work)
-    train = load_examples(work.train, work, "train")
+    train = load_any(work.train, work.data_dir)
     inputs = load_inputs(work.unlabelled, work.data_dir)
     check_inputs(inputs, train.shape)
     check_apart(train.x, inputs.x, "unlabelled")
@@ -140,13 +139,6 @@ def _refuse_contradictions(work: Work) -> None:
             f"surrogate: it is decoded and bounded by occam_binomial, got posterior {request.posterior!r} and theorem "
             f"{request.theorem!r}. Leave them out."
         )
-
-
-def load_examples(source: object, work: Work, split: str) -> Examples:
-    """Load a labelled sample, by name or from memory. Raises: DataError."""
-    if isinstance(source, str):
-        return load(source, work.data_dir, split)  # type: ignore[arg-type]
-    return as_examples(source)
 
 
 def _original(work: Work, train: Examples) -> Original:

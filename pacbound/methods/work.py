@@ -26,10 +26,15 @@ class Work:
     methods: tuple[str, ...] = ()
 
 
-def refuse_surrogate_options(request: Request, unlabelled: object = None) -> None:
+def methods_folder(state: Path) -> Path:
+    """Return where the method auto keeps what its methods finished: to be removed with the state, by whoever saves."""
+    return state.with_name(f"{state.name}.methods")
+
+
+def refuse_surrogate_options(request: Request, unlabelled: object) -> None:
     """Refuse what only the method surrogate has a use for. Raises: RequestError."""
-    names, default = ("surrogate", "earlier_looks", "unlabelled"), Request()
-    given = [name for name in names if getattr(request, name) != getattr(default, name)]
+    default = Request()
+    given = [name for name in ("surrogate", "earlier_looks") if getattr(request, name) != getattr(default, name)]
     if unlabelled is not None:
         given.append("unlabelled")
     if given:

@@ -14,7 +14,7 @@ from types import ModuleType
 import torch
 from torch import Tensor, nn
 
-from ..errors import ModelError
+from ..errors import ModelError, first_line
 
 FOLDER, TIMM = "hf:", "timm:"
 CONFIG = "config.json"
@@ -69,7 +69,7 @@ def build_from_timm(name: str, input_shape: Sequence[int], classes: int) -> nn.M
         with torch.random.fork_rng(devices=[]):
             module = timm.create_model(name, pretrained=False, num_classes=classes, in_chans=channels)
     except Exception as why:
-        raise ModelError(f"load_model: timm cannot build {name!r}: {_first_line(why)}.") from None
+        raise ModelError(f"load_model: timm cannot build {name!r}: {first_line(why)}.") from None
     if not isinstance(module, nn.Module):
         raise ModelError(f"load_model: timm builds a torch.nn.Module, got {type(module).__name__} for {name!r}.")
     return module
@@ -124,7 +124,7 @@ def optional(package: str, needed_by: str) -> ModuleType:
         return importlib.import_module(package)
     except (ImportError, RuntimeError) as why:  # a torchvision of another torch fails with the latter
         raise ModelError(
-            f"load_model: {needed_by} needs {package}, which cannot be imported ({_first_line(why)}). "
+            f"load_model: {needed_by} needs {package}, which cannot be imported ({first_line(why)}). "
             f"Install the extra: pip install 'pacbound[{package}]'"
         ) from None
 
@@ -136,7 +136,7 @@ def _config(transformers: ModuleType, folder: Path) -> object:
     except (OSError, ValueError) as why:
         raise ModelError(
             f"load_model: {folder.name} is a folder with {CONFIG} and safetensors, as save_pretrained writes it, "
-            f"got {_first_line(why)}."
+            f"got {first_line(why)}."
         ) from None
     for index in folder.glob(WEIGHTS[1]):
         _check_index(index)
@@ -168,9 +168,5 @@ def _check_index(index: Path) -> None:
 def _refusal(folder: Path, why: Exception) -> ModelError:
     return ModelError(
         f"load_model: {folder.name} is read as an image classifier of transformers, without running code of its own, "
-        f"and that failed: {_first_line(why)}. Save it with save_pretrained(FOLDER), as safetensors."
+        f"and that failed: {first_line(why)}. Save it with save_pretrained(FOLDER), as safetensors."
     )
-
-
-def _first_line(why: Exception) -> str:
-    return (str(why).splitlines() or [type(why).__name__])[0][:300]

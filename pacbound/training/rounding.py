@@ -17,6 +17,8 @@ from ..specs import ProfileSpec
 from .posterior import Posterior, State
 from .settings import PosteriorSettings
 
+PROFILE_FIELDS = ("scale_index", "kap", "c0", "c1", "c2")
+
 
 @dataclass(frozen=True)
 class Prices:
@@ -86,9 +88,6 @@ class Standing:
         if "profile" in saved:
             profile = ProfileSpec(**dict(zip(PROFILE_FIELDS, saved["profile"].tolist(), strict=True)))
         return cls(posterior, saved["integers"].numpy(), profile, float(saved["beta"]))
-
-
-PROFILE_FIELDS = ("scale_index", "kap", "c0", "c1", "c2")
 
 
 def with_profile(now: Standing, settings: PosteriorSettings) -> Standing:

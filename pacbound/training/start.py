@@ -9,7 +9,7 @@ from torch import Generator, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from ..errors import ModelError
+from ..errors import ModelError, first_line
 from .fit import Sample
 from .phases import one_cycle
 
@@ -50,7 +50,7 @@ def _step(module: nn.Module, adam: torch.optim.Adam, sample: Sample, rows: torch
     except (RuntimeError, ValueError) as cause:
         raise ModelError(
             f"train_start: the network trains on batches of {len(rows)}, got the error "
-            f"{(str(cause).splitlines() or [type(cause).__name__])[0]!r}. Bring theta0 as a checkpoint instead."
+            f"{first_line(cause)!r}. Bring theta0 as a checkpoint instead."
         ) from cause
     if not torch.isfinite(loss):
         raise ModelError(f"train_start: the loss of theta0 became {float(loss.detach())}. Scale the inputs down.")

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..errors import StateError
+from ..errors import StateError, first_line
 
 SAVE_EVERY_SECONDS = 2.0
 SAVE_SHARE = 0.05  # of the time, at most: a large state is saved less often
@@ -73,7 +73,7 @@ class Checkpoint:
         except (OSError, RuntimeError) as cause:  # torch wraps what the system says
             raise StateError(
                 f"state: {self.path.name} is written into a folder where files can be made, got: "
-                f"{(str(cause).splitlines() or [''])[0]}. Choose another folder for --output."
+                f"{first_line(cause)}. Choose another folder for --output."
             ) from cause
         self._saved = time.monotonic()
         self._pause = max(SAVE_EVERY_SECONDS, (self._saved - started) / SAVE_SHARE)

@@ -4,11 +4,10 @@ python results/direct/analyse.py prints the report.
 """
 
 import math
-from decimal import Decimal
 from pathlib import Path
 
 from pacbound.certificate.schema import Certificate, OtherBound
-from pacbound.certificate.statement import percent_up
+from pacbound.certificate.statement import percent_up, share_up
 from pacbound.tensors import BlockTensor, CodebookTensor, DirectSpec, LatticeTensor, ZeroTensor
 
 COLUMNS = (
@@ -76,8 +75,8 @@ def row(path: Path) -> str:
     cells = [
         f"[{path.stem}]({path.name})", f"{before:,}", f"{certificate.message.bits:,}", f"{saving:,}",
         f"{certificate.ledger.bits:,}", f"{before / count:.3f}", f"{certificate.ledger.bits / count:.4f}",
-        percent_up(Decimal(certificate.risk.errors) / certificate.risk.n),
-        "" if test is None else percent_up(Decimal(test.errors) / test.n),
+        percent_up(share_up(certificate.risk.errors, certificate.risk.n)),
+        "" if test is None else percent_up(share_up(test.errors, test.n)),
         f"**{percent_up(certificate.bound.value)}**", f"{sum(certificate.environment.seconds.values()):.0f}",
         "" if certificate.environment.epochs is None else f"{certificate.environment.epochs:.0f}",
     ]  # fmt: skip
