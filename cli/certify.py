@@ -11,8 +11,8 @@ import typer
 from .options import given, with_parameters
 
 if TYPE_CHECKING:
-    from pacbound.forecast import Forecast
-    from pacbound.request import Request
+    from pacbound.pipeline.forecast import Forecast
+    from pacbound.request.request import Request
 
 MAIN = "Main options"
 RUN = "Run"
@@ -38,14 +38,14 @@ def _certify(**options: object) -> None:
     from pacbound.errors import RequestError
     from pacbound.methods.table import certify
     from pacbound.methods.work import methods_folder, refuse_surrogate_options
-    from pacbound.preparation import prepare
-    from pacbound.presets import differences
-    from pacbound.show import render
+    from pacbound.pipeline.preparation import prepare
+    from pacbound.reports.show import render
+    from pacbound.request.presets import differences
 
     request = _request(options)
     output = Path(str(options["output"])) if options["output"] else Path(f"{_stem(request.data)}.json")
     if options["dry_run"]:
-        from pacbound.forecast import forecast
+        from pacbound.pipeline.forecast import forecast
 
         if request.method != "subspace":
             raise RequestError(f"certify: --dry-run plans the method subspace, got {request.method!r}. Leave one out.")
@@ -84,8 +84,8 @@ def _certify(**options: object) -> None:
 
 def _request(options: dict[str, object]) -> "Request":
     """Preset, then TOML file, then command line; the later wins."""
-    from pacbound.presets import preset
-    from pacbound.request import make_request, read_toml
+    from pacbound.request.presets import preset
+    from pacbound.request.request import make_request, read_toml
 
     request = preset(str(options["preset"]))
     if options["config"]:

@@ -22,7 +22,7 @@ def code(
       conv1.weight               288         9,216    1,730        6.01
       all                    648,226    20,743,232  ...            4.11
     """
-    from pacbound.direct.files import code_file
+    from pacbound.methods.direct.files import code_file
 
     target = output or file.with_name(f"{file.name}.coded")
     coded = code_file(file, target, quantizer)  # type: ignore[arg-type]

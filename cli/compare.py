@@ -20,8 +20,8 @@ def compare(
     \b
     pacbound compare bottleneck_1.json bottleneck_8.json
     """
-    from pacbound.compare import compare as beside
-    from pacbound.compare import render, render_json
+    from pacbound.reports.compare import compare as beside
+    from pacbound.reports.compare import render, render_json
 
     comparison = beside([(str(path), _loaded(path)) for path in certificates])
     typer.echo(render_json(comparison) if json else render(comparison))

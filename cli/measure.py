@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 
 if TYPE_CHECKING:
-    from pacbound.measuring import Measured
+    from pacbound.measures.measuring import Measured
 
 
 def measure(
@@ -58,9 +58,9 @@ def measure(
     """
     from pacbound.certificate import Certificate
     from pacbound.errors import RequestError
-    from pacbound.measuring import attach as attached
-    from pacbound.measuring import measure as measured_of
-    from pacbound.measuring import plot as draw
+    from pacbound.measures.measuring import attach as attached
+    from pacbound.measures.measuring import measure as measured_of
+    from pacbound.measures.measuring import plot as draw
 
     if attach is not None and source.suffix != ".json":
         raise RequestError("measure: --attach adds measures to a certificate, got a checkpoint. Give a .json file.")

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 from rich.markup import escape
 
-from pacbound.request import Request, group_of, help_of
+from pacbound.request.request import Request, group_of, help_of
 
 PANELS = {
     "Main": "Main options",

@@ -26,6 +26,6 @@ def show(
     pacbound show certificate.json --format latex > certificate.tex
     """
     from pacbound.certificate import Certificate
-    from pacbound.show import render
+    from pacbound.reports.show import render
 
     typer.echo(render(Certificate.load(certificate), format.value))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from pacbound.verification import Verification
+    from pacbound.verification.verification import Verification
 
 
 class Level(StrEnum):
@@ -62,7 +62,7 @@ def verify(
         ...
     """
     from pacbound.errors import PacboundError
-    from pacbound.verification import verify as recheck
+    from pacbound.verification.verification import verify as recheck
 
     files, asked = _files(certificates), None if level is None else level.value
     rules = tuple(rule for rule in rename.split(",") if rule)

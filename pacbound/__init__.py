@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from .data.examples import Examples as Examples
     from .data.registry import load as load
     from .errors import PacboundError as PacboundError
-    from .measuring import measure as measure
+    from .measures.measuring import measure as measure
     from .methods.table import certify as certify
-    from .presets import preset as preset
-    from .request import Request as Request
-    from .verification import Verification as Verification
-    from .verification import verify as verify
+    from .request.presets import preset as preset
+    from .request.request import Request as Request
+    from .verification.verification import Verification as Verification
+    from .verification.verification import verify as verify
 
 # public name -> (module, name there)
 _PUBLIC = {
@@ -37,15 +37,15 @@ _PUBLIC = {
     "Ledger": ("bits.ledger", "Ledger"),
     "Measure": ("bounds.claims", "Measure"),
     "PacboundError": ("errors", "PacboundError"),
-    "Request": ("request", "Request"),
+    "Request": ("request.request", "Request"),
     "RiskEstimate": ("bounds.claims", "RiskEstimate"),
-    "Verification": ("verification", "Verification"),
+    "Verification": ("verification.verification", "Verification"),
     "bound": ("bounds.occam", "occam_binomial"),
     "certify": ("methods.table", "certify"),
     "load": ("data.registry", "load"),
-    "measure": ("measuring", "measure"),
-    "preset": ("presets", "preset"),
-    "verify": ("verification", "verify"),
+    "measure": ("measures.measuring", "measure"),
+    "preset": ("request.presets", "preset"),
+    "verify": ("verification.verification", "verify"),
 }
 __all__ = sorted(_PUBLIC)
 __version__ = "0.1.0"

@@ -15,7 +15,7 @@ from types import ModuleType
 
 from pacbound.certificate.schema import Certificate, OtherBound
 from pacbound.certificate.statement import percent_up, share_up
-from pacbound.show import render
+from pacbound.reports.show import render
 
 RESULTS = Path(__file__).parent
 READMES = (RESULTS.parent / "README.md", *sorted(RESULTS.glob("*/README.md")))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from pacbound.specs import ProjectorSpec
+from pacbound.specs.specs import ProjectorSpec
 from pacbound.subspace.layout import Layout
 from pacbound.subspace.projector import Projector
 from pacbound.subspace.projectors import make_projector

@@ -8,8 +8,8 @@ import numpy as np
 from pacbound.bits.message import pack
 from pacbound.bits.tensors import symbol_count
 from pacbound.bits.units import Coded, coded_arrays, coded_shapes
-from pacbound.specs import BaseOrigin, HypothesisSpec
-from pacbound.tensors import DirectSpec, LatticeTensor, Quantized, TableSpec, TensorSpec, UnitAxis, UnitGroup
+from pacbound.specs.specs import BaseOrigin, HypothesisSpec
+from pacbound.specs.tensors import DirectSpec, LatticeTensor, Quantized, TableSpec, TensorSpec, UnitAxis, UnitGroup
 
 STEP = 128  # step 1
 

@@ -17,8 +17,8 @@ from pacbound.bounds.table import theorem
 from pacbound.certificate import Baseline, Certificate, DataRecord, Environment, OtherBound
 from pacbound.certificate.accounting import complete
 from pacbound.certificate.statement import write_statement
-from pacbound.specs import BaseOrigin, HypothesisSpec, LatticeSpec, ProjectorSpec, SplitSpec
-from pacbound.verification import Level, verify
+from pacbound.specs.specs import BaseOrigin, HypothesisSpec, LatticeSpec, ProjectorSpec, SplitSpec
+from pacbound.verification.verification import Level, verify
 
 Document = dict[str, Any]
 Edit = Callable[[Document], None]

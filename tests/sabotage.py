@@ -46,8 +46,8 @@ DIRECT_FORGERIES = "tests/attacks/test_direct_forgeries.py"
 
 COMPOSED = "tests/attacks/test_composed_forgeries.py"
 SURROGATE = "tests/methods/test_surrogate.py"
-COMPARISONS = "tests/measures/test_comparisons.py"
-COVERING = "tests/measures/test_covering.py"
+COMPARISONS = "tests/measures/rademacher/test_comparisons.py"
+COVERING = "tests/measures/covering/test_covering.py"
 
 MUTATIONS = (
     Mutation(
@@ -80,14 +80,14 @@ MUTATIONS = (
     ),
     Mutation(
         "verify lets fewer disagreements than there are pass",
-        "pacbound/verification.py",
+        "pacbound/verification/verification.py",
         "differing > part.differing else None",
         "differing < part.differing else None",
         f"{COMPOSED}::test_each_forgery_is_caught_first_at_its_level",
     ),
     Mutation(
         "verify does not hash the inputs one by one",
-        "pacbound/verification.py",
+        "pacbound/verification/verification.py",
         "    common = overlap(examples.x, inputs.x)\n",
         "    common = 0\n",
         f"{COMPOSED}::test_inputs_that_stand_in_the_sample_are_caught_by_hashing",
@@ -101,10 +101,10 @@ MUTATIONS = (
     ),
     Mutation(
         "test examples may stand in the sample",
-        "pacbound/preparation.py",
+        "pacbound/pipeline/preparation.py",
         '        check_apart(sample.x, held_out.x, "test")\n',
         "        pass\n",
-        "tests/test_pipeline.py::test_test_examples_that_stand_in_the_sample_are_refused",
+        "tests/pipeline/test_pipeline.py::test_test_examples_that_stand_in_the_sample_are_refused",
     ),
     Mutation(
         "test examples may stand among the unlabelled",
@@ -115,21 +115,21 @@ MUTATIONS = (
     ),
     Mutation(
         "buffers of a seeded network are free",
-        "pacbound/hypothesis.py",
+        "pacbound/networks/hypothesis.py",
         "        if name not in constants:\n",
         "        if False:\n",
-        "tests/test_pipeline.py::test_no_buffer_of_any_type_enters_a_seeded_network_without_a_word",
+        "tests/pipeline/test_pipeline.py::test_no_buffer_of_any_type_enters_a_seeded_network_without_a_word",
     ),
     Mutation(
         "listed buffers carry no digest",
-        "pacbound/hypothesis.py",
+        "pacbound/networks/hypothesis.py",
         "    return tensors_digest(kept) if kept else None\n",
         "    return None\n",
-        "tests/test_pipeline.py::test_a_listed_buffer_is_declared_and_pinned",
+        "tests/pipeline/test_pipeline.py::test_a_listed_buffer_is_declared_and_pinned",
     ),
     Mutation(
         "verify counts by a loss that the caller brings",
-        "pacbound/verification.py",
+        "pacbound/verification/verification.py",
         "    return stated.loss if _known_loss(stated) or given.loss is None else given.loss\n",
         "    return stated.loss if given.loss is None else given.loss\n",
         "tests/attacks/test_risk_forgeries.py"
@@ -137,7 +137,7 @@ MUTATIONS = (
     ),
     Mutation(
         "verify does not compare the number of classes",
-        "pacbound/verification.py",
+        "pacbound/verification/verification.py",
         "    elif examples.classes != stated.classes:\n",
         "    elif False:\n",
         "tests/attacks/test_risk_forgeries.py"
@@ -145,10 +145,10 @@ MUTATIONS = (
     ),
     Mutation(
         "the official test split stands beside weights that are handed over",
-        "pacbound/preparation.py",
+        "pacbound/pipeline/preparation.py",
         "    elif untouched and isinstance(train, str)",
         "    elif isinstance(train, str)",
-        "tests/test_pipeline.py::test_the_official_test_split_stands_only_beside_a_network_that_nobody_trained",
+        "tests/pipeline/test_pipeline.py::test_the_official_test_split_stands_only_beside_a_network_that_nobody_trained",
     ),
     Mutation(
         "earlier looks at the inputs are not paid",
@@ -159,7 +159,7 @@ MUTATIONS = (
     ),
     Mutation(
         "two ties count as agreement",
-        "pacbound/original.py",
+        "pacbound/networks/original.py",
         "((one != other) | (one < 0)).sum()",
         "(one != other).sum()",
         f"{SURROGATE}::test_near_ties_and_broken_numbers_of_either_network_count_as_differing",
@@ -243,45 +243,45 @@ MUTATIONS = (
     ),
     Mutation(
         "groups are not compared with those of the network",
-        "pacbound/verification.py",
+        "pacbound/verification/verification.py",
         "    if found == stated:\n",
         "    if True:\n",
         f"{DIRECT_FORGERIES}::test_groups_that_the_network_does_not_have_are_caught_when_it_is_rebuilt",
     ),
     Mutation(
         "a base of zeros keeps what the module held",
-        "pacbound/hypothesis.py",
+        "pacbound/networks/hypothesis.py",
         "        parameter.detach().zero_()\n",
         "        pass\n",
-        "tests/direct/test_weights.py::test_a_base_of_zeros_holds_nothing_of_the_module",
+        "tests/methods/direct/test_weights.py::test_a_base_of_zeros_holds_nothing_of_the_module",
     ),
     Mutation(
         "a measure of Bartlett's takes the harmonic sum for the logarithm",
-        "pacbound/measures/comparisons.py",
+        "pacbound/measures/rademacher/comparisons.py",
         "_log(12) + _log(_log(n))",
         "_log(12) + _log(_log(n) + 0.577)",
         f"{COMPARISONS}::test_the_norm_bound_without_ceilings_is_the_worked_number",
     ),
     Mutation(
         "a measure of Golowich's normalises the data twice",
-        "pacbound/measures/comparisons.py",
+        "pacbound/measures/rademacher/comparisons.py",
         "+ _log(sample.column) - _log(n) / 2",
         "+ _log(sample.column) - _log(n)",
         f"{COMPARISONS}::test_every_quantity_is_its_formula_on_a_strided_chain",
     ),
     Mutation(
         "the measure of symmetry counts permutations across transposed dimensions",
-        "pacbound/measures/symmetry.py",
+        "pacbound/measures/covering/symmetry.py",
         'block.channels != "alike"',
         'block.channels == "lost"',
         f"{COVERING}::test_what_moves_entries_between_channels_ends_the_symmetry",
     ),
     Mutation(
         "a measure takes a mean for the identity in the maximum norm",
-        "pacbound/measures/tracing.py",
+        "pacbound/measures/layers/tracing.py",
         "self.maximum * fixed.maximum",
         "self.maximum * euclidean",
-        "tests/measures/test_lipschitz.py::test_a_mean_that_is_scaled_up_is_not_taken_for_the_identity",
+        "tests/measures/layers/test_lipschitz.py::test_a_mean_that_is_scaled_up_is_not_taken_for_the_identity",
     ),
     Mutation(
         "the noise of a draw does not depend on its posterior",
@@ -313,63 +313,63 @@ MUTATIONS = (
     ),
     Mutation(
         "no bits are paid at all",
-        "pacbound/pipeline.py",
+        "pacbound/pipeline/finish.py",
         "ledger.bits, setup.request.delta)\n    return Finished",
         "0, setup.request.delta)\n    return Finished",
         f"{COUNTED}::test_the_bound_is_that_of_all_bits_in_the_ledger",
     ),
     Mutation(
         "no bits are paid at all, seen by the risks alone",
-        "pacbound/pipeline.py",
+        "pacbound/pipeline/finish.py",
         "ledger.bits, setup.request.delta)\n    return Finished",
         "0, setup.request.delta)\n    return Finished",
         "tests/soundness/test_pipeline_coverage.py::test_what_training_gains_on_noise_is_given_back_by_the_bits",
     ),
     Mutation(
         "batch normalisation in train mode",
-        "pacbound/hypothesis.py",
+        "pacbound/networks/hypothesis.py",
         "self._module = copy.deepcopy(base.module).eval()",
         "self._module = copy.deepcopy(base.module).train()",
         f"{COUNTED}::test_batch_normalisation_answers_by_its_frozen_statistics_not_by_the_batch",
     ),
     Mutation(
         "dropout in train mode",
-        "pacbound/hypothesis.py",
+        "pacbound/networks/hypothesis.py",
         "self._module = copy.deepcopy(base.module).eval()",
         "self._module = copy.deepcopy(base.module).train()",
         f"{COUNTED}::test_dropout_is_off_where_errors_are_counted",
     ),
     Mutation(
         "answers that depend on the batch are let through",
-        "pacbound/risk.py",
+        "pacbound/networks/risk.py",
         "    check_deterministic(hypothesis, examples.x[:BATCH])\n",
         "",
         f"{COUNTED}::test_a_network_whose_answers_depend_on_the_batch_is_refused",
     ),
     Mutation(
         "risk on augmented data",
-        "pacbound/risk.py",
+        "pacbound/networks/risk.py",
         "name, function, hypothesis(examples.x[rows]), ",
         "name, function, hypothesis(examples.x[rows] * 0.9), ",
         f"{COUNTED}::test_the_errors_are_those_of_the_network_rebuilt_by_hand",
     ),
     Mutation(
         "the last batch is dropped",
-        "pacbound/risk.py",
+        "pacbound/networks/risk.py",
         "tqdm(range(0, examples.n, BATCH),",
         "tqdm(range(0, examples.n - BATCH, BATCH),",
         f"{COUNTED}::test_the_errors_are_those_of_the_network_rebuilt_by_hand",
     ),
     Mutation(
         "the undecoded coefficients are evaluated",
-        "pacbound/hypothesis.py",
+        "pacbound/networks/hypothesis.py",
         "    return dequantize(symbols, spec.code.levels, spec.quantizer)\n",
         "    return dequantize(symbols, spec.code.levels, spec.quantizer) + np.float32(0.01)\n",
         f"{COUNTED}::test_the_errors_are_those_of_the_network_rebuilt_by_hand",
     ),
     Mutation(
         "near ties are not counted as errors",
-        "pacbound/risk.py",
+        "pacbound/networks/risk.py",
         "TIE = 1e-4\n",
         "TIE = 0.0\n",
         f"{COUNTED}::test_near_ties_count_as_errors_so_that_another_machine_finds_no_more",
@@ -383,14 +383,14 @@ MUTATIONS = (
     ),
     Mutation(
         "examples may change between training and counting",
-        "pacbound/pipeline.py",
+        "pacbound/pipeline/finish.py",
         "    if best.risk.data_digest != setup.digest:\n",
         "    if False:\n",
         f"{COUNTED}::test_examples_that_change_while_training_are_refused",
     ),
     Mutation(
         "another network passes for the one certified",
-        "pacbound/hypothesis.py",
+        "pacbound/networks/hypothesis.py",
         "        if base.layout.digest != spec.layout_digest:\n",
         "        if False:\n",
         "tests/attacks/test_risk_forgeries.py"
@@ -398,17 +398,17 @@ MUTATIONS = (
     ),
     Mutation(
         "another theta0 passes for the one certified",
-        "pacbound/hypothesis.py",
+        "pacbound/networks/hypothesis.py",
         "        if base.origin != spec.base:\n",
         "        if False:\n",
         f"{COUNTED}::test_a_certificate_of_the_pipeline_stands_at_every_level",
     ),
     Mutation(
         "theta0 digested without what is frozen",
-        "pacbound/hypothesis.py",
+        "pacbound/networks/hypothesis.py",
         "hashlib.sha256(values + frozen_digest(module).encode())",
         "hashlib.sha256(values)",
-        "tests/test_hypothesis.py::test_values_are_digested_with_everything_that_is_frozen",
+        "tests/networks/test_hypothesis.py::test_values_are_digested_with_everything_that_is_frozen",
     ),
     Mutation(
         "inner end of the binomial inversion",
@@ -531,7 +531,7 @@ MUTATIONS = (
     ),
     Mutation(
         "verify lets fewer errors than there are pass",
-        "pacbound/verification.py",
+        "pacbound/verification/verification.py",
         "    complaint = more if recount.errors > stated.errors else None\n",
         "    complaint = more if recount.errors < stated.errors else None\n",
         "tests/attacks/test_risk_forgeries.py"
@@ -539,7 +539,7 @@ MUTATIONS = (
     ),
     Mutation(
         "verify does not look at the digest of the data",
-        "pacbound/verification.py",
+        "pacbound/verification/verification.py",
         "    elif examples.digest() != digest:\n",
         "    elif False:\n",
         "tests/attacks/test_risk_forgeries.py::test_other_data_are_caught_by_digest_or_by_size",
@@ -568,28 +568,28 @@ MUTATIONS = (
     ),
     Mutation(
         "verify does not look at the rest of a split",
-        "pacbound/verification.py",
+        "pacbound/verification/verification.py",
         "complaint=differ if rest.digest() != stated.digest else None)\n",
         "complaint=None)\n",
         "tests/attacks/test_split_forgeries.py::test_another_permutation_sent_and_paid_is_caught_by_the_examples",
     ),
     Mutation(
         "theta0 is trained on the rest of the split",
-        "pacbound/preparation.py",
+        "pacbound/pipeline/preparation.py",
         "    sample = Sample(preprocessed(split.first.x, setup.preprocess), split.first.y)\n",
         "    sample = Sample(preprocessed(split.rest.x, setup.preprocess), split.rest.y)\n",
-        "tests/test_split.py::test_theta0_sees_the_first_examples_only",
+        "tests/pipeline/test_split.py::test_theta0_sees_the_first_examples_only",
     ),
     Mutation(
         "rules for names may give another theta0",
-        "pacbound/checkpoints.py",
+        "pacbound/networks/checkpoints.py",
         "    if origin.values != base.origin.values:\n",
         "    if False:\n",
-        "tests/test_transfer.py::test_rules_that_give_another_theta0_from_the_same_file_do_not_stand",
+        "tests/pipeline/test_transfer.py::test_rules_that_give_another_theta0_from_the_same_file_do_not_stand",
     ),
     Mutation(
         "training touches the caller's module",
-        "pacbound/hypothesis.py",
+        "pacbound/networks/hypothesis.py",
         "    copied = copy.deepcopy(module).eval()\n",
         "    copied = module.eval()\n",
         f"{COUNTED}::test_the_callers_module_and_random_numbers_are_left_as_they_were",

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from pacbound.bits.codes import fit_code
 from pacbound.bits.message import pack
 from pacbound.data.examples import Examples
-from pacbound.hypothesis import Base, Hypothesis, make_base
-from pacbound.request import Request
-from pacbound.specs import HypothesisSpec, LatticeSpec, ProjectorSpec
+from pacbound.networks.hypothesis import Base, Hypothesis, make_base
+from pacbound.request.request import Request
+from pacbound.specs.specs import HypothesisSpec, LatticeSpec, ProjectorSpec
 
 CLASSES = 3
 FEATURES = 6

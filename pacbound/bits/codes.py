@@ -15,7 +15,7 @@ import numpy as np
 from flint import arb, ctx, fmpq
 
 from ..errors import CodeError
-from ..specs import MAX_SYMBOL, SENT_CODE_KINDS, CodeKind, CodeSpec
+from ..specs.specs import MAX_SYMBOL, SENT_CODE_KINDS, CodeKind, CodeSpec
 from .coder import MAX_COUNT, TOTAL, Encoder, Stream, Symbols, Table
 
 RATIO_INDICES = 128

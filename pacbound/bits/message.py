@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from ..errors import CodeError, MessageError
 from ..records import Record
-from ..specs import (
+from ..specs.specs import (
     BASE_KINDS,
     MODEL_CHOICES,
     PREPROCESS_NAMES,
@@ -31,7 +31,7 @@ from ..specs import (
     QuantizerSpec,
     SplitSpec,
 )
-from ..tensors import DirectSpec
+from ..specs.tensors import DirectSpec
 from .coder import MAX_COUNT, Decoder, Encoder, Stream, Symbols
 from .codes import code_header, code_symbols
 from .ledger import Ledger

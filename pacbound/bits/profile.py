@@ -19,7 +19,7 @@ from flint import arb, ctx, fmpq
 from numpy.typing import NDArray
 
 from ..errors import CodeError
-from ..specs import PROFILE_REACH, ProfileSpec
+from ..specs.specs import PROFILE_REACH, ProfileSpec
 from .coder import MAX_COUNT, Stream, Symbols, Table
 from .codes import ITEM, TABLE_PRECISION, WHY, certain_floor, discretised_table, gaussian_tail
 

@@ -11,7 +11,7 @@ import numpy as np
 from flint import arb, ctx, fmpq
 
 from ..errors import CodeError, MessageError
-from ..tensors import (
+from ..specs.tensors import (
     BLOCK_KINDS,
     BLOCK_LEVELS,
     MAX_HALF,

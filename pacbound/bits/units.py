@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MessageError
-from ..tensors import BlockTensor, DirectSpec, LatticeTensor, Quantized, UnitAxis, ZeroTensor
+from ..specs.tensors import BlockTensor, DirectSpec, LatticeTensor, Quantized, UnitAxis, ZeroTensor
 from .coder import Symbols
 
 Indices = NDArray[np.int64]

@@ -11,18 +11,7 @@ import math
 from flint import arb
 
 from ..errors import BoundError
-from .balls import (
-    IID,
-    RANDOMISED,
-    UNIT_LOSS,
-    check,
-    claim,
-    empirical_risk,
-    log_inverse,
-    nats_of,
-    rounded_up,
-    working,
-)
+from .balls import IID, RANDOMISED, UNIT_LOSS, check, claim, empirical_risk, log_inverse, nats_of, rounded_up, working
 from .claims import Bound
 from .inversion import kl_inverse_upper
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from ..bits.ledger import Ledger
 from ..bounds.disagreement import SPLITS
 from ..errors import LedgerError
-from ..specs import CHECKPOINT_KINDS, DrawSpec, HypothesisSpec
-from ..tensors import DirectSpec
+from ..specs.specs import CHECKPOINT_KINDS, DrawSpec, HypothesisSpec
+from ..specs.tensors import DirectSpec
 from .tuned import tuned_on
 
 TUNING_OPTIONS = 256  # 8 bits pay for the look at the data sets of tuned.py

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from ..bounds.disagreement import SPLIT_BITS, delta_splits, sum_up
 from ..bounds.inversion import binomial_tail_inverse
-from ..specs import DrawSpec
+from ..specs.specs import DrawSpec
 from .parts import DisagreementPart, SurrogatePart
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 
 from ..bounds.balls import rounded_up, working
 from ..errors import CertificateError
-from ..specs import DrawSpec
+from ..specs.specs import DrawSpec
 
 DRAW_FORMAT = "pacbound-draw-1"
 LARGEST = 2.0**20  # of |mean| and |L|

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from ..specs import BaseOrigin
+from ..specs.specs import BaseOrigin
 from .schema import SCHEMA_VERSION, Certificate, Environment
 
 PATH = Path(__file__).with_name("schema.json")

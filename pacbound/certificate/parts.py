@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from ..records import Record
-from ..specs import ModelName, PreprocessSpec
+from ..specs.specs import ModelName, PreprocessSpec
 
 MAX_INPUTS = 1 << 40
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]

@@ -13,8 +13,8 @@ from ..bits.units import orbit_saving
 from ..bounds.table import COUNTS_ONLY, theorem
 from ..errors import CertificateError, PacboundError
 from ..records import Record
-from ..specs import DrawSpec, HypothesisSpec
-from ..tensors import DirectSpec
+from ..specs.specs import DrawSpec, HypothesisSpec
+from ..specs.tensors import DirectSpec
 from .accounting import ORBIT_ITEM, RATIO_ITEM, Comparison, complete
 from .composed import recheck_parts
 from .draw import Drawn, draw

@@ -3,7 +3,7 @@
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, localcontext
 
 from ..bounds.claims import Bound, RiskEstimate
-from ..specs import SplitSpec
+from ..specs.specs import SplitSpec
 from .parts import DisagreementPart
 
 PERCENT_STEP = Decimal("0.01")

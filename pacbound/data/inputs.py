@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import DataError
-from ..specs import PreprocessName
+from ..specs.specs import PreprocessName
 from ..subspace.random import permutation
 from .examples import LAYOUTS, Examples, inputs_hasher
 from .roots import FILES, Split

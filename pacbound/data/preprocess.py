@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
-from ..specs import PREPROCESS, PreprocessSpec
+from ..specs.specs import PREPROCESS, PreprocessSpec
 
 CHUNK_ROWS = 4096
 

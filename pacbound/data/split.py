@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ..errors import DataError
-from ..specs import SPLIT_PARTS, SplitSpec
+from ..specs.specs import SPLIT_PARTS, SplitSpec
 from ..subspace.random import permutation
 from .examples import Examples
 

@@ -17,31 +17,31 @@ __all__ = ["MEASURES", "Measure", "MeasureFunction", "Sample"]
 
 
 def _stable_rank(model: nn.Module, example_input: Tensor, data: Sample | None = None) -> tuple[Measure, ...]:
-    from .stable_rank import measure
+    from .stable_rank.stable_rank import measure
 
     return measure(model, example_input, data)
 
 
 def _redundancy(model: nn.Module, example_input: Tensor, data: Sample | None = None) -> tuple[Measure, ...]:
-    from .redundancy import measure
+    from .redundancy.redundancy import measure
 
     return measure(model, example_input, data)
 
 
 def _rademacher(model: nn.Module, example_input: Tensor, data: Sample | None = None) -> tuple[Measure, ...]:
-    from .rademacher import measure
+    from .rademacher.rademacher import measure
 
     return measure(model, example_input, data)
 
 
 def _covering(model: nn.Module, example_input: Tensor, data: Sample | None = None) -> tuple[Measure, ...]:
-    from .covering import measure
+    from .covering.covering import measure
 
     return measure(model, example_input, data)
 
 
 def _ntk(model: nn.Module, example_input: Tensor, data: Sample | None = None) -> tuple[Measure, ...]:
-    from .ntk import measure
+    from .ntk.ntk import measure
 
     return measure(model, example_input, data)
 

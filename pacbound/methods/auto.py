@@ -16,11 +16,11 @@ from typing import NamedTuple
 from torch import nn
 
 from ..certificate.schema import Certificate, MethodRow
-from ..checkpoints import file_digest, freeze_start
 from ..data.registry import load_any, load_inputs
 from ..errors import PacboundError, RequestError
+from ..networks.checkpoints import file_digest, freeze_start
 from ..training.state import Checkpoint
-from .direct import direct
+from .direct.method import direct
 from .subspace import subspace
 from .surrogate import surrogate
 from .work import Work, methods_folder

@@ -1,14 +1,26 @@
-"""Method subspace: the decoded network is the one that is certified."""
+"""Method subspace: train in a random subspace, code, and certify the decoded network."""
+
+import time
+from dataclasses import replace
 
 from ..certificate.schema import Certificate
-from ..pipeline import certify
+from ..pipeline.encoding import encode
+from ..pipeline.finish import finish
+from ..pipeline.preparation import prepare, with_start
+from ..training.state import Checkpoint
 from .work import Work, refuse_surrogate_options
 
 
 def subspace(work: Work) -> Certificate:
-    """Train, code and certify. Raises: RequestError for options of the method surrogate; else as `pipeline.certify`."""
+    """Return the certificate of the best candidate message, w = 0 included.
+
+    Raises: RequestError for options of the method surrogate; other PacboundErrors with the reason of a refusal.
+    """
     refuse_surrogate_options(work.request, work.unlabelled)
-    return certify(
-        work.model, work.train, test=work.test, request=work.request, loss=work.loss, data_dir=work.data_dir,
-        state=work.state, progress=work.progress, methods=work.methods,
-    )  # fmt: skip
+    loss = work.request.loss if work.loss is None else work.loss
+    setup = prepare(work.model, work.train, work.test, work.request, loss, work.data_dir)
+    setup = replace(setup, methods=work.methods)
+    started = time.monotonic()
+    setup = with_start(setup, work.progress)
+    encoded = encode(setup, Checkpoint(work.state, setup.key), work.progress)
+    return finish(setup, encoded, {"training": time.monotonic() - started}, work.progress)

@@ -23,11 +23,12 @@ from ..data.inputs import Inputs, check_apart, check_inputs
 from ..data.registry import load_any, load_inputs
 from ..errors import RequestError
 from ..models.loading import load_model, preprocess_for
-from ..original import Original, answers, check_answers, count_differing, load_original
-from ..pipeline import Finished, baseline, best_of, encode, environment, held_out_bound
-from ..preparation import Setup, held_out_examples, prepare
-from ..risk import BATCH, zero_one
-from ..specs import REFERENCE_MODELS, PreprocessSpec
+from ..networks.original import Original, answers, check_answers, count_differing, load_original
+from ..networks.risk import BATCH, zero_one
+from ..pipeline.encoding import encode
+from ..pipeline.finish import Finished, baseline, best_of, environment, held_out_bound
+from ..pipeline.preparation import Setup, held_out_examples, prepare
+from ..specs.specs import REFERENCE_MODELS, PreprocessSpec
 from ..training.state import Checkpoint
 from .work import Work
 

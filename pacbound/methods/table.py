@@ -6,10 +6,10 @@ from pathlib import Path
 from torch import nn
 
 from ..certificate.schema import Certificate
-from ..request import Method, Request
-from ..risk import LossFunction
+from ..networks.risk import LossFunction
+from ..request.request import Method, Request
 from .auto import auto
-from .direct import direct
+from .direct.method import direct
 from .subspace import subspace
 from .surrogate import surrogate
 from .work import Work

@@ -6,8 +6,8 @@ from pathlib import Path
 from torch import nn
 
 from ..errors import RequestError
-from ..request import Request
-from ..risk import LossFunction
+from ..networks.risk import LossFunction
+from ..request.request import Request
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from torch import nn
 
 from ..data.callables import call_named
 from ..errors import ModelError
-from ..specs import MODEL_CHOICES, RAW_PIXEL_MODELS, REFERENCE_MODELS, PreprocessName
+from ..specs.specs import MODEL_CHOICES, RAW_PIXEL_MODELS, REFERENCE_MODELS, PreprocessName
 from .foreign import FOLDER, TIMM, build_from_folder, build_from_timm
 from .reference import build
 

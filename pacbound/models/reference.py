@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import ModelError
-from ..specs import RAW_PIXEL_MODELS, REFERENCE_MODELS
+from ..specs.specs import RAW_PIXEL_MODELS, REFERENCE_MODELS
 from ..subspace.random import normals
 from .published import build_published
 

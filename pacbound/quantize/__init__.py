@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bits.coder import Symbols
-from ..specs import CodebookSpec, ProfileSpec, SymbolSpec
+from ..specs.specs import CodebookSpec, ProfileSpec, SymbolSpec
 from .codebook import from_codebook
 from .lattice import from_lattice
 from .profile import from_profile

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..bits.coder import Symbols
 from ..errors import QuantizeError
-from ..specs import CodebookSpec
+from ..specs.specs import CodebookSpec
 
 Init = Literal["uniform", "kmeans"]
 LLOYD_STEPS = 50

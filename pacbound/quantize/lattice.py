@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from ..bits.coder import Symbols
 from ..errors import QuantizeError
-from ..powers import eighth_power
-from ..specs import MAX_SYMBOL, LatticeSpec
+from ..specs.powers import eighth_power
+from ..specs.specs import MAX_SYMBOL, LatticeSpec
 
 
 def step_of(spec: LatticeSpec) -> float:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ..bits.coder import Symbols
 from ..bits.profile import profile_steps
 from ..errors import QuantizeError
-from ..specs import PROFILE_REACH, ProfileSpec
+from ..specs.specs import PROFILE_REACH, ProfileSpec
 
 
 def scale_index_for(scale: float) -> int:

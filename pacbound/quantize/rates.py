@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..bits.coder import PRECISION_BITS, Symbols
 from ..bits.tensors import frequencies
 from ..errors import QuantizeError
-from ..tensors import (
+from ..specs.tensors import (
     BLOCK_KINDS,
     BLOCK_LEVELS,
     MAX_SMOOTH_LEVELS,

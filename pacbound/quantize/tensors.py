@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from ..bits.coder import Symbols
 from ..bits.units import coded_arrays, coded_positions
 from ..errors import QuantizeError
-from ..powers import eighth_power
-from ..tensors import MAX_HALF, MAX_ROW_LEVELS, BlockTensor, CodebookTensor, DirectSpec, LatticeTensor, Quantized
+from ..specs.powers import eighth_power
+from ..specs.tensors import MAX_HALF, MAX_ROW_LEVELS, BlockTensor, CodebookTensor, DirectSpec, LatticeTensor, Quantized
 from .blockwise import block_table
 
 UNIT_STEP = 128  # step_index of the step 1

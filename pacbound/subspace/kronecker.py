@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..errors import SubspaceError
-from ..specs import ProjectorSpec
+from ..specs.specs import ProjectorSpec
 from . import random
 from .projector import Projector
 

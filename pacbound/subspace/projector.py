@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from ..errors import SubspaceError
-from ..specs import ProjectorSpec
+from ..specs.specs import ProjectorSpec
 
 
 class Projector(ABC):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..errors import SubspaceError
-from ..specs import PROJECTOR_KINDS, ProjectorKind, ProjectorSpec
+from ..specs.specs import PROJECTOR_KINDS, ProjectorKind, ProjectorSpec
 from . import random
 from .explicit import Dense, Identity, Sparse
 from .kronecker import Kronecker

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ..errors import SubspaceError
-from ..powers import eighth_power
+from ..specs.powers import eighth_power
 from .layout import Layout, Slot
 from .projector import Projector
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..specs import ProjectorSpec
+from ..specs.specs import ProjectorSpec
 from . import random
 from .projector import Projector
 

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ModelError, RequestError
-from ..measures.capacity import class_of, log10_capacity
-from ..measures.layers import LayerRecord, layers_of
-from ..measures.operator_norms import operator_norm
-from ..measures.projections import project_both, torus_sides
+from ..measures.layers.layers import LayerRecord, layers_of
+from ..measures.layers.operator_norms import operator_norm
+from ..measures.rademacher.capacity import class_of, log10_capacity
+from ..measures.rademacher.projections import project_both, torus_sides
 from .fit import Sample
 from .losses import cross_entropy
 

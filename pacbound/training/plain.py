@@ -15,7 +15,7 @@ from ..bits.coder import Symbols
 from ..bits.codes import fit_code
 from ..quantize.codebook import Init, initial_centroids, to_codebook
 from ..quantize.lattice import step_of, to_lattice
-from ..specs import CodeKind, CodeSpec, LatticeSpec, QuantizerSpec
+from ..specs.specs import CodeKind, CodeSpec, LatticeSpec, QuantizerSpec
 from ..subspace.subspace import Subspace
 from .fit import Sample, fit
 from .losses import cross_entropy

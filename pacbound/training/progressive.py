@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from ..bounds.occam import occam_kl
 from ..errors import QuantizeError, SubspaceError
-from ..specs import PROFILE_CODE
+from ..specs.specs import PROFILE_CODE
 from ..subspace.curvature import DENSE_DIMENSION, Draw, Rows, curvature
 from ..subspace.low_rank import low_rank_curvature
 from ..subspace.subspace import Subspace

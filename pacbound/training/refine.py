@@ -16,7 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..bounds.occam import occam_binomial
-from ..risk import zero_one
+from ..networks.risk import zero_one
 from ..subspace.curvature import example_gradients
 from ..subspace.subspace import Subspace
 from .fit import Sample

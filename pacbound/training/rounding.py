@@ -13,7 +13,7 @@ from ..bits.coder import TOTAL
 from ..bits.profile import profile_steps, profile_tables
 from ..quantize.beam import Rounded, beam, lower_factor
 from ..quantize.profile import fit_profile
-from ..specs import ProfileSpec
+from ..specs.specs import ProfileSpec
 from .posterior import Posterior, State
 from .settings import PosteriorSettings
 

@@ -24,8 +24,9 @@ from pathlib import Path
 from torch import Tensor
 
 import pacbound as pb
-from pacbound.pipeline import finish, plan_of
-from pacbound.preparation import Setup, prepare, sample_of
+from pacbound.pipeline.encoding import plan_of
+from pacbound.pipeline.finish import finish
+from pacbound.pipeline.preparation import Setup, prepare, sample_of
 from pacbound.training.progressive import Task, encode_posterior
 from pacbound.training.settings import PosteriorSettings
 from pacbound.training.state import Checkpoint

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pacbound.certificate.schema import Certificate, OtherBound
 from pacbound.certificate.statement import percent_up, share_up
-from pacbound.tensors import BlockTensor, CodebookTensor, DirectSpec, LatticeTensor, ZeroTensor
+from pacbound.specs.tensors import BlockTensor, CodebookTensor, DirectSpec, LatticeTensor, ZeroTensor
 
 COLUMNS = (
     "certificate", "bits before entropy coding", "after", "orbit saving", "all bits", "bits a weight before", "after",

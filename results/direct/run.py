@@ -12,10 +12,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from pacbound.direct.certify import DirectPlan, certify_direct
-from pacbound.direct.training import FineTuning
+from pacbound.methods.direct.certify import DirectPlan, certify_direct
+from pacbound.methods.direct.training import FineTuning
 from pacbound.quantize.rates import QUANTIZERS
-from pacbound.request import Request
+from pacbound.request.request import Request
 
 FOLDER = Path(__file__).parent
 

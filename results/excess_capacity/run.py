@@ -22,10 +22,10 @@ from torch import nn
 
 from pacbound.data.preprocess import preprocessed
 from pacbound.data.registry import load
-from pacbound.measures.capacity import class_of
-from pacbound.measures.layers import layers_of
+from pacbound.measures.layers.layers import layers_of
+from pacbound.measures.rademacher.capacity import class_of
 from pacbound.models.reference import build, initialise
-from pacbound.specs import PreprocessSpec
+from pacbound.specs.specs import PreprocessSpec
 from pacbound.training.constrained import ConstrainedPlan, Knobs, outcome, train_constrained
 from pacbound.training.fit import Sample
 

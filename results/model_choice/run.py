@@ -25,9 +25,9 @@ from torch import Tensor, nn
 from pacbound.bounds.occam import occam_kl
 from pacbound.data.preprocess import preprocessed
 from pacbound.data.registry import load
-from pacbound.hypothesis import make_base, make_subspace
 from pacbound.models.reference import MeanOverPlaces
-from pacbound.specs import PreprocessSpec, ProjectorSpec
+from pacbound.networks.hypothesis import make_base, make_subspace
+from pacbound.specs.specs import PreprocessSpec, ProjectorSpec
 from pacbound.training.fit import Sample
 from pacbound.training.progressive import Task, train_posterior
 from pacbound.training.settings import PosteriorSettings

@@ -21,8 +21,8 @@ sys.path[:0] = [str(HERE.parents[1]), str(HERE)]
 import designs  # noqa: E402
 
 from pacbound.certificate.schema import Certificate  # noqa: E402
-from pacbound.measures.designs import designs_of  # noqa: E402
-from pacbound.measures.layers import layers_of  # noqa: E402
+from pacbound.measures.layers.layers import layers_of  # noqa: E402
+from pacbound.measures.redundancy.designs import designs_of  # noqa: E402
 
 RESAMPLES = 2000
 LEVEL = 0.95

@@ -26,9 +26,9 @@ from analyse import WINDOW, Run, draw, finished, report  # noqa: E402
 
 from pacbound.data.preprocess import preprocessed  # noqa: E402
 from pacbound.data.registry import load  # noqa: E402
-from pacbound.measures.stable_rank import measure_stable_rank, stable_rank_init_  # noqa: E402
+from pacbound.measures.stable_rank.stable_rank import measure_stable_rank, stable_rank_init_  # noqa: E402
 from pacbound.models.reference import initialise  # noqa: E402
-from pacbound.specs import PreprocessSpec  # noqa: E402
+from pacbound.specs.specs import PreprocessSpec  # noqa: E402
 
 WIDTH, HIDDEN, BATCH, MOMENTUM = 512, 4, 128, 0.9
 

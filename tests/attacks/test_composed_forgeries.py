@@ -11,7 +11,7 @@ from pacbound.bounds.disagreement import delta_splits, disagreement, sum_up
 from pacbound.bounds.inversion import binomial_tail_inverse
 from pacbound.bounds.occam import test_set as held_out_bound
 from pacbound.certificate.statement import write_statement
-from pacbound.verification import verify
+from pacbound.verification.verification import verify
 from tests.forge import Document, Edit, caught, forge, make_consistent
 from tests.methods.task import N, arguments, certified, save_original, unlabelled
 from tests.tiny import clouds, network

@@ -14,13 +14,13 @@ from pacbound.bits.units import coded_arrays, orbit_saving
 from pacbound.bounds.table import theorem
 from pacbound.certificate import Certificate, DataRecord
 from pacbound.certificate.accounting import complete
-from pacbound.direct.units import unit_groups
 from pacbound.errors import LedgerError
-from pacbound.hypothesis import Hypothesis, make_zero_base
-from pacbound.risk import evaluate
-from pacbound.show import render
-from pacbound.specs import HypothesisSpec
-from pacbound.tensors import DirectSpec, TensorSpec
+from pacbound.models.units import unit_groups
+from pacbound.networks.hypothesis import Hypothesis, make_zero_base
+from pacbound.networks.risk import evaluate
+from pacbound.reports.show import render
+from pacbound.specs.specs import HypothesisSpec
+from pacbound.specs.tensors import DirectSpec, TensorSpec
 from tests.direct_cases import count, ternary
 from tests.forge import caught, forge
 from tests.tiny import examples, network

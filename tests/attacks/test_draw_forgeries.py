@@ -11,9 +11,9 @@ import safetensors.numpy
 
 from pacbound.certificate import Certificate
 from pacbound.certificate.draw import Drawn, draw, freeze, noise
-from pacbound.pipeline import certify
-from pacbound.request import Request
-from pacbound.specs import DrawSpec
+from pacbound.methods.table import certify
+from pacbound.request.request import Request
+from pacbound.specs.specs import DrawSpec
 from tests.forge import Document, caught, forge
 from tests.tiny import clouds, network
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pacbound.bits.message import unpack
 from pacbound.certificate import Certificate
 from pacbound.errors import CertificateError, PacboundError
-from pacbound.verification import verify
+from pacbound.verification.verification import verify
 from tests.forge import Document, digest_of, honest
 
 HONEST = honest()

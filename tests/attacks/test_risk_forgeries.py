@@ -10,11 +10,11 @@ from pacbound.bounds.table import theorem
 from pacbound.certificate import Certificate, DataRecord
 from pacbound.certificate.accounting import complete
 from pacbound.data.registry import load
-from pacbound.hypothesis import Hypothesis, make_base
 from pacbound.models.reference import build
-from pacbound.risk import evaluate
-from pacbound.specs import PreprocessSpec
-from pacbound.verification import verify
+from pacbound.networks.hypothesis import Hypothesis, make_base
+from pacbound.networks.risk import evaluate
+from pacbound.specs.specs import PreprocessSpec
+from pacbound.verification.verification import verify
 from tests.forge import Document, caught, forge, spec_of, symbols_of
 
 

@@ -13,9 +13,9 @@ from pacbound.bits.coder import Symbols
 from pacbound.bits.message import pack, unpack
 from pacbound.certificate import Certificate
 from pacbound.certificate.accounting import complete
-from pacbound.checkpoints import freeze_start
-from pacbound.pipeline import certify
-from pacbound.specs import BaseOrigin, HypothesisSpec
+from pacbound.methods.table import certify
+from pacbound.networks.checkpoints import freeze_start
+from pacbound.specs.specs import BaseOrigin, HypothesisSpec
 from tests.forge import Document, Edit, caught, forge
 from tests.tiny import clouds, network, quick
 

@@ -9,7 +9,7 @@ import pytest
 
 from pacbound.bits.coder import TOTAL, Decoder, Encoder, Stream, Symbols
 from pacbound.bits.codes import code_symbols, table_from_counts
-from pacbound.specs import CodeSpec
+from pacbound.specs.specs import CodeSpec
 
 COUNT = 10**6
 LEVELS = 15

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from pacbound.errors import ModelError
 from pacbound.measures import MEASURES
-from pacbound.measures.layers import layers_of
-from pacbound.measures.operator_norms import operator_norm
+from pacbound.measures.layers.layers import layers_of
+from pacbound.measures.layers.operator_norms import operator_norm
 
 pytestmark = pytest.mark.benchmark
 CPU_THREADS = 2

@@ -10,7 +10,7 @@ from statistics import median
 import pytest
 import torch
 
-from pacbound.specs import PROJECTOR_KINDS, ProjectorKind, ProjectorSpec
+from pacbound.specs.specs import PROJECTOR_KINDS, ProjectorKind, ProjectorSpec
 from pacbound.subspace.layout import Layout, Slot
 from pacbound.subspace.projectors import make_projector
 

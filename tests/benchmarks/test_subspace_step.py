@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from pacbound.models.reference import build, initialise
-from pacbound.specs import ProjectorSpec
+from pacbound.specs.specs import ProjectorSpec
 from pacbound.subspace.layout import Layout
 from pacbound.subspace.projectors import make_projector
 from pacbound.subspace.subspace import Subspace, layer_scale

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pacbound.bits.coder import MAX_COUNT, TOTAL, Account, Decoder, Encoder, Symbols, Table
 from pacbound.bits.codes import code_bits, code_header, code_symbols, fit_code, table_from_counts
 from pacbound.errors import CodeError
-from pacbound.specs import MAX_SYMBOL, SENT_CODE_KINDS, CodeSpec
+from pacbound.specs.specs import MAX_SYMBOL, SENT_CODE_KINDS, CodeSpec
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "codes.json").read_text())
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pacbound.bits.coder import MAX_COUNT, Encoder
 from pacbound.bits.message import pack, unpack
 from pacbound.errors import CodeError, MessageError
-from pacbound.specs import (
+from pacbound.specs.specs import (
     MODEL_CHOICES,
     PREPROCESS_NAMES,
     PROFILE_CODE,

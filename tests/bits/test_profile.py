@@ -10,15 +10,17 @@ from pydantic import ValidationError
 
 from pacbound.bits.coder import TOTAL, Decoder, Encoder
 from pacbound.bits.message import pack, unpack
-from pacbound.bits.profile import (
-    code_profile_header,
-    code_profile_symbols,
-    profile_grid,
-    profile_steps,
-    profile_tables,
-)
+from pacbound.bits.profile import code_profile_header, code_profile_symbols, profile_grid, profile_steps, profile_tables
 from pacbound.errors import CodeError
-from pacbound.specs import PROFILE_CODE, BaseOrigin, CodeSpec, HypothesisSpec, LatticeSpec, ProfileSpec, ProjectorSpec
+from pacbound.specs.specs import (
+    PROFILE_CODE,
+    BaseOrigin,
+    CodeSpec,
+    HypothesisSpec,
+    LatticeSpec,
+    ProfileSpec,
+    ProjectorSpec,
+)
 
 SPEC = ProfileSpec(scale_index=68, kap=44, c0=29, c1=4, c2=1)
 EXTREMES = (

@@ -12,7 +12,7 @@ from pacbound.bits.coder import TOTAL, Decoder, Encoder
 from pacbound.bits.message import pack, unpack
 from pacbound.bits.tensors import code_coding, code_tensor, frequencies, side_count, symbol_count
 from pacbound.errors import CodeError, MessageError
-from pacbound.tensors import BlockTensor, CodebookTensor, LatticeTensor, Quantized, TableSpec, ZeroTensor
+from pacbound.specs.tensors import BlockTensor, CodebookTensor, LatticeTensor, Quantized, TableSpec, ZeroTensor
 from tests.direct_cases import chain, count, hypothesis_spec, random_symbols, ternary
 
 STATIC = TableSpec(kind="static", levels=3, counts=(4, 10, 6))

@@ -12,7 +12,7 @@ import pytest
 from pacbound.bits.tensors import frequencies
 from pacbound.bits.units import coded_arrays, coded_shapes, orbit_saving, unit_positions
 from pacbound.errors import MessageError
-from pacbound.tensors import BlockTensor, DirectSpec, TableSpec, TensorSpec, UnitAxis, UnitGroup
+from pacbound.specs.tensors import BlockTensor, DirectSpec, TableSpec, TensorSpec, UnitAxis, UnitGroup
 from tests.direct_cases import chain, count, random_symbols, residual, sent_bits, ternary
 
 Net = tuple[np.ndarray, ...]

@@ -14,7 +14,7 @@ from pacbound.bounds.draw import single_draw
 from pacbound.bounds.occam import occam_kl
 from pacbound.certificate.draw import Drawn, draw, freeze, noise
 from pacbound.errors import CertificateError
-from pacbound.specs import DrawSpec
+from pacbound.specs.specs import DrawSpec
 
 Tensors = dict[str, np.ndarray]
 

@@ -174,7 +174,8 @@ def test_the_json_schema_refuses_a_certificate_that_lacks_a_key(key: str) -> Non
 def test_reading_and_rechecking_need_neither_torch_nor_scipy(tmp_path: Path) -> None:
     honest().save(tmp_path / "a.json")
     code = (
-        "import sys; from pacbound.verification import verify; import pacbound.certificate, pacbound.show; "
+        "import sys; from pacbound.verification.verification import verify; "
+        "import pacbound.certificate, pacbound.reports.show; "
         "assert verify(sys.argv[1], level='arithmetic').stands and verify(sys.argv[1], level='message').stands; "
         "print({'torch', 'scipy', 'sklearn'} & set(sys.modules))"
     )

@@ -6,7 +6,7 @@ from pacbound_cli.main import app
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
-from pacbound.direct.files import read_index
+from pacbound.methods.direct.files import read_index
 
 
 def test_code_prints_a_row_for_each_layer_and_writes_the_file(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ import pytest
 from pacbound_cli.main import app
 from typer.testing import CliRunner
 
-from pacbound.compare import compare, render
 from pacbound.errors import CertificateError
+from pacbound.reports.compare import compare, render
 from tests.forge import honest
 
 

@@ -9,8 +9,8 @@ from pacbound_cli.main import app, main
 from typer.testing import CliRunner
 
 from pacbound.certificate import Certificate
-from pacbound.measuring import measure
-from tests.test_measuring import certificate_of
+from pacbound.measures.measuring import measure
+from tests.measures.test_measuring import certificate_of
 from tests.tiny import clouds, network
 
 MODEL = "tests.tiny:network"
@@ -76,7 +76,7 @@ def test_the_data_come_from_an_argument(weights: Path, tmp_path: Path) -> None:
 
 
 def test_a_measure_that_does_not_apply_is_said_on_standard_error(tmp_path: Path) -> None:
-    from tests.test_measuring import Recurrent
+    from tests.measures.test_measuring import Recurrent
 
     torch.save(Recurrent().state_dict(), tmp_path / "a.pt")
     command = ["measure", str(tmp_path / "a.pt"), "--model", "tests.test_measuring:Recurrent", "--input-shape", "5,3"]

@@ -5,7 +5,7 @@ import pytest
 from pacbound_cli.main import app
 from typer.testing import CliRunner
 
-from pacbound.show import FORMATS, render
+from pacbound.reports.show import FORMATS, render
 from tests.forge import honest
 
 

@@ -8,7 +8,7 @@ import torch
 
 from pacbound.data.preprocess import CHUNK_ROWS, preprocessed
 from pacbound.errors import DataError
-from pacbound.specs import PREPROCESS, PreprocessSpec
+from pacbound.specs.specs import PREPROCESS, PreprocessSpec
 
 CONSTANTS = {  # written down again: they are part of the format
     "none": (1, 0, 1),

@@ -4,7 +4,7 @@ import torch
 
 from pacbound.data.split import certified_part, split_examples
 from pacbound.errors import DataError
-from pacbound.specs import SplitSpec
+from pacbound.specs.specs import SplitSpec
 from pacbound.subspace.random import raw_words
 from tests.tiny import examples
 

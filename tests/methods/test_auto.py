@@ -9,7 +9,7 @@ import pacbound as pb
 from pacbound.errors import RequestError, StateError
 from pacbound.methods.auto import OPTIONS, part_of
 from pacbound.methods.work import Work
-from pacbound.show import render
+from pacbound.reports.show import render
 from tests.forge import caught, forge
 from tests.methods.task import N, arguments, request, save_original, unlabelled
 from tests.tiny import clouds, network

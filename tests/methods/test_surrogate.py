@@ -13,13 +13,13 @@ import pacbound as pb
 from pacbound.certificate.accounting import Comparison
 from pacbound.data.inputs import Inputs
 from pacbound.errors import DataError, ModelError, PacboundError, RequestError
-from pacbound.hypothesis import make_base
 from pacbound.methods.surrogate import distilled, refuse_followed_prior
 from pacbound.methods.work import Work
-from pacbound.original import clear_answers, count_differing, load_original
-from pacbound.preparation import prepare
-from pacbound.show import render
-from pacbound.specs import PreprocessSpec
+from pacbound.networks.hypothesis import make_base
+from pacbound.networks.original import clear_answers, count_differing, load_original
+from pacbound.pipeline.preparation import prepare
+from pacbound.reports.show import render
+from pacbound.specs.specs import PreprocessSpec
 from tests.methods.task import M, N, arguments, certified, original, request, save_original, unlabelled
 from tests.tiny import clouds, examples, network, quick
 
@@ -36,8 +36,8 @@ def certificate(file: Path) -> pb.Certificate:
 
 def answers_by_hand(certificate: pb.Certificate) -> Tensor:
     """What the decoded surrogate answers to the unlabelled inputs."""
-    from pacbound.hypothesis import Hypothesis
     from pacbound.models.loading import load_model
+    from pacbound.networks.hypothesis import Hypothesis
 
     base = make_base(load_model("mlp", (6,), 3)[0], 0)
     return Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base)(unlabelled()).argmax(1)
@@ -208,7 +208,7 @@ def test_near_ties_and_broken_numbers_of_either_network_count_as_differing() -> 
         return x
 
     from pacbound.certificate.parts import OriginalNetwork
-    from pacbound.original import Original
+    from pacbound.networks.original import Original
 
     def as_original(function: nn.Module) -> Original:
         return Original(function, OriginalNetwork(sha256="0" * 64, model="user"))

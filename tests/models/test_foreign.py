@@ -14,11 +14,11 @@ from torch import nn
 from typer.testing import CliRunner
 
 from pacbound.certificate import Certificate
-from pacbound.checkpoints import file_digest, load_checkpoint, read_checkpoint
 from pacbound.errors import ModelError
 from pacbound.models.foreign import folder_digest, optional
 from pacbound.models.loading import load_model
-from pacbound.verification import verify
+from pacbound.networks.checkpoints import file_digest, load_checkpoint, read_checkpoint
+from pacbound.verification.verification import verify
 
 TINY = {
     "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32, "image_size": 8,

@@ -5,7 +5,7 @@ import torch
 
 from pacbound.errors import ModelError
 from pacbound.models.loading import load_model
-from pacbound.specs import MODEL_CHOICES, REFERENCE_MODELS
+from pacbound.specs.specs import MODEL_CHOICES, REFERENCE_MODELS
 
 
 @pytest.mark.parametrize("name", REFERENCE_MODELS)

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pacbound.checkpoints import load_checkpoint
 from pacbound.data.registry import load
 from pacbound.errors import ModelError
 from pacbound.models.loading import preprocess_for
 from pacbound.models.reference import build, initialise
-from pacbound.specs import RAW_PIXEL_MODELS, REFERENCE_MODELS
+from pacbound.networks.checkpoints import load_checkpoint
+from pacbound.specs.specs import RAW_PIXEL_MODELS, REFERENCE_MODELS
 
 SHAPES = {"lenet-mnist": (1, 28, 28), "resnet20-bn": (3, 32, 32), "resnet32-bn": (3, 32, 32)}
 RESNET_STAGES = ((2, 16, 16), (2, 32, 16), (2, 64, 32))

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from pacbound.errors import ModelError
 from pacbound.models.reference import ResidualBlock, build, initialise
-from pacbound.specs import RAW_PIXEL_MODELS, REFERENCE_MODELS
+from pacbound.specs.specs import RAW_PIXEL_MODELS, REFERENCE_MODELS
 
 SIZES = {  # parameters, layer by layer: weights, then biases
     ("lenet", (1, 28, 28)): 16 * 25 + 16 + 32 * 16 * 25 + 32 + 512 * 64 + 64 + 64 * 10 + 10,

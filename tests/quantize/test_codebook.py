@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pacbound.errors import QuantizeError
 from pacbound.quantize import dequantize
 from pacbound.quantize.codebook import assign, from_codebook, initial_centroids, to_codebook
-from pacbound.specs import CodebookSpec
+from pacbound.specs.specs import CodebookSpec
 
 VALUES = st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=25)
 BOOK = st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=9)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pacbound.errors import QuantizeError
 from pacbound.quantize import dequantize
 from pacbound.quantize.lattice import from_lattice, step_index_for, step_of, to_lattice
-from pacbound.specs import MAX_SYMBOL, LatticeSpec
+from pacbound.specs.specs import MAX_SYMBOL, LatticeSpec
 
 FINITE = st.floats(-50, 50, width=32)
 

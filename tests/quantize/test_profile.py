@@ -7,7 +7,7 @@ import pytest
 from pacbound.errors import QuantizeError
 from pacbound.quantize import dequantize
 from pacbound.quantize.profile import fit_profile, from_profile, scale_index_for
-from pacbound.specs import ProfileSpec
+from pacbound.specs.specs import ProfileSpec
 
 SPEC = ProfileSpec(scale_index=70, kap=44, c0=29, c1=4, c2=-3)
 

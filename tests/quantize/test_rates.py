@@ -10,7 +10,7 @@ from pacbound.bits.tensors import code_coding, code_tensor
 from pacbound.errors import QuantizeError
 from pacbound.quantize.rates import QUANTIZERS, Choice, choose, fit_table, table_bits
 from pacbound.quantize.tensors import dequantize_tensor
-from pacbound.tensors import ZeroTensor
+from pacbound.specs.tensors import ZeroTensor
 
 
 def weights(*shape: int, seed: int = 0) -> np.ndarray:

@@ -14,7 +14,7 @@ from pacbound.quantize.tensors import (
     step_size,
     to_integers,
 )
-from pacbound.tensors import BlockTensor, CodebookTensor, LatticeTensor, TableSpec
+from pacbound.specs.tensors import BlockTensor, CodebookTensor, LatticeTensor, TableSpec
 from tests.direct_cases import chain, random_symbols, ternary
 
 FIVE = TableSpec(kind="spike", levels=5, ratio_index=64, zero_index=8)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import pacbound as pb
-from pacbound.hypothesis import Hypothesis, make_base
+from pacbound.networks.hypothesis import Hypothesis, make_base
 
 SIDE = 21
 TIE = 1e-4  # a label wins only by more than this share of the largest logit

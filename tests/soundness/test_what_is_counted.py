@@ -10,10 +10,11 @@ from torch import nn
 import pacbound as pb
 from pacbound.bits.message import unpack
 from pacbound.errors import DataError, ModelError
-from pacbound.hypothesis import make_base
-from pacbound.pipeline import encode, finish
-from pacbound.preparation import prepare
-from pacbound.specs import LatticeSpec
+from pacbound.networks.hypothesis import make_base
+from pacbound.pipeline.encoding import encode
+from pacbound.pipeline.finish import finish
+from pacbound.pipeline.preparation import prepare
+from pacbound.specs.specs import LatticeSpec
 from pacbound.subspace.layout import Layout
 from pacbound.subspace.projectors import make_projector
 from pacbound.subspace.subspace import layer_scale

@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from pacbound.errors import SubspaceError
-from pacbound.specs import ProjectorSpec
+from pacbound.specs.specs import ProjectorSpec
 from pacbound.subspace.curvature import Rows, curvature, example_gradients, examples_within, fisher
 from pacbound.subspace.layout import Layout
 from pacbound.subspace.projectors import make_projector
@@ -158,7 +158,7 @@ def test_the_number_of_examples_is_cut_to_the_time_there_is() -> None:
 
 PEAK = """
 import resource, torch
-from pacbound.hypothesis import make_base, make_subspace
+from pacbound.networks.hypothesis import make_base, make_subspace
 from pacbound.models.reference import build
 from pacbound.specs import ProjectorSpec
 from pacbound.subspace.curvature import fisher

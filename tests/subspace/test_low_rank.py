@@ -5,7 +5,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from pacbound.errors import SubspaceError
-from pacbound.specs import ProjectorSpec
+from pacbound.specs.specs import ProjectorSpec
 from pacbound.subspace.curvature import Rows, curvature
 from pacbound.subspace.layout import Layout
 from pacbound.subspace.low_rank import LowRank, low_rank_curvature

@@ -7,7 +7,7 @@ import torch
 from torch.func import jacrev, jvp, vmap
 
 from pacbound.errors import SubspaceError
-from pacbound.specs import PROJECTOR_KINDS
+from pacbound.specs.specs import PROJECTOR_KINDS
 from tests.cases import PROJECTORS, ProjectorCase
 
 each_case = pytest.mark.parametrize("case", PROJECTORS, ids=lambda case: case.name)

@@ -11,7 +11,7 @@ from scipy.linalg import hadamard
 from torch import nn
 
 from pacbound.errors import SubspaceError
-from pacbound.specs import ProjectorSpec
+from pacbound.specs.specs import ProjectorSpec
 from pacbound.subspace import explicit, random
 from pacbound.subspace.layout import Layout
 from pacbound.subspace.projectors import make_projector

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from pacbound.errors import SubspaceError
-from pacbound.specs import ProjectorSpec
+from pacbound.specs.specs import ProjectorSpec
 from pacbound.subspace.layout import Layout, Slot
 from pacbound.subspace.projectors import make_projector
 from pacbound.subspace.subspace import Subspace, layer_scale, scale_index

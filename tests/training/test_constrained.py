@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from pacbound.errors import ModelError, RequestError
-from pacbound.measures.capacity import class_of
-from pacbound.measures.layers import layers_of
+from pacbound.measures.layers.layers import layers_of
+from pacbound.measures.rademacher.capacity import class_of
 from pacbound.training.constrained import (
     ConstrainedPlan,
     Knobs,

@@ -11,8 +11,8 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from pacbound.errors import QuantizeError, StateError
-from pacbound.hypothesis import make_base, make_subspace
-from pacbound.specs import ProjectorSpec
+from pacbound.networks.hypothesis import make_base, make_subspace
+from pacbound.specs.specs import ProjectorSpec
 from pacbound.subspace.subspace import Subspace
 from pacbound.training.fit import Sample, fit
 from pacbound.training.phases import Continuous, NearestCentroid, Parameters, Phase, StraightThrough, UniformNoise

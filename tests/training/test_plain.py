@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from pacbound.bits.codes import code_bits
-from pacbound.hypothesis import make_base, make_subspace
+from pacbound.networks.hypothesis import make_base, make_subspace
 from pacbound.quantize import dequantize
-from pacbound.specs import CodebookSpec, LatticeSpec, ProjectorSpec
+from pacbound.specs.specs import CodebookSpec, LatticeSpec, ProjectorSpec
 from pacbound.subspace.subspace import Subspace
 from pacbound.training.fit import Sample
 from pacbound.training.plain import Candidate, PlainPlan, default_epochs, encode_plain, seconds_an_epoch

@@ -8,8 +8,8 @@ from torch import Generator
 
 from pacbound.bounds.inversion import kl_inverse_upper
 from pacbound.errors import QuantizeError
-from pacbound.hypothesis import make_base, make_subspace
-from pacbound.specs import ProjectorSpec
+from pacbound.networks.hypothesis import make_base, make_subspace
+from pacbound.specs.specs import ProjectorSpec
 from pacbound.subspace.subspace import Subspace
 from pacbound.training.fit import Sample
 from pacbound.training.posterior import Posterior, Round, Stage, State, bound_beta, generator_of, train

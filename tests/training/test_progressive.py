@@ -15,9 +15,9 @@ from pacbound.bits.coder import Symbols
 from pacbound.bits.message import pack
 from pacbound.bits.profile import profile_steps, profile_tables
 from pacbound.errors import PacboundError, QuantizeError, SubspaceError
-from pacbound.hypothesis import Base, Hypothesis, make_base, make_subspace
-from pacbound.risk import zero_one
-from pacbound.specs import PROFILE_CODE, CodeSpec, HypothesisSpec, ProfileSpec, ProjectorSpec
+from pacbound.networks.hypothesis import Base, Hypothesis, make_base, make_subspace
+from pacbound.networks.risk import zero_one
+from pacbound.specs.specs import PROFILE_CODE, CodeSpec, HypothesisSpec, ProfileSpec, ProjectorSpec
 from pacbound.subspace.subspace import Subspace
 from pacbound.training.fit import Sample
 from pacbound.training.plain import Candidate, Encoded

@@ -6,7 +6,7 @@ from torch import nn
 
 from pacbound.data.preprocess import preprocessed
 from pacbound.errors import ModelError
-from pacbound.specs import PreprocessSpec
+from pacbound.specs.specs import PreprocessSpec
 from pacbound.training.fit import Sample
 from pacbound.training.start import train_start
 from tests.tiny import CLASSES, FEATURES, clouds, network

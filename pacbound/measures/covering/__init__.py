@@ -1,0 +1,1 @@
+"""Covering numbers, with and without functional equivalence."""

@@ -1,0 +1,115 @@
+"""The covering measures of a network: how many functions its layers can tell apart, up to permutations of units.
+
+Shen 2024, arXiv:2305.11417. See `covers` for the counts and `symmetry` for the groups.
+"""
+
+import math
+from typing import Final
+
+from torch import Tensor, nn
+
+from ...bounds.claims import Measure
+from ...errors import ModelError
+from .. import Sample
+from ..layers.layers import LayerRecord, Layers, layers_of
+from ..rademacher.margin_bound import grid_index, grid_value
+from .covers import Family, Units, cover_nats, log_volume_nats, published_nats
+from .symmetry import group_of
+
+REFERENCE: Final = "Shen 2024, arXiv:2305.11417"
+PROVED: Final = f"{REFERENCE}, with the count proved in pacbound"
+EPS: Final = 0.1  # radius in the maximum norm of logits
+
+
+def measure_covering(model: nn.Module, example_input: Tensor, data: Sample | None = None) -> tuple[Measure, ...]:
+    """Measure the symmetry group of a network and, where it is a plain chain, covering numbers of its family.
+
+    `covering`: log2 of the covering number at radius 0.1 of the logits, of all networks whose parameters and row sums
+    are as bounded as these (rounded up to 2^(a/4)); `covering_ordered`: the same without permutations;
+    `covering_published`: the published form, for dense networks. `covering_volume`: log2 of (2B)^S / prod d_l!, per
+    parameter. `covering_symmetry`: log2 of the order of the group, rounded down: the bits that unordered units save.
+
+    Args: data: for the range of the inputs; without it inputs are taken to lie in [-1, 1].
+    Raises: ModelError where the network is no chain of layers and residual blocks.
+    """
+    layers = layers_of(model, example_input)
+    group = group_of(layers)
+    found = [
+        Measure(
+            name="covering_symmetry",
+            value=float(group.whole_bits),
+            unit="bits",
+            per_layer={name: copies * math.lgamma(size + 1) / math.log(2) for name, size, copies in group.factors},
+            reference=REFERENCE,
+            verified=True,
+        )
+    ]
+    if any(block.shortcut is not None for block in layers.blocks) or layers.offsets:
+        return tuple(found)  # the counts are about plain chains
+    family = family_of(layers, 1.0 if data is None else float(data[0].abs().max()))
+    nats = cover_nats(family, EPS)
+    unit = f"bits at radius {EPS:g} of the logits, parameters to {family.bound:.3g}, inputs to {family.reach:.3g}"
+    volume = log_volume_nats(family) / math.log(2) / family.parameters
+    for name, value, kind in (
+        ("covering", _bits(nats.value), unit),
+        ("covering_ordered", _bits(nats.grid), unit),
+        ("covering_volume", volume, "bits a parameter"),
+    ):
+        found.append(Measure(name=name, value=value, unit=kind, reference=PROVED, verified=True))
+    if all(record.kind == "dense" and not record.input_size for record in layers.records):
+        widths = (layers.records[0].in_channels, *(layer.units for layer in family.layers))
+        value = _bits(published_nats(widths, EPS, family.bound, family.reach))
+        found.append(
+            Measure(name="covering_published", value=value, unit=unit, reference=f"{REFERENCE}, as published",
+                    verified=False)
+        )  # fmt: skip
+    return tuple(found)
+
+
+measure = measure_covering
+
+
+def family_of(layers: Layers, reach: float) -> Family:
+    """Make the family of a plain chain: its own ranges and row sums, rounded up to 2^(a/4).
+
+    Args: reach: largest absolute value of an input.
+    Raises: ModelError for residual blocks, and for operations between layers that do not map 0 to 0.
+    """
+    if layers.refusal:
+        raise ModelError(f"family_of: covering numbers are counted for chains of layers, but {layers.refusal}.")
+    if layers.offsets or any(block.shortcut is not None for block in layers.blocks):
+        found = ", ".join(layers.offsets) or "a residual block"
+        raise ModelError(f"family_of: layers follow one another by maps of 0 to 0, found {found}.")
+    records = [block.main.layers[0] for block in layers.blocks]
+    largest = max(float(t.abs().max()) for r in records for t in (r.weight, r.bias) if t is not None)
+    if largest == 0 or reach <= 0:
+        raise ModelError("family_of: parameters and inputs are not all 0, they are.")
+    units = []
+    for index, block in enumerate(layers.blocks):
+        record = records[index]
+        rows = float(record.weight.abs().flatten(1).sum(dim=1).max())
+        neighbours = records[index : index + 2]
+        units.append(
+            Units(
+                units=record.out_channels,
+                fan_in=record.weight[0].numel(),
+                lipschitz=max(1.0, block.maximum),
+                row_bound=_up(rows) if rows > 0 else None,
+                exchangeable=(
+                    block.channels == "alike" and all(r.groups == 1 for r in neighbours) and _aligned(neighbours)
+                ),
+            )
+        )
+    return Family(tuple(units), _up(largest), reach * max(1.0, layers.before_maximum))
+
+
+def _aligned(neighbours: list[LayerRecord]) -> bool:
+    return len(neighbours) < 2 or neighbours[1].in_channels % neighbours[0].out_channels == 0
+
+
+def _up(value: float) -> float:
+    return grid_value(grid_index(value * (1 + 1e-9)))
+
+
+def _bits(nats: float) -> float:
+    return math.nextafter(nats / math.log(2), math.inf)

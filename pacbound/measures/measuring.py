@@ -1,0 +1,296 @@
+"""Measure a network: one in memory, a checkpoint, or the one that a certificate decodes to.
+
+Measures stand beside the bound and carry no probability. One that does not apply to a network is named with the
+reason, never given as 0.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from ..bounds.claims import Measure
+from ..certificate.recheck import recheck_arithmetic
+from ..certificate.schema import Certificate
+from ..errors import CertificateError, DataError, ModelError, PacboundError, RequestError
+from ..records import Record
+from ..specs.specs import MODEL_CHOICES, REFERENCE_MODELS, DrawSpec, PreprocessSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from ..data.examples import Examples
+
+SHAPES: dict[str, tuple[int, ...]] = {
+    "digits": (1, 8, 8), "mnist": (1, 28, 28), "fashion-mnist": (1, 28, 28), "cifar10": (3, 32, 32),
+}  # fmt: skip
+PLOT_COLUMNS = 2
+MOST_LABELS = 40
+
+
+class Measured(Record):
+    """What was measured of a network, and what could not be.
+
+    model: its name. measures: in the order of the table. refused: measure -> why it does not apply. skipped: part of
+    the network with parameters that is no linear layer, and so in no measure of layers -> why.
+    """
+
+    model: str
+    measures: tuple[Measure, ...]
+    refused: dict[str, str] = Field(default={})
+    skipped: dict[str, str] = Field(default={})
+
+
+@dataclass(frozen=True, eq=False)
+class _Subject:
+    """A network ready to be measured: one example, a sample where there is one, its start where it is known."""
+
+    name: str
+    module: "nn.Module"
+    example: "Tensor"
+    sample: "tuple[Tensor, Tensor] | None"
+    start: "nn.Module | None"
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """Where a certificate's theta0 lies, and how names in a checkpoint are mapped."""
+
+    checkpoint: str | Path | None
+    rename: tuple[str, ...]
+
+
+def measure(
+    source: "nn.Module | Certificate | str | Path",
+    model: "nn.Module | str | None" = None,
+    data: object = None,
+    measures: Sequence[str] = (),
+    input_shape: Sequence[int] | None = None,
+    data_dir: str | Path | None = None,
+    checkpoint: str | Path | None = None,
+    rename: Sequence[str] = (),
+) -> Measured:
+    """Measure stable ranks, redundancy (K/R), Rademacher capacity, covering numbers and the neural tangent kernel.
+
+    Args: source: a network in memory; a certificate, as a record or a .json file, whose decoded network is measured;
+        or a checkpoint (.safetensors, or a torch file of plain tensors). model: the architecture of a checkpoint or
+        of a user's certificate, as an nn.Module or what `--model` takes. data: Examples, tensors, a data set, or
+        what `--data` takes. measures: names of the table, by default all. input_shape: of one example, where no data
+        and no data set tells it. data_dir: the folder of named data sets. checkpoint: the file that a certificate's
+        theta0 comes from, where it names one. rename: rules REGEX=REPLACEMENT for the names in a checkpoint.
+    Raises: RequestError for an unknown measure or where the size of the inputs is not known; ModelError, DataError,
+        CertificateError where something cannot be loaded; ModelError where no measure applies.
+    """
+    from ..data.registry import load_any
+    from . import MEASURES
+
+    unknown = [name for name in measures if name not in MEASURES]
+    if unknown:
+        raise RequestError(f"measure: measures are {', '.join(MEASURES)}, got {', '.join(unknown)}.")
+    examples = None if data is None else load_any(data, data_dir)
+    subject = _subject(source, model, examples, input_shape, _Weights(checkpoint, tuple(rename)))
+    found: list[Measure] = []
+    refused: dict[str, str] = {}
+    for name in measures or MEASURES:
+        try:
+            found += _one(name, subject)
+        except PacboundError as why:
+            refused[name] = str(why)
+    if not found:
+        reasons = "; ".join(f"{name}: {why}" for name, why in refused.items())
+        raise ModelError(f"measure: none of the measures applies to {subject.name}. {reasons}")
+    return Measured(model=subject.name, measures=tuple(found), refused=refused, skipped=_skipped(subject))
+
+
+def attach(certificate: Certificate, measured: Measured) -> Certificate:
+    """Issue a certificate again with measures of its decoded network; those of the same name are replaced.
+
+    Raises: CertificateError where it does not stand: a fresh digest would hide that.
+    """
+    last = recheck_arithmetic(certificate)[-1]
+    if last.complaint is not None:
+        raise CertificateError(
+            f"attach: the certificate stands before measures are attached, got {last.check}: {last.complaint}. "
+            "Certify again."
+        )
+    new = {found.name for found in measured.measures}
+    kept = tuple(old for old in certificate.measures if old.name not in new)
+    return certificate.with_measures(kept + measured.measures)
+
+
+def plot(measured: Measured, path: str | Path) -> None:
+    """Draw every measure that has values per layer as bars, into an SVG file.
+
+    Raises: RequestError where matplotlib is missing, the name does not end in .svg, or nothing is per layer.
+    """
+    shown = [one for one in measured.measures if one.per_layer]
+    if Path(path).suffix != ".svg" or not shown:
+        raise RequestError(
+            "plot: a file that ends in .svg and at least one measure per layer are needed, "
+            f"got {Path(path).name!r} and {len(shown)} measures."
+        )
+    try:
+        import matplotlib
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise RequestError("plot: matplotlib is not installed. Install pacbound[report].") from None
+    rows = -(-len(shown) // PLOT_COLUMNS)
+    with matplotlib.rc_context({"svg.hashsalt": "pacbound", "font.size": 8}):
+        figure = Figure(figsize=(10, 2.6 * rows), layout="constrained")
+        figure.suptitle(measured.model)
+        for axes, one in zip(figure.subplots(rows, PLOT_COLUMNS, squeeze=False).flat, shown, strict=False):
+            axes.bar(range(len(one.per_layer)), list(one.per_layer.values()))
+            every = -(-len(one.per_layer) // MOST_LABELS)  # more would overlap
+            labels = list(one.per_layer)[::every]
+            axes.set_xticks(range(0, len(one.per_layer), every), labels, rotation=90, fontsize=6)
+            axes.set_title(f"{one.name} ({one.unit})", fontsize=8)
+        for axes in figure.axes[len(shown) :]:
+            axes.remove()
+        try:
+            figure.savefig(path, format="svg", metadata={"Date": None})
+        except OSError as why:
+            raise RequestError(f"plot: {Path(path).name!r} could not be written ({why.strerror}).") from None
+
+
+def _one(name: str, subject: _Subject) -> tuple[Measure, ...]:
+    from . import MEASURES
+
+    if name == "rademacher":
+        from .rademacher.rademacher import measure_rademacher
+
+        return measure_rademacher(subject.module, subject.example, subject.sample, subject.start)
+    if name == "ntk" and subject.sample is None:
+        raise ModelError("ntk: the kernel is one of examples, got none. Give --data.")
+    return MEASURES[name](subject.module, subject.example, subject.sample)
+
+
+def _skipped(subject: _Subject) -> dict[str, str]:
+    from .layers.layers import layers_of
+
+    try:
+        return {part.name: part.reason for part in layers_of(subject.module, subject.example).skipped}
+    except ModelError:  # the network does not run on one example, which the measures of layers have said
+        return {}
+
+
+def _subject(
+    source: object,
+    model: object,
+    examples: "Examples | None",
+    input_shape: Sequence[int] | None,
+    weights: _Weights,
+) -> _Subject:
+    from torch import nn
+
+    if isinstance(source, nn.Module):
+        return _in_memory(source, examples, input_shape)
+    if isinstance(source, Certificate):
+        return _decoded(source, model, examples, input_shape, weights)
+    if not isinstance(source, str | Path) or not Path(source).is_file():
+        raise RequestError(
+            f"measure: the source is a network, a certificate, or a file with one, got {str(source)[:80]!r}, "
+            "which is none of these. Check the path."
+        )
+    if Path(source).suffix == ".json":
+        return _decoded(Certificate.load(source), model, examples, input_shape, weights)
+    return _checkpoint(Path(source), model, examples, input_shape, weights.rename)
+
+
+def _in_memory(module: "nn.Module", examples: "Examples | None", shape: Sequence[int] | None) -> _Subject:
+    sample = None if examples is None else _read(examples, PreprocessSpec(name=examples.preprocess))
+    example = _example(_shape(examples, shape, None), sample)
+    return _Subject(type(module).__name__, module, example, sample, None)
+
+
+def _checkpoint(
+    path: Path, model: object, examples: "Examples | None", shape: Sequence[int] | None, rename: tuple[str, ...]
+) -> _Subject:
+    from torch import nn
+
+    from ..models.loading import preprocess_for
+    from ..networks.checkpoints import load_checkpoint
+
+    if model is None:
+        raise RequestError("measure: a checkpoint holds numbers only; name its network with --model.")
+    sizes = _shape(examples, shape, None)
+    if isinstance(model, nn.Module):
+        name, module = type(model).__name__, copy.deepcopy(model)
+    else:
+        name = str(model)
+        if name in REFERENCE_MODELS and examples is None:
+            raise RequestError(f"measure: the number of classes of {name} comes from the data; give --data.")
+        module = _named(name, sizes, 2 if examples is None else examples.classes)
+    load_checkpoint(module, path, rename)
+    spec = None if examples is None else PreprocessSpec(name=preprocess_for(name, examples.preprocess))
+    sample = None if examples is None or spec is None else _read(examples, spec)
+    return _Subject(name, module.eval(), _example(sizes, sample), sample, None)
+
+
+def _decoded(
+    certificate: Certificate,
+    model: object,
+    examples: "Examples | None",
+    shape: Sequence[int] | None,
+    weights: _Weights,
+) -> _Subject:
+    """The network that a receiver rebuilds, its theta0 as start, and the sample only where it is the certified one."""
+    from torch import nn
+
+    from ..data.split import certified_part
+    from ..networks.checkpoints import rebuild_base
+    from ..networks.hypothesis import Hypothesis
+
+    stated, origin = certificate.data, certificate.hypothesis.base
+    examples = None if examples is None else certified_part(examples, origin.split)
+    if examples is not None and examples.digest() != stated.digest:
+        raise DataError(
+            f"measure: the certificate is about data with digest {stated.digest[:12]}, got {examples.digest()[:12]}. "
+            "Give the sample that it names."
+        )
+    sizes = _shape(examples, shape, stated.name)
+    name = certificate.hypothesis.model
+    if model is None and name == MODEL_CHOICES[0]:
+        raise RequestError("measure: this certificate is about a network of its author's; name it with --model.")
+    module = model if isinstance(model, nn.Module) else _named(str(model or name), sizes, stated.classes)
+    theta0 = None if origin.split is None else certificate.theta0()
+    base = rebuild_base(module, origin, weights.checkpoint, weights.rename, theta0)
+    drawn = isinstance(certificate.hypothesis.quantizer, DrawSpec)
+    posterior = certificate.posterior() if drawn else None
+    hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base, posterior)
+    sample = None if examples is None else _read(examples, hypothesis.preprocess)
+    return _Subject(name, hypothesis.network(), _example(sizes, sample), sample, base.module)
+
+
+def _named(name: str, shape: tuple[int, ...], classes: int) -> "nn.Module":
+    from ..models.loading import load_model
+
+    return load_model(name, shape, classes)[0]
+
+
+def _shape(examples: "Examples | None", shape: Sequence[int] | None, name: str | None) -> tuple[int, ...]:
+    """Shape of one example. Raises: RequestError where nothing tells it, or two sources disagree."""
+    told = examples.shape if examples is not None else SHAPES.get(name or "")
+    if shape is not None and told is not None and tuple(shape) != tuple(told):
+        raise RequestError(f"measure: examples have shape {told}, got the input shape {tuple(shape)}. Leave one out.")
+    found = told if shape is None else tuple(shape)
+    if found is None or not found or min(found) < 1:
+        raise RequestError(
+            f"measure: layers are measured at the size of their inputs, and nothing tells it (got {found}). "
+            "Give --data, or --input-shape such as 3,32,32."
+        )
+    return found
+
+
+def _read(examples: "Examples", spec: PreprocessSpec) -> "tuple[Tensor, Tensor]":
+    from ..data.preprocess import preprocessed
+
+    return preprocessed(examples.x, spec), examples.y
+
+
+def _example(shape: tuple[int, ...], sample: "tuple[Tensor, Tensor] | None") -> "Tensor":
+    import torch
+
+    return torch.zeros(1, *shape) if sample is None else sample[0][:1]

@@ -1,0 +1,1 @@
+"""Rademacher capacity, margin bounds, and what they are compared with."""

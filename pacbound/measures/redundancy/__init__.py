@@ -1,0 +1,1 @@
+"""The redundancy ratio K/R of tensor decompositions."""

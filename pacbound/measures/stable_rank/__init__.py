@@ -1,0 +1,1 @@
+"""Stable ranks of layers."""

@@ -1,0 +1,177 @@
+"""Certify the weights of a file themselves: quantize, code and, where wanted, fine-tune under the code.
+
+The checkpoint may have seen the sample: nothing of it is in the prior, and whoever reads the certificate decodes the
+network without the file.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from ...bits.units import Coded
+from ...certificate.schema import Certificate
+from ...data.preprocess import preprocessed
+from ...errors import RequestError
+from ...models.units import unit_groups
+from ...networks.hypothesis import make_zero_base
+from ...networks.risk import LossFunction
+from ...pipeline.finish import finish
+from ...pipeline.preparation import Setup, prepare
+from ...quantize.rates import QUANTIZERS, Choice, choose, lattice_coding
+from ...request.request import Request
+from ...specs.tensors import DirectSpec, ZeroTensor
+from ...training.fit import Sample
+from ...training.plain import Candidate, Encoded
+from .training import FineTuning, Rounded, curvature, fine_tune, quantized_parts
+from .weights import Weights, read_weights, weights_of
+
+RATES = (1e-4, 0.01, 1.0)  # the more confident a network, the smaller its Fisher and the rate that suits it
+KEPT = (0.125, 0.25)  # shares of the units that fine-tuning tries
+DEFAULT_EPOCHS = 24  # over all trainings
+
+
+@dataclass(frozen=True)
+class DirectPlan:
+    """How weights are coded. quantizers: to choose from in every tensor. rates: weights beta of the bits against the
+    loss, one candidate each. tuning: trainings under the code, each of which offers candidates too.
+
+    Raises: RequestError where nothing would be coded.
+    """
+
+    quantizers: tuple[str, ...] = QUANTIZERS
+    rates: tuple[float, ...] = RATES
+    tuning: tuple[FineTuning, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse an empty plan."""
+        if not (self.rates or self.tuning):
+            raise RequestError("DirectPlan: at least one rate or one tuning makes a candidate, got none of either.")
+
+
+def certify_direct(
+    model: nn.Module | str,
+    train: object,
+    *,
+    plan: DirectPlan | None = None,
+    test: object = None,
+    request: Request | None = None,
+    loss: str | LossFunction | None = None,
+    data_dir: str | Path | None = None,
+    progress: bool = True,
+    methods: tuple[str, ...] = (),
+) -> Certificate:
+    """Code the weights of a network directly and certify what the code decodes to.
+
+    Args: model: a module with its weights, which is not touched, or the name of a network whose weights are in the
+        file `request.checkpoint`. plan: by default that of the request's epochs, beta, rate and batch. methods: the
+        list that this one is of, where the best of a list will be kept. The others: as in `pacbound.certify`.
+    Returns: the certificate of the candidate with the smallest bound.
+    Raises: PacboundError with the reason of a refusal.
+    """
+    request = request or Request()
+    _refuse_options_of_others(request)
+    plain = request.model_copy(update={"checkpoint": None, "rename": ()})  # the file is no part of the prior
+    setup = direct_setup(prepare(model, train, test, plain, loss if loss is not None else request.loss, data_dir))
+    held_out = None if test is None else setup.test  # the weights may have seen a test split that nobody vouched for
+    setup = replace(setup, methods=methods, test=held_out)
+    started = time.monotonic()
+    weights = checkpoint_weights(setup, model, request.checkpoint, request.rename)
+    encoded = encode_direct(setup, weights, plan or plan_of(request), progress)
+    return finish(setup, encoded, {"coding": time.monotonic() - started}, progress)
+
+
+def _refuse_options_of_others(request: Request) -> None:
+    """Refuse what a direct code has no use for. Raises: RequestError."""
+    for name in ("disjoint", "new_head", "base", "posterior", "d", "budget", "prior_share"):
+        found = getattr(request, name)
+        if found != getattr(Request(), name):
+            raise RequestError(f"certify: a direct code has no use for {name}, got {found!r}. Leave it out.")
+
+
+def plan_of(request: Request) -> DirectPlan:
+    """Return the plan that a request's training options ask for: as it is, and fine-tuned with fewer units."""
+    total = request.epochs or DEFAULT_EPOCHS
+    recovering = max(1, total // 6)
+    rounding = max(1, (total // len(KEPT) - recovering) // 2)
+    common = {"epochs": (recovering, rounding), "beta": request.beta, "rate": request.rate}
+    tuning = [
+        FineTuning(keep=keep, batch=request.batch or FineTuning().batch, seed=request.encoder_seed, **common)  # type: ignore[arg-type]
+        for keep in KEPT
+    ]
+    return DirectPlan(tuning=tuple(tuning))
+
+
+def direct_setup(setup: Setup) -> Setup:
+    """The same setup with a base of zeros: every parameter will stand in the message."""
+    return replace(setup, base=make_zero_base(setup.base.module, setup.request.frozen_buffers))
+
+
+def checkpoint_weights(
+    setup: Setup, model: nn.Module | str, checkpoint: str | Path | None, rename: Sequence[str] = ()
+) -> Weights:
+    """Return the weights to code, from a file or from a module that holds them, with the units that may change places.
+
+    Raises: ModelError where they do not fit, are not finite, or come from nowhere.
+    """
+    example = preprocessed(setup.train.x[:2], setup.preprocess)
+    groups = unit_groups(setup.base.module, setup.base.layout, example)
+    if checkpoint is not None:
+        return read_weights(setup.base, checkpoint, groups, rename)
+    if not isinstance(model, nn.Module):
+        raise RequestError(f"certify_direct: {model!r} names a network without weights. Give the file of its weights.")
+    return weights_of(copy.deepcopy(model).float().eval(), setup.base, groups)
+
+
+def encode_direct(setup: Setup, weights: Weights, plan: DirectPlan, progress: bool) -> Encoded:
+    """Return candidate messages: the weights as they are at every rate, and what fine-tuning makes of them."""
+    sample = Sample(preprocessed(setup.train.x, setup.preprocess), setup.train.y)
+    candidates = []
+    if plan.rates:
+        fisher = curvature(setup.base, weights, sample)
+        for beta in plan.rates:
+            price = beta * math.log(2) / sample.n
+            candidates.append(candidate(*code_weights(weights, fisher, price, plan.quantizers)))
+    for tuning in plan.tuning:
+        for rounded in fine_tune(setup.base, weights, sample, tuning, progress):
+            candidates.append(candidate(*code_rounded(rounded)))
+    return Encoded(candidates, sum(tuning.passes for tuning in plan.tuning))
+
+
+def code_weights(
+    weights: Weights, curvatures: Sequence[NDArray[np.floating]], price: float, quantizers: Sequence[str]
+) -> tuple[Weights, list[Choice]]:
+    """Choose for every tensor how it is quantized. curvatures: of the loss, full shapes. price: nats of a bit."""
+    parts = zip(weights.coded(), replace(weights, arrays=tuple(curvatures)).coded(), strict=True)
+    return weights, [choose(part, h, price, quantizers) for part, h in parts]
+
+
+def code_rounded(rounded: Rounded) -> tuple[Weights, list[Choice]]:
+    """Code tensors that are multiples of known steps."""
+    choices = []
+    for integers, index in zip(quantized_parts(rounded), rounded.step_indices, strict=True):
+        if integers.any():
+            coding, symbols = lattice_coding(integers, index)
+            choices.append(Choice(coding, symbols, None, 0.0))
+        else:
+            choices.append(Choice(ZeroTensor(), None, None, 0.0))
+    return rounded.weights, choices
+
+
+def candidate(weights: Weights, choices: Sequence[Choice]) -> Candidate:
+    """Put the units in order and return the message's content."""
+    frame = weights.frame()
+    tensors = zip(frame.tensors, choices, strict=True)
+    spec = DirectSpec(
+        tensors=tuple(tensor.model_copy(update={"coding": choice.coding}) for tensor, choice in tensors),
+        groups=frame.groups,
+    )
+    coded = Coded(spec, [choice.values for choice in choices], [choice.side for choice in choices])
+    coded.sort()
+    return Candidate(coded.symbols(), spec, None)

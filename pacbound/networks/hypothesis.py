@@ -1,0 +1,209 @@
+"""The network that a certificate is about: exactly what a receiver rebuilds from the message.
+
+`Hypothesis.unpack` is the only way to make one, and only a Hypothesis can be evaluated: what is measured is
+what was decoded.
+"""
+
+import copy
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+
+from ..bits.coder import Symbols
+from ..bits.ledger import Ledger
+from ..bits.message import unpack
+from ..certificate.draw import draw
+from ..data.preprocess import preprocessed
+from ..errors import ModelError
+from ..models.reference import initialise
+from ..quantize import dequantize
+from ..quantize.tensors import dequantize_tensors
+from ..specs.specs import BaseOrigin, DrawSpec, HypothesisSpec, PreprocessSpec, ProjectorSpec
+from ..specs.tensors import DirectSpec
+from ..subspace.layout import Layout, frozen_digest, tensors_digest
+from ..subspace.projectors import make_projector
+from ..subspace.subspace import Subspace, layer_scale
+
+_UNPACKED = object()
+
+
+@dataclass(frozen=True)
+class Base:
+    """theta0 and the architecture around it: a private copy of the caller's module, its layout and origin."""
+
+    module: nn.Module
+    layout: Layout
+    origin: BaseOrigin
+
+    @property
+    def theta0(self) -> Tensor:
+        """Parameters before training, shape (D,)."""
+        return self.layout.flatten(self.module)
+
+
+def make_base(module: nn.Module, seed: int | None, frozen_buffers: tuple[str, ...] = ()) -> Base:
+    """Copy a module in float32 and fix its theta0: drawn from a seed, or (seed None) the values it holds.
+
+    A seed leaves nothing of what the module held: running statistics go back to those of a new network.
+
+    Raises: SubspaceError where the module has no layout; ModelError where it has statistics that cannot be renewed.
+    """
+    copied = copy.deepcopy(module).eval()
+    Layout.of(copied, frozen_buffers)  # refuses by name what could not be converted
+    copied = copied.float()
+    layout = Layout.of(copied, frozen_buffers)
+    if seed is not None:
+        initialise(copied, seed)
+        constants = _renew_statistics(copied, frozen_buffers)
+        return Base(copied, layout, BaseOrigin(seed=seed, constants=constants))
+    return Base(copied, layout, BaseOrigin(kind="values", sha256=values_digest(copied, layout)))
+
+
+def make_zero_base(module: nn.Module, frozen_buffers: tuple[str, ...] = ()) -> Base:
+    """Copy a module in float32 with every parameter 0 and fresh running statistics: where a direct code starts.
+
+    Raises: SubspaceError where the module has no layout; ModelError where a parameter would not be coded, or where it
+        has statistics that cannot be renewed.
+    """
+    base = make_base(module, None, frozen_buffers)
+    constants = _renew_statistics(base.module, frozen_buffers)
+    for name, parameter in base.module.named_parameters():
+        if not parameter.requires_grad:
+            raise ModelError(
+                f"make_zero_base: a direct code carries every parameter, but {name} is frozen. Set requires_grad on it."
+            )
+        parameter.detach().zero_()
+    return Base(base.module, base.layout, BaseOrigin(kind="zero", constants=constants))
+
+
+def _renew_statistics(module: nn.Module, constants: tuple[str, ...]) -> str | None:
+    """Set running statistics back to those of a new network; `constants` are the user's word and stay.
+
+    Returns: SHA-256 of every buffer that stays, None where there is none. Raises: ModelError for one that is not
+    listed, of whatever type: training may have left there what nobody pays for.
+    """
+    known: set[int] = set()
+    for part in module.modules():
+        if isinstance(part, _NormBase):
+            part.reset_running_stats()
+            known |= {id(buffer) for buffer in part.buffers(recurse=False)}
+    kept = [(name, buffer) for name, buffer in module.named_buffers() if id(buffer) not in known]
+    for name, _ in kept:
+        if name not in constants:
+            raise ModelError(
+                f"make_base: running statistics go back to those of a new network, but {name} belongs to a layer of "
+                f"its author's own. If it is a constant fixed before the data, list it: frozen_buffers=({name!r},), "
+                "in Python or in a file for --config."
+            )
+    return tensors_digest(kept) if kept else None
+
+
+def values_digest(module: nn.Module, layout: Layout) -> str:
+    """SHA-256 over the float32 values of theta0 and everything frozen."""
+    values = layout.flatten(module).numpy().astype("<f4").tobytes()
+    return hashlib.sha256(values + frozen_digest(module).encode()).hexdigest()
+
+
+def make_subspace(base: Base, spec: ProjectorSpec, scaled: bool) -> Subspace:
+    """Span theta0 + scale * P w around a base."""
+    scale = layer_scale(base.layout) if scaled else None
+    return Subspace(base.module, base.layout, base.theta0, make_projector(spec, base.layout), scale)
+
+
+class Hypothesis:
+    """A decoded network. Call it on raw inputs (batch, ...) to get logits (batch, classes)."""
+
+    def __init__(
+        self,
+        token: object,
+        base: Base,
+        spec: HypothesisSpec,
+        symbols: Symbols,
+        posterior: bytes | None,
+        ledger: Ledger,
+    ) -> None:
+        """Use `Hypothesis.unpack`."""
+        if token is not _UNPACKED:
+            raise ModelError("Hypothesis: a hypothesis is made by Hypothesis.unpack from a message, not directly.")
+        self.spec = spec
+        self.ledger = ledger
+        self.preprocess: PreprocessSpec = spec.preprocess
+        self._module = copy.deepcopy(base.module).eval()
+        own = dict(self._module.named_parameters(remove_duplicate=False))
+        with torch.no_grad():
+            for name, value in _decoded(base, spec, symbols, posterior).items():
+                own[name].copy_(value)
+
+    @classmethod
+    def unpack(
+        cls, payload: bytes, declared: HypothesisSpec, base: Base, posterior: bytes | None = None
+    ) -> "Hypothesis":
+        """Decode a message on top of a base; a draw is drawn again from its posterior file.
+
+        Raises:
+            MessageError: the payload is not a message.
+            ModelError: the base is not the one the message names, or a draw lacks its file.
+            CertificateError: the posterior file is not the one declared.
+        """
+        spec, symbols, ledger = unpack(payload, declared)
+        if base.layout.digest != spec.layout_digest:
+            raise ModelError(
+                f"Hypothesis: the message is for a network with layout {spec.layout_digest[:12]}, "
+                f"got {base.layout.digest[:12]}. Give the architecture that was certified."
+            )
+        if base.origin != spec.base:
+            raise ModelError(f"Hypothesis: the message starts from {spec.base}, got {base.origin}. Give that theta0.")
+        return cls(_UNPACKED, base, spec, symbols, posterior, ledger)
+
+    def network(self) -> nn.Module:
+        """Return a copy of the decoded module, in eval mode; it reads preprocessed inputs."""
+        return copy.deepcopy(self._module)
+
+    @torch.no_grad()
+    @torch.autocast("cpu", enabled=False)
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return float32 logits (batch, classes) of raw inputs (batch, ...), in eval mode on the CPU, not autocast."""
+        return self._module(preprocessed(x, self.preprocess)).float()
+
+
+def _decoded(base: Base, spec: HypothesisSpec, symbols: Symbols, posterior: bytes | None) -> dict[str, Tensor]:
+    """Return the decoded parameters by name; none where they stay those of the base."""
+    if isinstance(spec.quantizer, DirectSpec):
+        _check_tensors(base.layout, spec.quantizer)
+        arrays = dequantize_tensors(spec.quantizer, symbols)
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
+    w = _coefficients(spec, symbols, posterior)
+    if spec.projector is None or w is None:
+        return {}
+    subspace = make_subspace(base, spec.projector, spec.layer_scale)
+    return base.layout.unflatten(subspace.theta(torch.from_numpy(np.ascontiguousarray(w))))
+
+
+def _check_tensors(layout: Layout, spec: DirectSpec) -> None:
+    """Refuse a direct code of other tensors than the network's. Raises: ModelError."""
+    own = [(slot.name, slot.shape) for slot in layout.slots]
+    sent = [(tensor.name, tensor.shape) for tensor in spec.tensors]
+    if own != sent:
+        differ = next((pair for pair in zip(own, sent, strict=False) if pair[0] != pair[1]), (len(own), len(sent)))
+        raise ModelError(
+            f"Hypothesis: a direct code holds the parameters of the network in their order, got {differ[1]} for "
+            f"{differ[0]}. Give the architecture that was certified."
+        )
+
+
+def _coefficients(spec: HypothesisSpec, symbols: Symbols, posterior: bytes | None) -> NDArray[np.float32] | None:
+    """Return w (d,), or None for w = 0. Raises: ModelError or CertificateError where a draw lacks its file."""
+    if spec.projector is None or spec.quantizer is None:
+        return None
+    if isinstance(spec.quantizer, DrawSpec):
+        if posterior is None:
+            raise ModelError("Hypothesis: a draw needs its posterior file, got none. Give the bytes of the sidecar.")
+        return draw(posterior, spec.quantizer, spec.projector.d).coefficients
+    assert spec.code is not None
+    assert not isinstance(spec.quantizer, DirectSpec)
+    return dequantize(symbols, spec.code.levels, spec.quantizer)

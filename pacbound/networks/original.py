@@ -1,0 +1,94 @@
+"""The original network of a surrogate's certificate: read from its file, left as it is, asked for its answers.
+
+It may have been trained on the labelled sample. So it steers the encoder, by its answers on the training inputs, and
+never what is fixed before the sample: theta0, the projector and the architecture of the surrogate know nothing of it.
+"""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from ..certificate.parts import OriginalNetwork
+from ..data.inputs import Inputs
+from ..data.preprocess import preprocessed
+from ..errors import ModelError, first_line
+from ..specs.specs import PreprocessSpec
+from .checkpoints import file_digest, load_checkpoint
+from .risk import BATCH, check_deterministic, zero_one
+
+Network = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Original:
+    """Call it on raw inputs (batch, ...) to get float32 logits (batch, classes), in eval mode on the CPU."""
+
+    module: nn.Module
+    record: OriginalNetwork
+
+    @torch.no_grad()
+    @torch.autocast("cpu", enabled=False)
+    def __call__(self, x: Tensor) -> Tensor:
+        """See the class."""
+        return self.module(preprocessed(x, self.record.preprocess)).float()
+
+
+def load_original(
+    module: nn.Module, model: str, checkpoint: str | Path, rename: Sequence[str], preprocess: PreprocessSpec
+) -> Original:
+    """Copy a module in float32 and eval mode, with the weights of a file.
+
+    Args: module: not touched. model: its name in `specs.MODEL_CHOICES`. checkpoint, rename: as for `read_checkpoint`.
+    Raises: ModelError where the file does not fit.
+    """
+    own = copy.deepcopy(module).float().eval()
+    sha256 = file_digest(checkpoint)
+    load_checkpoint(own, checkpoint, rename)
+    record = OriginalNetwork.model_validate({"sha256": sha256, "model": model, "preprocess": preprocess})
+    return Original(own, record)
+
+
+def check_answers(original: Original, x: Tensor, classes: int) -> None:
+    """Refuse an original that is no function from inputs like x (n, ...) to `classes` logits. Raises: ModelError."""
+    try:
+        logits = original(x[:2])
+    except (RuntimeError, ValueError, TypeError, IndexError) as cause:
+        raise ModelError(
+            f"certify: the original network reads inputs {tuple(x.shape[1:])}, got the error "
+            f"{first_line(cause)!r}. Name its architecture with --model."
+        ) from cause
+    if logits.ndim != 2 or logits.shape[1] < classes:
+        raise ModelError(
+            f"certify: the original network returns (batch, {classes} or more) logits, got {tuple(logits.shape)}."
+        )
+    check_deterministic(original, x[:BATCH])
+
+
+def answers(network: Network, x: Tensor, progress: bool = True) -> Tensor:
+    """Return the class with the largest logit for each input, shape (n,)."""
+    starts = tqdm(range(0, len(x), BATCH), desc="asking", disable=None if progress else True, delay=2)
+    return torch.cat([network(x[start : start + BATCH]).argmax(1) for start in starts])
+
+
+def clear_answers(logits: Tensor) -> Tensor:
+    """Return the winning class of each row, or -1 where another logit comes near (see risk.py) or one is not finite."""
+    winner = logits.argmax(1)
+    return torch.where(zero_one(logits, winner) > 0, -1, winner)
+
+
+def count_differing(network: Network, original: Network, inputs: Inputs, progress: bool = True) -> int:
+    """Count the inputs on which the two networks do not give the same clear answer; near-ties of either count.
+
+    So P[differ] covers every input on which the surrogate is clearly right and the original is not.
+    """
+    differing = 0
+    for start in tqdm(range(0, inputs.m, BATCH), desc="comparing", disable=None if progress else True, delay=2):
+        x = inputs.x[start : start + BATCH]
+        one, other = clear_answers(network(x)), clear_answers(original(x))
+        differing += int(((one != other) | (one < 0)).sum())
+    return differing

@@ -1,0 +1,129 @@
+"""Count the errors of a decoded network over plain examples, in a way that survives other machines.
+
+float32 on the CPU, eval mode, no augmentation, each example once. Where the largest two logits differ by less
+than 1e-4 of the largest magnitude the example counts as an error, so that rounding elsewhere cannot add one.
+"""
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ..bounds.claims import TOP_K, RiskEstimate
+from ..data.callables import find_named
+from ..data.examples import Examples
+from ..errors import ModelError, RequestError, first_line
+from .hypothesis import Hypothesis
+
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+CUSTOM = "custom"  # name of a user's own loss
+TIE = 1e-4
+BATCH = 500
+GRAIN = 1000  # sums of fractional losses are kept to 1/1000, rounded up by at least that much
+
+
+def zero_one(logits: Tensor, y: Tensor) -> Tensor:
+    """1 where the label is not the clear winner, shape (batch,)."""
+    return top_k(logits, y, 1)
+
+
+def top_k(logits: Tensor, y: Tensor, k: int) -> Tensor:
+    """1 where k or more other logits come near or above the label's, shape (batch,)."""
+    margin = TIE * logits.abs().amax(1, keepdim=True)
+    own = logits.gather(1, y[:, None])
+    rivals = (logits >= own - margin).sum(1) - 1
+    return ((rivals >= k) | ~torch.isfinite(logits).all(1)).to(torch.float64)
+
+
+def error_probability(logits: Tensor, y: Tensor) -> Tensor:
+    """1 - p(label), in [0, 1], shape (batch,); 1 where a logit is not finite."""
+    loss = 1 - logits.double().softmax(1).gather(1, y[:, None])[:, 0]
+    return torch.where(torch.isfinite(loss), loss, torch.ones_like(loss))
+
+
+LOSSES: dict[str, LossFunction] = {
+    "zero_one": zero_one,
+    "error_probability": error_probability,
+}
+
+
+def loss_function(loss: str | LossFunction) -> tuple[str, LossFunction]:
+    """Return (name, function): of LOSSES, or top_1 to top_9999, or your own function or module:function as `custom`.
+
+    Raises: RequestError for any other.
+    """
+    if callable(loss):
+        return CUSTOM, loss
+    if ":" in loss:
+        return CUSTOM, find_named(loss, RequestError)
+    if counted := TOP_K.fullmatch(loss):
+        return loss, partial(top_k, k=int(counted[1]))
+    if loss not in LOSSES:
+        raise RequestError(
+            f"loss: one of {', '.join(LOSSES)} or top_K, got {loss!r}. "
+            "Give a function (module:function) for another in [0, 1]."
+        )
+    return loss, LOSSES[loss]
+
+
+def losses_of(name: str, function: LossFunction, logits: Tensor, y: Tensor) -> Tensor:
+    """Return the losses (batch,), float64. Raises: RequestError where a user's own is not one number in [0, 1] each."""
+    try:
+        values = function(logits, y).double()
+        fits = values.shape == y.shape and bool(((values >= 0) & (values <= 1)).all())
+    except Exception as cause:  # whatever a user's own function raises
+        raise RequestError(
+            f"loss: {name} is a function of (logits, y), got {type(cause).__name__}: {cause}."
+        ) from cause
+    if not fits:
+        raise RequestError(f"loss: {name} gives one number in [0, 1] an example, got something else for {len(y)}.")
+    return values
+
+
+def evaluate(
+    hypothesis: Hypothesis, examples: Examples, loss: str | LossFunction = "zero_one", progress: bool = True
+) -> RiskEstimate:
+    """Sum a per-example loss in [0, 1] over all examples.
+
+    Returns: errors (an integer for counted losses, else rounded up to 1/1000), n, the loss and the data's digest.
+    Raises:
+        ModelError: two passes over the same batch differ, so the network is not a function of its input; or
+            what was given is not a decoded Hypothesis.
+        RequestError: the loss leaves [0, 1].
+    """
+    if not isinstance(hypothesis, Hypothesis):
+        raise ModelError(f"evaluate: only a decoded Hypothesis is evaluated, got {type(hypothesis).__name__}.")
+    name, function = loss_function(loss)
+    check_deterministic(hypothesis, examples.x[:BATCH])
+    parts: list[float] = []
+    for start in tqdm(range(0, examples.n, BATCH), desc="counting errors", disable=None if progress else True, delay=2):
+        rows = slice(start, start + BATCH)
+        parts.extend(losses_of(name, function, hypothesis(examples.x[rows]), examples.y[rows]).tolist())
+    total = math.fsum(parts)
+    counted = name == "zero_one" or name.startswith("top_")
+    errors = round(total) if counted else min(examples.n, (math.floor(total * GRAIN) + 2) / GRAIN)
+    return RiskEstimate(errors=errors, n=examples.n, loss=name, data_digest=examples.digest())
+
+
+def check_deterministic(hypothesis: Callable[[Tensor], Tensor], x: Tensor) -> None:
+    """Refuse what is no function of one input, as seen on a batch x (n, ...). Raises: ModelError."""
+    try:
+        first, alone, reversed_ = hypothesis(x), hypothesis(x[:1]), hypothesis(x.flip(0)).flip(0)
+    except (RuntimeError, ValueError) as cause:
+        raise ModelError(
+            f"evaluate: the network answers batches of {len(x)} and of 1, got the error "
+            f"{first_line(cause)!r}. Freeze batch statistics."
+        ) from cause
+    if not torch.allclose(first, hypothesis(x), rtol=0, atol=0, equal_nan=True):
+        raise ModelError("evaluate: the network gives two answers to one input. Remove its randomness in eval mode.")
+    finite = first[torch.isfinite(first)]
+    atol = 1e-4 * float(finite.abs().amax() if len(finite) else 0.0) + 1e-10
+    same = [
+        torch.allclose(here, there, rtol=1e-3, atol=atol, equal_nan=True)
+        for here, there in ((first[:1], alone), (first, reversed_))
+    ]
+    if not all(same):
+        raise ModelError("evaluate: an answer depends on the other inputs of its batch. Freeze batch statistics.")

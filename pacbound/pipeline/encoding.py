@@ -1,0 +1,146 @@
+"""The encoder's plan, and what it trains: candidate messages, or one draw of a posterior."""
+
+import hashlib
+import math
+import time
+from typing import Literal
+
+import numpy as np
+import torch
+
+from ..certificate.draw import freeze
+from ..errors import RequestError
+from ..quantize.lattice import step_index_for
+from ..request.request import Request
+from ..specs.specs import DrawSpec
+from ..subspace.curvature import Rows, examples_within
+from ..training.plain import Candidate, Encoded, PlainPlan, default_epochs, encode_plain, seconds_an_epoch
+from ..training.posterior import Posterior
+from ..training.progressive import NEVER, Deadline, Task, encode_posterior, train_posterior
+from ..training.settings import PosteriorSettings, posterior_settings
+from ..training.state import Checkpoint
+from .preparation import Setup, sample_of
+
+DEFAULT_STEP = 2.0**-5
+BATCH = 250
+MIN_STEPS_AN_EPOCH = 20
+POSTERIOR_TRAINING_SHARE = 0.7  # of a budget; the rest goes to curvature, beam, refinement and counting
+CURVATURE_SHARE = 0.05  # of a budget, for each of two matrices
+STOPS = (0.85, 0.95)  # of a budget: where training that is late is stopped, and refinement
+LEAST_EPOCHS = {"posterior": 1, "plain": 3, "codebook": 2}  # one a phase; the posterior's stages are steps
+USED_BY = {
+    "step": ("plain",),
+    "levels": ("codebook",),
+    "codebook_init": ("codebook",),
+    **dict.fromkeys(("code", "rate", "beta"), ("plain", "codebook")),
+}
+MAX_SCALE_INDEX = 127  # of the prior of a draw: s = 2^-8
+
+
+def plan_of(setup: Setup, checkpoint: Checkpoint) -> PlainPlan | PosteriorSettings:
+    """Return the encoder's plan. What a budget in minutes makes of it is measured once and noted in the checkpoint.
+
+    From n: batches of 250, fewer where n < 5,000 (20 steps a pass); a fixed number of steps whatever n is, so that a
+    small sample is passed over more often; d in preparation.py, blocks in settings.py. From a budget: as many
+    passes as its share for training holds, split over the stages in the shares of the fixed plan, so that the longer
+    the tighter; and as many examples for the curvature as its share holds.
+
+    Raises: RequestError where a budget and epochs are both given, the budget does not hold the shortest plan, or an
+        option is of another encoder.
+    """
+    request, n = setup.request, setup.train.n
+    if request.budget is not None and request.epochs is not None:
+        raise RequestError("certify: a budget makes the plan of epochs; give --budget or --epochs, not both.")
+    batch = request.batch or max(1, min(BATCH, n // MIN_STEPS_AN_EPOCH))
+
+    epochs = (
+        request.epochs if request.budget is None else checkpoint.note("epochs", lambda: _affordable(setup, batch))[0]
+    )
+    _refuse_options_of_others(request)
+    if request.encoder == "posterior":
+        steps = None if epochs is None else max(1, epochs * n // batch)
+        settings = posterior_settings(batch, steps, request.posterior == "draw", setup.targets is not None)
+        if request.budget is None:
+            return settings
+        examples = checkpoint.note("fisher", lambda: _affordable_curvature(setup, settings.fisher_examples))[0]
+        return settings.model_copy(update={"fisher_examples": examples})
+    kind: Literal["lattice", "codebook"] = "codebook" if request.encoder == "codebook" else "lattice"
+    return PlainPlan(
+        kind=kind,
+        epochs=default_epochs(kind, n, batch, epochs),
+        batch=batch,
+        rate=request.rate,
+        beta=request.beta,
+        step_index=step_index_for(request.step or DEFAULT_STEP),
+        levels=request.levels,
+        init=request.codebook_init,
+        codes=request.code,
+        seed=request.encoder_seed,
+    )
+
+
+def _affordable(setup: Setup, batch: int) -> list[int]:
+    """Epochs that the budget holds. Raises: RequestError where these are fewer than the shortest plan has."""
+    encoder, budget = setup.request.encoder, setup.request.budget or 0.0
+    share = POSTERIOR_TRAINING_SHARE if encoder == "posterior" else 1.0
+    minutes = seconds_an_epoch(setup.subspace(), sample_of(setup), batch) / 60 / share
+    epochs, least = int(budget / minutes), LEAST_EPOCHS[encoder]
+    if epochs < least:
+        raise RequestError(
+            f"certify: the shortest plan of the {encoder} encoder passes {least} times over the {setup.train.n:,} "
+            f"examples, about {least * minutes:.2g} minutes on this machine, got a budget of {budget:g}. "
+            f"Give --budget {1.2 * least * minutes:.2g} or more, or a smaller network."
+        )
+    return [epochs]
+
+
+def _affordable_curvature(setup: Setup, most: int) -> list[int]:
+    """Examples for each estimate of the curvature."""
+    subspace = setup.subspace()
+    rows = Rows(subspace, sample_of(setup).x, lambda _: torch.zeros(subspace.d))
+    seconds = 60 * CURVATURE_SHARE * (setup.request.budget or 0.0)
+    return [examples_within(rows, seconds, most, torch.Generator().manual_seed(0))]
+
+
+def _deadline(budget: float | None) -> Deadline:
+    """When late training stops: counted from now, also in a resumed run, whose plan was made before."""
+    if budget is None:
+        return NEVER
+    now = time.monotonic()
+    return Deadline(*(now + 60 * budget * share for share in STOPS))
+
+
+def _refuse_options_of_others(request: Request) -> None:
+    """Refuse what the encoder would ignore. Raises: RequestError."""
+    default = Request()
+    for name, encoders in USED_BY.items():
+        if request.encoder not in encoders and getattr(request, name) != getattr(default, name):
+            raise RequestError(
+                f"certify: the {request.encoder} encoder has no use for {name}, got {getattr(request, name)!r}. "
+                f"Leave it out, or choose --encoder {' or '.join(encoders)}."
+            )
+
+
+def encode(setup: Setup, checkpoint: Checkpoint, progress: bool) -> Encoded:
+    """Train and return candidate messages."""
+    plan, subspace, sample = plan_of(setup, checkpoint), setup.subspace(), sample_of(setup)
+    if isinstance(plan, PlainPlan):
+        return encode_plain(subspace, sample, plan, checkpoint, progress)
+    until = _deadline(setup.request.budget)
+    task = Task(subspace, sample, plan, setup.request.encoder_seed, checkpoint, progress, until)
+    if setup.request.posterior == "point":
+        return encode_posterior(task)
+    trained = train_posterior(task)
+    drawn = _draw_candidate(trained.posterior, setup.request.earlier_draws, checkpoint)
+    return Encoded([drawn], trained.epochs)
+
+
+def _draw_candidate(trained: Posterior, earlier_draws: int, checkpoint: Checkpoint) -> Candidate:
+    """Freeze a posterior, count the draw that will be evaluated, and only then name it."""
+    octaves = -float(trained.log_s) / math.log(2)
+    scale_index = min(max(round(16 * octaves), 0), MAX_SCALE_INDEX)
+    posterior = freeze(trained.mean.numpy(), trained.factor().float().numpy(), scale_index)
+    sha256 = hashlib.sha256(posterior).hexdigest()
+    index = earlier_draws + checkpoint.look(sha256)
+    spec = DrawSpec(scale_index=scale_index, index=index, sha256=sha256, size=len(posterior))
+    return Candidate(np.zeros(0, np.int32), spec, None, posterior)

@@ -1,0 +1,157 @@
+"""The one finish: candidate messages -> decoded networks -> risk -> ledger -> bound -> certificate.
+
+It decodes each candidate message, counts the errors of what it decodes to, completes the ledger and applies the
+theorem. No certificate is made elsewhere.
+"""
+
+import importlib.metadata
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..bits.ledger import Ledger
+from ..bits.message import Message, pack
+from ..bits.units import orbit_saving
+from ..bounds.claims import Bound, RiskEstimate
+from ..bounds.table import headline_theorem, theorem
+from ..certificate.accounting import complete
+from ..certificate.draw import draw
+from ..certificate.schema import Baseline, Certificate, DataRecord, Environment, MethodRow, OtherBound
+from ..errors import DataError
+from ..networks.hypothesis import Hypothesis
+from ..networks.risk import evaluate
+from ..specs.specs import DrawSpec, HypothesisSpec
+from ..specs.tensors import DirectSpec
+from ..training.plain import Candidate, Encoded
+from .preparation import Setup
+
+PACKAGES = ("pacbound", "torch", "numpy", "constriction", "python-flint")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """One candidate, decoded and counted."""
+
+    spec: HypothesisSpec
+    message: Message
+    hypothesis: Hypothesis
+    risk: RiskEstimate
+    ledger: Ledger
+    bound: Bound
+    posterior: bytes | None = None
+
+
+def finish(setup: Setup, encoded: Encoded, seconds: dict[str, float], progress: bool = True) -> Certificate:
+    """Issue the certificate of the best candidate of an encoder, w = 0 included.
+
+    All candidates lie under one prior, so that picking the best of them is free; draws have their share of it, and
+    delta is shared like the prior.
+    Raises: DataError where the sample changed since the run began.
+    """
+    started = time.monotonic()
+    best = best_of(setup, encoded.candidates, progress)
+    also: tuple[OtherBound | Baseline, ...] = (
+        *_test_bound(setup, best.hypothesis, progress),
+        baseline(setup),
+        *_default_bound(setup, best),
+    )
+    train = setup.train
+    return Certificate.issue(
+        bound=best.bound,
+        risk=best.risk,
+        ledger=best.ledger,
+        message=best.message,
+        data=DataRecord(name=train.name, digest=setup.digest, n=train.n, classes=train.classes, note=train.note),
+        hypothesis=best.spec,
+        posterior=best.posterior,
+        theta0=setup.theta0,
+        also=also,
+        methods=tuple(MethodRow(name=name) for name in setup.methods),
+        environment=environment({**seconds, "counting": time.monotonic() - started}, encoded.epochs),
+    )
+
+
+def best_of(setup: Setup, candidates: Sequence[Candidate], progress: bool = True) -> Finished:
+    """Decode every candidate and w = 0 (but for direct codes), count errors; return the one of the smallest bound.
+
+    Raises: DataError where the sample changed since the run began.
+    """
+    start = [] if setup.base.origin.kind == "zero" else [None]  # w = 0; a network of zeros is nobody's
+    results = [_finish_one(setup, candidate, progress) for candidate in [*start, *candidates]]
+    best = min(results, key=lambda result: (result.bound.value, result.risk.errors, result.message.bits))
+    if best.risk.data_digest != setup.digest:
+        raise DataError("certify: the examples changed between two passes. Certify a sample that stays as it is.")
+    return best
+
+
+def environment(seconds: dict[str, float], epochs: float) -> Environment:
+    """Return the versions of what computed, wall times by stage, and the encoder's passes over the sample."""
+    return Environment(
+        versions={name: importlib.metadata.version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        seconds={stage: round(value, 3) for stage, value in seconds.items()},
+        epochs=round(epochs, 2) if epochs else None,
+    )
+
+
+def _finish_one(setup: Setup, candidate: Candidate | None, progress: bool) -> Finished:
+    spec = setup.spec(candidate)
+    message, _ = pack(spec, np.zeros(0, np.int32) if candidate is None else candidate.symbols)
+    posterior = None if candidate is None else candidate.posterior
+    hypothesis = Hypothesis.unpack(message.payload, spec, setup.base, posterior)
+    risk = evaluate(hypothesis, setup.train, setup.loss, progress)
+    ratio_bits, saving_bits, name = None, None, setup.theorem
+    if candidate is not None and isinstance(candidate.quantizer, DirectSpec):
+        saving_bits = orbit_saving(candidate.quantizer, candidate.symbols)
+    if posterior is not None and isinstance(spec.quantizer, DrawSpec):
+        ratio_bits, name = draw(posterior, spec.quantizer, setup.projector.d).bits, "single_draw"
+    ledger = complete(
+        hypothesis.ledger, spec, setup.train.name, setup.digest, ratio_bits, saving_bits,
+        methods=max(1, len(setup.methods)),
+    )  # fmt: skip
+    bound = theorem(name)(risk.errors, risk.n, ledger.bits, setup.request.delta)
+    return Finished(spec, message, hypothesis, risk, ledger, bound, posterior)
+
+
+def baseline(setup: Setup) -> Baseline:
+    """Return the errors of always answering the most frequent training label."""
+    errors = setup.train.n - int(torch.bincount(setup.train.y).max())
+    return Baseline(name="majority_class", sample="train", errors=errors, n=setup.train.n)
+
+
+def _test_bound(setup: Setup, hypothesis: Hypothesis, progress: bool) -> tuple[OtherBound, ...]:
+    if setup.test is None:
+        return ()
+    return (held_out_bound(evaluate(hypothesis, setup.test, setup.loss, progress), setup.request.delta),)
+
+
+def held_out_bound(risk: RiskEstimate, delta: float) -> OtherBound:
+    """Return what labelled held-out examples alone say: no bits are paid for a network that never saw them."""
+    name = "test_set" if risk.counts else "occam_kl"
+    return _other("test", name, theorem(name)(risk.errors, risk.n, 0, delta).value, delta, risk, 0)
+
+
+def _default_bound(setup: Setup, best: Finished) -> tuple[OtherBound, ...]:
+    """Beside a theorem asked for by name, what the default theorem says of the same message."""
+    name = headline_theorem(best.risk.counts)
+    if best.bound.theorem in (name, "single_draw"):
+        return ()
+    value = theorem(name)(best.risk.errors, best.risk.n, best.ledger.bits, setup.request.delta).value
+    return (_other("train", name, value, setup.request.delta, best.risk, best.ledger.bits),)
+
+
+def _other(sample: str, name: str, value: float, delta: float, risk: RiskEstimate, bits: int) -> OtherBound:
+    return OtherBound.model_validate(
+        {
+            "sample": sample,
+            "value": value,
+            "theorem": name,
+            "delta": delta,
+            "errors": risk.errors,
+            "n": risk.n,
+            "bits": bits,
+        }
+    )

@@ -1,0 +1,94 @@
+"""What a certification would do, without doing it: sizes, epochs, seconds, memory and a typical ledger."""
+
+import math
+
+import numpy as np
+
+from ..bits.codes import fit_code
+from ..bits.ledger import Entry
+from ..bits.message import pack
+from ..certificate.accounting import complete
+from ..records import Record
+from ..specs.specs import PROFILE_CODE, PROFILE_REACH, CodebookSpec, DrawSpec, LatticeSpec, ProfileSpec, QuantizerSpec
+from ..training.plain import Candidate, PlainPlan, seconds_an_epoch
+from ..training.settings import PosteriorSettings
+from ..training.state import Checkpoint
+from .encoding import POSTERIOR_TRAINING_SHARE, plan_of
+from .preparation import Setup, sample_of
+
+TYPICAL_SPREAD = 1.2  # standard deviation of trained symbols, in steps: about 2.3 bits a coefficient
+TYPICAL_PROFILE = ProfileSpec(scale_index=68, kap=44, c0=29, c1=4, c2=1)
+TYPICAL_DRAW = DrawSpec(scale_index=68, index=1, sha256="0" * 64, size=0)
+TYPICAL_RATIO = 1.9  # bits of ln dQ/dP a coefficient
+NO_SYMBOLS = np.zeros(0, np.int32)
+EVALUATION_SHARE = 0.35  # of an epoch: counting the errors of one candidate takes forward passes only
+FLOAT_BYTES = 4
+ADAM_VECTORS = 4  # value, gradient and two moments
+
+
+class Forecast(Record):
+    """Sizes, epochs of all phases together, expected seconds on this machine, memory beside the program, ledger."""
+
+    data: str
+    n: int
+    model: str
+    D: int
+    d: int
+    epochs: int
+    batch: int
+    seconds: float
+    memory_bytes: int
+    ledger: tuple[Entry, ...]
+
+    @property
+    def bits(self) -> int:
+        """Expected bits in all."""
+        return sum(entry.bits for entry in self.ledger)
+
+
+def forecast(setup: Setup) -> Forecast:
+    """Time a few steps and lay out the ledger of a typical message. Trains nothing and writes nothing."""
+    plan = plan_of(setup, Checkpoint(None, setup.key))
+    sample, subspace = sample_of(setup), setup.subspace()
+    epochs = _epochs(plan, setup.train.n)
+    passes = epochs / (1 if isinstance(plan, PlainPlan) else POSTERIOR_TRAINING_SHARE) + EVALUATION_SHARE
+    drawn = setup.request.posterior == "draw"
+    typical = Candidate(NO_SYMBOLS, TYPICAL_DRAW, None) if drawn else _typical(plan, subspace.d)
+    spec = setup.spec(typical)
+    _, coded = pack(spec, typical.symbols)
+    ratio_bits = round(TYPICAL_RATIO * subspace.d) if drawn else None
+    vectors = ADAM_VECTORS * subspace.d + 3 * setup.base.layout.D
+    return Forecast(
+        data=setup.train.name,
+        n=setup.train.n,
+        model=setup.model,
+        D=setup.base.layout.D,
+        d=subspace.d,
+        epochs=epochs,
+        batch=plan.batch,
+        seconds=round(passes * seconds_an_epoch(subspace, sample, plan.batch), 1),
+        memory_bytes=sample.x.numel() * FLOAT_BYTES + setup.train.x.nbytes + vectors * FLOAT_BYTES,
+        ledger=complete(coded, spec, setup.train.name, setup.digest, ratio_bits).entries,
+    )
+
+
+def _epochs(plan: PlainPlan | PosteriorSettings, n: int) -> int:
+    """Passes over the sample that training takes."""
+    if isinstance(plan, PlainPlan):
+        return sum(plan.epochs)
+    return math.ceil(plan.steps * min(plan.batch, n) / n)
+
+
+def _typical(plan: PlainPlan | PosteriorSettings, d: int) -> Candidate:
+    """A message of symbols (d,) as training tends to leave them: on the lattice, or spread over a codebook."""
+    drawn = np.rint(np.random.default_rng(0).normal(0, TYPICAL_SPREAD, d)).astype(np.int32)
+    if isinstance(plan, PosteriorSettings):
+        symbols = np.clip(drawn, -PROFILE_REACH, PROFILE_REACH) + PROFILE_REACH
+        return Candidate(symbols, TYPICAL_PROFILE, PROFILE_CODE)
+    if plan.kind == "codebook":
+        symbols = np.clip(drawn + plan.levels // 2, 0, plan.levels - 1)
+        quantizer: QuantizerSpec = CodebookSpec(centroids=tuple(range(plan.levels)))
+        return Candidate(symbols, quantizer, fit_code(symbols, plan.levels, plan.codes))
+    half = int(np.abs(drawn).max())
+    lattice = LatticeSpec(step_index=plan.step_index)
+    return Candidate(drawn + half, lattice, fit_code(drawn + half, 2 * half + 1, plan.codes))

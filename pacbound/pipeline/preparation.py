@@ -1,0 +1,337 @@
+"""What is fixed before training: the sample, the network with its theta0, the subspace, and what is asked for."""
+
+import copy
+import hashlib
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ..bounds.claims import RiskEstimate
+from ..bounds.table import COUNTS_ONLY, headline_theorem
+from ..data.examples import Examples
+from ..data.inputs import check_apart
+from ..data.preprocess import preprocessed
+from ..data.registry import DATA_SETS, FILES, load, load_any
+from ..data.split import Split, split_examples
+from ..errors import DataError, ModelError, RequestError, first_line
+from ..models.foreign import FOLDER
+from ..models.loading import load_model, preprocess_for
+from ..networks.checkpoints import checkpoint_base, freeze_start, start_base
+from ..networks.hypothesis import Base, make_base, make_subspace
+from ..networks.risk import CUSTOM, LossFunction, loss_function, losses_of
+from ..request.request import Request, parse_projector
+from ..specs.specs import SPLIT_PARTS, BaseOrigin, HypothesisSpec, PreprocessSpec, ProjectorSpec, SplitSpec
+from ..specs.tensors import DirectSpec
+from ..subspace.subspace import Subspace
+from ..training.fit import Sample
+from ..training.plain import Candidate
+from ..training.start import train_start
+
+# The network `auto` reads images with: by their shorter side, from the largest down; everything else gets mlp.
+IMAGE_MODELS = ((32, "pooled"), (16, "lenet1"))
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything fixed before training: the sample, the base, the subspace's spec and what is asked for.
+
+    split: where theta0 is trained on other examples than those of `train`. theta0: its file, once it is. methods: the
+    list that this one is of, where the best of a list will be kept. targets: what the encoder learns in the place of
+    labels, (n,) int64.
+    """
+
+    request: Request
+    train: Examples
+    test: Examples | None
+    base: Base
+    model: str
+    projector: ProjectorSpec
+    preprocess: PreprocessSpec
+    loss: str | LossFunction
+    digest: str
+    split: Split | None = None
+    theta0: bytes | None = None
+    methods: tuple[str, ...] = ()
+    targets: torch.Tensor | None = None
+
+    @property
+    def theorem(self) -> str:
+        """Name of the headline theorem, by rule or by request, never by result."""
+        if self.request.theorem != "auto":
+            return self.request.theorem
+        return headline_theorem(RiskEstimate(errors=0, n=1, loss=loss_function(self.loss)[0]).counts)
+
+    @property
+    def key(self) -> str:
+        """Digest of all that determines the result, for resuming."""
+        network = f"{self.model} {self.base.layout.digest} {self.base.origin} {self.preprocess.name} {self.methods}"
+        if self.targets is not None:
+            network += hashlib.sha256(self.targets.numpy().tobytes()).hexdigest()
+        text = f"{self.request.model_dump_json()} {self.digest} {network}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def subspace(self) -> Subspace:
+        """Span the subspace."""
+        return make_subspace(self.base, self.projector, self.request.layer_scale)
+
+    def spec(self, candidate: Candidate | None) -> HypothesisSpec:
+        """Describe a candidate, or w = 0 where it is None."""
+        common = {
+            "model": self.model,
+            "layout_digest": self.base.layout.digest,
+            "base": self.base.origin,
+            "preprocess": self.preprocess,
+        }
+        if candidate is None:
+            return HypothesisSpec.model_validate({**common, "layer_scale": False})
+        if isinstance(candidate.quantizer, DirectSpec):
+            return HypothesisSpec.model_validate({**common, "layer_scale": False, "quantizer": candidate.quantizer})
+        return HypothesisSpec.model_validate(
+            {
+                **common,
+                "projector": self.projector,
+                "layer_scale": self.request.layer_scale,
+                "quantizer": candidate.quantizer,
+                "code": candidate.code,
+            }
+        )
+
+
+def prepare(
+    model: nn.Module | str,
+    train: object,
+    test: object,
+    request: Request,
+    loss: str | LossFunction,
+    data_dir: str | Path | None = None,
+) -> Setup:
+    """Load the data, build the base and fix the subspace; nothing here looks at the labels but to count classes.
+
+    Raises: DataError, ModelError, SubspaceError, RequestError.
+    """
+    if model == "auto" and request.checkpoint is not None and Path(request.checkpoint).is_dir():
+        model = FOLDER + request.checkpoint  # its config.json names the network
+    _refuse_contradictions(request, model)
+    device_of(request.device)
+    whole = load_any(train, data_dir)
+    split, sample = _split(whole, request)
+    module, name = _network(model, sample)
+    base = _base(module, request, named=isinstance(model, str))
+    held_out = _test_examples(train, test, whole, data_dir, untouched=base.origin.kind == "seeded")
+    d = min(request.d or default_dimension(sample.n), base.layout.D)
+    preprocess = _preprocess(request, name, sample)
+    name_of_loss, function = loss_function(loss)
+    loss = function if name_of_loss == CUSTOM else name_of_loss
+    _refuse_unfit(base, sample, preprocess, loss, request)
+    return Setup(
+        request=request,
+        train=sample,
+        test=held_out,
+        base=base,
+        model=name,
+        projector=parse_projector(request.projector, base.layout.D, d, request.seed),
+        preprocess=preprocess,
+        loss=loss,
+        digest=sample.digest(),
+        split=split,
+    )
+
+
+def with_start(setup: Setup, progress: bool = True) -> Setup:
+    """Train theta0 on the first examples of the split, where there is one, and fix the base to what its file holds.
+
+    Raises: ModelError where that training fails.
+    """
+    split, seeded = setup.split, setup.base.origin
+    if split is None:
+        return setup
+    sample = Sample(preprocessed(split.first.x, setup.preprocess), split.first.y)
+    module = copy.deepcopy(setup.base.module)
+    train_start(module, sample, setup.request.seed, progress)
+    raw = freeze_start(module)
+    whole = split.first.n + split.rest.n
+    record = SplitSpec(seed=split.seed, parts=split.parts, whole=whole, digest=split.whole, size=len(raw))
+    sha256 = hashlib.sha256(raw).hexdigest()
+    origin = BaseOrigin(kind="split", seed=seeded.seed, sha256=sha256, split=record)
+    base = start_base(setup.base.module, raw, origin, setup.request.frozen_buffers)
+    return replace(setup, base=base, theta0=raw)
+
+
+def _split(whole: Examples, request: Request) -> tuple[Split | None, Examples]:
+    """Return the split asked for, and the examples that the statement will be about."""
+    if request.prior_share is None:
+        return None, whole
+    parts = min(max(round(SPLIT_PARTS * request.prior_share), 1), SPLIT_PARTS - 1)
+    split = split_examples(whole, request.seed, parts)
+    return split, split.rest
+
+
+def _refuse_contradictions(request: Request, model: nn.Module | str) -> None:
+    """Refuse options about theta0 that do not go together.
+
+    Raises: RequestError, above all where nobody says that the checkpoint has not seen the sample.
+    """
+    if request.prior_share is not None and request.method != "subspace":
+        raise RequestError(f"certify: a prior share is for the method subspace, got {request.method!r}. Leave one out.")
+    if request.checkpoint is None:
+        for option, given in (
+            ("disjoint", request.disjoint),
+            ("new-head", request.new_head),
+            ("rename", request.rename),
+        ):
+            if given:
+                raise RequestError(f"certify: --{option} is about a checkpoint, got none. Give --checkpoint FILE.")
+        return
+    if not request.disjoint:
+        raise RequestError(
+            "certify: a checkpoint is a sound theta0 only if it was trained on data disjoint from this sample and "
+            "fixed before the sample was seen, got nobody's word for it. If that is so, say it with --disjoint."
+        )
+    if request.prior_share is not None:
+        raise RequestError("certify: theta0 is a checkpoint or trained on a share of the sample. Leave one out.")
+    if request.base != "auto":
+        raise RequestError(f"certify: a checkpoint is theta0 itself, got base {request.base!r} too. Leave one out.")
+    if model == "auto":
+        raise RequestError("certify: a checkpoint holds numbers only; name its network with --model.")
+
+
+def _base(module: nn.Module, request: Request, named: bool) -> Base:
+    if request.checkpoint is not None:
+        seed = request.seed if request.new_head else None
+        return checkpoint_base(module, request.checkpoint, request.rename, seed, request.frozen_buffers)
+    if request.base == "values" and named:
+        raise RequestError(
+            "certify: base values is theta0 as a module in memory holds it, got the name of a network, which is drawn "
+            "anew each time. Leave --base out, give --checkpoint, or hand the module over in Python."
+        )
+    seeded = request.base == "seeded" or (request.base == "auto" and named)
+    return make_base(module, request.seed if seeded else None, request.frozen_buffers)
+
+
+def _preprocess(request: Request, model: str, sample: Examples) -> PreprocessSpec:
+    name = preprocess_for(model, sample.preprocess) if request.preprocess == "auto" else request.preprocess
+    if name != "none" and preprocess_for(model, name) == "none":
+        raise RequestError(f"certify: {model} standardises raw pixels itself, got preprocess {name!r}. Leave it out.")
+    return PreprocessSpec(name=name)
+
+
+def _refuse_unfit(
+    base: Base, sample: Examples, preprocess: PreprocessSpec, loss: str | LossFunction, request: Request
+) -> None:
+    """Refuse before the work begins what could only fail after it.
+
+    Raises: DataError where the constants do not fit the examples; RequestError where the theorem does not fit the
+        loss; ModelError where the network cannot read the examples or has fewer outputs than there are classes.
+    """
+    _refuse_options_of_point(request)
+    name, function = loss_function(loss)
+    if request.theorem in COUNTS_ONLY and not RiskEstimate(errors=0, n=1, loss=name).counts:
+        raise RequestError(
+            f"certify: {request.theorem} holds for counted errors, got the loss {name!r}. "
+            "Choose theorem auto or occam_kl."
+        )
+    x = preprocessed(sample.x[:2], preprocess)
+    try:
+        with torch.no_grad():
+            logits = base.module(x)
+    except Exception as cause:  # whatever a user's own network raises
+        raise ModelError(
+            f"certify: the network reads batches of examples {sample.shape} in float32, got the error "
+            f"{first_line(cause)!r}. "
+            "Bring a network for such inputs, or reshape the examples."
+        ) from cause
+    fits = isinstance(logits, torch.Tensor) and logits.ndim == 2 and logits.dtype.is_floating_point
+    if not fits or len(logits) != len(x) or logits.shape[1] < sample.classes:
+        found = f"{logits.dtype} {tuple(logits.shape)}" if isinstance(logits, torch.Tensor) else type(logits).__name__
+        raise ModelError(
+            f"certify: the network returns logits of shape (batch, {sample.classes} or more) for {sample.classes} "
+            f"classes, got {found} for a batch of {len(x)}. Change its last layer."
+        )
+    losses_of(name, function, logits, sample.y[:2])
+
+
+def _refuse_options_of_point(request: Request) -> None:
+    """Refuse with a draw what only a decoded message has. Raises: RequestError."""
+    if request.posterior == "point":
+        if request.earlier_draws:
+            raise RequestError("certify: earlier_draws are counted for a draw; give --posterior draw, or leave it out.")
+        return
+    if request.encoder != "posterior":
+        raise RequestError(
+            f"certify: a draw needs a trained posterior, got the encoder {request.encoder!r}. Leave --encoder out."
+        )
+    if request.theorem != "auto":
+        raise RequestError(
+            f"certify: single_draw is the one theorem of a draw, got {request.theorem!r}. Leave --theorem out."
+        )
+
+
+def default_dimension(n: int) -> int:
+    """Return the power of two nearest to 5.6 sqrt(n): 1024 for 60,000 examples, 256 for 1,437.
+
+    >>> default_dimension(60000), default_dimension(1437)
+    (1024, 256)
+    """
+    return 1 << max(1, round(math.log2(5.6 * math.sqrt(n))))
+
+
+def sample_of(setup: Setup) -> Sample:
+    """Return the training set with what the encoder learns, its inputs where the network is to run."""
+    y = setup.train.y if setup.targets is None else setup.targets
+    return Sample(preprocessed(setup.train.x, setup.preprocess).to(device_of(setup.request.device)), y)
+
+
+def device_of(name: str) -> torch.device:
+    """Return the device that an option names; auto is cuda where there is one. Raises: RequestError."""
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise RequestError(
+            f"certify: device cuda needs a GPU that torch {torch.__version__} can use, found none. "
+            "Leave --device out, or install a CUDA build of torch."
+        )
+    return torch.device("cuda" if name != "cpu" and available else "cpu")
+
+
+def _test_examples(
+    train: object, test: object, sample: Examples, data_dir: str | Path | None, untouched: bool
+) -> Examples | None:
+    """Return the held-out examples: those given, else the official test split of a named data set.
+
+    untouched: nobody's training is in theta0; weights that are handed over may have seen the official test split, so
+    that there it is for the user to give it.
+    Raises: DataError where they are unlike those of the sample, or some of them stand in it.
+    """
+    if test is not None:
+        held_out = held_out_examples(test, sample.classes, data_dir)
+        check_apart(sample.x, held_out.x, "test")
+    elif untouched and isinstance(train, str) and train in DATA_SETS and "test" in FILES[train]:
+        held_out = load(train, data_dir, "test")
+    else:
+        return None
+    kinds = [(e.shape, str(e.x.dtype).removeprefix("torch."), e.classes) for e in (sample, held_out)]
+    if kinds[0] != kinds[1]:
+        (shape, dtype, classes), found = kinds
+        raise DataError(
+            f"certify: test examples are like those of training, {shape} {dtype} in {classes} classes, "
+            f"got {found[0]} {found[1]} in {found[2]}."
+        )
+    return held_out
+
+
+def held_out_examples(source: object, classes: int, data_dir: str | Path | None) -> Examples:
+    """Load held-out examples, of which some classes may have none. Raises: DataError."""
+    examples = load_any(source, data_dir, "test")
+    said = isinstance(source, Examples) or examples.classes > classes  # how many classes there are
+    return examples if said else replace(examples, classes=classes)
+
+
+def _network(model: nn.Module | str, sample: Examples) -> tuple[nn.Module, str]:
+    if isinstance(model, nn.Module):
+        return model, "user"
+    if model == "auto":
+        side = min(sample.shape[-2:]) if len(sample.shape) >= 2 else 0
+        model = next((name for least, name in IMAGE_MODELS if side >= least), "mlp")
+    return load_model(model, sample.shape, sample.classes)

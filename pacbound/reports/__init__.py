@@ -1,0 +1,1 @@
+"""What people read: made from certificates and from nothing else, without torch."""

@@ -1,0 +1,1 @@
+"""What is asked for: every option as one record, and presets of them."""

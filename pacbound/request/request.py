@@ -1,0 +1,248 @@
+"""Every option of a certification as one record; the command line, TOML files and Python are views of it."""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from ..errors import RequestError
+from ..records import Record
+from ..specs.specs import PROJECTOR_KINDS, RAW_PIXEL_MODELS, REFERENCE_MODELS, ProjectorKind, ProjectorSpec
+
+_OWN = [name for name in REFERENCE_MODELS if name not in RAW_PIXEL_MODELS]
+Group = Literal["Main", "Statement", "Network", "Subspace", "Code", "Training"]
+Method = Literal["subspace", "direct", "surrogate", "auto"]
+Encoder = Literal["posterior", "plain", "codebook"]
+SentCode = Literal["gaussian", "laplace", "adaptive", "static"]
+
+
+def _option(group: Group, text: str) -> dict[str, str]:
+    return {"group": group, "help": text}
+
+
+class Request(Record):
+    """What to certify and how. Every field has a default; an empty request certifies the embedded digits.
+
+    >>> Request(d=256).d
+    256
+    """
+
+    data: Annotated[
+        str, Field(json_schema_extra=_option("Main", "digits, mnist, fashion-mnist, cifar10, FILE or module:callable"))
+    ] = "digits"
+    model: Annotated[
+        str,
+        Field(json_schema_extra=_option("Main", f"auto, {', '.join(_OWN)} or module:callable")),
+    ] = "auto"
+    method: Annotated[
+        Method,
+        Field(
+            json_schema_extra=_option(
+                "Main", "subspace: train; direct: code a file; surrogate: bound it untouched; auto: the best"
+            )
+        ),
+    ] = "subspace"
+    budget: Annotated[
+        float | None, Field(gt=0, json_schema_extra=_option("Main", "minutes of training; the default is a fixed plan"))
+    ] = None
+    test: Annotated[
+        str | None,
+        Field(json_schema_extra=_option("Statement", "held-out examples, NAME:test:2/2, FILE or module:callable")),
+    ] = None
+    delta: Annotated[
+        float, Field(gt=0, lt=1, json_schema_extra=_option("Statement", "the statement fails with this probability"))
+    ] = 0.05
+    loss: Annotated[
+        str,
+        Field(json_schema_extra=_option("Statement", "zero_one, top_K, error_probability or module:function")),
+    ] = "zero_one"
+    theorem: Annotated[
+        Literal["auto", "occam_binomial", "occam_kl", "occam_hoeffding", "pac_bayes_kl", "catoni_grid"],
+        Field(json_schema_extra=_option("Statement", "auto: occam_binomial for counted losses, else occam_kl")),
+    ] = "auto"
+    posterior: Annotated[
+        Literal["point", "draw"],
+        Field(json_schema_extra=_option("Statement", "point: a decodable network; draw: one drawn from the posterior")),
+    ] = "point"
+    earlier_draws: Annotated[
+        int,
+        Field(ge=0, lt=1 << 19, json_schema_extra=_option("Statement", "draws evaluated before on this sample; paid")),
+    ] = 0
+    unlabelled: Annotated[
+        str | None,
+        Field(
+            json_schema_extra=_option("Statement", "inputs to compare on, as NAME:test:1/2, FILE or module:callable")
+        ),
+    ] = None
+    earlier_looks: Annotated[
+        int,
+        Field(ge=0, lt=1 << 10, json_schema_extra=_option("Statement", "surrogates compared there before; paid")),
+    ] = 0
+    surrogate: Annotated[
+        str,
+        Field(json_schema_extra=_option("Network", "what answers like the checkpoint: auto or a reference network")),
+    ] = "auto"
+    base: Annotated[
+        Literal["auto", "seeded", "values"],
+        Field(json_schema_extra=_option("Network", "theta0: drawn from the seed, or the values the module holds")),
+    ] = "auto"
+    checkpoint: Annotated[
+        str | None,
+        Field(
+            json_schema_extra=_option("Network", "theta0: weights by others, .safetensors, a torch file, or a folder")
+        ),
+    ] = None
+    disjoint: Annotated[
+        bool,
+        Field(json_schema_extra=_option("Network", "I say: the checkpoint was trained on data disjoint from this")),
+    ] = False
+    new_head: Annotated[
+        bool,
+        Field(json_schema_extra=_option("Network", "draw the last layer of the checkpoint from the seed")),
+    ] = False
+    rename: Annotated[
+        tuple[str, ...],
+        Field(json_schema_extra=_option("Network", "REGEX=REPLACEMENT for names in the checkpoint, in this order")),
+    ] = ()
+    prior_share: Annotated[
+        float | None,
+        Field(
+            gt=0, lt=1, json_schema_extra=_option("Network", "train theta0 on this share of the sample, in 64ths; paid")
+        ),
+    ] = None
+    preprocess: Annotated[
+        Literal["auto", "none", "ink", "photo", "digits"],
+        Field(json_schema_extra=_option("Network", "fixed pixel constants: auto, none, ink, photo or digits")),
+    ] = "auto"
+    frozen_buffers: Annotated[
+        tuple[str, ...],
+        Field(json_schema_extra=_option("Network", "buffers that are constants, by name; declared")),
+    ] = ()
+    d: Annotated[
+        int | None,
+        Field(
+            ge=1, json_schema_extra=_option("Subspace", "dimension; by default the power of two nearest 5.6 sqrt(n)")
+        ),
+    ] = None
+    projector: Annotated[
+        str,
+        Field(json_schema_extra=_option("Subspace", f"{', '.join(PROJECTOR_KINDS[:8])}, A+B or permuted:A")),
+    ] = "fastfood"
+    layer_scale: Annotated[
+        bool, Field(json_schema_extra=_option("Subspace", "scale each layer's part by its He value"))
+    ] = True
+    seed: Annotated[
+        int, Field(ge=0, lt=1 << 63, json_schema_extra=_option("Subspace", "of theta0 and of the projector; coded"))
+    ] = 0
+    encoder: Annotated[
+        Encoder,
+        Field(json_schema_extra=_option("Code", "posterior: tightest; plain: rate-aware lattice; codebook: published")),
+    ] = "posterior"
+    step: Annotated[
+        float | None, Field(gt=0, json_schema_extra=_option("Code", "lattice step, rounded to 2^(-k/8)"))
+    ] = None
+    levels: Annotated[int, Field(ge=2, le=256, json_schema_extra=_option("Code", "centroids of the codebook"))] = 7
+    codebook_init: Annotated[
+        Literal["uniform", "kmeans"], Field(json_schema_extra=_option("Code", "how the codebook starts"))
+    ] = "kmeans"
+    code: Annotated[
+        tuple[SentCode, ...],
+        Field(min_length=1, json_schema_extra=_option("Code", "symbol models to choose from; the kind costs 2 bits")),
+    ] = ("gaussian", "laplace", "adaptive", "static")
+    epochs: Annotated[
+        int | None,
+        Field(ge=1, json_schema_extra=_option("Training", "in all phases together; by default a fixed plan")),
+    ] = None
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"],
+        Field(
+            json_schema_extra=_option("Training", "where gradients are found; the certificate is counted on the CPU")
+        ),
+    ] = "auto"
+    batch: Annotated[
+        int | None,
+        Field(ge=1, json_schema_extra=_option("Training", "examples a step [250, fewer if n is small]")),
+    ] = None
+    rate: Annotated[float, Field(gt=0, json_schema_extra=_option("Training", "peak learning rate of Adam"))] = 0.005
+    beta: Annotated[
+        float, Field(ge=0, json_schema_extra=_option("Training", "weight of the code length in the loss"))
+    ] = 3.0
+    encoder_seed: Annotated[
+        int, Field(ge=0, lt=1 << 31, json_schema_extra=_option("Training", "order of examples and noise; free"))
+    ] = 0
+
+
+def group_of(name: str) -> Group:
+    """Return the help group of a field."""
+    return _extra(name)["group"]  # type: ignore[return-value]
+
+
+def help_of(name: str) -> str:
+    """Return the one-line help of a field."""
+    return _extra(name)["help"]
+
+
+def _extra(name: str) -> dict[str, str]:
+    extra = Request.model_fields[name].json_schema_extra
+    assert isinstance(extra, dict)
+    return extra  # type: ignore[return-value]
+
+
+def make_request(options: Mapping[str, object], source: str, base: Request | None = None) -> Request:
+    """Return `base` with the options changed.
+
+    Args: options: field names and values, lists standing for tuples. source: where they come from, for messages.
+    Raises: RequestError on an unknown name (with the nearest one) or a value out of range.
+    """
+    for name in options:
+        if name not in Request.model_fields:
+            near = difflib.get_close_matches(name, Request.model_fields, n=1, cutoff=0.4)
+            hint = f"Did you mean {near[0]!r}?" if near else f"Options are {', '.join(Request.model_fields)}."
+            raise RequestError(f"{source}: there is no option {name!r}. {hint}")
+    values = {name: tuple(v) if isinstance(v, list) else v for name, v in options.items()}
+    try:
+        return Request(**{**(base or Request()).model_dump(), **values})
+    except ValidationError as cause:
+        first = cause.errors()[0]
+        raise RequestError(f"{source}: option {first['loc'][0]!r}: {first['msg']}, got {first['input']!r}.") from None
+
+
+def read_toml(path: Path, base: Request | None = None) -> Request:
+    """Read options from a TOML file. Raises: RequestError where it is missing, malformed or names unknown options."""
+    try:
+        return make_request(tomllib.loads(path.read_text("utf-8")), f"config {path.name}", base)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
+        raise RequestError(f"config: {path.name!r} is not a readable TOML file ({cause}).") from None
+
+
+def parse_projector(text: str, D: int, d: int, seed: int) -> ProjectorSpec:
+    """Return the spec of an expression: KIND, permuted:KIND, or several of these joined by +.
+
+    >>> parse_projector("film+permuted:kron", 100, 10, 0).kind
+    'sum'
+
+    Raises: RequestError on an unknown kind.
+    """
+    if "+" in text:
+        parts = tuple(parse_projector(part, D, d, seed) for part in text.split("+"))
+        return _checked(text, kind="sum", D=D, d=d, seed=seed, parts=parts)
+    if text.startswith("permuted:"):
+        part = parse_projector(text.removeprefix("permuted:"), D, d, seed)
+        return _checked(text, kind="permuted", D=D, d=d, seed=seed, parts=(part,))
+    if text not in PROJECTOR_KINDS[:8]:
+        near = difflib.get_close_matches(text, PROJECTOR_KINDS[:8], n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise RequestError(f"projector: a kind is one of {', '.join(PROJECTOR_KINDS[:8])}, got {text!r}.{hint}")
+    return _checked(text, kind=text, D=D, d=D if text == "identity" else d, seed=seed)
+
+
+def _checked(
+    text: str, kind: ProjectorKind, D: int, d: int, seed: int, parts: tuple[ProjectorSpec, ...] = ()
+) -> ProjectorSpec:
+    try:
+        return ProjectorSpec(kind=kind, D=D, d=d, seed=seed, parts=parts)
+    except ValidationError as cause:
+        raise RequestError(f"projector {text!r}: {cause.errors()[0]['msg']}.") from None

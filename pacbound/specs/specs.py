@@ -1,0 +1,261 @@
+"""Every record that a certificate embeds to say how its network is rebuilt. Data only: no torch, no arithmetic."""
+
+from typing import ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from ..records import Record, SparseRecord
+from .tensors import DirectSpec
+
+# Orders below are part of the format: a position is what the message codes, the first being the shortest.
+REFERENCE_MODELS = (
+    "lenet", "mlp", "cnn", "resnet20", "resnet20-bn", "resnet32-bn", "lenet-mnist", "lenet1", "pooled",
+)  # fmt: skip
+RAW_PIXEL_MODELS = ("resnet20-bn", "resnet32-bn", "lenet-mnist")  # those of published files scale pixels themselves
+MODEL_CHOICES = ("user", *REFERENCE_MODELS)
+ModelName = Literal[
+    "user", "lenet", "mlp", "cnn", "resnet20", "resnet20-bn", "resnet32-bn", "lenet-mnist", "lenet1", "pooled"
+]
+ProjectorKind = Literal[
+    "fastfood", "cosine", "sparse", "kron", "kron_qr", "dense", "film", "identity", "sum", "permuted"
+]
+PROJECTOR_KINDS: tuple[ProjectorKind, ...] = ProjectorKind.__args__  # type: ignore[attr-defined]
+BaseKind = Literal["seeded", "checkpoint", "values", "checkpoint_new_head", "split", "zero"]
+BASE_KINDS: tuple[BaseKind, ...] = BaseKind.__args__  # type: ignore[attr-defined]
+CHECKPOINT_KINDS = ("checkpoint", "checkpoint_new_head")
+CodeKind = Literal["gaussian", "laplace", "adaptive", "static", "profile"]
+SENT_CODE_KINDS: tuple[CodeKind, ...] = ("gaussian", "laplace", "adaptive", "static")  # profile needs no word
+PreprocessName = Literal["none", "ink", "photo", "digits"]
+PREPROCESS_NAMES: tuple[PreprocessName, ...] = PreprocessName.__args__  # type: ignore[attr-defined]
+
+# name -> (scale, mean, std) of x' = (x / scale - mean) / std; round numbers, chosen before any data.
+PREPROCESS: dict[PreprocessName, tuple[float, float, float]] = {
+    "none": (1.0, 0.0, 1.0),
+    "ink": (255.0, 0.125, 0.3125),
+    "photo": (255.0, 0.5, 0.25),
+    "digits": (16.0, 0.25, 0.375),
+}
+
+MAX_DIMENSION = 1 << 31
+MAX_SYMBOL = 1 << 15
+MAX_EXAMPLES = 1 << 40
+SPLIT_PARTS = 64
+PROFILE_REACH = 20  # symbols of a step profile are -20..20
+
+
+class ProjectorSpec(Record):
+    """A D x d matrix as data. `sum` adds its parts over sqrt(number); `permuted` shuffles the rows of its one part."""
+
+    kind: ProjectorKind
+    D: int = Field(ge=1, lt=MAX_DIMENSION)
+    d: int = Field(ge=1, lt=MAX_DIMENSION)
+    seed: int = Field(default=0, ge=0, lt=1 << 63)
+    parts: tuple["ProjectorSpec", ...] = Field(default=(), max_length=4)
+
+    @model_validator(mode="after")
+    def _shape(self) -> Self:
+        needed = {"sum": "2 to 4", "permuted": "1"}.get(self.kind, "0")
+        right = {"sum": len(self.parts) >= 2, "permuted": len(self.parts) == 1}.get(self.kind, not self.parts)
+        if not right:
+            raise ValueError(f"a {self.kind} projector has {needed} parts, got {len(self.parts)}")
+        if any((part.D, part.d) != (self.D, self.d) for part in self.parts):
+            raise ValueError("every part of a projector has the D and d of the whole")
+        if any(part.kind == "sum" or (part.parts and self.kind == "permuted") for part in self.parts):
+            raise ValueError("projectors nest no deeper than a sum of permuted parts")
+        if self.kind == "identity" and self.D != self.d:
+            raise ValueError(f"the identity projector has D == d, got {self.D} and {self.d}")
+        return self
+
+
+class SplitSpec(Record):
+    """The first examples of a permutation of the whole sample train theta0; the statement is about the rest.
+
+    seed: of the permutation. parts: theta0 saw parts/64 of the whole, rounded down. whole, digest: size and SHA-256
+    of the whole sample. size: bytes of the file with theta0, which lies beside the certificate.
+    """
+
+    seed: int = Field(default=0, ge=0, lt=1 << 63)
+    parts: int = Field(ge=1, lt=SPLIT_PARTS)
+    whole: int = Field(ge=2, le=MAX_EXAMPLES)
+    digest: str = Field(pattern="^[0-9a-f]{64}$")
+    size: int = Field(ge=0, le=1 << 28)
+
+    @property
+    def first(self) -> int:
+        """Number of examples that theta0 was trained on."""
+        return self.whole * self.parts // SPLIT_PARTS
+
+    @property
+    def rest(self) -> int:
+        """Number of examples that the statement is about."""
+        return self.whole - self.first
+
+    @model_validator(mode="after")
+    def _nonempty(self) -> Self:
+        if self.first < 1:
+            raise ValueError(f"a split has examples on both sides, got {self.parts}/{SPLIT_PARTS} of {self.whole}")
+        return self
+
+
+class BaseOrigin(SparseRecord):
+    """Where theta0 comes from, always before the data that the statement is about.
+
+    seeded: our own generator. checkpoint: a file by others, with the user's word that it was trained on data
+    disjoint from this sample. checkpoint_new_head: the same, with the last layer drawn from the seed.
+    values: handed over, stored beside the certificate. split: trained on other examples of the same sample, from a
+    start drawn from the seed or handed over; sha256 is that of its file. zero: every parameter is 0, which a direct
+    code starts from. values: of a checkpoint, SHA-256 of theta0 as it was read, which rules for names decide too;
+    absent from older files. constants: where seeded or zero, SHA-256 of the buffers that are neither parameters nor
+    statistics, where there are any.
+    """
+
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("split", "values", "constants")
+
+    kind: BaseKind = "seeded"
+    seed: int = Field(default=0, ge=0, lt=1 << 63)
+    sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+    disjoint: bool = False
+    split: SplitSpec | None = None
+    values: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+    constants: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+
+    @property
+    def file(self) -> str:
+        """Bare name of the file that the theta0 of a split lies in."""
+        return f"{(self.sha256 or '')[:16]}.safetensors"
+
+    @model_validator(mode="after")
+    def _digest(self) -> Self:
+        if (self.kind == "split") != (self.split is not None):
+            raise ValueError("a base of kind split has a split, and no other base has one")
+        if (self.kind in ("seeded", "zero")) != (self.sha256 is None):
+            raise ValueError("sha256 is given exactly where the base is a checkpoint or values")
+        if self.kind == "zero" and self.seed:
+            raise ValueError("a base of zeros has no seed")
+        if self.values is not None and self.kind not in CHECKPOINT_KINDS:
+            raise ValueError("the digest of values belongs to a checkpoint")
+        if self.constants is not None and self.kind not in ("seeded", "zero"):
+            raise ValueError("constants have a digest of their own only where theta0 has none")
+        if self.kind in CHECKPOINT_KINDS and not self.disjoint:
+            raise ValueError("a checkpoint is a base only if it was trained on data disjoint from the sample")
+        return self
+
+
+class LatticeSpec(Record):
+    """Coefficients are integers times the step 2^(-step_index / 8)."""
+
+    kind: Literal["lattice"] = "lattice"
+    step_index: int = Field(ge=0, lt=256)
+
+
+class CodebookSpec(Record):
+    """Coefficients are float16 centroids, given by their bit patterns, in the order of the symbols."""
+
+    kind: Literal["codebook"] = "codebook"
+    centroids: tuple[int, ...] = Field(min_length=1, max_length=256)
+
+    @model_validator(mode="after")
+    def _finite(self) -> Self:
+        if any(not 0 <= c < 1 << 16 or (c >> 10) & 31 == 31 for c in self.centroids):
+            raise ValueError("centroids are bit patterns of finite float16 numbers")
+        return self
+
+
+class ProfileSpec(Record):
+    """Steps along a smooth curve, and with them the symbol model of each coefficient: see bits/profile.py.
+
+    scale_index: s = 2^(-scale_index / 16). kap: tenths. c0, c1, c2: eighths, Chebyshev coefficients of degree 0 to 2.
+    """
+
+    kind: Literal["profile"] = "profile"
+    scale_index: int = Field(ge=0, lt=128)
+    kap: int = Field(ge=1, le=64)
+    c0: int = Field(ge=0, lt=64)
+    c1: int = Field(ge=-16, lt=16)
+    c2: int = Field(ge=-8, lt=8)
+
+
+class DrawSpec(Record):
+    """Coefficients are one draw from a posterior in a file beside the certificate, against N(0, s^2 I).
+
+    scale_index: s = 2^(-scale_index / 16). index: how many draws have been evaluated, this one included; the noise
+    depends on it and on the file. sha256 (hex) and size (bytes) of the file, which bears the digest's name.
+    """
+
+    kind: Literal["draw"] = "draw"
+    scale_index: int = Field(ge=0, lt=128)
+    index: int = Field(ge=1, lt=1 << 20)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    size: int = Field(ge=0, le=1 << 28)
+
+    @property
+    def file(self) -> str:
+        """Bare name of the file."""
+        return f"{self.sha256[:16]}.safetensors"
+
+
+SymbolSpec = LatticeSpec | CodebookSpec | ProfileSpec  # what gives symbols a meaning
+QuantizerSpec = SymbolSpec | DrawSpec | DirectSpec
+QUANTIZER_KINDS = ("profile", "lattice", "codebook", "draw")  # of coefficients; the first costs 1 bit, then 3, 3, 5
+
+
+class CodeSpec(Record):
+    """The symbol model. ratio_index fixes step over scale (gaussian, laplace); counts belong to `static`."""
+
+    kind: CodeKind
+    levels: int = Field(ge=1, le=2 * MAX_SYMBOL + 1)
+    ratio_index: int = Field(default=0, ge=0, lt=128)
+    counts: tuple[int, ...] = ()
+
+
+PROFILE_CODE = CodeSpec(kind="profile", levels=2 * PROFILE_REACH + 1)
+
+
+class PreprocessSpec(Record):
+    """What is done to the pixels before the network, by constants fixed before the data."""
+
+    name: PreprocessName = "none"
+
+
+class HypothesisSpec(Record):
+    """Everything but the symbols. projector, quantizer and code are None together: that is w = 0.
+
+    A draw has no code. A direct code has a quantizer alone, and goes with a base of zeros.
+    """
+
+    model: ModelName
+    layout_digest: str = Field(pattern="^[0-9a-f]{64}$")
+    base: BaseOrigin
+    preprocess: PreprocessSpec = PreprocessSpec()
+    projector: ProjectorSpec | None = None
+    layer_scale: bool = True
+    quantizer: QuantizerSpec | None = None
+    code: CodeSpec | None = None
+
+    @property
+    def parameters(self) -> int | None:
+        """How many the network has, as far as this says; None where w = 0."""
+        if isinstance(self.quantizer, DirectSpec):
+            return self.quantizer.parameters
+        return None if self.projector is None else self.projector.D
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if isinstance(self.quantizer, DirectSpec):
+            if self.base.kind != "zero" or self.layer_scale or self.projector is not None or self.code is not None:
+                raise ValueError("a direct code has a base of zeros, no projector, no code of its own, no layer_scale")
+            return self
+        if self.base.kind == "zero" and self.quantizer is not None:
+            raise ValueError("a base of zeros goes with a direct code")
+        drawn = isinstance(self.quantizer, DrawSpec)
+        present = [part is not None for part in (self.projector, self.quantizer, self.code or drawn or None)]
+        if len(set(present)) != 1 or (drawn and self.code is not None):
+            raise ValueError(
+                "projector, quantizer and code are given together, or all are absent (w = 0); a draw has no code"
+            )
+        profile = isinstance(self.quantizer, ProfileSpec)
+        if self.code is not None and (self.code.kind == "profile") != profile:
+            raise ValueError("the quantizer `profile` and the code `profile` go together")
+        if self.code is not None and profile and self.code != PROFILE_CODE:
+            raise ValueError(f"a profile code has {PROFILE_CODE.levels} levels and no fields of its own")
+        return self

@@ -1,0 +1,1 @@
+"""Rechecking a certificate, at three levels."""

@@ -1,0 +1,55 @@
+"""The plan before the work: it matches what the work then does, and does none of it."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pacbound.methods.table import certify
+from pacbound.pipeline.encoding import plan_of
+from pacbound.pipeline.forecast import Forecast, forecast
+from pacbound.pipeline.preparation import prepare
+from pacbound.training.state import Checkpoint
+from tests.tiny import clouds, network, quick
+
+
+def plan(**options: object) -> Forecast:
+    return forecast(prepare(network(), clouds(), None, quick(**options), "zero_one"))
+
+
+def test_sizes_epochs_and_memory_are_those_of_the_run() -> None:
+    found = plan(epochs=23)
+    setup = prepare(network(), clouds(), None, quick(epochs=23), "zero_one")
+    assert (found.data, found.n, found.model, found.D, found.d, found.batch) == ("user", 120, "user", 83, 16, 30)
+    assert found.epochs == sum(plan_of(setup, Checkpoint(None, "")).epochs) == 23
+    assert 0 < found.seconds < 60
+    assert found.memory_bytes > 2 * 120 * 6 * 4  # the sample as it is stored and as the network reads it
+
+
+@pytest.mark.parametrize(
+    ("options", "item"), [({}, "symbol model"), ({"encoder": "codebook", "code": ("static",)}, "symbol counts")]
+)
+def test_the_ledger_has_the_items_of_the_certificate_that_follows(options: dict[str, object], item: str) -> None:
+    found = plan(**options)
+    made = certify(network(), clouds(600), request=quick(epochs=40, rate=0.1, beta=0.3, **options), progress=False)
+    assert made.hypothesis.projector is not None
+    assert [entry.item for entry in found.ledger] == [entry.item for entry in made.ledger.entries]
+    assert item in [entry.item for entry in found.ledger]
+    assert found.bits == sum(entry.bits for entry in found.ledger)
+
+
+def test_more_dimensions_cost_more_bits() -> None:
+    bits = [plan(d=d).bits for d in (8, 16, 32, 64)]
+    assert np.all(np.diff(bits) > 8)
+
+
+def test_it_is_quick_writes_nothing_and_draws_from_no_global_generator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.random.seed(0)
+    before = np.random.get_state()[1].tolist()
+    assert plan(epochs=100_000).seconds > 1
+    assert np.random.get_state()[1].tolist() == before
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,127 @@
+"""Killed at any moment, a run leaves whole files or none, and ends with --resume as if nothing had happened."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import pacbound as pb
+from pacbound.methods.table import certify
+from pacbound.training.state import Checkpoint
+from tests.tiny import clouds, network
+
+REQUESTS = {
+    "posterior": pb.Request(d=16, epochs=24, batch=60),
+    "draw": pb.Request(posterior="draw", d=16, epochs=24, batch=60),
+    "plain": pb.Request(encoder="plain", d=12, epochs=12, batch=60, rate=0.1),
+    "codebook": pb.Request(encoder="codebook", d=12, epochs=8, batch=60, rate=0.1, levels=3, code=("adaptive",)),
+}
+
+
+def run(request: pb.Request, state: Path | None) -> pb.Certificate:
+    return certify(network(), clouds(600), request=request, state=state, progress=False)
+
+
+def stop_at(saves: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let the run die right after its so-many-th save; every offer to save is taken. Returns the count."""
+    done = [0]
+    save = Checkpoint.save
+
+    def dying(self: Checkpoint, tensors: dict[str, torch.Tensor], force: bool = False) -> None:
+        save(self, tensors, force=True)
+        done[0] += 1
+        if done[0] == saves:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoint, "save", dying)
+    return done
+
+
+@pytest.mark.parametrize("encoder", REQUESTS)
+def test_a_run_that_dies_after_any_save_resumes_to_the_same_core(
+    encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saves = stop_at(10**9, monkeypatch)
+    whole = run(REQUESTS[encoder], tmp_path / "whole.state")
+    assert whole.hypothesis.projector is not None
+    total = saves[0]
+    assert total >= 2
+    for at in sorted({1, total // 3, (2 * total) // 3, total - 1, total} - {0}):
+        state = tmp_path / f"{at}.state"
+        monkeypatch.undo()
+        stop_at(at, monkeypatch)
+        with pytest.raises(KeyboardInterrupt):
+            run(REQUESTS[encoder], state)
+        monkeypatch.undo()
+        assert run(REQUESTS[encoder], state).core_digest == whole.core_digest, at
+
+
+def fork_certify(output: str) -> int:
+    """Start `pacbound certify --resume` in a fork that has everything imported; return its process id."""
+    child = os.fork()
+    if child:
+        return child
+    from pacbound_cli.main import main
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    sys.argv = ["pacbound", "certify", "--data", "clouds.npz", "--d", "16", "--epochs", "20", "--batch", "60"]
+    sys.argv += ["--output", output, "--resume"]
+    try:
+        main()
+    except SystemExit as end:
+        os._exit(int(end.code or 0))
+    os._exit(0)
+
+
+def check_files() -> None:
+    """Every certificate loads and carries its own digest; a state is whole."""
+    for path in Path.cwd().glob("*.json"):
+        certificate = pb.Certificate.load(path)
+        assert certificate.expected_digest() == certificate.digest
+    for path in Path.cwd().glob("*.state"):
+        assert set(torch.load(path, weights_only=True)) == {"key", "tensors", "notes"}
+
+
+def kill_at_random_times(kills: int, seed: int) -> None:
+    """Run once in peace, then kill at moments spread over such a run, then finish; in a process of its own."""
+    torch.set_num_threads(1)  # nothing may have run in parallel before a fork
+    started = time.monotonic()
+    assert os.waitpid(fork_certify("whole.json"), 0)[1] == 0
+    duration = time.monotonic() - started
+    killed = 0
+    for fraction in np.random.default_rng(seed).uniform(0, 0.9, kills):
+        child = fork_certify("killed.json")
+        time.sleep(fraction * duration)
+        os.kill(child, signal.SIGKILL)
+        killed += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        check_files()
+    assert os.waitpid(fork_certify("killed.json"), 0)[1] == 0
+    check_files()
+    assert killed > 0
+    assert list(Path.cwd().glob("*.state")) == []
+    whole, resumed = (pb.Certificate.load(name) for name in ("whole.json", "killed.json"))
+    assert resumed.core_digest == whole.core_digest
+    assert resumed.hypothesis.projector is not None
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_kill_9_at_random_times_loses_nothing_but_time(kills: int, tmp_path: Path) -> None:
+    x, y = clouds(600)
+    np.savez(tmp_path / "clouds.npz", x=x.numpy(), y=y.numpy())
+    program = f"import pacbound.pipeline, tests.test_resume as t; t.kill_at_random_times({kills}, {kills})"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,77 @@
+import pytest
+
+from pacbound.certificate import Certificate
+from pacbound.reports.show import FORMATS, NOT_SAID, render
+from tests.forge import honest
+
+PEOPLE = [name for name in FORMATS if name != "json"]
+
+
+def plain(text: str) -> str:
+    """Undo escapes and thin spaces."""
+    return text.replace("\\,", " ").replace("\\", "")
+
+
+@pytest.mark.parametrize("name", PEOPLE)
+def test_everything_that_a_reader_needs_is_in_every_format(name: str) -> None:
+    certificate = honest(note="a copy of the original")
+    text = plain(render(certificate, name))  # type: ignore[arg-type]
+    assert certificate.statement in text
+    assert "900 of 60,000 (1.5 %)" in text
+    assert "100 of 10,000 (1 %)" in text
+    assert "bound from the test set" in text
+    assert "50,000 of 60,000 (83.34 %)" in text
+    assert "a copy of the original" in text
+    assert "mnist" in text
+    assert "generator from seed" in text
+    assert certificate.digest in text.replace(" ", "")
+    assert f"{certificate.ledger.bits:,}" in text
+    for sentence in (*NOT_SAID, *certificate.declarations):
+        assert sentence in text
+    for entry in certificate.entries:
+        assert any(entry.item in line and str(entry.bits) in line and entry.why in line for line in text.splitlines())
+
+
+def test_json_is_the_document_itself() -> None:
+    certificate = honest()
+    assert Certificate.from_json(render(certificate, "json").encode()) == certificate
+
+
+@pytest.mark.parametrize("name", PEOPLE)
+def test_a_certificate_that_does_not_stand_opens_with_a_warning(name: str) -> None:
+    broken = honest().model_copy(update={"digest": "0" * 64})
+    first = render(broken, name).splitlines()[0]  # type: ignore[arg-type]
+    assert "WARNING" in first
+    assert "digest" in first
+    assert "WARNING" not in render(honest(), name)  # type: ignore[arg-type]
+
+
+def test_latex_and_markdown_cannot_be_steered_by_a_note() -> None:
+    certificate = honest(note=r"\input{/etc/passwd} 100% #1 $x$ a_b^c~ {&} <script>| `x` [y](z)")
+    latex = render(certificate, "latex")
+    assert r"\textbackslash{}input\{/etc/passwd\} 100\% \#1 \$x\$ a\_b\textasciicircum{}c\textasciitilde{}" in latex
+    markdown = render(certificate, "markdown")
+    assert r"\<script\>\| \`x\` \[y\](z)" in markdown
+
+
+def test_a_loss_that_is_no_count_prints_as_a_number_rounded_up() -> None:
+    text = render(honest(errors=900.125, loss="square"))
+    assert "900.125 of 60,000 (0.0151)" in text
+
+
+def test_every_row_of_a_markdown_table_has_the_same_number_of_cells() -> None:
+    rows = [line for line in render(honest(note="a | b"), "markdown").splitlines() if line.startswith("|")]
+    cells = {line.replace("\\|", "").count("|") for line in rows}
+    assert cells == {3, 5}
+
+
+def test_latex_braces_balance_and_environments_close() -> None:
+    latex = render(honest(note="{ } {"), "latex")
+    bare = latex.replace("\\{", "").replace("\\}", "")
+    assert bare.count("{") == bare.count("}")
+    assert latex.count(r"\begin{") == latex.count(r"\end{")
+
+
+def test_the_zero_hypothesis_is_shown_in_words() -> None:
+    zero = honest().hypothesis.model_copy(update={"projector": None, "quantizer": None, "code": None})
+    assert "w = 0" in render(honest().model_copy(update={"hypothesis": zero}))
