@@ -9,9 +9,10 @@ import torch
 from pacbound.certificate import Certificate
 from pacbound.certificate.draw import draw
 from pacbound.errors import ModelError, RequestError
+from pacbound.methods import subspace
 from pacbound.methods.table import certify
 from pacbound.networks.hypothesis import Hypothesis, make_base
-from pacbound.pipeline import finish as pipeline
+from pacbound.pipeline import encoding
 from pacbound.pipeline.encoding import plan_of
 from pacbound.pipeline.forecast import forecast
 from pacbound.pipeline.preparation import prepare
@@ -79,19 +80,19 @@ def test_a_draw_seen_before_the_run_died_is_the_same_draw_after_it_and_another_p
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = tmp_path / "run.state"
-    monkeypatch.setattr(pipeline, "finish", dies)
+    monkeypatch.setattr(subspace, "finish", dies)
     with pytest.raises(KeyboardInterrupt):
         run(state=state)
     monkeypatch.undo()
     again = run(state=state)
     assert index_of(again) == 1
-    honest = pipeline.train_posterior
+    honest = encoding.train_posterior
 
     def other(*arguments: object, **named: object) -> object:
         trained = honest(*arguments, **named)  # type: ignore[arg-type]
         return replace(trained, posterior=replace(trained.posterior, mean=trained.posterior.mean + 1e-3))
 
-    monkeypatch.setattr(pipeline, "train_posterior", other)
+    monkeypatch.setattr(encoding, "train_posterior", other)
     second = run(state=state)
     assert index_of(second) == 2
     assert {entry.item: entry.bits for entry in second.entries}["draws"] == 3

@@ -16,7 +16,8 @@ from pacbound.bits.message import unpack
 from pacbound.bounds.occam import occam_binomial
 from pacbound.errors import DataError, ModelError, QuantizeError, RequestError, StateError
 from pacbound.methods.table import certify
-from pacbound.pipeline import finish as pipeline
+from pacbound.pipeline import encoding
+from pacbound.pipeline import finish as finishing
 from pacbound.pipeline.encoding import plan_of
 from pacbound.pipeline.finish import finish
 from pacbound.pipeline.preparation import Setup, default_dimension, prepare
@@ -133,7 +134,7 @@ def test_every_projector_and_encoder_goes_through_certify_save_load_verify(
         {"projector": projector, "encoder": encoder, "d": 10, "epochs": 3, "batch": 30, **plain}
     )
     setup = prepare(named(), clouds(), None, request, "zero_one")
-    made = force(setup, pipeline.encode(setup, Checkpoint(None, ""), False).candidates[-1])
+    made = force(setup, encoding.encode(setup, Checkpoint(None, ""), False).candidates[-1])
     assert made.hypothesis.projector == setup.projector
     made.save(tmp_path / "c.json")
     assert pb.Certificate.load(tmp_path / "c.json") == made
@@ -160,12 +161,12 @@ def test_every_code_and_encoder_goes_through_the_round_trip(code: str, encoder: 
 
 def force(setup: Setup, candidate: Candidate) -> pb.Certificate:
     """The certificate of one candidate, good or bad, by the same finish: w = 0 is made to lose."""
-    original = pipeline._finish_one
+    original = finishing._finish_one
     try:
-        pipeline._finish_one = lambda setup, _, progress: original(setup, candidate, progress)
+        finishing._finish_one = lambda setup, _, progress: original(setup, candidate, progress)
         return finish(setup, NOTHING, {}, False)
     finally:
-        pipeline._finish_one = original
+        finishing._finish_one = original
 
 
 def test_w_zero_wins_on_random_labels_and_the_statement_says_what_that_is_worth(tmp_path: Path) -> None:
@@ -182,7 +183,7 @@ def test_w_zero_wins_on_random_labels_and_the_statement_says_what_that_is_worth(
 def test_the_smallest_bound_among_the_candidates_and_w_zero_is_issued() -> None:
     setup = prepare(network(), clouds(MANY), None, GOOD, "zero_one")
     worthless = Candidate(np.zeros(8, np.int32), LatticeSpec(step_index=8), CodeSpec(kind="adaptive", levels=3))
-    good = pipeline.encode(setup, Checkpoint(None, ""), False).candidates
+    good = encoding.encode(setup, Checkpoint(None, ""), False).candidates
     values = [force(setup, candidate).bound.value for candidate in (worthless, *good)]
     zero = finish(setup, NOTHING, {}, False).bound.value
     best = finish(setup, Encoded([worthless, *good], 0), {}, False)
@@ -331,7 +332,7 @@ def test_a_reference_network_certifies_pixels_by_constants() -> None:
     x = torch.randint(0, 60, (60, 1, 4, 4), generator=generator, dtype=torch.uint8)
     x[y == 1, :, :2] += 150
     setup = prepare("cnn", (x, y), None, quick(d=16), "zero_one")
-    made = force(setup, pipeline.encode(setup, Checkpoint(None, ""), False).candidates[-1])
+    made = force(setup, encoding.encode(setup, Checkpoint(None, ""), False).candidates[-1])
     assert (made.hypothesis.model, made.hypothesis.preprocess.name) == ("cnn", "photo")
     result = pb.verify(made, data=(x, y))
     assert (result.stands, result.recount) == (True, made.risk)
@@ -506,7 +507,7 @@ def test_a_subspace_is_never_larger_than_the_network() -> None:
 def test_a_budget_becomes_a_plan_of_epochs_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     setup = prepare(network(), clouds(), None, quick(epochs=None, budget=2.0), "zero_one")
     seconds = [1.5]
-    monkeypatch.setattr(pipeline, "seconds_an_epoch", lambda *_: seconds[0])
+    monkeypatch.setattr(encoding, "seconds_an_epoch", lambda *_: seconds[0])
     checkpoint = Checkpoint(tmp_path / "s", setup.key)
     assert sum(plan_of(setup, checkpoint).epochs) == pytest.approx(80, abs=2)
     checkpoint.save({})
@@ -522,7 +523,7 @@ def test_a_budget_becomes_a_plan_of_epochs_once(tmp_path: Path, monkeypatch: pyt
 def test_a_budget_below_the_shortest_plan_is_refused_with_the_minutes_it_takes(
     encoder: str, needed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "seconds_an_epoch", lambda *_: 30.0)
+    monkeypatch.setattr(encoding, "seconds_an_epoch", lambda *_: 30.0)
     setup = prepare(network(), clouds(), None, Request(encoder=encoder, d=8, budget=0.7), "zero_one")
     with pytest.raises(RequestError, match=f"passes {needed} on this machine, got a budget of 0.7"):
         plan_of(setup, Checkpoint(None, ""))
@@ -536,7 +537,7 @@ def test_a_budget_cuts_the_examples_of_the_curvature_once(tmp_path: Path, monkey
         given.append(seconds)
         return min(most, 321)
 
-    monkeypatch.setattr(pipeline, "examples_within", within)
+    monkeypatch.setattr(encoding, "examples_within", within)
     checkpoint = Checkpoint(tmp_path / "s", setup.key)
     for _ in range(2):
         plan = plan_of(setup, checkpoint)

@@ -114,7 +114,7 @@ def kill_at_random_times(kills: int, seed: int) -> None:
 def test_kill_9_at_random_times_loses_nothing_but_time(kills: int, tmp_path: Path) -> None:
     x, y = clouds(600)
     np.savez(tmp_path / "clouds.npz", x=x.numpy(), y=y.numpy())
-    program = f"import pacbound.pipeline, tests.test_resume as t; t.kill_at_random_times({kills}, {kills})"
+    program = f"import pacbound.methods.table, tests.pipeline.test_resume as t; t.kill_at_random_times({kills}, {kills})"
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=tmp_path,
