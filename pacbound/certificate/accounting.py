@@ -93,7 +93,7 @@ def complete(
     )
     ledger = ledger.declare("format", "the message format and its symbol tables are those of this schema version")
     if hypothesis.model == "user":
-        ledger = ledger.declare("architecture", "the user's network was fixed before the sample was seen")
+        ledger = ledger.declare("architecture", "the network was fixed before the sample was seen, says the user")
     if hypothesis.base.constants is not None:
         why = "the buffers of the network were fixed before the sample was seen, says the user"
         ledger = ledger.declare("constants", why)
@@ -108,8 +108,11 @@ def complete(
         ledger = ledger.declare(
             "theta0",
             f"theta0 was trained on {split.first} examples of the split and on nothing of the rest, "
-            "from a start and by a recipe fixed before the sample was seen, says the user",
+            "by a recipe fixed before the sample was seen, says the user",
         )
+        if split.start is not None:
+            why = "theta0 was trained from values handed over, fixed before the sample was seen, says the user"
+            ledger = ledger.declare("start", why)
     if compared is not None:
         ledger = ledger.declare("inputs", UNTOUCHED_INPUTS)
     if hypothesis.base.kind == "values":

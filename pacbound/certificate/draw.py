@@ -46,6 +46,11 @@ def freeze(mean: NDArray[np.float32], factor: NDArray[np.float32], scale_index: 
         "factor": np.ascontiguousarray(factor[np.tril_indices(len(mean))], np.float32),
         "scale_index": np.array([scale_index], np.int64),
     }
+    return _written(tensors)
+
+
+def _written(tensors: dict[str, np.ndarray]) -> bytes:
+    """Write the one file that these tensors have: its hash is the noise, so that no byte of it may be free."""
     return safetensors.numpy.save(tensors, metadata={"format": DRAW_FORMAT})
 
 
@@ -106,6 +111,11 @@ def _thaw(raw: bytes, scale_index: int, d: int) -> tuple[NDArray[np.float64], ND
     if found != wanted or metadata != {"format": DRAW_FORMAT}:
         raise CertificateError(
             f"draw: a {DRAW_FORMAT} file of {d} coefficients holds {wanted}, got {str(found)[:300]}."
+        )
+    if _written(tensors) != raw:
+        raise CertificateError(
+            "draw: the posterior file is byte for byte what its tensors give, got other bytes in its header. "
+            "Whoever can choose bytes can choose the noise."
         )
     if int(tensors["scale_index"][0]) != scale_index:
         raise CertificateError(

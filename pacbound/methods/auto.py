@@ -27,10 +27,10 @@ from .work import Work, methods_folder
 
 LOG = logging.getLogger("pacbound")
 NO_CHECKPOINT = {"checkpoint": None, "disjoint": False, "new_head": False, "rename": (), "base": "seeded"}
-NO_SURROGATE = {"surrogate": "auto", "earlier_looks": 0, "unlabelled": None}
+NO_SURROGATE = {"surrogate": "auto", "earlier_looks": None, "unlabelled": None}
 NO_SPLIT = {"prior_share": None}  # of these methods theta0 is trained on nothing
 NO_SUBSPACE = {
-    "disjoint": False, "new_head": False, "base": "auto", "posterior": "point", "d": None, "budget": None, **NO_SPLIT,
+    "disjoint": False, "new_head": False, "base": "seeded", "posterior": "point", "d": None, "budget": None, **NO_SPLIT,
 }  # fmt: skip
 
 

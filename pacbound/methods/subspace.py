@@ -22,5 +22,5 @@ def subspace(work: Work) -> Certificate:
     setup = replace(setup, methods=work.methods)
     started = time.monotonic()
     setup = with_start(setup, work.progress)
-    encoded = encode(setup, Checkpoint(work.state, setup.key), work.progress)
+    encoded = encode(setup, Checkpoint(work.state, setup.key), work.progress, work.looks)
     return finish(setup, encoded, {"training": time.monotonic() - started}, work.progress)

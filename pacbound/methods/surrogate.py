@@ -27,6 +27,7 @@ from ..networks.original import Original, answers, check_answers, count_differin
 from ..networks.risk import BATCH, zero_one
 from ..pipeline.encoding import encode
 from ..pipeline.finish import Finished, baseline, best_of, environment, held_out_bound
+from ..pipeline.looks import number_of_look
 from ..pipeline.preparation import Setup, held_out_examples, prepare
 from ..specs.specs import REFERENCE_MODELS, PreprocessSpec
 from ..training.state import Checkpoint
@@ -65,7 +66,8 @@ def surrogate(work: Work) -> Certificate:
     encoded = encode(setup, checkpoint, work.progress)
     trained = time.monotonic()
     best = best_of(setup, encoded.candidates, work.progress)
-    looks = work.request.earlier_looks + checkpoint.look(_pair(best, inputs, original))
+    pair, earlier = _pair(best, inputs, original), work.request.earlier_looks or 0
+    looks = number_of_look(work.looks, "comparison", inputs.digest(), pair, earlier)
     compared = Compared(best, inputs, count_differing(best.hypothesis, original, inputs, work.progress), looks)
     made_in = environment({"training": trained - started, "counting": time.monotonic() - trained}, encoded.epochs)
     return _issue(setup, compared, original, _held_out(original, test, work.request.delta), made_in)
@@ -139,6 +141,12 @@ def _refuse_contradictions(work: Work) -> None:
         raise RequestError(
             f"surrogate: it is decoded and bounded by occam_binomial, got posterior {request.posterior!r} and theorem "
             f"{request.theorem!r}. Leave them out."
+        )
+    if request.earlier_looks is None:
+        raise RequestError(
+            "surrogate: look j at the unlabelled inputs has delta / (j (j + 1)), so that somebody must say how many "
+            "surrogates were compared on them before, in any run, got nobody's word. Give --earlier-looks N, 0 where "
+            "there were none."
         )
 
 

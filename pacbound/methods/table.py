@@ -7,6 +7,7 @@ from torch import nn
 
 from ..certificate.schema import Certificate
 from ..networks.risk import LossFunction
+from ..pipeline.looks import looks_beside
 from ..request.request import Method, Request
 from .auto import auto
 from .direct.method import direct
@@ -45,7 +46,8 @@ def certify(
         request: all options; an empty one certifies the embedded digits.
         loss: a name of `risk.LOSSES`, or a function (logits, y) -> (batch,) in [0, 1]; by default the request's.
         data_dir: folder of named data sets.
-        state: file that keeps an unfinished run; where it exists the run goes on from it.
+        state: file that keeps an unfinished run; where it exists the run goes on from it. Beside it stands the record
+            of all draws and comparisons made in that folder; without a state they are the caller's to count.
         progress: show bars on a terminal.
 
     Raises: PacboundError with the reason of a refusal.
@@ -56,6 +58,6 @@ def certify(
         request.data if train is None else train,
         request.test if test is None else test,
         request.unlabelled if unlabelled is None else unlabelled,
-        request, loss, data_dir, state, progress,
+        request, loss, data_dir, state, progress, looks=looks_beside(state),
     )  # fmt: skip
     return METHODS[request.method](work)

@@ -12,7 +12,7 @@ from ..request.request import Request
 
 @dataclass(frozen=True)
 class Work:
-    """The arguments of `methods.table.certify`, and the list of methods where this one is of a list."""
+    """The arguments of `methods.table.certify`; the list where this method is of a list; where looks are recorded."""
 
     model: nn.Module | str
     train: object
@@ -24,6 +24,7 @@ class Work:
     state: Path | None
     progress: bool
     methods: tuple[str, ...] = ()
+    looks: Path | None = None
 
 
 def methods_folder(state: Path) -> Path:

@@ -3,6 +3,7 @@
 import hashlib
 import math
 import time
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from ..training.posterior import Posterior
 from ..training.progressive import NEVER, Deadline, Task, encode_posterior, train_posterior
 from ..training.settings import PosteriorSettings, posterior_settings
 from ..training.state import Checkpoint
+from .looks import number_of_look
 from .preparation import Setup, sample_of
 
 DEFAULT_STEP = 2.0**-5
@@ -121,8 +123,8 @@ def _refuse_options_of_others(request: Request) -> None:
             )
 
 
-def encode(setup: Setup, checkpoint: Checkpoint, progress: bool) -> Encoded:
-    """Train and return candidate messages."""
+def encode(setup: Setup, checkpoint: Checkpoint, progress: bool, looks: Path | None = None) -> Encoded:
+    """Train and return candidate messages. looks: the file that counts draws across runs, see looks.py."""
     plan, subspace, sample = plan_of(setup, checkpoint), setup.subspace(), sample_of(setup)
     if isinstance(plan, PlainPlan):
         return encode_plain(subspace, sample, plan, checkpoint, progress)
@@ -131,16 +133,16 @@ def encode(setup: Setup, checkpoint: Checkpoint, progress: bool) -> Encoded:
     if setup.request.posterior == "point":
         return encode_posterior(task)
     trained = train_posterior(task)
-    drawn = _draw_candidate(trained.posterior, setup.request.earlier_draws, checkpoint)
+    drawn = _draw_candidate(trained.posterior, setup, looks)
     return Encoded([drawn], trained.epochs)
 
 
-def _draw_candidate(trained: Posterior, earlier_draws: int, checkpoint: Checkpoint) -> Candidate:
+def _draw_candidate(trained: Posterior, setup: Setup, looks: Path | None) -> Candidate:
     """Freeze a posterior, count the draw that will be evaluated, and only then name it."""
     octaves = -float(trained.log_s) / math.log(2)
     scale_index = min(max(round(16 * octaves), 0), MAX_SCALE_INDEX)
     posterior = freeze(trained.mean.numpy(), trained.factor().float().numpy(), scale_index)
     sha256 = hashlib.sha256(posterior).hexdigest()
-    index = earlier_draws + checkpoint.look(sha256)
+    index = number_of_look(looks, "draw", setup.digest, sha256, setup.request.earlier_draws or 0)
     spec = DrawSpec(scale_index=scale_index, index=index, sha256=sha256, size=len(posterior))
     return Candidate(np.zeros(0, np.int32), spec, None, posterior)

@@ -145,7 +145,7 @@ def with_start(setup: Setup, progress: bool = True) -> Setup:
 
     Raises: ModelError where that training fails.
     """
-    split, seeded = setup.split, setup.base.origin
+    split, start = setup.split, setup.base.origin
     if split is None:
         return setup
     sample = Sample(preprocessed(split.first.x, setup.preprocess), split.first.y)
@@ -153,9 +153,11 @@ def with_start(setup: Setup, progress: bool = True) -> Setup:
     train_start(module, sample, setup.request.seed, progress)
     raw = freeze_start(module)
     whole = split.first.n + split.rest.n
-    record = SplitSpec(seed=split.seed, parts=split.parts, whole=whole, digest=split.whole, size=len(raw))
+    record = SplitSpec(
+        seed=split.seed, parts=split.parts, whole=whole, digest=split.whole, size=len(raw), start=start.sha256
+    )
     sha256 = hashlib.sha256(raw).hexdigest()
-    origin = BaseOrigin(kind="split", seed=seeded.seed, sha256=sha256, split=record)
+    origin = BaseOrigin(kind="split", seed=start.seed, sha256=sha256, split=record)
     base = start_base(setup.base.module, raw, origin, setup.request.frozen_buffers)
     return replace(setup, base=base, theta0=raw)
 
@@ -192,8 +194,8 @@ def _refuse_contradictions(request: Request, model: nn.Module | str) -> None:
         )
     if request.prior_share is not None:
         raise RequestError("certify: theta0 is a checkpoint or trained on a share of the sample. Leave one out.")
-    if request.base != "auto":
-        raise RequestError(f"certify: a checkpoint is theta0 itself, got base {request.base!r} too. Leave one out.")
+    if request.base == "values":
+        raise RequestError("certify: a checkpoint is theta0 itself, got base 'values' too. Leave one out.")
     if model == "auto":
         raise RequestError("certify: a checkpoint holds numbers only; name its network with --model.")
 
@@ -207,8 +209,7 @@ def _base(module: nn.Module, request: Request, named: bool) -> Base:
             "certify: base values is theta0 as a module in memory holds it, got the name of a network, which is drawn "
             "anew each time. Leave --base out, give --checkpoint, or hand the module over in Python."
         )
-    seeded = request.base == "seeded" or (request.base == "auto" and named)
-    return make_base(module, request.seed if seeded else None, request.frozen_buffers)
+    return make_base(module, request.seed if request.base == "seeded" else None, request.frozen_buffers)
 
 
 def _preprocess(request: Request, model: str, sample: Examples) -> PreprocessSpec:
@@ -256,9 +257,14 @@ def _refuse_unfit(
 def _refuse_options_of_point(request: Request) -> None:
     """Refuse with a draw what only a decoded message has. Raises: RequestError."""
     if request.posterior == "point":
-        if request.earlier_draws:
+        if request.earlier_draws is not None:
             raise RequestError("certify: earlier_draws are counted for a draw; give --posterior draw, or leave it out.")
         return
+    if request.earlier_draws is None:
+        raise RequestError(
+            "certify: draw j has delta / (j (j + 1)), so that somebody must say how many draws were evaluated on this "
+            "sample before, in any run, got nobody's word. Give --earlier-draws N, 0 where there were none."
+        )
     if request.encoder != "posterior":
         raise RequestError(
             f"certify: a draw needs a trained posterior, got the encoder {request.encoder!r}. Leave --encoder out."

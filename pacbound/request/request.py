@@ -23,11 +23,11 @@ def _option(group: Group, text: str) -> dict[str, str]:
     return {"group": group, "help": text}
 
 
-class Request(Record):
-    """What to certify and how. Every field has a default; an empty request certifies the embedded digits.
+class Stated(Record):
+    """What reaches the receiver or the statement: declared, or paid in the ledger by the code of its field.
 
-    >>> Request(d=256).d
-    256
+    Each choice among values of these fields costs what its field costs in the message, however it was made, or is
+    somebody's word; delta, the loss, the sample and what is held out are fixed before the sample is seen.
     """
 
     data: Annotated[
@@ -45,9 +45,6 @@ class Request(Record):
             )
         ),
     ] = "subspace"
-    budget: Annotated[
-        float | None, Field(gt=0, json_schema_extra=_option("Main", "minutes of training; the default is a fixed plan"))
-    ] = None
     test: Annotated[
         str | None,
         Field(json_schema_extra=_option("Statement", "held-out examples, NAME:test:2/2, FILE or module:callable")),
@@ -68,9 +65,13 @@ class Request(Record):
         Field(json_schema_extra=_option("Statement", "point: a decodable network; draw: one drawn from the posterior")),
     ] = "point"
     earlier_draws: Annotated[
-        int,
-        Field(ge=0, lt=1 << 19, json_schema_extra=_option("Statement", "draws evaluated before on this sample; paid")),
-    ] = 0
+        int | None,
+        Field(
+            ge=0,
+            lt=1 << 19,
+            json_schema_extra=_option("Statement", "I say: so many draws were evaluated before on this sample; paid"),
+        ),
+    ] = None
     unlabelled: Annotated[
         str | None,
         Field(
@@ -78,17 +79,25 @@ class Request(Record):
         ),
     ] = None
     earlier_looks: Annotated[
-        int,
-        Field(ge=0, lt=1 << 10, json_schema_extra=_option("Statement", "surrogates compared there before; paid")),
-    ] = 0
+        int | None,
+        Field(
+            ge=0,
+            lt=1 << 10,
+            json_schema_extra=_option("Statement", "I say: so many surrogates were compared there before; paid"),
+        ),
+    ] = None
     surrogate: Annotated[
         str,
         Field(json_schema_extra=_option("Network", "what answers like the checkpoint: auto or a reference network")),
     ] = "auto"
     base: Annotated[
-        Literal["auto", "seeded", "values"],
-        Field(json_schema_extra=_option("Network", "theta0: drawn from the seed, or the values the module holds")),
-    ] = "auto"
+        Literal["seeded", "values"],
+        Field(
+            json_schema_extra=_option(
+                "Network", "theta0: seeded, or values: I say, those the module holds never saw this sample"
+            )
+        ),
+    ] = "seeded"
     checkpoint: Annotated[
         str | None,
         Field(
@@ -137,6 +146,14 @@ class Request(Record):
     seed: Annotated[
         int, Field(ge=0, lt=1 << 63, json_schema_extra=_option("Subspace", "of theta0 and of the projector; coded"))
     ] = 0
+
+
+class Encoding(Record):
+    """What only helps the encoder to find a message: free, however many values are tried; see `free_options`."""
+
+    budget: Annotated[
+        float | None, Field(gt=0, json_schema_extra=_option("Main", "minutes of training; the default is a fixed plan"))
+    ] = None
     encoder: Annotated[
         Encoder,
         Field(json_schema_extra=_option("Code", "posterior: tightest; plain: rate-aware lattice; codebook: published")),
@@ -173,6 +190,38 @@ class Request(Record):
     encoder_seed: Annotated[
         int, Field(ge=0, lt=1 << 31, json_schema_extra=_option("Training", "order of examples and noise; free"))
     ] = 0
+
+
+class Request(Encoding, Stated):  # fields of Stated first
+    """What to certify and how. Every field has a default; an empty request certifies the embedded digits.
+
+    >>> Request(d=256).d
+    256
+    """
+
+
+# of Encoding, what a method reads; all that it does not read it refuses, or has no effect
+_TRAINED = tuple(Encoding.model_fields)
+FREE: dict[Method, tuple[str, ...]] = {
+    "subspace": _TRAINED,
+    "direct": ("epochs", "device", "batch", "rate", "beta", "encoder_seed"),
+    "surrogate": _TRAINED,
+    "auto": _TRAINED,
+}
+
+
+def free_options(request: Stated) -> tuple[str, ...]:
+    """Return the options that cost nothing under this request's method, however many of their values are tried.
+
+    They steer the encoder under one prior: what it finds is paid for symbol by symbol. With a draw they are not free,
+    since every posterior they lead to is another look at the sample, which `earlier_draws` counts.
+
+    >>> free_options(Request(method="direct"))
+    ('epochs', 'device', 'batch', 'rate', 'beta', 'encoder_seed')
+    >>> free_options(Request(posterior="draw"))
+    ()
+    """
+    return () if request.posterior == "draw" else FREE[request.method]
 
 
 def group_of(name: str) -> Group:

@@ -67,18 +67,22 @@ class ProjectorSpec(Record):
         return self
 
 
-class SplitSpec(Record):
+class SplitSpec(SparseRecord):
     """The first examples of a permutation of the whole sample train theta0; the statement is about the rest.
 
     seed: of the permutation. parts: theta0 saw parts/64 of the whole, rounded down. whole, digest: size and SHA-256
-    of the whole sample. size: bytes of the file with theta0, which lies beside the certificate.
+    of the whole sample. size: bytes of the file with theta0, which lies beside the certificate. start: SHA-256 of the
+    values that its training started from, where they were handed over instead of drawn from the seed.
     """
+
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("start",)
 
     seed: int = Field(default=0, ge=0, lt=1 << 63)
     parts: int = Field(ge=1, lt=SPLIT_PARTS)
     whole: int = Field(ge=2, le=MAX_EXAMPLES)
     digest: str = Field(pattern="^[0-9a-f]{64}$")
     size: int = Field(ge=0, le=1 << 28)
+    start: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
 
     @property
     def first(self) -> int:

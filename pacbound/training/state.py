@@ -45,18 +45,6 @@ class Checkpoint:
             self._notes[name] = make()
         return self._notes[name]
 
-    def look(self, digest: str) -> int:
-        """Number the draw that is about to be evaluated, 1 for the first, and keep the number before it is used.
-
-        digest: hex digest of the posterior; the same posterior again, as in a resumed run, is the same draw.
-        """
-        number = int(digest[:15], 16)
-        looks = self.note("looks", list)
-        if number not in looks:
-            looks.append(number)
-            self.save(self.load() or {}, force=True)
-        return 1 + looks.index(number)
-
     def save(self, tensors: dict[str, Tensor], force: bool = False) -> None:
         """Write the tensors and notes, at most every two seconds unless forced; the file is whole at every moment.
 

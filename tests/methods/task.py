@@ -40,7 +40,8 @@ def unlabelled(m: int = M) -> Tensor:
 
 def request(checkpoint: Path, **options: object) -> pb.Request:
     """A surrogate of a few dozen steps; the reference network mlp on six features."""
-    return quick(method="surrogate", checkpoint=str(checkpoint), epochs=8, surrogate="mlp", **options)
+    chosen = {"surrogate": "mlp", "earlier_looks": 0, **options}
+    return quick(method="surrogate", checkpoint=str(checkpoint), epochs=8, **chosen)
 
 
 def certified(checkpoint: Path, inputs: object = None, train: object = None, **options: Any) -> pb.Certificate:

@@ -23,7 +23,7 @@ from pacbound.training.settings import PosteriorSettings
 from pacbound.training.state import Checkpoint
 from tests.tiny import clouds, network
 
-QUICK = Request(posterior="draw", d=8, epochs=10, batch=60)
+QUICK = Request(posterior="draw", earlier_draws=0, base="values", d=8, epochs=10, batch=60)
 
 
 def run(request: Request = QUICK, state: Path | None = None) -> Certificate:
@@ -38,9 +38,10 @@ def index_of(certificate: Certificate) -> int:
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"posterior": "draw", "theorem": "occam_kl"}, "single_draw is the one theorem of a draw"),
-        ({"posterior": "draw", "encoder": "plain"}, "a draw needs a trained posterior"),
-        ({"earlier_draws": 1}, "earlier_draws are counted for a draw"),
+        ({"posterior": "draw", "earlier_draws": 0, "theorem": "occam_kl"}, "single_draw is the one theorem of a draw"),
+        ({"posterior": "draw", "earlier_draws": 0, "encoder": "plain"}, "a draw needs a trained posterior"),
+        ({"posterior": "draw"}, "how many draws were evaluated on this sample before.*--earlier-draws N"),
+        ({"earlier_draws": 0}, "earlier_draws are counted for a draw"),
     ],
 )
 def test_what_does_not_go_with_a_draw_is_refused_before_training(options: dict[str, object], why: str) -> None:

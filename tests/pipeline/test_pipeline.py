@@ -38,7 +38,7 @@ def run(request: Request | None = None, net: nn.Module | str | None = None, **ar
     return certify(module, data, request=request or quick(), progress=False, **arguments)  # type: ignore[arg-type]
 
 
-GOOD = quick(d=8, epochs=20, batch=60, beta=1.0)
+GOOD = quick(base="values", d=8, epochs=20, batch=60, beta=1.0)
 MANY = 600
 NOTHING = Encoded([], 0)  # w = 0 is a candidate all the same
 
@@ -190,10 +190,10 @@ def test_the_smallest_bound_among_the_candidates_and_w_zero_is_issued() -> None:
     assert best.bound.value == min(*values, zero) < min(zero, values[0])
 
 
-def test_values_are_the_base_of_a_module_and_a_seed_that_of_a_name(certificate: pb.Certificate) -> None:
+def test_values_are_the_base_only_by_the_users_word_and_a_seed_without_it(certificate: pb.Certificate) -> None:
     assert certificate.hypothesis.base.kind == "values"
     assert certificate.hypothesis.model == "user"
-    seeded = run(quick(base="seeded", seed=5))
+    seeded = run(quick(seed=5))
     assert (seeded.hypothesis.base.kind, seeded.hypothesis.base.seed) == ("seeded", 5)
     assert pb.verify(seeded, data=clouds(), model=network(9)).stands  # its own values do not matter
     named_one = run(quick(d=8), net="mlp")
@@ -554,7 +554,7 @@ def test_a_state_belongs_to_one_request_one_network_and_one_sample(tmp_path: Pat
     x, y = clouds()
     pixels = (x.abs() * 20).to(torch.uint8).view(-1, 1, 6)
     keys = [
-        key(), key(d=8), key(rate=0.01), key(net=network(1)), key(net=named()), key(data=(x + 1, y)),
+        key(), key(d=8), key(rate=0.01), key(base="values"), key(base="values", net=network(1)), key(net=named()), key(data=(x + 1, y)),
         key(data=pb.Examples("pixels", pixels, y, 3, "ink"), net=nn.Sequential(nn.Flatten(), network())),
         key(data=pb.Examples("pixels", pixels, y, 3, "photo"), net=nn.Sequential(nn.Flatten(), network())),
     ]  # fmt: skip

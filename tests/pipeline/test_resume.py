@@ -18,7 +18,7 @@ from tests.tiny import clouds, network
 
 REQUESTS = {
     "posterior": pb.Request(d=16, epochs=24, batch=60),
-    "draw": pb.Request(posterior="draw", d=16, epochs=24, batch=60),
+    "draw": pb.Request(posterior="draw", earlier_draws=0, d=16, epochs=24, batch=60),
     "plain": pb.Request(encoder="plain", d=12, epochs=12, batch=60, rate=0.1),
     "codebook": pb.Request(encoder="codebook", d=12, epochs=8, batch=60, rate=0.1, levels=3, code=("adaptive",)),
 }
@@ -114,7 +114,7 @@ def kill_at_random_times(kills: int, seed: int) -> None:
 def test_kill_9_at_random_times_loses_nothing_but_time(kills: int, tmp_path: Path) -> None:
     x, y = clouds(600)
     np.savez(tmp_path / "clouds.npz", x=x.numpy(), y=y.numpy())
-    program = f"import pacbound.methods.table, tests.pipeline.test_resume as t; t.kill_at_random_times({kills}, {kills})"
+    program = f"import tests.pipeline.test_resume as t; t.kill_at_random_times({kills}, {kills})"
     done = subprocess.run(
         [sys.executable, "-c", program],
         cwd=tmp_path,

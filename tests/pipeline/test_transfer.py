@@ -119,7 +119,7 @@ def test_renamed_weights_stand_with_the_same_rules_only(weights: Path) -> None:
     ("options", "complaint"),
     [
         ({"disjoint": False}, "say it with --disjoint"),
-        ({"base": "seeded"}, "theta0 itself"),
+        ({"base": "values"}, "theta0 itself"),
         ({"checkpoint": None}, "--disjoint is about a checkpoint"),
         ({"checkpoint": None, "disjoint": False, "new_head": True}, "--new-head is about a checkpoint"),
         ({"checkpoint": None, "disjoint": False, "rename": ("a=b",)}, "--rename is about a checkpoint"),

@@ -14,12 +14,12 @@ from pacbound.specs.specs import PROJECTOR_KINDS
 def test_an_empty_request_certifies_digits_with_every_default_written_down() -> None:
     assert json.loads(Request().model_dump_json()) == {
         "data": "digits", "model": "auto", "method": "subspace", "budget": None, "test": None, "delta": 0.05,
-        "loss": "zero_one", "theorem": "auto", "base": "auto", "checkpoint": None, "disjoint": False,
-        "new_head": False, "rename": [], "unlabelled": None, "earlier_looks": 0, "surrogate": "auto",
+        "loss": "zero_one", "theorem": "auto", "base": "seeded", "checkpoint": None, "disjoint": False,
+        "new_head": False, "rename": [], "unlabelled": None, "earlier_looks": None, "surrogate": "auto",
         "prior_share": None, "preprocess": "auto", "frozen_buffers": [], "d": None,
         "projector": "fastfood", "layer_scale": True, "seed": 0, "encoder": "posterior", "step": None, "levels": 7,
         "codebook_init": "kmeans", "code": ["gaussian", "laplace", "adaptive", "static"], "epochs": None,
-        "batch": None, "rate": 0.005, "beta": 3.0, "encoder_seed": 0, "posterior": "point", "earlier_draws": 0,
+        "batch": None, "rate": 0.005, "beta": 3.0, "encoder_seed": 0, "posterior": "point", "earlier_draws": None,
         "device": "auto",
     }  # fmt: skip
 
@@ -34,7 +34,7 @@ def test_an_unknown_option_is_refused_with_the_nearest_name(wrong: str, meant: s
 
 
 def test_an_option_like_no_other_is_refused_with_all_names() -> None:
-    with pytest.raises(RequestError, match="Options are data, model, method, budget"):
+    with pytest.raises(RequestError, match="Options are data, model, method, test, delta, .*budget"):
         make_request({"zzz": 1}, "api")
 
 

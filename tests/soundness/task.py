@@ -61,6 +61,7 @@ def network(repeat: int, hidden: int = 4) -> nn.Module:
 def certified(task: Task, repeat: int, request: pb.Request, hidden: int = 4) -> tuple[pb.Certificate, float]:
     """Run the whole pipeline on a fresh sample; return the certificate and the true risk of the decoded network."""
     module = network(repeat, hidden)
+    request = request.model_copy(update={"base": "values"})  # a start of its own, fixed before the sample
     certificate = pb.certify(module, task.sample(repeat), request=request, progress=False)
     return certificate, task.risk(decode(certificate, module)(grid()))
 

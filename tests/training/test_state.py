@@ -130,23 +130,6 @@ def test_a_save_that_dies_half_way_leaves_the_old_state_whole(tmp_path: Path, mo
     assert int(loaded["epochs"]) == 3
 
 
-def test_every_posterior_looked_at_is_counted_across_resumes_and_the_same_one_once(tmp_path: Path) -> None:
-    path = tmp_path / "run.state"
-    first = Checkpoint(path, "key")
-    first.save({"w": torch.ones(2)}, force=True)
-    assert first.look("a" * 64) == 1
-    resumed = Checkpoint(path, "key")
-    assert resumed.look("a" * 64) == 1
-    assert resumed.look("b" * 64) == 2
-    again = Checkpoint(path, "key")
-    assert again.look("c" * 64) == 3
-    saved = again.load()
-    assert saved is not None
-    assert saved["w"].tolist() == [1, 1]  # the tensors stay
-    unkept = Checkpoint(None, "key")
-    assert (unkept.look("a" * 64), unkept.look("b" * 64)) == (1, 2)
-
-
 def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StateError, match=r"run\.state is written into a folder where files can be made"):
