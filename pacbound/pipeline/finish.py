@@ -54,6 +54,12 @@ def finish(setup: Setup, encoded: Encoded, seconds: dict[str, float], progress: 
     """
     started = time.monotonic()
     best = best_of(setup, encoded.candidates, progress)
+    made = environment({**seconds, "counting": time.monotonic() - started}, encoded.epochs)
+    return issue(setup, best, made, progress)
+
+
+def issue(setup: Setup, best: Finished, made_in: Environment, progress: bool = True) -> Certificate:
+    """Write the certificate of a candidate that was decoded and counted, with what stands beside its bound."""
     also: tuple[OtherBound | Baseline, ...] = (
         *_test_bound(setup, best.hypothesis, progress),
         baseline(setup),
@@ -71,7 +77,7 @@ def finish(setup: Setup, encoded: Encoded, seconds: dict[str, float], progress: 
         theta0=setup.theta0,
         also=also,
         methods=tuple(MethodRow(name=name) for name in setup.methods),
-        environment=environment({**seconds, "counting": time.monotonic() - started}, encoded.epochs),
+        environment=made_in,
     )
 
 
@@ -81,7 +87,7 @@ def best_of(setup: Setup, candidates: Sequence[Candidate], progress: bool = True
     Raises: DataError where the sample changed since the run began.
     """
     start = [] if setup.base.origin.kind == "zero" else [None]  # w = 0; a network of zeros is nobody's
-    results = [_finish_one(setup, candidate, progress) for candidate in [*start, *candidates]]
+    results = [finish_one(setup, candidate, progress) for candidate in [*start, *candidates]]
     best = min(results, key=lambda result: (result.bound.value, result.risk.errors, result.message.bits))
     if best.risk.data_digest != setup.digest:
         raise DataError("certify: the examples changed between two passes. Certify a sample that stays as it is.")
@@ -97,7 +103,8 @@ def environment(seconds: dict[str, float], epochs: float) -> Environment:
     )
 
 
-def _finish_one(setup: Setup, candidate: Candidate | None, progress: bool) -> Finished:
+def finish_one(setup: Setup, candidate: Candidate | None, progress: bool = True) -> Finished:
+    """Pack one candidate (None: w = 0), decode it, count its errors, complete the ledger, apply the theorem."""
     spec = setup.spec(candidate)
     message, _ = pack(spec, np.zeros(0, np.int32) if candidate is None else candidate.symbols)
     posterior = None if candidate is None else candidate.posterior

@@ -129,8 +129,8 @@ FORGERIES: tuple[tuple[str, Edit, bool, str, str], ...] = (
     ("unknown field", put("trust", value="me"), False, "arithmetic", "schema"),
     ("unknown field inside", put("data", "url", value="x"), False, "arithmetic", "schema"),
     ("field left out", lambda document: document.pop("environment"), False, "arithmetic", "schema"),
-    ("another version", put("schema_version", value="2"), False, "arithmetic", "schema"),
-    ("version as a number", put("schema_version", value=1), False, "arithmetic", "schema"),
+    ("another version", put("schema_version", value="1"), False, "arithmetic", "schema"),
+    ("version as a number", put("schema_version", value=2), False, "arithmetic", "schema"),
     ("NaN", put("bound", "value", value=float("nan")), False, "arithmetic", "schema"),
     ("infinity", put("environment", "seconds", "fit", value=float("inf")), False, "arithmetic", "schema"),
     ("integer of 5000 digits", put("data", "n", value=10**4000), False, "arithmetic", "schema"),
@@ -279,7 +279,7 @@ def test_deep_nesting_is_refused_before_the_parser_recurses(tmp_path: Path, text
     assert "deep" in str(verify(path).reason)
 
 
-@pytest.mark.parametrize("content", [b"", b"null", b"[]", b"\xff\xfe", b"{}", b"{", b'{"schema_version": "1"}'])
+@pytest.mark.parametrize("content", [b"", b"null", b"[]", b"\xff\xfe", b"{}", b"{", b'{"schema_version": "2"}'])
 def test_files_that_are_no_certificate_are_refused_by_the_schema(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "no.json"
     path.write_bytes(content)

@@ -161,12 +161,12 @@ def test_every_code_and_encoder_goes_through_the_round_trip(code: str, encoder: 
 
 def force(setup: Setup, candidate: Candidate) -> pb.Certificate:
     """The certificate of one candidate, good or bad, by the same finish: w = 0 is made to lose."""
-    original = finishing._finish_one
+    original = finishing.finish_one
     try:
-        finishing._finish_one = lambda setup, _, progress: original(setup, candidate, progress)
+        finishing.finish_one = lambda setup, _, progress: original(setup, candidate, progress)
         return finish(setup, NOTHING, {}, False)
     finally:
-        finishing._finish_one = original
+        finishing.finish_one = original
 
 
 def test_w_zero_wins_on_random_labels_and_the_statement_says_what_that_is_worth(tmp_path: Path) -> None:
