@@ -12,13 +12,14 @@ from ..specs.specs import PROFILE_REACH, ProfileSpec
 
 
 def scale_index_for(scale: float) -> int:
-    """Return the index whose s = 2^(-index / 16) is nearest in ratio. Raises: QuantizeError outside 2^-7.97..1."""
-    index = round(-16 * math.log2(scale)) if scale > 0 and math.isfinite(scale) else -1
-    if not 0 <= index < 128:
-        raise QuantizeError(
-            f"Profile: the prior's scale lies between 2^-8 and 1, got {scale}. Rescale the coefficients (layer_scale)."
-        )
-    return index
+    """Return the index in 0..127 whose s = 2^(-index / 16) is nearest in ratio.
+
+    A scale beyond the format's is cut to it: the code stays valid, it only fits less well.
+    Raises: QuantizeError where a scale is not positive and finite.
+    """
+    if not (scale > 0 and math.isfinite(scale)):
+        raise QuantizeError(f"Profile: the prior's scale is positive and finite, got {scale}; training diverged.")
+    return min(max(round(-16 * math.log2(scale)), 0), 127)
 
 
 def fit_profile(precisions: NDArray[np.float64], scale: float, kap: float) -> ProfileSpec:

@@ -102,6 +102,8 @@ def render(comparison: Comparison) -> str:
         lines += ["", "Not comparable with these"]
         for apart in comparison.apart:
             lines += ["", *(f"  {line}" for line in _table((apart.row,))), f"  because of {apart.reason}"]
+    if len(comparison.rows) > 1:
+        lines += ["", "Each bound holds alone: the best of J statements holds at J delta."]
     broken = [row for row in (*rows, *(apart.row for apart in comparison.apart)) if row.warning]
     if broken:
         lines += ["", *(f"WARNING. {row.name} does not stand: {row.warning}." for row in broken)]

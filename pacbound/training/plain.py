@@ -5,7 +5,10 @@ Codebook: continuous training, then straight-through training of coefficients an
 What an encoder does with the data is free; only the message counts.
 """
 
+import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +16,7 @@ import torch
 
 from ..bits.coder import Symbols
 from ..bits.codes import fit_code
+from ..errors import CodeError, QuantizeError
 from ..quantize.codebook import Init, initial_centroids, to_codebook
 from ..quantize.lattice import step_of, to_lattice
 from ..specs.specs import CodeKind, CodeSpec, LatticeSpec, QuantizerSpec
@@ -25,6 +29,7 @@ from .state import Checkpoint
 STEPS_AN_EPOCH = 240  # of the 60,000 examples in batches of 250 on which the phases were balanced
 SHARES = {"lattice": (10, 5, 8), "codebook": (15, 8)}  # epochs of such size in each phase
 TIMED_STEPS = 7
+LOG = logging.getLogger("pacbound")
 FINE_RATE = 0.2  # rate after rounding begins, in units of the first
 
 
@@ -115,7 +120,8 @@ def _encode_lattice(
         candidates.append(Candidate(symbols, spec, fit_code(symbols, levels, plan.codes)))
 
     start = {"w": torch.zeros(subspace.d), "log_scale": torch.zeros(())}
-    fit(subspace, sample, phases, start, plan.batch, plan.seed, checkpoint, _unchanged, keep, progress)
+    with _what_was_kept(candidates):
+        fit(subspace, sample, phases, start, plan.batch, plan.seed, checkpoint, _unchanged, keep, progress)
     return candidates
 
 
@@ -141,8 +147,20 @@ def _encode_codebook(
             candidates.append(Candidate(symbols, book, fit_code(symbols, len(book.centroids), plan.codes)))
 
     start = {"w": torch.zeros(subspace.d)}
-    fit(subspace, sample, phases, start, plan.batch, plan.seed, checkpoint, begin, keep, progress)
+    with _what_was_kept(candidates):
+        fit(subspace, sample, phases, start, plan.batch, plan.seed, checkpoint, begin, keep, progress)
     return candidates
+
+
+@contextmanager
+def _what_was_kept(candidates: list[Candidate]) -> Iterator[None]:
+    """Go on with the messages of earlier phases where a later one fails. Raises: its cause, where there are none."""
+    try:
+        yield
+    except (QuantizeError, CodeError) as cause:
+        if not candidates:
+            raise
+        LOG.warning("%s Going on with the messages of earlier phases.", cause)
 
 
 def _unchanged(phase: Phase, parameters: Parameters) -> Parameters:

@@ -77,13 +77,13 @@ class Trained:
 
 
 def encode_posterior(task: Task) -> Encoded:
-    """Return messages, the most promising first: symbols (d,) in [0, 41) with their step profile.
+    """Return messages, the most promising first: symbols (d,) in [0, 41) with their step profile; none at worst.
 
     Where a stage fails after another has ended, or the time is over, the messages are those of the last good
     posterior, and a warning of the logger `pacbound` says why.
 
-    Raises: QuantizeError or SubspaceError where nothing can be rounded: training diverges at once, d is beyond
-        MAX_DIMENSION, or no beam can follow. StateError from the checkpoint.
+    Raises: QuantizeError or SubspaceError where training diverges before its first stage has ended, or d is beyond
+        MAX_DIMENSION. StateError from the checkpoint.
     """
     run = _Run(task)
     return Encoded(run.messages(), run.epochs)
@@ -141,7 +141,8 @@ class _Run:
                 return self._finish(now, self.settings.model_copy(update={"kap": kap}))
             except (QuantizeError, SubspaceError):
                 continue
-        raise cause
+        LOG.warning("%s Nothing of it can be rounded: w = 0 is what is left to certify.", cause)
+        return []
 
     def _keep(self, now: Standing) -> Standing:
         """Note what a stage ended with: the last whole posterior first, the last of all at the end."""

@@ -25,6 +25,7 @@ from pacbound.reports.show import render
 from pacbound.request.request import Request
 from pacbound.specs.specs import CodebookSpec, CodeSpec, LatticeSpec, ProjectorSpec
 from pacbound.subspace.projectors import make_projector
+from pacbound.training import plain
 from pacbound.training.plain import Candidate, Encoded
 from pacbound.training.settings import PosteriorSettings
 from pacbound.training.state import Checkpoint
@@ -485,6 +486,33 @@ def test_training_that_diverges_is_refused_with_a_remedy() -> None:
         run(quick(rate=1e35))
 
 
+def test_a_later_phase_that_fails_leaves_the_messages_of_earlier_ones(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    honest, calls = plain.to_lattice, [0]
+
+    def second_time_broken(*arguments: object) -> object:
+        calls[0] += 1
+        if calls[0] > 1:
+            raise QuantizeError("Lattice: broken for the test.")
+        return honest(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(plain, "to_lattice", second_time_broken)
+    made = run(GOOD, train=clouds(MANY))
+    assert made.hypothesis.projector is not None
+    assert "broken for the test. Going on with the messages of earlier phases." in caplog.text
+
+
+@pytest.mark.parametrize("scale", [1e-6, 300.0])
+def test_a_prior_scale_that_leaves_the_header_still_ends_in_a_certificate_that_stands(
+    scale: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = encoding.posterior_settings
+    monkeypatch.setattr(encoding, "posterior_settings", lambda *a: honest(*a).model_copy(update={"first_scale": scale}))
+    made = run(Request(d=8, epochs=20, batch=60), train=clouds(MANY))
+    assert pb.verify(made, data=clouds(MANY), model=network(), level="risk").require().stands
+
+
 def test_examples_that_change_between_two_passes_are_refused() -> None:
     sample = examples()
     setup = prepare(network(), sample, None, quick(), "zero_one")
@@ -554,7 +582,8 @@ def test_a_state_belongs_to_one_request_one_network_and_one_sample(tmp_path: Pat
     x, y = clouds()
     pixels = (x.abs() * 20).to(torch.uint8).view(-1, 1, 6)
     keys = [
-        key(), key(d=8), key(rate=0.01), key(base="values"), key(base="values", net=network(1)), key(net=named()), key(data=(x + 1, y)),
+        key(), key(d=8), key(rate=0.01), key(base="values"), key(base="values", net=network(1)), key(net=named()),
+        key(data=(x + 1, y)),
         key(data=pb.Examples("pixels", pixels, y, 3, "ink"), net=nn.Sequential(nn.Flatten(), network())),
         key(data=pb.Examples("pixels", pixels, y, 3, "photo"), net=nn.Sequential(nn.Flatten(), network())),
     ]  # fmt: skip

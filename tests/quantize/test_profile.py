@@ -47,8 +47,15 @@ def test_few_coefficients_have_a_profile_too() -> None:
         assert spec.c2 == 0
 
 
-@pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), 1.1, 0.003])
-def test_a_scale_outside_the_format_is_refused(scale: float) -> None:
+@pytest.mark.parametrize(("scale", "index"), [(1.1, 0), (400.0, 0), (0.003, 127), (1e-30, 127)])
+def test_a_scale_outside_the_format_is_cut_to_it_and_its_code_stays_valid(scale: float, index: int) -> None:
+    spec = fit_profile(np.full(9, 400.0), scale, 4.4)
+    assert spec.scale_index == scale_index_for(scale) == index
+    assert np.isfinite(from_profile(np.arange(9, dtype=np.int32), spec)).all()
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_scale_that_is_none_is_refused(scale: float) -> None:
     with pytest.raises(QuantizeError, match="prior's scale"):
         scale_index_for(scale)
 

@@ -25,7 +25,16 @@ TASK = Task(n=200, noise=0.1)
 
 
 def request(**options: object) -> pb.Request:
-    common = {"d": 8, "epochs": 3, "rate": 0.2, "beta": 0.3, "batch": 20, "step": 0.5, "encoder": "plain", "base": "values"}
+    common = {
+        "d": 8,
+        "epochs": 3,
+        "rate": 0.2,
+        "beta": 0.3,
+        "batch": 20,
+        "step": 0.5,
+        "encoder": "plain",
+        "base": "values",
+    }
     return pb.Request.model_validate({**common, **options})
 
 
