@@ -78,7 +78,7 @@ def _layer(stream: Stream, before: tuple[Layer, ...], sent: Layer | None) -> Lay
         values |= _convolution(stream, next((layer for layer in reversed(before) if layer.kind == "c"), None), sent)
     if kind == "r":
         last = before[-1].repeat if before else None
-        if last is None or not _flag(stream, None if sent is None else sent.repeat == last):
+        if last is None or _flag(stream, None if sent is None else sent.repeat != last):
             last = 1 + _gamma(stream, None if sent is None else _known(sent.repeat) - 1)
         values["repeat"] = last
     if kind in USUAL_SIZES:
