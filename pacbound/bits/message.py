@@ -15,7 +15,6 @@ from ..errors import CodeError, MessageError
 from ..records import Record
 from ..specs.specs import (
     BASE_KINDS,
-    MODEL_CHOICES,
     PREPROCESS_NAMES,
     PROFILE_CODE,
     PROJECTOR_KINDS,
@@ -32,6 +31,7 @@ from ..specs.specs import (
     SplitSpec,
 )
 from ..specs.tensors import DirectSpec
+from .architecture import code_model
 from .coder import MAX_COUNT, Decoder, Encoder, Stream, Symbols
 from .codes import code_header, code_symbols
 from .ledger import Ledger
@@ -85,11 +85,10 @@ def _describe(
     spec: HypothesisSpec | None = None,
     symbols: Symbols | None = None,
 ) -> tuple[HypothesisSpec, Symbols]:
-    model_index = None if spec is None else MODEL_CHOICES.index(spec.model)
     zero = stream.integer(
         "zero flag", 1, "w = 0 is always a candidate", None if spec is None else spec.quantizer is None
     )
-    model = _named(stream, "model", MODEL_CHOICES, "which reference network, or one declared by the user", model_index)
+    model = code_model(stream, None if spec is None else spec.model)
     base = _base(stream, declared.base, None if spec is None else spec.base)
     preprocess_index = None if spec is None else PREPROCESS_NAMES.index(spec.preprocess.name)
     preprocess = PREPROCESS_NAMES[
@@ -97,7 +96,7 @@ def _describe(
     ]
     build = partial(
         HypothesisSpec,
-        model=model,  # type: ignore[arg-type]
+        model=model,
         layout_digest=declared.layout_digest,
         base=base,
         preprocess=PreprocessSpec(name=preprocess),

@@ -8,11 +8,12 @@ from typing import NamedTuple
 from ..bits.ledger import Ledger
 from ..bounds.disagreement import SPLITS
 from ..errors import LedgerError
+from ..specs.grammar import OWN_NETWORK
 from ..specs.specs import CHECKPOINT_KINDS, DrawSpec, HypothesisSpec
 from ..specs.tensors import DirectSpec
 from .tuned import tuned_on
 
-TUNING_OPTIONS = 256  # 8 bits pay for the look at the data sets of tuned.py
+TUNING_OPTIONS = 256  # 8 bits, by convention, for the look at the data sets of tuned.py
 UNTOUCHED_INPUTS = (
     "the unlabelled inputs are independent draws from the source of the sample, and had no part in training, choosing "
     "or calibrating the original network, says the user; every surrogate compared with it on them is counted"
@@ -81,7 +82,8 @@ def complete(
         ledger = ledger.choice(
             "package defaults",
             TUNING_OPTIONS,
-            f"defaults of this package were chosen while looking at {' and '.join(tuned)}",
+            f"a charge by convention: header defaults (dimension, quantizer grids) were chosen while looking at "
+            f"{' and '.join(tuned)}",
         )
     if methods > 1:
         ledger = ledger.choice("methods", methods, "the best of a list of methods fixed beforehand, tried or not")
@@ -92,7 +94,7 @@ def complete(
         "task", "the data source with its classes, the loss and delta were fixed before the sample was seen"
     )
     ledger = ledger.declare("format", "the message format and its symbol tables are those of this schema version")
-    if hypothesis.model == "user":
+    if hypothesis.model == OWN_NETWORK:
         ledger = ledger.declare("architecture", "the network was fixed before the sample was seen, says the user")
     if hypothesis.base.constants is not None:
         why = "the buffers of the network were fixed before the sample was seen, says the user"

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from ..bounds.disagreement import SPLIT_BITS, delta_splits, sum_up
 from ..bounds.inversion import binomial_tail_inverse
+from ..specs.grammar import OWN_NETWORK
 from ..specs.specs import DrawSpec
 from .parts import DisagreementPart, SurrogatePart
 
@@ -20,8 +21,8 @@ def recheck_parts(certificate: "Certificate") -> str | None:
     if risk.loss != "zero_one" or not isinstance(risk.errors, int):
         return f"disagreement is about errors, and the loss is {risk.loss}"
     hypothesis = certificate.hypothesis
-    if hypothesis.base.kind != "seeded" or hypothesis.model == "user":
-        return "a surrogate is a reference network with theta0 from a seed, so that neither can follow the original"
+    if hypothesis.base.kind != "seeded" or hypothesis.model == OWN_NETWORK:
+        return "a surrogate is a described network with theta0 from a seed, so that neither can follow the original"
     if isinstance(hypothesis.quantizer, DrawSpec):
         return "a surrogate is decoded, not drawn"
     if (one.delta, other.delta) not in delta_splits(delta):

@@ -17,7 +17,8 @@ from ..certificate.recheck import recheck_arithmetic
 from ..certificate.schema import Certificate
 from ..errors import CertificateError, DataError, ModelError, PacboundError, RequestError
 from ..records import Record
-from ..specs.specs import MODEL_CHOICES, REFERENCE_MODELS, DrawSpec, PreprocessSpec
+from ..specs.grammar import OWN_NETWORK, is_described
+from ..specs.specs import DrawSpec, PreprocessSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -220,7 +221,7 @@ def _checkpoint(
         name, module = type(model).__name__, copy.deepcopy(model)
     else:
         name = str(model)
-        if name in REFERENCE_MODELS and examples is None:
+        if is_described(name) and examples is None:
             raise RequestError(f"measure: the number of classes of {name} comes from the data; give --data.")
         module = _named(name, sizes, 2 if examples is None else examples.classes)
     load_checkpoint(module, path, rename)
@@ -252,7 +253,7 @@ def _decoded(
         )
     sizes = _shape(examples, shape, stated.name)
     name = certificate.hypothesis.model
-    if model is None and name == MODEL_CHOICES[0]:
+    if model is None and name == OWN_NETWORK:
         raise RequestError("measure: this certificate is about a network of its author's; name it with --model.")
     module = model if isinstance(model, nn.Module) else _named(str(model or name), sizes, stated.classes)
     theta0 = None if origin.split is None else certificate.theta0()

@@ -29,6 +29,7 @@ from ..pipeline.encoding import encode
 from ..pipeline.finish import Finished, baseline, best_of, environment, held_out_bound
 from ..pipeline.looks import number_of_look
 from ..pipeline.preparation import Setup, held_out_examples, prepare
+from ..specs.grammar import OWN_NETWORK, is_described
 from ..specs.specs import REFERENCE_MODELS, PreprocessSpec
 from ..training.state import Checkpoint
 from .work import Work
@@ -99,13 +100,13 @@ def distilled(work: Work, train: Examples, targets: Tensor) -> Setup:
 def refuse_followed_prior(setup: Setup) -> None:
     """Refuse a surrogate whose prior could know the original, which may have been trained on the labelled sample.
 
-    Raises: RequestError unless theta0 is drawn from a seed and the architecture is a reference network.
+    Raises: RequestError unless theta0 is drawn from a seed and the architecture is described.
     """
-    if setup.base.origin.kind != "seeded" or setup.model not in REFERENCE_MODELS:
+    if setup.base.origin.kind != "seeded" or setup.model == OWN_NETWORK:
         raise RequestError(
             "surrogate: its prior must not follow the original, which may have seen the labelled sample: theta0 from "
-            f"a seed in a reference network, got theta0 from {setup.base.origin.kind} in the network {setup.model!r}. "
-            "Leave --base out, and choose --surrogate among the reference networks."
+            f"a seed in a described network, got theta0 from {setup.base.origin.kind} in the network {setup.model!r}. "
+            "Leave --base out, and choose --surrogate among the reference networks, or describe one."
         )
 
 
@@ -121,10 +122,10 @@ def _refuse_contradictions(work: Work) -> None:
             "surrogate: the original and the surrogate are compared on unlabelled inputs that neither was trained on, "
             "got none. Give --unlabelled, such as mnist:test:1/2."
         )
-    if request.surrogate != "auto" and request.surrogate not in REFERENCE_MODELS:
+    if request.surrogate != "auto" and not is_described(request.surrogate):
         raise RequestError(
-            f"surrogate: it is auto or one of {', '.join(REFERENCE_MODELS)}, whose theta0 is drawn from the seed, "
-            f"got {request.surrogate!r}."
+            f"surrogate: it is auto, one of {', '.join(REFERENCE_MODELS)} or a description, whose theta0 is drawn from "
+            f"the seed, got {request.surrogate!r}."
         )
     if request.base == "values" or request.disjoint or request.new_head:
         raise RequestError(

@@ -43,7 +43,7 @@ def load_original(
 ) -> Original:
     """Copy a module in float32 and eval mode, with the weights of a file.
 
-    Args: module: not touched. model: its name in `specs.MODEL_CHOICES`. checkpoint, rename: as for `read_checkpoint`.
+    Args: module: not touched. model: its name in a certificate. checkpoint, rename: as for `read_checkpoint`.
     Raises: ModelError where the file does not fit.
     """
     own = copy.deepcopy(module).float().eval()

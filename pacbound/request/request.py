@@ -35,7 +35,11 @@ class Stated(Record):
     ] = "digits"
     model: Annotated[
         str,
-        Field(json_schema_extra=_option("Main", f"auto, {', '.join(_OWN)} or module:callable")),
+        Field(
+            json_schema_extra=_option(
+                "Main", f"auto, {', '.join(_OWN)}, a description such as c4k5-R-A3-c12k5-R-A3-L, or module:callable"
+            )
+        ),
     ] = "auto"
     method: Annotated[
         Method,
@@ -88,7 +92,11 @@ class Stated(Record):
     ] = None
     surrogate: Annotated[
         str,
-        Field(json_schema_extra=_option("Network", "what answers like the checkpoint: auto or a reference network")),
+        Field(
+            json_schema_extra=_option(
+                "Network", "what answers like the checkpoint: auto, a reference network or a description"
+            )
+        ),
     ] = "auto"
     base: Annotated[
         Literal["seeded", "values"],

@@ -1,21 +1,19 @@
 """Every record that a certificate embeds to say how its network is rebuilt. Data only: no torch, no arithmetic."""
 
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from ..records import Record, SparseRecord
+from .grammar import MAX_DESCRIPTION, REFERENCE_STRINGS, model_name
 from .tensors import DirectSpec
 
-# Orders below are part of the format: a position is what the message codes, the first being the shortest.
-REFERENCE_MODELS = (
-    "lenet", "mlp", "cnn", "resnet20", "resnet20-bn", "resnet32-bn", "lenet-mnist", "lenet1", "pooled",
-)  # fmt: skip
+REFERENCE_MODELS = tuple(REFERENCE_STRINGS)
 RAW_PIXEL_MODELS = ("resnet20-bn", "resnet32-bn", "lenet-mnist")  # those of published files scale pixels themselves
-MODEL_CHOICES = ("user", *REFERENCE_MODELS)
-ModelName = Literal[
-    "user", "lenet", "mlp", "cnn", "resnet20", "resnet20-bn", "resnet32-bn", "lenet-mnist", "lenet1", "pooled"
-]
+# "user", a name in REFERENCE_MODELS, or the canonical description of a network that has no name
+ModelName = Annotated[str, Field(max_length=MAX_DESCRIPTION), AfterValidator(model_name)]
+
+# Orders below are part of the format: a position is what the message codes, the first being the shortest.
 ProjectorKind = Literal[
     "fastfood", "cosine", "sparse", "kron", "kron_qr", "dense", "film", "identity", "sum", "permuted"
 ]

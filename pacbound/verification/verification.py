@@ -19,7 +19,8 @@ from ..certificate.schema import Certificate
 from ..certificate.tuned import TUNED_ON, tuned_on
 from ..errors import CertificateError, PacboundError, RequestError, VerificationError
 from ..records import Record
-from ..specs.specs import CHECKPOINT_KINDS, REFERENCE_MODELS, DrawSpec, HypothesisSpec
+from ..specs.grammar import OWN_NETWORK
+from ..specs.specs import CHECKPOINT_KINDS, DrawSpec, HypothesisSpec
 from ..specs.tensors import DirectSpec
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def verify(
             return Verification(
                 name=name, level=level or "arithmetic", passed=(), failed="schema", reason=str(cause).rstrip(".")
             )
-    own = certificate.hypothesis.model == "user"
+    own = certificate.hypothesis.model == OWN_NETWORK
     if model is None and own and checkpoint is not None and os.path.isdir(checkpoint):
         model = f"hf:{checkpoint}"  # the caller's folder says which network it holds
     given = Given(data, model, checkpoint, tuple(rename), data_dir, loss, unlabelled)
@@ -139,7 +140,7 @@ def _level(certificate: Certificate, given: Given, level: Level | None) -> Level
         lacking.append("the data (--data)")
     comparison = certificate.comparison
     network = certificate.hypothesis.model if comparison is None else comparison.original.model
-    if given.model is None and network not in REFERENCE_MODELS:
+    if given.model is None and network == OWN_NETWORK:
         lacking.append("the network (--model)")
     if given.checkpoint is None and (certificate.hypothesis.base.kind in CHECKPOINT_KINDS or comparison is not None):
         lacking.append("the checkpoint (--checkpoint)")
@@ -281,17 +282,18 @@ def _loss(stated: RiskEstimate, given: Given) -> "str | LossFunction":
 
 
 def build_network(stated: str, model: object, shape: tuple[int, ...], classes: int) -> "nn.Module":
-    """Return the caller's network, or the reference network of the stated name in the explicit table."""
+    """Return the caller's network, or the one that the stated name describes."""
     from torch import nn
 
     from ..models.loading import load_model
+    from ..models.reference import build
 
     if isinstance(model, nn.Module):
         return model
     if model is not None and not isinstance(model, str):
         raise RequestError(f"verify: model is an nn.Module or a name, got {type(model).__name__}.")
     if model is None:
-        model = next(name for name in REFERENCE_MODELS if name == stated)
+        return build(stated, shape, classes)  # never an import: a certificate's name is a description or "user"
     return load_model(model, shape, classes)[0]
 
 

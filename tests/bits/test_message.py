@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pacbound.bits.coder import MAX_COUNT, Encoder
 from pacbound.bits.message import pack, unpack
 from pacbound.errors import CodeError, MessageError
+from pacbound.specs.grammar import REFERENCE_STRINGS
 from pacbound.specs.specs import (
-    MODEL_CHOICES,
     PREPROCESS_NAMES,
     PROFILE_CODE,
     PROJECTOR_KINDS,
@@ -64,7 +64,7 @@ def projectors(draw: st.DrawFn, D: int, d: int) -> ProjectorSpec:
 @st.composite
 def hypotheses(draw: st.DrawFn) -> Packed:
     common = {
-        "model": draw(st.sampled_from(MODEL_CHOICES)),
+        "model": draw(st.sampled_from(("user", "h64-R-L", *REFERENCE_STRINGS))),
         "layout_digest": LAYOUT,
         "base": draw(BASES),
         "preprocess": PreprocessSpec(name=draw(st.sampled_from(PREPROCESS_NAMES))),
@@ -106,11 +106,19 @@ def gamma_bits(value: int) -> int:
     return 2 * (len(f"{value + 1:b}") - 1) + 1
 
 
+MODEL_BITS = {  # the flag, the description by hand from FORMAT.md
+    "user": 1,
+    "h64-R-L": 1 + 1 + (4 + 4 + 1) + 2 + 3,
+    "lenet": 43, "mlp": 16, "cnn": 47, "resnet20": 50, "resnet20-bn": 50, "resnet32-bn": 52, "lenet-mnist": 55,
+    "lenet1": 44, "pooled": 49,
+}  # fmt: skip
+
+
 def header_bits(spec: HypothesisSpec) -> Counter[str]:
     """What FORMAT says each field costs, added up by hand."""
     bits: Counter[str] = Counter()
     bits["zero flag"] = 1
-    bits["model"] = gamma_bits(MODEL_CHOICES.index(spec.model))
+    bits["model"] = MODEL_BITS[spec.model]
     bits["base"] = BASE_BITS[spec.base.kind] + gamma_bits(spec.base.seed)
     bits["preprocessing"] = 2
     if spec.projector is None or spec.code is None:
@@ -213,7 +221,7 @@ def header_up_to_dimension(d: int) -> Encoder:
     """A forger's encoder: the fields of the format, with a dimension of its choice, power of two."""
     encoder = Encoder()
     encoder.integer("zero flag", 1, "forged", 0)
-    encoder.gamma("model", "forged", 0)
+    encoder.integer("model", 1, "forged", 1)  # one's own network
     encoder.gamma("base", "forged", 0)
     encoder.gamma("base", "forged", 0)
     encoder.integer("preprocessing", 2, "forged", 0)

@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from pacbound.errors import ModelError
-from pacbound.models.reference import ResidualBlock, build, initialise
+from pacbound.models.architecture import ResidualBlock
+from pacbound.models.reference import build, initialise
 from pacbound.specs.specs import RAW_PIXEL_MODELS, REFERENCE_MODELS
 
 SIZES = {  # parameters, layer by layer: weights, then biases
@@ -98,7 +99,7 @@ def test_averaging_networks_compute_what_their_docstrings_say(name, shape, pad):
 
 
 def test_option_a_shortcut_is_the_subsampled_input_between_zero_channels():
-    block = ResidualBlock(16, 32)
+    block = ResidualBlock(16, 32, nn.GroupNorm(8, 32), nn.GroupNorm(8, 32))
     nn.init.zeros_(block.norm2.weight)  # the residual branch vanishes: the shortcut is left
     x = torch.rand(2, 16, 6, 6, generator=torch.Generator().manual_seed(0))
     out = block(x)

@@ -1,0 +1,203 @@
+"""Networks from their descriptions: what each layer of specs/grammar.py is, for a shape and a number of classes."""
+
+import math
+from collections.abc import Callable, Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..errors import ModelError
+from ..specs.grammar import NORMS, ON_MAPS, Architecture, Layer
+from .published import CIFAR_MEAN, CIFAR_STD, Pixels
+
+SMALL_SIDE = 16  # below it, images are padded by default
+MAX_PARAMETERS = 1 << 28  # a description is a few characters; it must not exhaust the memory of whoever reads it
+MAX_PLACES = 1 << 24  # numbers between two layers, for one example
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"R": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU, "silu": nn.SiLU}
+POOLS: dict[str, Callable[[int, int], nn.Module]] = {"A": nn.AvgPool2d, "M": nn.MaxPool2d}
+
+
+def build_architecture(architecture: Architecture, input_shape: Sequence[int], classes: int) -> nn.Sequential:
+    """Build the network of a description; its parameters are torch's until `initialise` sets them.
+
+    Args: input_shape: of one example, (channels, height, width), (height, width) for grey images, or any other where no
+        layer reads images. classes: number of logits, at least 2.
+    Returns: a module from (batch, *input_shape) float32 to (batch, classes).
+    Raises: ModelError that names the first layer that does not fit.
+    """
+    shape = tuple(int(size) for size in input_shape)
+    if classes < 2 or not shape or min(shape) < 1:
+        raise ModelError(
+            f"build: {architecture} has at least 2 classes and 1 feature, got {classes} and shape {shape}."
+        )
+    draft = _Draft(architecture, shape, classes)
+    for position in range(len(architecture.layers)):
+        draft.add(position)
+    return nn.Sequential(*draft.modules)
+
+
+class _Draft:
+    """A network while it grows: its modules, the shape of what leaves the last one, and parameters so far."""
+
+    def __init__(self, architecture: Architecture, shape: tuple[int, ...], classes: int) -> None:
+        self.architecture, self.classes = architecture, classes
+        self.modules: list[nn.Module] = []
+        self.shape, self.flat, self.parameters = shape, False, 0
+        self.small = len(shape) >= 2 and min(shape[-2:]) < SMALL_SIDE
+        self.position = 0
+
+    def add(self, position: int) -> None:
+        """Append the modules of one layer."""
+        self.position = position
+        layer = self.architecture.layers[position]
+        if layer.kind in ON_MAPS:
+            self._read_images()
+        if layer.kind in ("unit", "imagenet"):
+            self._pixels(layer.kind)
+        elif layer.kind == "c":
+            self._convolution(layer)
+        elif layer.kind == "r":
+            self._blocks(layer)
+        elif layer.kind in POOLS:
+            window = min(layer.size or 1, *self.shape[1:])
+            stride = layer.stride or 1
+            sides = [(side - window) // stride + 1 for side in self.shape[1:]]
+            self._append(POOLS[layer.kind](window, stride), (self.shape[0], *sides))
+        elif layer.kind in ACTIVATIONS:
+            self.modules.append(ACTIVATIONS[layer.kind]())
+        elif layer.kind in NORMS:
+            self._norm(layer)
+        elif layer.kind == "G":
+            self._append(MeanOverPlaces(), self.shape[:1])
+            self.flat = True
+        elif layer.kind == "P":
+            self._spend(self.shape[0] * self.classes + self.classes)
+            self.modules += [nn.Conv2d(self.shape[0], self.classes, 1), MeanOverPlaces()]
+        else:
+            self._linear(layer.size if layer.kind == "h" else self.classes)
+
+    def _append(self, module: nn.Module, shape: tuple[int, ...]) -> None:
+        if math.prod(shape) > MAX_PLACES:
+            raise self._unfit(f"at most {MAX_PLACES:,} numbers leave a layer, got shape {shape}")
+        self.modules.append(module)
+        self.shape = shape
+
+    def _spend(self, parameters: int) -> None:
+        """Count parameters before they take memory."""
+        self.parameters += parameters
+        if self.parameters > MAX_PARAMETERS:
+            raise self._unfit(f"a described network has at most {MAX_PARAMETERS:,} parameters, got {self.parameters:,}")
+
+    def _unfit(self, rule: str) -> ModelError:
+        layer = self.architecture.layers[self.position]
+        return ModelError(
+            f"build: layer {self.position + 1} ({layer}) of {self.architecture}: {rule}. "
+            "Change the description, or bring your own network as module:callable."
+        )
+
+    def _read_images(self) -> None:
+        """See that a map comes in; (height, width) becomes (1, height, width)."""
+        if len(self.shape) == 2:
+            self._append(nn.Unflatten(1, (1, self.shape[0])), (1, *self.shape))
+        if len(self.shape) != 3:
+            raise self._unfit(f"it reads images of (channels, height, width), got shape {self.shape}")
+
+    def _pixels(self, kind: str) -> None:
+        if len(self.shape) not in (2, 3):
+            raise self._unfit(f"it reads images of (channels, height, width), got shape {self.shape}")
+        mean, std = (CIFAR_MEAN, CIFAR_STD) if kind == "imagenet" else ((0.0,), (1.0,))
+        channels, *sides = (1, *self.shape) if len(self.shape) == 2 else self.shape
+        if kind == "imagenet" and channels not in (1, len(CIFAR_MEAN)):
+            raise self._unfit(f"it reads colour or grey images, got {channels} channels")
+        shape = (len(CIFAR_MEAN) if kind == "imagenet" else channels, *sides)
+        self._append(Pixels(self.shape, mean, std), shape)
+
+    def _convolution(self, layer: Layer) -> None:
+        width, kernel, stride, padding = layer.size or 1, layer.kernel or 1, layer.stride or 1, layer.padding
+        if padding is None:
+            padding = kernel // 2 if self.small else 0
+        sides = [(side + 2 * padding - kernel) // stride + 1 for side in self.shape[1:]]
+        if min(sides) < 1:
+            raise self._unfit(
+                f"a kernel of {kernel} with {padding} zeros around fits a map of {self.shape}: it does not"
+            )
+        bias = not self._normed_next()
+        self._spend(self.shape[0] * width * kernel**2 + width)
+        self._append(nn.Conv2d(self.shape[0], width, kernel, stride, padding, bias=bias), (width, *sides))
+
+    def _blocks(self, layer: Layer) -> None:
+        width = layer.size or 1
+        if width < self.shape[0]:
+            raise self._unfit(f"a block has at least as many channels as come in, {self.shape[0]}")
+        norm = next((it for it in reversed(self.architecture.layers[: self.position]) if it.kind in NORMS), None)
+        for _ in range(layer.repeat or 1):
+            before, *sides = self.shape
+            self._spend(9 * width * (before + width) + 4 * width)
+            norms = [self._make_norm(norm, width), self._make_norm(norm, width)]
+            if before < width:
+                sides = [(side + 1) // 2 for side in sides]
+            self._append(ResidualBlock(before, width, *norms), (width, *sides))
+
+    def _normed_next(self) -> bool:
+        """Whether the next layer is a norm, which makes a bias needless; the head is never asked."""
+        return self.architecture.layers[self.position + 1].kind in NORMS
+
+    def _norm(self, layer: Layer) -> None:
+        if len(self.shape) == 2:
+            self._read_images()
+        self._spend(2 * self.shape[0])
+        norm = self._make_norm(layer, self.shape[0])
+        assert norm is not None
+        self.modules.append(norm)
+
+    def _make_norm(self, layer: Layer | None, channels: int) -> nn.Module | None:
+        """Return the norm of a layer for so many channels; None where there is none."""
+        if layer is None:
+            return None
+        if layer.kind == "B":
+            return nn.BatchNorm2d(channels) if len(self.shape) == 3 else nn.BatchNorm1d(channels)
+        groups = layer.size or 1
+        if channels % groups:
+            raise self._unfit(f"{channels} channels fall into {groups} equal groups: they do not")
+        return nn.GroupNorm(groups, channels)
+
+    def _linear(self, units: int | None) -> None:
+        assert units is not None
+        if not self.flat:
+            self._append(nn.Flatten(), (math.prod(self.shape),))
+            self.flat = True
+        self._spend((self.shape[0] + 1) * units)
+        last = self.position == len(self.architecture.layers) - 1
+        self._append(nn.Linear(self.shape[0], units, bias=last or not self._normed_next()), (units,))
+
+
+class MeanOverPlaces(nn.Module):
+    """Global average pooling: (batch, channels, height, width) -> (batch, channels)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Average over height and width."""
+        return x.mean(dim=(2, 3))
+
+
+class ResidualBlock(nn.Module):
+    """Two normalised 3x3 convolutions beside a shortcut; a wider block halves the sides."""
+
+    def __init__(self, before: int, width: int, norm1: nn.Module | None, norm2: nn.Module | None) -> None:
+        """Args: channels coming in and going out, more going out meaning stride 2; a norm after each convolution.
+
+        Without norms the convolutions have biases.
+        """
+        super().__init__()
+        self.stride = 1 if width == before else 2
+        self.padded = width - before
+        self.conv1 = nn.Conv2d(before, width, 3, stride=self.stride, padding=1, bias=norm1 is None)
+        self.norm1 = nn.Identity() if norm1 is None else norm1
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=norm2 is None)
+        self.norm2 = nn.Identity() if norm2 is None else norm2
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, before, h, w) to (batch, width, h / stride, w / stride)."""
+        y = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
+        shortcut = x[:, :, :: self.stride, :: self.stride]
+        half = self.padded // 2  # option A: new channels are zeros on both sides of the old ones
+        return F.relu(y + F.pad(shortcut, (0, 0, 0, 0, half, self.padded - half)))

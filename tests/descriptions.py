@@ -1,0 +1,37 @@
+"""Descriptions of networks to draw from, in any spelling."""
+
+from hypothesis import strategies as st
+
+WIDTHS = st.one_of(st.sampled_from((1, 4, 8, 16, 32)), st.integers(1, 4096))
+
+
+def _options(draw: st.DrawFn, letter: str, low: int, high: int) -> str:
+    return f"{letter}{draw(st.integers(low, high))}" if draw(st.booleans()) else ""
+
+
+@st.composite
+def tokens_on_maps(draw: st.DrawFn) -> str:
+    kind = draw(st.sampled_from(("c", "c", "r", "A", "M", "N", "B", "R", "tanh", "gelu", "silu")))
+    if kind == "c":
+        kernel = draw(st.integers(1, 15))
+        stride, padding = _options(draw, "s", 1, 8), _options(draw, "p", 0, kernel - 1)
+        return f"c{draw(WIDTHS)}k{kernel}{stride}{padding}"
+    if kind == "r":
+        return f"r{draw(WIDTHS)}{_options(draw, 'x', 1, 6)}"
+    if kind in ("A", "M"):
+        return f"{kind}{draw(st.integers(1, 15))}{_options(draw, 's', 1, 8)}"
+    return kind + (str(draw(st.integers(1, 1024))) if kind == "N" else "")
+
+
+@st.composite
+def spellings(draw: st.DrawFn) -> str:
+    """Any string of the grammar, defaults written out or not."""
+    start = draw(st.sampled_from(("", "", "unit-", "imagenet-")))
+    maps = draw(st.lists(tokens_on_maps(), max_size=7))
+    if draw(st.booleans()):
+        return start + "-".join([*maps, "P"])
+    flat = st.one_of(WIDTHS.map("h{}".format), st.sampled_from(("R", "tanh", "B", "N8")))
+    tail = [*(["G"] if draw(st.booleans()) else []), *draw(st.lists(WIDTHS.map("h{}".format), max_size=1))]
+    if tail:
+        tail += draw(st.lists(flat, max_size=4))
+    return start + "-".join([*maps, *tail, "L"])

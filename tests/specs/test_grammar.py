@@ -1,0 +1,180 @@
+"""Descriptions of networks: one canonical spelling each, refusals that say where and what, names for strings."""
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from pacbound.errors import ModelError
+from pacbound.specs.grammar import (
+    KINDS,
+    MAX_DESCRIPTION,
+    MAX_LAYERS,
+    MAX_REPEAT,
+    REFERENCE_STRINGS,
+    Layer,
+    canonical_name,
+    is_described,
+    parse,
+)
+from pacbound.specs.specs import RAW_PIXEL_MODELS, REFERENCE_MODELS, BaseOrigin, HypothesisSpec
+from tests.descriptions import spellings
+
+
+@given(spellings())
+@settings(max_examples=300, deadline=None)
+def test_every_spelling_has_one_canonical_string_and_is_read_back_from_it(text: str) -> None:
+    network = parse(text)
+    canonical = str(network)
+    assert parse(canonical) == network
+    assert str(parse(canonical)) == canonical
+    assert len(canonical) <= MAX_DESCRIPTION
+    assert canonical == by_hand(text)
+
+
+def by_hand(text: str) -> str:
+    """The canonical spelling by rewriting the text: defaults dropped, equal blocks counted."""
+    found: list[str] = []
+    for token in text.split("-"):
+        token = re.sub("^(c.*)s1(p|$)", r"\1\2", token)
+        token = re.sub("^([AM].*)s2$", r"\1", token)
+        token = re.sub("^(c[0-9]+k1(?:s[0-9]+)?)p0$", r"\1", token)
+        if not token.startswith("r"):
+            found.append(token)
+            continue
+        width, _, times = token.partition("x")
+        number = int(times or 1)
+        if found and found[-1].partition("x")[0] == width:
+            number += int(found.pop().partition("x")[2] or 1)
+        found.append(width if number == 1 else f"{width}x{number}")
+    return "-".join(found)
+
+
+def test_different_networks_have_different_strings() -> None:
+    """By their records, which the builder reads."""
+    texts = [
+        *REFERENCE_STRINGS.values(),
+        "c4k5-L",
+        "c4k5p0-L",
+        "c4k5p2-L",
+        "c4k5s2-L",
+        "M2-L",
+        "M2s1-L",
+        "A2-L",
+        "r8-L",
+    ]
+    assert len({parse(text) for text in texts}) == len({str(parse(text)) for text in texts}) == len(texts)
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("c4k5s1-R-L", "c4k5-R-L"),
+        ("A3s2-L", "A3-L"),
+        ("r8-r8-r16x1-r16x2-L", "r8x2-r16x3-L"),
+        ("c3k1p0-L", "c3k1-L"),
+        ("w1/h8-L", "h8-L"),
+        ("w2/c4k5-N4-r8-A3-h10-R-L", "c8k5-N4-r16-A3-h20-R-L"),
+        ("w2/lenet1", "c8k5-R-A3-c24k5-R-A3-L"),
+        ("lenet1", "c4k5-R-A3-c12k5-R-A3-L"),
+        ("w2/w2/h8-L", None),
+    ],
+)
+def test_spellings_and_multipliers(text: str, canonical: str | None) -> None:
+    if canonical is None:
+        with pytest.raises(ModelError):
+            parse(text)
+    else:
+        assert str(parse(text)) == canonical
+
+
+def test_fields_are_those_of_the_layer() -> None:
+    assert parse("c16k3s2p1-A3-r8x2-N4-G-L").layers == (
+        Layer("c", size=16, kernel=3, stride=2, padding=1),
+        Layer("A", size=3, stride=2),
+        Layer("r", size=8, repeat=2),
+        Layer("N", size=4),
+        Layer("G"),
+        Layer("L"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "character", "layer", "found", "could"),
+    [
+        ("", 1, 1, "the end", "c, r"),
+        ("c4k5", 5, 1, "the end", "L, P"),
+        ("c4k5-R-", 8, 3, "the end", "L, P"),
+        ("c4", 3, 1, "the end", "'k' and a number"),
+        ("c4k5-Q-L", 6, 2, "'Q'", "one of c, r"),
+        ("L-L", 3, 2, "'L'", "the end"),
+        ("h3-c3k3-L", 4, 2, "'c3k3'", "one of N, B"),
+        ("G-P", 3, 2, "'P'", "one of N, B"),
+        ("R-unit-L", 3, 2, "'unit'", "one of c, r"),
+        ("c3k99-L", 4, 1, "'99'", "[1, 15]"),
+        ("c3k3p3-L", 6, 1, "'3'", "[0, 2]"),
+        ("c3k3p1s2-L", 7, 1, "'s2'", "'-'"),
+        ("c03k3-L", 2, 1, "'03k3'", "[1, 4096]"),
+        ("c0k3-L", 2, 1, "'0k3'", "[1, 4096]"),
+        ("h99999999999999999999-L", 2, 1, "'9999", "[1, 4096]"),
+        ("h\u0663-L", 2, 1, "'\u0663'", "[1, 4096]"),  # an Arabic digit
+        ("w2/h4000-L", 5, 1, "'4000'", "after the multiplier 2"),
+        ("L ", 2, 1, "' '", "'-'"),
+        ("L\n", 2, 1, "'\\n'", "'-'"),
+        ("r8x64-r8-L", 7, 2, "'r8'", f"at most {MAX_REPEAT}"),
+        ("R-" * MAX_LAYERS + "L", 2 * MAX_LAYERS + 1, MAX_LAYERS + 1, "'L'", f"at most {MAX_LAYERS}"),
+    ],
+)
+def test_refusals_name_the_place_what_was_found_and_what_could_stand_there(
+    text: str, character: int, layer: int, found: str, could: str
+) -> None:
+    with pytest.raises(ModelError) as refusal:
+        parse(text)
+    said = str(refusal.value)
+    assert f"at character {character} (layer {layer}) stands {found}" in said
+    assert could in said.split("there could stand")[1]
+
+
+@given(st.text(alphabet="ckspxrAMGNBRLPhw/-0123456789", max_size=14))
+@settings(max_examples=400, deadline=None)
+def test_any_text_is_refused_or_canonical_after_one_reading(text: str) -> None:
+    try:
+        network = parse(text)
+    except ModelError:
+        assert not is_described(text)
+        return
+    assert parse(str(network)) == network
+
+
+def test_every_reference_network_has_its_string_in_canonical_form() -> None:
+    assert tuple(REFERENCE_STRINGS) == REFERENCE_MODELS
+    for name, string in REFERENCE_STRINGS.items():
+        assert str(parse(string)) == string
+        assert canonical_name(string) == canonical_name(name) == name
+    raw = {name for name, string in REFERENCE_STRINGS.items() if string.split("-")[0] in ("unit", "imagenet")}
+    assert raw == set(RAW_PIXEL_MODELS)
+    assert len(set(REFERENCE_STRINGS.values())) == len(REFERENCE_STRINGS)
+    assert not set(REFERENCE_STRINGS) & set(KINDS)
+
+
+@pytest.mark.parametrize("model", ["user", "lenet", "h64-R-L"])
+def test_a_certificate_names_a_network_canonically(model: str) -> None:
+    assert HypothesisSpec(model=model, layout_digest="ab" * 32, base=BaseOrigin()).model == model
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("h256-R-L", "this one 'mlp'"),
+        ("c4k5s1-L", "this one 'c4k5-L'"),
+        ("w2/lenet", "each network has one name"),
+        ("os:system", "a reference network or a description"),
+        ("User", "a reference network or a description"),
+        ("R-" * 3000 + "L", "at most"),
+    ],
+)
+def test_a_certificate_with_another_name_of_a_network_is_refused(model: str, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        HypothesisSpec(model=model, layout_digest="ab" * 32, base=BaseOrigin())
