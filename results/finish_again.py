@@ -12,15 +12,14 @@ import base64
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pacbound as pb
 from pacbound.bits import message as messages
-from pacbound.bits.coder import Symbols
+from pacbound.bits.coder import Stream, Symbols
 from pacbound.bounds.claims import Measure
 from pacbound.certificate.files import read_sidecar
 from pacbound.certificate.schema import SCHEMA_VERSION, Certificate, Environment
@@ -88,15 +87,19 @@ def read_message(file: Path, document: Json) -> tuple[HypothesisSpec, Symbols]:
         payload = base64.b64decode(stated["payload"])
     else:
         payload = read_sidecar(file.parent, stated["file"], stated["size"], stated["sha256"])
-    with old_header():
+    with mock.patch.object(messages, "code_model", old_model):
         spec, symbols, _ = messages.unpack(payload, declared)
     return spec, symbols
 
 
-@contextmanager
-def old_header() -> Iterator[None]:
-    """Read and write the field of the network as version 1 did."""
-    yield
+OLD_MODELS = (
+    "user", "lenet", "mlp", "cnn", "resnet20", "resnet20-bn", "resnet32-bn", "lenet-mnist", "lenet1", "pooled",
+)  # fmt: skip
+
+
+def old_model(stream: Stream, model: str | None) -> str:
+    """Read, or to compare write, the network as version 1 did: the gamma code of its place in a list."""
+    return OLD_MODELS[stream.gamma("model", "version 1", None if model is None else OLD_MODELS.index(model))]
 
 
 def prepared(file: Path, document: Json, spec: HypothesisSpec) -> Setup:
