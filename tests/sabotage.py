@@ -41,6 +41,7 @@ INVERSION = "tests/bounds/test_inversion.py"
 CODER = "tests/bits/test_coder.py"
 DRAW = "tests/certificate/test_draw.py"
 DRAW_FORGERIES = "tests/attacks/test_draw_forgeries.py"
+SAID = "tests/soundness/test_what_users_say.py"
 UNITS = "tests/bits/test_units.py"
 DIRECT_FORGERIES = "tests/attacks/test_direct_forgeries.py"
 
@@ -586,6 +587,42 @@ MUTATIONS = (
         "    if origin.values != base.origin.values:\n",
         "    if False:\n",
         "tests/pipeline/test_transfer.py::test_rules_that_give_another_theta0_from_the_same_file_do_not_stand",
+    ),
+    Mutation(
+        "a module's own values are its start unasked",
+        "pacbound/pipeline/preparation.py",
+        'request.seed if request.base == "seeded" else None',
+        "request.seed if named else None",
+        f"{SAID}::test_values_that_a_module_happens_to_hold_are_not_taken_for_a_start_that_never_saw_the_sample",
+    ),
+    Mutation(
+        "a start handed over is not declared",
+        "pacbound/certificate/accounting.py",
+        "        if split.start is not None:\n",
+        "        if False:\n",
+        f"{SAID}::test_what_is_said_is_quoted",
+    ),
+    Mutation(
+        "nobody says how many draws went before",
+        "pacbound/pipeline/preparation.py",
+        "    if request.earlier_draws is None:\n",
+        "    if False:\n",
+        f"{SAID}::test_looks_are_quoted_only_where_their_number_was_given",
+    ),
+    Mutation(
+        "looks of earlier runs are forgotten",
+        "pacbound/pipeline/looks.py",
+        "1 + max(earlier, *here.values(), 0)",
+        "1 + earlier",
+        "tests/pipeline/test_looks.py"
+        "::test_a_look_is_one_more_than_all_that_were_said_or_recorded_and_the_same_look_keeps_its_number",
+    ),
+    Mutation(
+        "bytes of a posterior's header are free",
+        "pacbound/certificate/draw.py",
+        "    if _written(tensors) != raw:\n",
+        "    if False:\n",
+        f"{DRAW}::test_bytes_of_the_header_that_say_nothing_are_refused_for_they_would_choose_the_noise",
     ),
     Mutation(
         "training touches the caller's module",

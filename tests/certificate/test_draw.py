@@ -1,6 +1,7 @@
 """Drawing from a frozen posterior: noise by hand, ln dQ/dP by scipy and mpmath, refusals, and the promise itself."""
 
 import hashlib
+import json
 import math
 from collections.abc import Callable
 
@@ -139,6 +140,34 @@ def _set(name: str, place: int, value: float) -> Callable[[Tensors], object]:
 )
 def test_a_file_that_is_no_posterior_is_refused(raw: bytes, why: str) -> None:
     with pytest.raises(CertificateError, match=why):
+        draw(raw, spec_of(raw), 4)
+
+
+def _reheaded(change: Callable[[bytes], bytes]) -> bytes:
+    """The same tensors under another header: their values, names and metadata are read alike."""
+    raw = freeze(*posterior(4), 24)
+    length = int.from_bytes(raw[:8], "little")
+    header = change(raw[8 : 8 + length])
+    return len(header).to_bytes(8, "little") + header + raw[8 + length :]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda header: header + b" " * 8,
+        lambda header: header.rstrip() + b"\n" * (len(header) - len(header.rstrip())),
+        lambda header: header.replace(b'"dtype"', b'"\\u0064type"'),
+        lambda header: header.replace(b":", b": "),
+        lambda header: json.dumps(dict(reversed(json.loads(header).items()))).encode(),
+    ],
+)
+def test_bytes_of_the_header_that_say_nothing_are_refused_for_they_would_choose_the_noise(
+    change: Callable[[bytes], bytes],
+) -> None:
+    raw = _reheaded(change)
+    if raw == freeze(*posterior(4), 24):
+        pytest.fail("the header was not changed")
+    with pytest.raises(CertificateError, match=r"byte for byte|safetensors file"):
         draw(raw, spec_of(raw), 4)
 
 
