@@ -16,8 +16,8 @@ PANELS = {
     "Statement": "Statement",
     "Network": "Network",
     "Subspace": "Subspace",
-    "Code": "Code",
-    "Training": "Training",
+    "Code": "Code (free: only the message counts)",
+    "Training": "Training (free: only the message counts)",
 }
 
 

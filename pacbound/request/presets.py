@@ -3,7 +3,7 @@
 import difflib
 
 from ..errors import RequestError
-from .request import Request
+from .request import Request, free_options
 
 PRESETS: dict[str, Request] = {
     "default": Request(),
@@ -34,13 +34,21 @@ def preset(name: str) -> Request:
 
 
 def differences(request: Request) -> list[str]:
-    """Return what a request asks for beyond the data and the network that differs from the defaults, in words."""
+    """Return what a request asks for beyond the data and the network that differs from the defaults, in words.
+
+    What only helps the encoder is marked as free; all else is paid in the ledger, or declared.
+    """
     default = Request()
     ours = {"data", "model", "test", "budget"}
     changed = [
         name for name in Request.model_fields if name not in ours and getattr(request, name) != getattr(default, name)
     ]
-    return [f"{name} = {_shown(getattr(request, name))} (default {_shown(getattr(default, name))})" for name in changed]
+    free = free_options(request)
+    return [
+        f"{name} = {_shown(getattr(request, name))} (default {_shown(getattr(default, name))}"
+        f"{'; free' if name in free else ''})"
+        for name in changed
+    ]
 
 
 def _shown(value: object) -> str:
