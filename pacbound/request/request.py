@@ -35,7 +35,7 @@ class Request(Record):
     ] = "digits"
     model: Annotated[
         str,
-        Field(json_schema_extra=_option("Main", f"auto, {', '.join(_OWN)}, layers as c4k5-R-A3-L, or module:callable")),
+        Field(json_schema_extra=_option("Main", f"auto, {', '.join(_OWN)}, layers (c4k5-R-A3-L) or module:callable")),
     ] = "auto"
     method: Annotated[
         Method,
