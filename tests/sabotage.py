@@ -39,6 +39,7 @@ COUNTED = "tests/soundness/test_what_is_counted.py"
 FORGERIES = "tests/attacks/test_forgeries.py"
 INVERSION = "tests/bounds/test_inversion.py"
 CODER = "tests/bits/test_coder.py"
+ARCHITECTURE = "tests/bits/test_architecture.py"
 DRAW = "tests/certificate/test_draw.py"
 DRAW_FORGERIES = "tests/attacks/test_draw_forgeries.py"
 SAID = "tests/soundness/test_what_users_say.py"
@@ -501,6 +502,41 @@ MUTATIONS = (
         '        "zero flag", 1, "w = 0 is always',
         '        "zero flag", 0 if spec is not None and spec.projector else 1, "w = 0 is always',
         "tests/bits/test_message.py::test_both_branches_of_the_zero_flag_pay_for_it",
+    ),
+    Mutation(
+        "the architecture is not charged",
+        "pacbound/bits/architecture.py",
+        "    return bool(stream.integer(ITEM, 1, WHY, ",
+        "    return bool(stream.integer(ITEM, 1 if sent is None else 0, WHY, ",
+        f"{ARCHITECTURE}::test_no_word_starts_another_so_the_code_is_prefix_free",
+    ),
+    Mutation(
+        "the flag of a network of one's own is not charged",
+        "pacbound/bits/message.py",
+        "    model = code_model(stream, None if spec is None else spec.model)\n",
+        "    model = declared.model if declared.model == 'user' else code_model(stream, spec and spec.model)\n",
+        "tests/bits/test_message.py::test_a_receiver_rebuilds_the_very_hypothesis_and_its_ledger",
+    ),
+    Mutation(
+        "two descriptions have one code: strides are not sent",
+        "pacbound/bits/architecture.py",
+        "    stride = 1 + _gamma(stream, None if sent is None else _known(sent.stride) - 1)\n    same",
+        "    stride = 1 + _gamma(stream, None if sent is None else 0)\n    same",
+        f"{ARCHITECTURE}::test_a_receiver_reads_the_very_description_at_the_price_of_the_table",
+    ),
+    Mutation(
+        "a word is a network although its spelling is not canonical",
+        "pacbound/bits/architecture.py",
+        "    if canonical != coded:\n",
+        "    if False:\n",
+        f"{ARCHITECTURE}::test_words_of_no_network_are_refused",
+    ),
+    Mutation(
+        "a certificate may give a network a second name",
+        "pacbound/specs/grammar.py",
+        "    if canonical != model:\n",
+        "    if False:\n",
+        "tests/specs/test_grammar.py::test_a_certificate_with_another_name_of_a_network_is_refused",
     ),
     Mutation(
         "a payload need not be what its content encodes to",

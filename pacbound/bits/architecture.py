@@ -21,7 +21,7 @@ from ..specs.grammar import (
 from .coder import Stream
 
 ITEM = "model"
-WHY = "the network's own description, in a grammar frozen with the format; 1 bit where the user declares one"
+WHY = "the architecture is paid by its own description in a frozen grammar; 1 bit where the user declares one"
 
 # A complete prefix code: no word starts another, and all 2^-length add up to 1.
 WORDS = {

@@ -35,11 +35,7 @@ class Stated(Record):
     ] = "digits"
     model: Annotated[
         str,
-        Field(
-            json_schema_extra=_option(
-                "Main", f"auto, {', '.join(_OWN)}, a description such as c4k5-R-A3-c12k5-R-A3-L, or module:callable"
-            )
-        ),
+        Field(json_schema_extra=_option("Main", f"auto, {', '.join(_OWN)}, layers (c4k5-R-A3-L) or module:callable")),
     ] = "auto"
     method: Annotated[
         Method,

@@ -360,10 +360,10 @@ def golden_message(case: str) -> Packed:
 
 GOLDEN: dict[str, tuple[int, str]] = {
     "zero": (6, "fdf5d1b624cc458dffbd5035ee570263"),
-    "lattice": (3648, "f4b4c461fcc9d9544568b52d259f3742"),
-    "codebook": (1466, "5a7253063ea9925334eb265fca323710"),
-    "static": (1406, "935e935f0106d337c5cec4dbc129ad8a"),
-    "laplace": (2508, "5f46c2a107008c88c5ae6ead59e00eee"),
+    "lattice": (3688, "0a620701d18d6c330f0f3dd885314765"),
+    "codebook": (1506, "a28297f27fe7f43adec1d84093e20b91"),
+    "static": (1446, "4c9ede221b4e76813139d737917f4b74"),
+    "laplace": (2548, "7b971cdcf44b5ce93c0de6dc35150572"),
 }
 
 

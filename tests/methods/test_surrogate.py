@@ -123,7 +123,7 @@ def test_theta0_that_could_follow_the_original_is_refused(file: Path) -> None:
         ({"base": "values"}, "never theta0 of the surrogate"),
         ({"disjoint": True}, "never theta0 of the surrogate"),
         ({"new_head": True}, "never theta0 of the surrogate"),
-        ({"surrogate": "mymodule:net"}, "auto or one of lenet"),
+        ({"surrogate": "mymodule:net"}, "auto, one of lenet"),
         ({"loss": "top_5"}, "the loss is zero_one"),
         ({"posterior": "draw"}, "decoded and bounded by occam_binomial"),
         ({"prior_share": 0.5}, "trained on nothing"),
