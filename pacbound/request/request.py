@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
+from ..certificate.repeats import Reason
 from ..errors import RequestError
 from ..records import Record
 from ..specs.specs import PROJECTOR_KINDS, RAW_PIXEL_MODELS, REFERENCE_MODELS, ProjectorKind, ProjectorSpec
@@ -51,6 +52,10 @@ class Request(Record):
     test: Annotated[
         str | None,
         Field(json_schema_extra=_option("Statement", "held-out examples, NAME:test:2/2, FILE or module:callable")),
+    ] = None
+    repeats: Annotated[
+        Reason | None,
+        Field(json_schema_extra=_option("Statement", "I say: the source itself repeats its inputs, because REASON")),
     ] = None
     delta: Annotated[
         float, Field(gt=0, lt=1, json_schema_extra=_option("Statement", "the statement fails with this probability"))

@@ -42,7 +42,7 @@ def evaluated(loss: str) -> Certificate:
         risk=risk,
         ledger=ledger,
         message=message,
-        data=DataRecord(name="digits", digest=examples.digest(), n=examples.n, classes=10),
+        data=DataRecord(name="digits", digest=examples.digest(), n=examples.n, classes=10, distinct=examples.n),
         hypothesis=spec,
     )
 
@@ -58,7 +58,7 @@ def test_the_honest_certificate_stands_at_level_risk_which_is_the_default_for_em
     assert result.level == "risk"
     assert result.stands
     assert result.recount is not None
-    assert result.passed[-3:] == ("data", "network", "errors")
+    assert result.passed[-5:] == ("data", "distinct", "majority class", "network", "errors")
 
 
 def test_one_error_fewer_than_there_are_is_caught_by_counting_and_by_nothing_else(

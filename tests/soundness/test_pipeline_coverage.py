@@ -27,6 +27,7 @@ def request(repeat: int, **options: object) -> pb.Request:
             "delta": DELTA,
             "seed": repeat % 4,
             "encoder_seed": repeat,
+            "repeats": "the source is a finite grid",
             **options,
         }
     )
