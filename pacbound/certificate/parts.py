@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from ..records import Record, SparseRecord
 from ..specs.specs import ModelName, PreprocessSpec
-from .tuned import TunedName
+from .tuned import TunedName, check_like
 
 MAX_INPUTS = 1 << 40
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -42,6 +42,7 @@ class InputsRecord(SparseRecord):
     def _range(self) -> Self:
         if self.distinct > self.m:
             raise ValueError(f"distinct is at most m, got {self.distinct} of {self.m}")
+        check_like(self.name, self.like)
         return self
 
 

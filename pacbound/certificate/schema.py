@@ -26,7 +26,7 @@ from .files import MAX_SIDECAR_BYTES, SIDECAR_NAME, read_capped, read_sidecar, w
 from .parts import DisagreementPart, SurrogatePart
 from .repeats import Reason
 from .statement import write_statement
-from .tuned import TunedName
+from .tuned import TunedName, check_like
 
 SCHEMA_VERSION: Literal["1"] = "1"
 MAX_INLINE_CHARACTERS = 1_000_000
@@ -107,6 +107,7 @@ class DataRecord(SparseRecord):
     def _range(self) -> Self:
         if self.distinct > self.n:
             raise ValueError(f"distinct is at most n, got {self.distinct} of {self.n}")
+        check_like(self.name, self.like)
         return self
 
 

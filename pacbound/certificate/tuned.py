@@ -45,3 +45,9 @@ def tuned_on(name: str, digest: str, like: str | None = None) -> str | None:
     ('mnist', None, 'digits')
     """
     return name if name in TUNED_ON else DIGESTS.get(digest, like)
+
+
+def check_like(name: str, like: str | None) -> None:
+    """Refuse a likeness beside a name that says as much. Raises: ValueError."""
+    if like is not None and name in TUNED_ON:
+        raise ValueError(f"like is left out where the name says what was looked at, got {like} beside {name}")

@@ -178,7 +178,8 @@ def rebuild_base(
     if origin.values != base.origin.values:
         raise ModelError(
             f"rebuild_base: theta0 has values with SHA-256 {(origin.values or '')[:12]}, "
-            f"got {(base.origin.values or '')[:12]} from the same file. Give the rules (--rename) and the network that were certified."
+            f"got {(base.origin.values or '')[:12]} from the same file. "
+            "Give the rules (--rename) and the network that were certified."
         )
     return base
 

@@ -166,7 +166,7 @@ def test_the_message_level_draws_again_without_torch(folder: Path) -> None:
     import sys
 
     program = (
-        "import sys; from pacbound.verification import verify\n"
+        "import sys; from pacbound.verification.verification import verify\n"
         f"result = verify({str(folder / 'honest.json')!r}, level='message')\n"
         "print(result.stands, 'draw' in result.passed, 'torch' in sys.modules)"
     )

@@ -41,8 +41,9 @@ BASES = st.one_of(
         seed=SEEDS,
         sha256=st.just("0f" * 32),
         disjoint=st.just(True),
+        values=st.just("2d" * 32),
     ),
-    st.builds(BaseOrigin, kind=st.just("values"), sha256=st.just("1e" * 32), disjoint=st.booleans()),
+    st.builds(BaseOrigin, kind=st.just("values"), sha256=st.just("1e" * 32)),
 )
 BASE_BITS = {"seeded": 1, "checkpoint": 3, "values": 3, "checkpoint_new_head": 5}
 Packed = tuple[HypothesisSpec, np.ndarray]
