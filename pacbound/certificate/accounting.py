@@ -8,9 +8,9 @@ from typing import NamedTuple
 from ..bits.ledger import Ledger
 from ..bounds.disagreement import SPLITS
 from ..errors import LedgerError
+from ..specs.repeats import repeats_sentence
 from ..specs.specs import CHECKPOINT_KINDS, DrawSpec, HypothesisSpec
 from ..specs.tensors import DirectSpec
-from .repeats import repeats_sentence
 from .tuned import tuned_on
 
 TUNING_OPTIONS = 256  # 8 bits pay for the look at the data sets of tuned.py

@@ -13,12 +13,12 @@ from ..bits.units import orbit_saving
 from ..bounds.table import COUNTS_ONLY, theorem
 from ..errors import CertificateError, PacboundError
 from ..records import Record
+from ..specs.repeats import too_many_repeats
 from ..specs.specs import DrawSpec, HypothesisSpec
 from ..specs.tensors import DirectSpec
 from .accounting import ORBIT_ITEM, RATIO_ITEM, Comparison, complete
 from .composed import recheck_parts
 from .draw import Drawn, draw
-from .repeats import too_many_repeats
 from .schema import Baseline, Certificate, OtherBound, declared_sentences
 from .statement import write_statement
 

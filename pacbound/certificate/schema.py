@@ -20,11 +20,11 @@ from ..bounds.disagreement import disagreement
 from ..bounds.table import theorem
 from ..errors import CertificateError, LedgerError
 from ..records import Record, SparseRecord
+from ..specs.repeats import Reason
 from ..specs.specs import MAX_EXAMPLES, DrawSpec, HypothesisSpec
 from .canonical import MAX_JSON_BYTES, Json, canonical_bytes, digest, read_strict
 from .files import MAX_SIDECAR_BYTES, SIDECAR_NAME, read_capped, read_sidecar, write_atomic
 from .parts import DisagreementPart, SurrogatePart
-from .repeats import Reason
 from .statement import write_statement
 from .tuned import TunedName, check_like
 

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..certificate.repeats import too_many_repeats
 from ..errors import DataError
+from ..specs.repeats import too_many_repeats
 from ..specs.specs import PreprocessName
 from ..subspace.random import permutation
 from .examples import LAYOUTS, Examples, inputs_hasher

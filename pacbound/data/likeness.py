@@ -67,20 +67,6 @@ def shortened(words: Words) -> Words:
     return words & np.uint64((1 << 8 * KEPT_BYTES) - 1)
 
 
-def table_of(samples: dict[str, list[Tensor]]) -> str:
-    """Return the table as it is kept: JSON, for each name the base64 of its fingerprints, 5 bytes each, ascending.
-
-    samples: the inputs of each data set that defaults were chosen on, training and test, as they are stored.
-    """
-    texts = {}
-    for name, parts in samples.items():
-        words = np.concatenate([coarse_fingerprints(c) for x in parts for c in levels(next(scales(x, False)), COARSE)])
-        kept = np.unique(shortened(words if name in WHOLLY_KEPT else words[words < KEPT_BELOW]))
-        raw = kept.astype(">u8").view(np.uint8).reshape(-1, 8)[:, 8 - KEPT_BYTES :].tobytes()
-        texts[name] = base64.b64encode(raw).decode("ascii")
-    return json.dumps(texts, indent=1) + "\n"
-
-
 def _unpacked(raw: bytes) -> Words:
     rows = np.frombuffer(raw, np.uint8).reshape(-1, KEPT_BYTES)
     return np.pad(rows, ((0, 0), (8 - KEPT_BYTES, 0))).view(">u8")[:, 0].astype(np.uint64)

@@ -24,8 +24,8 @@ from ..data.likeness import recognise
 from ..data.registry import load_any, load_held_out, load_inputs
 from ..errors import RequestError
 from ..models.loading import load_model, preprocess_for
-from ..networks.original import Original, answers, check_answers, count_differing, load_original
-from ..networks.risk import BATCH, errors_of
+from ..networks.original import Original, answers, check_answers, count_differing, count_errors, load_original
+from ..networks.risk import BATCH
 from ..pipeline.encoding import encode
 from ..pipeline.finish import Finished, baseline, best_of, environment, held_out_bound
 from ..pipeline.preparation import Setup, prepare
@@ -177,7 +177,7 @@ def _held_out(original: Original, test: Examples | None, delta: float) -> tuple[
     """What labelled held-out examples alone say of the original: no surrogate is needed."""
     if test is None:
         return ()
-    return (held_out_bound(errors_of(original, test), delta, test),)
+    return (held_out_bound(count_errors(original, test), delta, test),)
 
 
 def _ledger(setup: Setup, compared: Compared) -> Ledger:

@@ -96,22 +96,12 @@ def evaluate(
     """
     if not isinstance(hypothesis, Hypothesis):
         raise ModelError(f"evaluate: only a decoded Hypothesis is evaluated, got {type(hypothesis).__name__}.")
-    return errors_of(hypothesis, examples, loss, progress)
-
-
-def errors_of(
-    network: Callable[[Tensor], Tensor],
-    examples: Examples,
-    loss: str | LossFunction = "zero_one",
-    progress: bool = True,
-) -> RiskEstimate:
-    """Do the same for any network that takes raw inputs (batch, ...) to logits. Raises: as `evaluate`."""
     name, function = loss_function(loss)
-    check_deterministic(network, examples.x[:BATCH])
+    check_deterministic(hypothesis, examples.x[:BATCH])
     parts: list[float] = []
     for start in tqdm(range(0, examples.n, BATCH), desc="counting errors", disable=None if progress else True, delay=2):
         rows = slice(start, start + BATCH)
-        parts.extend(losses_of(name, function, network(examples.x[rows]), examples.y[rows]).tolist())
+        parts.extend(losses_of(name, function, hypothesis(examples.x[rows]), examples.y[rows]).tolist())
     total = math.fsum(parts)
     counted = name == "zero_one" or name.startswith("top_")
     errors = round(total) if counted else min(examples.n, (math.floor(total * GRAIN) + 2) / GRAIN)

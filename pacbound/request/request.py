@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from ..certificate.repeats import Reason
 from ..errors import RequestError
 from ..records import Record
+from ..specs.repeats import Reason
 from ..specs.specs import PROJECTOR_KINDS, RAW_PIXEL_MODELS, REFERENCE_MODELS, ProjectorKind, ProjectorSpec
 
 _OWN = [name for name in REFERENCE_MODELS if name not in RAW_PIXEL_MODELS]

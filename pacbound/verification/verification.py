@@ -15,7 +15,6 @@ from pydantic import computed_field
 from ..bounds.claims import RiskEstimate
 from ..certificate.recheck import Finding, recheck_arithmetic, recheck_message
 from ..certificate.schema import Certificate, OtherBound
-from ..certificate.tuned import TUNED_ON
 from ..errors import CertificateError, PacboundError, RequestError, VerificationError
 from ..records import Record
 from ..specs.specs import CHECKPOINT_KINDS, REFERENCE_MODELS, DrawSpec, HypothesisSpec
@@ -342,8 +341,12 @@ def recheck_comparison(
 def recheck_held_out(
     certificate: Certificate, network: "Hypothesis | Original", seen: "Sequence[tuple[str, Tensor]]", given: Given
 ) -> tuple[tuple[Finding, ...], RiskEstimate | None]:
-    """Count the errors of the network that the headline is about on the held-out examples, where these are at hand."""
-    from ..networks.risk import errors_of
+    """Count the errors of the network that the headline is about on the held-out examples, where these are at hand.
+
+    seen: what these stand apart from, inputs (m, ...) with their name.
+    """
+    from ..networks.original import Original, count_errors
+    from ..networks.risk import evaluate
 
     stated = stated_held_out(certificate)
     examples = None if stated is None else _held_out_examples(certificate, stated, given)
@@ -353,7 +356,10 @@ def recheck_held_out(
     if apart.complaint is not None:
         return (apart,), None
     try:
-        recount = errors_of(network, examples, _loss(certificate.risk, given))
+        if isinstance(network, Original):
+            recount = count_errors(network, examples)
+        else:
+            recount = evaluate(network, examples, _loss(certificate.risk, given))
     except PacboundError as cause:
         return (apart, Finding(check="held-out errors", complaint=str(cause).rstrip("."))), None
     more = f"the network makes {recount.errors:,} errors on them, the certificate says {stated.errors:,}"
@@ -402,8 +408,8 @@ def _unchecked(certificate: Certificate, level: Level, counted: Counted) -> tupl
             f"that {certificate.data.distinct:,} of the {certificate.data.n:,} examples are distinct inputs, that they"
             " are no data on which defaults were tuned, and the errors of the majority class (level risk)"
         )
-    elif certificate.data.like is None and certificate.data.name not in TUNED_ON:
-        unchecked.append("that no input is a near copy of another, or of tuned data: noise hides a copy")
+    else:
+        unchecked.append("that no input is a near copy of another, or of tuned data: noise, crops and resizing hide it")
     if certificate.measures:
         unchecked.append("the measures, which carry no probability")
     unchecked.append("that the data are independent draws from the source that matters to you")

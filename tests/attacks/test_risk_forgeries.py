@@ -1,5 +1,6 @@
 """What only counting again can catch: a real network on the embedded digits, and lies about its errors or its data."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,20 @@ def test_renaming_the_data_to_save_the_tuning_entry_is_caught_by_their_digest(
 
     path = forge(certificate, rename, tmp_path / "renamed.json", consistent=True)
     assert caught(path, "risk", data=load("digits")) == ("message", "ledger")
+
+
+def test_tuned_data_in_another_form_that_deny_it_are_caught_by_their_rows(
+    certificate: Certificate, tmp_path: Path
+) -> None:
+    digits = load("digits")
+    other = replace(digits.subset([1, 0, *range(2, digits.n)]), name="my-own")
+
+    def deny(document: Document) -> None:
+        document["data"].update(name="my-own", digest=other.digest())
+        document["ledger"] = [e for e in document["ledger"] if e["item"] != "package defaults"]
+
+    path = forge(certificate, deny, tmp_path / "denied.json", consistent=True)
+    assert caught(path, "risk", data=other) == ("risk", "tuned data")
 
 
 def test_more_classes_than_the_sample_has_would_hide_a_vacuous_bound_and_are_caught(

@@ -153,6 +153,24 @@ def test_a_data_set_handed_over_under_another_name_pays_for_the_look_at_it() -> 
     assert [(entry.bits, "looking at digits" in entry.why) for entry in paid] == [(8, True)]
 
 
+@pytest.mark.parametrize("form", ["float32 / 16", "two rows exchanged", "part of it, standardised", "channels last"])
+def test_tuned_data_in_another_form_pay_for_the_look_at_them(form: str) -> None:
+    digits = pb.load("digits")
+    x, y = digits.x.float() / 16, digits.y
+    if form == "two rows exchanged":
+        order = torch.tensor([1, 0, *range(2, len(y))])
+        x, y = digits.x[order], y[order]
+    if form == "part of it, standardised":
+        x, y = (x[100:300] - x.mean()) / x.std(), y[100:300]
+    if form == "channels last":
+        x = x.permute(0, 2, 3, 1)
+    made = pb.certify("mlp", (x, y), request=request(epochs=1, d=4), progress=False)
+    assert (made.data.name, made.data.like) == ("user", "digits")
+    paid = [entry for entry in made.ledger.entries if entry.item == "package defaults"]
+    assert [(entry.bits, "looking at digits" in entry.why) for entry in paid] == [(8, True)]
+    assert "tuned data" in pb.verify(made, data=(x, y)).require().passed
+
+
 def test_doing_nothing_is_a_message_too_and_pays_for_saying_so() -> None:
     noise = Task(n=60, noise=0.5)
     certificate, _ = certified(noise, 0, request(beta=100.0, step=0.01))
