@@ -162,8 +162,8 @@ MUTATIONS = (
     Mutation(
         "verify believes the errors on held-out examples",
         "pacbound/verification/verification.py",
-        "recount.errors > stated.errors else None\n    return (apart, Finding",
-        "False else None\n    return (apart, Finding",
+        "complaint=more if recount.errors > stated.errors else None)",
+        "complaint=None)",
         f"{HELD_OUT}::test_forged_held_out_figures_do_not_stand_beside_the_examples",
     ),
     Mutation(
@@ -281,7 +281,7 @@ MUTATIONS = (
     ),
     Mutation(
         "verify does not compare the number of classes",
-        "pacbound/verification/verification.py",
+        "pacbound/verification/samples.py",
         "    elif examples.classes != stated.classes:\n",
         "    elif False:\n",
         "tests/attacks/test_risk_forgeries.py"
@@ -683,7 +683,7 @@ MUTATIONS = (
     ),
     Mutation(
         "verify does not look at the digest of the data",
-        "pacbound/verification/verification.py",
+        "pacbound/verification/samples.py",
         "    elif examples.digest() != digest:\n",
         "    elif False:\n",
         "tests/attacks/test_risk_forgeries.py::test_other_data_are_caught_by_digest_or_by_size",
@@ -712,8 +712,8 @@ MUTATIONS = (
     ),
     Mutation(
         "verify does not look at the rest of a split",
-        "pacbound/verification/verification.py",
-        "complaint=differ if rest.digest() != stated.digest else None)\n",
+        "pacbound/verification/samples.py",
+        "complaint=differ if found != stated.digest else None)\n",
         "complaint=None)\n",
         "tests/attacks/test_split_forgeries.py::test_another_permutation_sent_and_paid_is_caught_by_the_examples",
     ),

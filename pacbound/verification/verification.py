@@ -363,8 +363,8 @@ def recheck_held_out(
     except PacboundError as cause:
         return (apart, Finding(check="held-out errors", complaint=str(cause).rstrip("."))), None
     more = f"the network makes {recount.errors:,} errors on them, the certificate says {stated.errors:,}"
-    complaint = more if recount.errors > stated.errors else None
-    return (apart, Finding(check="held-out errors", complaint=complaint)), recount
+    counted = Finding(check="held-out errors", complaint=more if recount.errors > stated.errors else None)
+    return (apart, counted), recount
 
 
 def _held_out_examples(certificate: Certificate, stated: OtherBound, given: Given) -> "Examples | None":
