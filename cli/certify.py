@@ -111,6 +111,7 @@ def _verify_hint(request: "Request", data_dir: object) -> str:
         "--rename": ",".join(request.rename) or None,
         "--loss": request.loss if ":" in request.loss else None,
         "--unlabelled": request.unlabelled,
+        "--test": request.test,
     }
     return "".join(f" {name} {shlex.quote(str(value))}" for name, value in given.items() if value is not None)
 

@@ -42,6 +42,9 @@ def verify(
     unlabelled: Annotated[
         str | None, typer.Option(help="The inputs that an original network was compared on, as for certify.")
     ] = None,
+    test: Annotated[
+        str | None, typer.Option(help="The held-out examples that the certificate names, to count their errors again.")
+    ] = None,
     level: Annotated[
         Level | None, typer.Option(help="How far to check; by default the highest that the arguments allow.")
     ] = None,
@@ -69,7 +72,7 @@ def verify(
     results, unusable = [], []
     for file in files:
         try:
-            result = recheck(file, data, model, asked, data_dir, checkpoint, rules, loss, unlabelled)
+            result = recheck(file, data, model, asked, data_dir, checkpoint, rules, loss, unlabelled, test)
             results.append(result if len(files) == 1 else result.model_copy(update={"name": str(file)}))
         except PacboundError as refusal:
             if len(files) == 1:
@@ -100,7 +103,12 @@ def _in_words(result: "Verification") -> str:
         return f"{result.name} DOES NOT STAND, at level {result.level}\ncheck {result.failed!r} failed: {result.reason}"
     lines = [f"{result.name} stands, at level {result.level} ({len(result.passed)} checks)", result.statement]
     if result.recount is not None:
-        lines.append(f"Counted again: {result.recount.errors:,} errors of {result.recount.n:,}.")
+        lines.append(
+            f"Counted again: {result.recount.errors:,} errors of {result.recount.n:,}; {result.distinct:,} of the "
+            "inputs are distinct."
+        )
+    if result.held_out is not None:
+        lines.append(f"Held-out examples, counted again: {result.held_out.errors:,} errors of {result.held_out.n:,}.")
     return "\n".join([*lines, "Not checked:", *(f"  - {sentence}" for sentence in result.unchecked)])
 
 

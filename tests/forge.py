@@ -14,7 +14,7 @@ from pacbound.bits.codes import fit_code
 from pacbound.bits.message import pack
 from pacbound.bounds.claims import Bound, RiskEstimate
 from pacbound.bounds.table import theorem
-from pacbound.certificate import Baseline, Certificate, DataRecord, Environment, OtherBound
+from pacbound.certificate import Baseline, Certificate, DataRecord, Environment, HeldOut, OtherBound
 from pacbound.certificate.accounting import complete
 from pacbound.certificate.statement import write_statement
 from pacbound.specs.specs import BaseOrigin, HypothesisSpec, LatticeSpec, ProjectorSpec, SplitSpec
@@ -46,9 +46,10 @@ def honest(
 ) -> Certificate:
     """A certificate whose every number is right, about data that do not exist."""
     spec = spec_of(count, seed)
-    record = DataRecord(**{"name": "mnist", "digest": "a" * 64, "n": 60000, "classes": 10, **data})
+    n = data.get("n", 60000)
+    record = DataRecord(**{"name": "mnist", "digest": "a" * 64, "n": n, "classes": 10, "distinct": n, **data})
     message, coded = pack(spec, symbols_of(count, seed))
-    ledger = complete(coded, spec, record.name, record.digest)
+    ledger = complete(coded, spec, record.name, record.digest, like=record.like, repeats=record.repeats)
     risk = RiskEstimate(errors=errors, n=record.n, loss=loss, data_digest=record.digest)
     name = "occam_binomial" if risk.counts else "occam_kl"
     test = theorem("test_set")(100, 10000, 0, 0.05)
@@ -60,7 +61,16 @@ def honest(
         data=record,
         hypothesis=spec,
         also=(
-            OtherBound(sample="test", value=test.value, theorem="test_set", delta=0.05, errors=100, n=10000, bits=0),
+            OtherBound(
+                sample="test",
+                value=test.value,
+                theorem="test_set",
+                delta=0.05,
+                errors=100,
+                n=10000,
+                bits=0,
+                held_out=HeldOut(name="mnist", digest="c" * 64, distinct=10000),
+            ),
             Baseline(sample="train", errors=50000, n=60000),
         )
         if risk.counts

@@ -49,6 +49,10 @@ DIRECT_FORGERIES = "tests/attacks/test_direct_forgeries.py"
 COMPOSED = "tests/attacks/test_composed_forgeries.py"
 SURROGATE = "tests/methods/test_surrogate.py"
 COMPARISONS = "tests/measures/rademacher/test_comparisons.py"
+REPEATS = "tests/pipeline/test_repeats.py"
+HELD_OUT = "tests/verification/test_held_out.py"
+LIKENESS = "tests/data/test_likeness.py"
+BASES = "tests/specs/test_base_origin.py"
 COVERING = "tests/measures/covering/test_covering.py"
 
 MUTATIONS = (
@@ -95,6 +99,146 @@ MUTATIONS = (
         f"{COMPOSED}::test_inputs_that_stand_in_the_sample_are_caught_by_hashing",
     ),
     Mutation(
+        "copies in a sample are let through",
+        "pacbound/data/inputs.py",
+        "    if too_many_repeats(n, distinct) and reason is None:\n",
+        "    if False:\n",
+        f"{REPEATS}::test_a_sample_of_copies_is_refused_before_training",
+    ),
+    Mutation(
+        "copies may be nine in ten",
+        "pacbound/specs/repeats.py",
+        "    return MOST_REPEATS * (n - distinct) > n\n",
+        "    return 10 * (n - distinct) > 9 * n\n",
+        f"{REPEATS}::test_a_sample_of_copies_is_refused_before_training",
+    ),
+    Mutation(
+        "copies with the noise of another dtype are distinct",
+        "pacbound/data/inputs.py",
+        "        rows = x[start : start + CHUNK_ROWS].flatten(1).float()\n",
+        "        rows = x[start : start + CHUNK_ROWS].flatten(1).double()\n",
+        "tests/data/test_inputs.py::test_distinct_inputs_are_those_of_a_set_of_tuples",
+    ),
+    Mutation(
+        "what theta0 saw may come back in the rest",
+        "pacbound/pipeline/preparation.py",
+        "    distinct = distinct_inputs(sample.x, None if split is None else split.first.x)\n",
+        "    distinct = distinct_inputs(sample.x)\n",
+        f"{REPEATS}::test_examples_that_theta0_saw_do_not_come_back_in_the_rest",
+    ),
+    Mutation(
+        "copies of test examples are let through",
+        "pacbound/pipeline/preparation.py",
+        '        check_repeats(held_out.n, distinct_inputs(held_out.x), "test examples", request.repeats)\n',
+        "        pass\n",
+        f"{REPEATS}::test_copies_among_the_test_examples_are_refused_too",
+    ),
+    Mutation(
+        "copies of unlabelled inputs are let through",
+        "pacbound/methods/surrogate.py",
+        '    check_repeats(inputs.m, distinct, "unlabelled inputs", repeats)\n',
+        "",
+        f"{SURROGATE}::test_copies_among_the_unlabelled_inputs_are_refused",
+    ),
+    Mutation(
+        "verify believes the number of distinct inputs",
+        "pacbound/verification/samples.py",
+        "complaint=repeats if distinct != stated.distinct else None",
+        "complaint=None",
+        f"{REPEATS}::test_a_forger_who_drops_the_word_or_the_number_is_caught",
+    ),
+    Mutation(
+        "a certificate may have copies without a word",
+        "pacbound/certificate/recheck.py",
+        "        if certificate.data.repeats is None and too_many_repeats(n, distinct):\n",
+        "        if False:\n",
+        f"{REPEATS}::test_a_forger_who_drops_the_word_or_the_number_is_caught",
+    ),
+    Mutation(
+        "the word for copies is no declaration",
+        "pacbound/certificate/accounting.py",
+        "    if repeats is not None:\n",
+        "    if False:\n",
+        f"{REPEATS}::test_the_users_word_stands_in_the_ledger_the_certificate_and_every_rendering",
+    ),
+    Mutation(
+        "verify believes the errors on held-out examples",
+        "pacbound/verification/verification.py",
+        "complaint=more if recount.errors > stated.errors else None)",
+        "complaint=None)",
+        f"{HELD_OUT}::test_forged_held_out_figures_do_not_stand_beside_the_examples",
+    ),
+    Mutation(
+        "verify counts on any held-out examples",
+        "pacbound/verification/samples.py",
+        "    if (examples.n, examples.digest()) != (stated.n, named.digest):\n",
+        "    if False:\n",
+        f"{HELD_OUT}::test_other_examples_in_their_place_do_not_stand",
+    ),
+    Mutation(
+        "verify lets held-out examples stand in the sample",
+        "pacbound/verification/samples.py",
+        "    elif common := next(",
+        "    elif False and next(",
+        f"{HELD_OUT}::test_held_out_examples_of_the_sample_itself_do_not_stand",
+    ),
+    Mutation(
+        "verify is silent about held-out errors that nobody counted again",
+        "pacbound/verification/verification.py",
+        "    if stated is not None and stated.held_out is not None and counted.held_out is None:\n",
+        "    if False:\n",
+        f"{HELD_OUT}::test_where_nobody_counted_them_again_that_is_said_with_the_figure",
+    ),
+    Mutation(
+        "renderings are silent about who counted held-out errors",
+        "pacbound/reports/show.py",
+        "counts)}{BY_ITS_AUTHOR}; bound",
+        "counts)}; bound",
+        f"{HELD_OUT}::test_where_nobody_counted_them_again_that_is_said_with_the_figure",
+    ),
+    Mutation(
+        "tuned data in another form pay nothing",
+        "pacbound/certificate/tuned.py",
+        "DIGESTS.get(digest, like)",
+        "DIGESTS.get(digest)",
+        f"{COUNTED}::test_tuned_data_in_another_form_pay_for_the_look_at_them",
+    ),
+    Mutation(
+        "verify does not look whether data are tuned ones",
+        "pacbound/verification/samples.py",
+        "complaint=tuned if like != stated.like else None",
+        "complaint=None",
+        "tests/attacks/test_risk_forgeries.py::test_tuned_data_in_another_form_that_deny_it_are_caught_by_their_rows",
+    ),
+    Mutation(
+        "inverted pixels hide tuned data",
+        "pacbound/data/likeness.py",
+        "    for view in (x, -x.float()):\n",
+        "    for view in (x,):\n",
+        f"{LIKENESS}::test_digits_are_known_in_every_form",
+    ),
+    Mutation(
+        "another scale hides what stands in both samples",
+        "pacbound/data/inputs.py",
+        "    return max(common, common_rows(x, other))\n",
+        "    return common\n",
+        "tests/data/test_inputs.py::test_inputs_in_both_are_found_in_another_form",
+    ),
+    Mutation(
+        "a base may carry the fields of another kind",
+        "pacbound/specs/specs.py",
+        "        if foreign := given - needed - allowed:\n",
+        "        if foreign := set():\n",
+        f"{BASES}::test_a_base_has_exactly_the_fields_of_its_kind",
+    ),
+    Mutation(
+        "a base may lack a field of its kind",
+        "pacbound/specs/specs.py",
+        "        if missing := needed - given:\n",
+        "        if missing := set():\n",
+        f"{BASES}::test_a_base_has_exactly_the_fields_of_its_kind",
+    ),
+    Mutation(
         "labelled and unlabelled samples may overlap",
         "pacbound/methods/surrogate.py",
         '    check_apart(train.x, inputs.x, "unlabelled")\n',
@@ -139,7 +283,7 @@ MUTATIONS = (
     ),
     Mutation(
         "verify does not compare the number of classes",
-        "pacbound/verification/verification.py",
+        "pacbound/verification/samples.py",
         "    elif examples.classes != stated.classes:\n",
         "    elif False:\n",
         "tests/attacks/test_risk_forgeries.py"
@@ -576,7 +720,7 @@ MUTATIONS = (
     ),
     Mutation(
         "verify does not look at the digest of the data",
-        "pacbound/verification/verification.py",
+        "pacbound/verification/samples.py",
         "    elif examples.digest() != digest:\n",
         "    elif False:\n",
         "tests/attacks/test_risk_forgeries.py::test_other_data_are_caught_by_digest_or_by_size",
@@ -605,8 +749,8 @@ MUTATIONS = (
     ),
     Mutation(
         "verify does not look at the rest of a split",
-        "pacbound/verification/verification.py",
-        "complaint=differ if rest.digest() != stated.digest else None)\n",
+        "pacbound/verification/samples.py",
+        "complaint=differ if found != stated.digest else None)\n",
         "complaint=None)\n",
         "tests/attacks/test_split_forgeries.py::test_another_permutation_sent_and_paid_is_caught_by_the_examples",
     ),

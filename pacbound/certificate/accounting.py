@@ -9,6 +9,7 @@ from ..bits.ledger import Ledger
 from ..bounds.disagreement import SPLITS
 from ..errors import LedgerError
 from ..specs.grammar import OWN_NETWORK
+from ..specs.repeats import repeats_sentence
 from ..specs.specs import CHECKPOINT_KINDS, DrawSpec, HypothesisSpec
 from ..specs.tensors import DirectSpec
 from .tuned import tuned_on
@@ -28,11 +29,15 @@ HONEST_SAMPLING = (
 
 
 class Comparison(NamedTuple):
-    """What a surrogate's ledger depends on: name and number of the unlabelled inputs, and the looks at them."""
+    """What a surrogate's ledger depends on: name and number of the unlabelled inputs, and the looks at them.
+
+    like: what the inputs were recognised as.
+    """
 
     inputs_name: str
     m: int
     looks: int
+    like: str | None = None
 
     @property
     def options(self) -> int:
@@ -53,13 +58,15 @@ def complete(
     saving_bits: int | None = None,
     compared: Comparison | None = None,
     methods: int = 1,
+    like: str | None = None,
+    repeats: str | None = None,
 ) -> Ledger:
     """Return the ledger of the message followed by the choices and declarations that the certificate rests on.
 
     data_name, data_digest: of the sample; where it is the rest of a split, the whole counts instead of its digest.
     ratio_bits: of a draw, ln dQ/dP over ln 2, rounded up (certificate/draw.py). saving_bits: of a direct code, what
     the order of its units is worth, rounded down (bits/units.py). compared: of a surrogate. methods: how many were to
-    be tried, by a list fixed beforehand.
+    be tried, by a list fixed beforehand. like: what the inputs were recognised as. repeats: why some stand twice.
     """
     ledger = coded
     if isinstance(hypothesis.quantizer, DirectSpec) != (saving_bits is not None) or (saving_bits or 0) < 0:
@@ -74,9 +81,9 @@ def complete(
         ledger = ledger.charge(RATIO_ITEM, ratio_bits, "log2 dQ/dP at the draw, posterior over prior", kind="derived")
         ledger = ledger.choice("draws", index * (index + 1), "draw j has delta / (j (j + 1)), so that all share delta")
     split = hypothesis.base.split
-    looked_at = [tuned_on(data_name, data_digest if split is None else split.digest)]
+    looked_at = [tuned_on(data_name, data_digest if split is None else split.digest, like)]
     if compared is not None:
-        looked_at.append(tuned_on(compared.inputs_name, ""))
+        looked_at.append(tuned_on(compared.inputs_name, "", compared.like))
     tuned = [name for name in dict.fromkeys(looked_at) if name is not None]
     if tuned:
         ledger = ledger.choice(
@@ -94,6 +101,8 @@ def complete(
         "task", "the data source with its classes, the loss and delta were fixed before the sample was seen"
     )
     ledger = ledger.declare("format", "the message format and its symbol tables are those of this schema version")
+    if repeats is not None:
+        ledger = ledger.declare("repeats", repeats_sentence(repeats))
     if hypothesis.model == OWN_NETWORK:
         ledger = ledger.declare("architecture", "the network was fixed before the sample was seen, says the user")
     if hypothesis.base.constants is not None:

@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 from ..specs.specs import BaseOrigin
-from .schema import SCHEMA_VERSION, Certificate, Environment
+from .parts import InputsRecord
+from .schema import SCHEMA_VERSION, Certificate, DataRecord, Environment, OtherBound
 
 PATH = Path(__file__).with_name("schema.json")
-LEFT_OUT = {"": Certificate.LEFT_OUT, **{record.__name__: record.LEFT_OUT for record in (BaseOrigin, Environment)}}
+SPARSE = (BaseOrigin, DataRecord, Environment, InputsRecord, OtherBound)
+LEFT_OUT = {"": Certificate.LEFT_OUT, **{record.__name__: record.LEFT_OUT for record in SPARSE}}
 
 
 def schema_text() -> str:

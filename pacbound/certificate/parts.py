@@ -7,8 +7,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from ..records import Record
+from ..records import Record, SparseRecord
 from ..specs.specs import ModelName, PreprocessSpec
+from .tuned import TunedName, check_like
 
 MAX_INPUTS = 1 << 40
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -22,13 +23,27 @@ class OriginalNetwork(Record):
     preprocess: PreprocessSpec = PreprocessSpec()
 
 
-class InputsRecord(Record):
-    """m inputs whose labels were never read: name of their data set, SHA-256 digest, and what a reader must know."""
+class InputsRecord(SparseRecord):
+    """m inputs whose labels were never read: name of their data set, SHA-256 digest, and what a reader must know.
+
+    distinct, like: as of the sample (schema.py).
+    """
+
+    LEFT_OUT = ("like",)
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
     digest: Sha256
     m: int = Field(ge=1, le=MAX_INPUTS)
     note: str = Field(default="", max_length=1000)
+    distinct: int = Field(ge=1, le=MAX_INPUTS)
+    like: TunedName | None = None
+
+    @model_validator(mode="after")
+    def _range(self) -> Self:
+        if self.distinct > self.m:
+            raise ValueError(f"distinct is at most m, got {self.distinct} of {self.m}")
+        check_like(self.name, self.like)
+        return self
 
 
 class SurrogatePart(Record):

@@ -13,6 +13,7 @@ from ..bits.units import orbit_saving
 from ..bounds.table import COUNTS_ONLY, theorem
 from ..errors import CertificateError, PacboundError
 from ..records import Record
+from ..specs.repeats import too_many_repeats
 from ..specs.specs import DrawSpec, HypothesisSpec
 from ..specs.tensors import DirectSpec
 from .accounting import ORBIT_ITEM, RATIO_ITEM, Comparison, complete
@@ -137,8 +138,20 @@ def _check_sample(certificate: Certificate) -> str | None:
     if split is not None and split.rest != certificate.data.n:
         return f"a split leaves {split.rest:,} of {split.whole:,} examples and the data has {certificate.data.n:,}"
     if certificate.data.n == certificate.risk.n:
-        return None
+        return _check_repeats(certificate)
     return f"errors were counted on {certificate.risk.n:,} examples and the data has {certificate.data.n:,}"
+
+
+def _check_repeats(certificate: Certificate) -> str | None:
+    """Repeats beyond 1 % of any sample need the user's word why."""
+    samples = [(certificate.data.n, certificate.data.distinct)]
+    samples += [(o.n, o.held_out.distinct) for o in certificate.also if isinstance(o, OtherBound) and o.held_out]
+    if certificate.comparison is not None:
+        samples.append((certificate.comparison.inputs.m, certificate.comparison.inputs.distinct))
+    for n, distinct in samples:
+        if certificate.data.repeats is None and too_many_repeats(n, distinct):
+            return f"{n - distinct:,} of {n:,} examples are repeats, which is more than 1 %, and nobody says why"
+    return None
 
 
 def _check_theorem(certificate: Certificate) -> str | None:
@@ -213,7 +226,7 @@ def _other(certificate: Certificate, other: OtherBound) -> str | None:
 
 def _baseline(certificate: Certificate, other: Baseline) -> str | None:
     most = other.n - -(-other.n // certificate.data.classes)
-    if other.errors <= most and (other.sample == "test" or other.n == certificate.data.n):
+    if other.errors <= most and other.n == certificate.data.n:
         return None
     return f"the most frequent of {certificate.data.classes} classes errs on at most {most:,}, got {other.errors:,}"
 
@@ -231,12 +244,13 @@ def _compare_ledger(
 ) -> str | None:
     part = certificate.comparison
     methods = 1 if certificate.methods is None else len(certificate.methods)
-    compared = None if part is None else Comparison(part.inputs.name, part.inputs.m, part.looks)
+    compared = None if part is None else Comparison(part.inputs.name, part.inputs.m, part.looks, part.inputs.like)
     data = certificate.data
     try:
         expected = complete(
-            decoded.coded, decoded.spec, data.name, data.digest, ratio_bits, saving_bits, compared, methods
-        ).entries
+            decoded.coded, decoded.spec, data.name, data.digest, ratio_bits, saving_bits, compared, methods,
+            data.like, data.repeats,
+        ).entries  # fmt: skip
     except PacboundError as cause:
         return str(cause)
     stated = certificate.entries

@@ -20,11 +20,13 @@ from ..bounds.disagreement import disagreement
 from ..bounds.table import theorem
 from ..errors import CertificateError, LedgerError
 from ..records import Record, SparseRecord
+from ..specs.repeats import Reason
 from ..specs.specs import MAX_EXAMPLES, DrawSpec, HypothesisSpec
 from .canonical import MAX_JSON_BYTES, Json, canonical_bytes, digest, read_strict
 from .files import MAX_SIDECAR_BYTES, SIDECAR_NAME, read_capped, read_sidecar, write_atomic
 from .parts import DisagreementPart, SurrogatePart
 from .statement import write_statement
+from .tuned import TunedName, check_like
 
 SCHEMA_VERSION: Literal["2"] = "2"
 UNRELEASED = "1"  # its certificates paid no architecture: results/finish_again.py writes them anew
@@ -83,21 +85,53 @@ class SidecarMessage(Record):
     size: int = Field(ge=0, le=MAX_SIDECAR_BYTES)
 
 
-class DataRecord(Record):
-    """The sample: its name, SHA-256 digest, size, classes, and what a reader must know about it."""
+class DataRecord(SparseRecord):
+    """The sample: its name, SHA-256 digest, size, classes, and what a reader must know about it.
+
+    distinct: how many distinct inputs it has, of a split those that theta0 did not see either. repeats: why others
+    repeat them, in the user's words. like: the data set that defaults were chosen on whose inputs these are, whatever
+    their form, where the name does not say so.
+    """
+
+    LEFT_OUT = ("repeats", "like")
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
     digest: Sha256
     n: SampleSize
     classes: int = Field(ge=2, le=1 << 20)
     note: str = Field(default="", max_length=1000)
+    distinct: int = Field(ge=0, le=MAX_EXAMPLES)
+    repeats: Reason | None = None
+    like: TunedName | None = None
+
+    @model_validator(mode="after")
+    def _range(self) -> Self:
+        if self.distinct > self.n:
+            raise ValueError(f"distinct is at most n, got {self.distinct} of {self.n}")
+        check_like(self.name, self.like)
+        return self
 
 
-class OtherBound(Record):
+class HeldOut(Record):
+    """The held-out examples of a bound: name and digest as of DataRecord, and how many distinct inputs there are.
+
+    rechecked: never by the document itself, which holds the errors as its author counted them.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    digest: Sha256
+    distinct: int = Field(ge=1, le=MAX_EXAMPLES)
+    rechecked: Literal[False] = False
+
+
+class OtherBound(SparseRecord):
     """A bound beside the headline; each holds with probability 1 - delta by itself, not jointly.
 
-    sample: `train` for the same message under another theorem, `test` for held-out examples (bits = 0).
+    sample: `train` for the same message under another theorem, `test` for held-out examples (bits = 0), which
+    `held_out` names.
     """
+
+    LEFT_OUT = ("held_out",)
 
     kind: Literal["bound"] = "bound"
     sample: Literal["train", "test"]
@@ -107,10 +141,15 @@ class OtherBound(Record):
     errors: int | float = Field(ge=0)
     n: SampleSize
     bits: int = Field(ge=0, le=MAX_LEDGER_BITS)
+    held_out: HeldOut | None = None
 
     @model_validator(mode="after")
     def _range(self) -> Self:
         RiskEstimate(errors=self.errors, n=self.n)
+        if (self.sample == "test") != (self.held_out is not None):
+            raise ValueError("held-out examples are named where the sample is test, and nowhere else")
+        if self.held_out is not None and self.held_out.distinct > self.n:
+            raise ValueError(f"distinct is at most n, got {self.held_out.distinct} of {self.n}")
         return self
 
 
@@ -119,7 +158,7 @@ class Baseline(Record):
 
     kind: Literal["baseline"] = "baseline"
     name: Literal["majority_class"] = "majority_class"
-    sample: Literal["train", "test"]
+    sample: Literal["train"]
     errors: int = Field(ge=0)
     n: SampleSize
 

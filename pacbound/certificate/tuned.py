@@ -1,9 +1,13 @@
-"""Data sets on which this package's default settings were chosen: known by name, and by digest under any other.
+"""Data sets on which this package's default settings were chosen: known by name, and under any other by their digest
+or by the fingerprints of their inputs (data/likeness.py).
 
 A look at them costs 8 bits in the ledger, whoever loads them and whatever the file is called.
 """
 
+from typing import Literal
+
 TUNED_ON = ("digits", "mnist", "fashion-mnist", "cifar10", "cifar10-86jpeg")
+TunedName = Literal["digits", "mnist", "fashion-mnist", "cifar10"]  # that data/likeness.py recognises
 
 # digest of a sample (certificate/FORMAT.md) as the registry reads it, without its channel, and flat -> its name
 DIGESTS = {
@@ -32,10 +36,18 @@ DIGESTS = {
 }
 
 
-def tuned_on(name: str, digest: str) -> str | None:
-    """Return the data set that was looked at, by the name of a sample or by its digest; None where it is neither.
+def tuned_on(name: str, digest: str, like: str | None = None) -> str | None:
+    """Return the data set that was looked at; None where it is none.
 
-    >>> tuned_on("mnist", "0" * 64), tuned_on("my-own", "0" * 64)
-    ('mnist', None)
+    name, digest: of a sample. like: the data set that its inputs were recognised as.
+
+    >>> tuned_on("mnist", "0" * 64), tuned_on("my-own", "0" * 64), tuned_on("my-own", "0" * 64, "digits")
+    ('mnist', None, 'digits')
     """
-    return name if name in TUNED_ON else DIGESTS.get(digest)
+    return name if name in TUNED_ON else DIGESTS.get(digest, like)
+
+
+def check_like(name: str, like: str | None) -> None:
+    """Refuse a likeness beside a name that says as much. Raises: ValueError."""
+    if like is not None and name in TUNED_ON:
+        raise ValueError(f"like is left out where the name says what was looked at, got {like} beside {name}")

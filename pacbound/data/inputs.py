@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import DataError
+from ..specs.repeats import too_many_repeats
 from ..specs.specs import PreprocessName
 from ..subspace.random import permutation
 from .examples import LAYOUTS, Examples, inputs_hasher
+from .likeness import common_rows
 from .roots import FILES, Split
 from .user import PIXEL_DIMENSIONS, as_inputs, read_npz
 
@@ -103,18 +105,47 @@ def load_x(path: Path) -> Tensor | np.ndarray:
         raise DataError(f"load: {path.name} is a file with an array x, got: {cause}. Save it with x=x.") from None
 
 
-def row_digests(x: Tensor) -> set[bytes]:
-    """SHA-256 of each input by itself: its numbers in row order as float64, whatever their dtype and shape."""
-    digests: set[bytes] = set()
+def row_digests(x: Tensor, half: bool = False) -> list[bytes]:
+    """BLAKE2b-128 of each input as a network reads it: its numbers in float32, in row order, whatever their shape.
+
+    half: rounded to float16 first, so that inputs that were kept in float16 can be found again.
+    """
+    digests: list[bytes] = []
     for start in range(0, len(x), CHUNK_ROWS):
-        rows = x[start : start + CHUNK_ROWS].flatten(1).double().numpy() + 0.0  # -0 becomes 0
-        digests.update(hashlib.sha256(row.astype("<f8").tobytes()).digest() for row in rows)
+        rows = x[start : start + CHUNK_ROWS].flatten(1).float()
+        numbers = (rows.half().float() if half else rows).numpy() + np.float32(0)  # -0 becomes 0
+        digests += [hashlib.blake2b(row, digest_size=16).digest() for row in numbers.astype("<f4", copy=False)]
     return digests
 
 
+def distinct_inputs(x: Tensor, seen: Tensor | None = None) -> int:
+    """Number of distinct inputs among x (n, ...), those that stand in `seen` left out.
+
+    Labels do not matter: an input that comes back with another label is a repeat of it. Two that differ by the least
+    noise are distinct.
+    """
+    return len(set(row_digests(x)) - set(() if seen is None else row_digests(seen)))
+
+
+def check_repeats(n: int, distinct: int, kind: str, reason: str | None) -> None:
+    """Refuse a sample of which more than 1 % are repeats, where nobody says why. Raises: DataError."""
+    if too_many_repeats(n, distinct) and reason is None:
+        raise DataError(
+            f"certify: {n:,} independent draws were promised, got {n - distinct:,} {kind} whose input stands there "
+            f"before ({distinct:,} are distinct). A copy is no draw, and bounds shrink with n: keep each example once. "
+            "If the source itself repeats its inputs, say why with --repeats 'REASON'."
+        )
+
+
 def overlap(x: Tensor, other: Tensor) -> int:
-    """Number of distinct inputs that stand in both, compared one by one by their digests."""
-    return len(row_digests(x) & row_digests(other))
+    """Number of distinct inputs of `other` that stand in x too, as they are or in another form.
+
+    Compared are float32 numbers (float16 where either was kept so), then each sample in its own scale (likeness.py),
+    so that dtype, scale, order of the numbers and channel axis make no difference. Noise does.
+    """
+    half = torch.float16 in (x.dtype, other.dtype)
+    common = len(set(row_digests(x, half)) & set(row_digests(other, half)))
+    return max(common, common_rows(x, other))
 
 
 def check_apart(

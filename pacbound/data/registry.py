@@ -67,6 +67,13 @@ def load_any(source: object, root: str | Path | None = None, split: Split = "tra
     return load(str(source), root, split) if isinstance(source, (str, Path)) else as_examples(source)
 
 
+def load_held_out(source: object, classes: int, root: str | Path | None = None) -> Examples:
+    """Load held-out examples, of which some of the classes may have none. Raises: DataError."""
+    examples = load_any(source, root, "test")
+    said = isinstance(source, Examples) or examples.classes > classes  # how many classes there are
+    return examples if said else replace(examples, classes=classes)
+
+
 def load_inputs(source: object, root: str | Path | None = None, split: Split = "test") -> Inputs:
     """Load inputs alone; whatever labels lie beside them are not read.
 

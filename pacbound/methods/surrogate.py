@@ -13,22 +13,23 @@ from dataclasses import dataclass, replace
 from torch import Tensor, nn
 
 from ..bits.ledger import Ledger
-from ..bounds.claims import RiskEstimate
 from ..bounds.disagreement import Disagreement, disagreement
 from ..certificate.accounting import Comparison, complete
 from ..certificate.parts import DisagreementPart, InputsRecord, SurrogatePart
-from ..certificate.schema import Certificate, DataRecord, Environment, MethodRow, OtherBound
+from ..certificate.schema import Certificate, Environment, MethodRow, OtherBound
+from ..certificate.tuned import TUNED_ON
 from ..data.examples import Examples
-from ..data.inputs import Inputs, check_apart, check_inputs
-from ..data.registry import load_any, load_inputs
+from ..data.inputs import Inputs, check_apart, check_inputs, check_repeats, distinct_inputs
+from ..data.likeness import recognise
+from ..data.registry import load_any, load_held_out, load_inputs
 from ..errors import RequestError
 from ..models.loading import load_model, preprocess_for
-from ..networks.original import Original, answers, check_answers, count_differing, load_original
-from ..networks.risk import BATCH, zero_one
+from ..networks.original import Original, answers, check_answers, count_differing, count_errors, load_original
+from ..networks.risk import BATCH
 from ..pipeline.encoding import encode
 from ..pipeline.finish import Finished, baseline, best_of, environment, held_out_bound
 from ..pipeline.looks import number_of_look
-from ..pipeline.preparation import Setup, held_out_examples, prepare
+from ..pipeline.preparation import Setup, prepare
 from ..specs.grammar import OWN_NETWORK, is_described
 from ..specs.specs import REFERENCE_MODELS, PreprocessSpec
 from ..training.state import Checkpoint
@@ -41,6 +42,7 @@ class Compared:
 
     best: Finished
     inputs: Inputs
+    record: InputsRecord
     differing: int
     looks: int
 
@@ -56,11 +58,13 @@ def surrogate(work: Work) -> Certificate:
     inputs = load_inputs(work.unlabelled, work.data_dir)
     check_inputs(inputs, train.shape)
     check_apart(train.x, inputs.x, "unlabelled")
+    record = _described(inputs, work.request.repeats)
     original = _original(work, train)
-    test = None if work.test is None else held_out_examples(work.test, train.classes, work.data_dir)
+    test = None if work.test is None else load_held_out(work.test, train.classes, work.data_dir)
     if test is not None:
         check_apart(train.x, test.x, "test")
         check_apart(inputs.x, test.x, "test", "unlabelled inputs")
+        check_repeats(test.n, distinct_inputs(test.x), "test examples", work.request.repeats)
     started = time.monotonic()
     setup = distilled(work, train, answers(original, train.x, work.progress))
     checkpoint = Checkpoint(work.state, setup.key)
@@ -69,7 +73,7 @@ def surrogate(work: Work) -> Certificate:
     best = best_of(setup, encoded.candidates, work.progress)
     pair, earlier = _pair(best, inputs, original), work.request.earlier_looks or 0
     looks = number_of_look(work.looks, "comparison", inputs.digest(), pair, earlier)
-    compared = Compared(best, inputs, count_differing(best.hypothesis, original, inputs, work.progress), looks)
+    compared = Compared(best, inputs, record, count_differing(best.hypothesis, original, inputs, work.progress), looks)
     made_in = environment({"training": trained - started, "counting": time.monotonic() - trained}, encoded.epochs)
     return _issue(setup, compared, original, _held_out(original, test, work.request.delta), made_in)
 
@@ -151,6 +155,15 @@ def _refuse_contradictions(work: Work) -> None:
         )
 
 
+def _described(inputs: Inputs, repeats: str | None) -> InputsRecord:
+    """What the certificate says of the inputs. Raises: DataError where too many are repeats and nobody says why."""
+    distinct = distinct_inputs(inputs.x)
+    check_repeats(inputs.m, distinct, "unlabelled inputs", repeats)
+    like = None if inputs.name in TUNED_ON else recognise(inputs.x)
+    record = {"name": inputs.name, "digest": inputs.digest(), "m": inputs.m, "note": inputs.note}
+    return InputsRecord.model_validate({**record, "distinct": distinct, "like": like})
+
+
 def _original(work: Work, train: Examples) -> Original:
     """Load the original network and see that it reads the examples."""
     request, module, name = work.request, work.model, "user"
@@ -173,23 +186,21 @@ def _held_out(original: Original, test: Examples | None, delta: float) -> tuple[
     """What labelled held-out examples alone say of the original: no surrogate is needed."""
     if test is None:
         return ()
-    errors = sum(
-        int(zero_one(original(test.x[k : k + BATCH]), test.y[k : k + BATCH]).sum()) for k in range(0, test.n, BATCH)
-    )
-    return (held_out_bound(RiskEstimate(errors=errors, n=test.n), delta),)
+    return (held_out_bound(count_errors(original, test), delta, test),)
 
 
 def _ledger(setup: Setup, compared: Compared) -> Ledger:
-    comparison = Comparison(compared.inputs.name, compared.inputs.m, compared.looks)
-    best, methods = compared.best, max(1, len(setup.methods))
-    coded, data = best.hypothesis.ledger, setup.train.name
-    return complete(coded, best.spec, data, setup.digest, compared=comparison, methods=methods)
+    record, data = compared.record, setup.data
+    comparison = Comparison(record.name, record.m, compared.looks, record.like)
+    return complete(
+        compared.best.hypothesis.ledger, compared.best.spec, data.name, data.digest, compared=comparison,
+        methods=max(1, len(setup.methods)), like=data.like, repeats=data.repeats,
+    )  # fmt: skip
 
 
 def _parts(
     compared: Compared, made: Disagreement, bits: int, original: Original
 ) -> tuple[SurrogatePart, DisagreementPart]:
-    inputs = compared.inputs
     return (
         SurrogatePart(value=made.surrogate, delta=made.surrogate_delta),
         DisagreementPart(
@@ -198,7 +209,7 @@ def _parts(
             differing=compared.differing,
             bits=bits,
             looks=compared.looks,
-            inputs=InputsRecord(name=inputs.name, digest=inputs.digest(), m=inputs.m, note=inputs.note),
+            inputs=compared.record,
             original=original.record,
         ),
     )
@@ -219,7 +230,7 @@ def _issue(
         risk=best.risk,
         ledger=ledger,
         message=best.message,
-        data=DataRecord(name=train.name, digest=setup.digest, n=train.n, classes=train.classes, note=train.note),
+        data=setup.data,
         hypothesis=best.spec,
         parts=_parts(compared, made, choices, original),
         also=(*held_out, baseline(setup)),

@@ -175,12 +175,11 @@ def rebuild_base(
         )
     seed = origin.seed if origin.kind == "checkpoint_new_head" else None
     base = checkpoint_base(module, checkpoint, rename, seed, buffers)
-    if origin.values is None:  # a certificate from before they were written
-        return replace(base, origin=origin)
     if origin.values != base.origin.values:
         raise ModelError(
-            f"rebuild_base: theta0 has values with SHA-256 {origin.values[:12]}, got {(base.origin.values or '')[:12]} "
-            "from the same file. Give the rules (--rename) and the network that were certified."
+            f"rebuild_base: theta0 has values with SHA-256 {(origin.values or '')[:12]}, "
+            f"got {(base.origin.values or '')[:12]} from the same file. "
+            "Give the rules (--rename) and the network that were certified."
         )
     return base
 

@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from ..bounds.claims import RiskEstimate
 from ..certificate.parts import OriginalNetwork
+from ..data.examples import Examples
 from ..data.inputs import Inputs
 from ..data.preprocess import preprocessed
 from ..errors import ModelError, first_line
@@ -73,6 +75,13 @@ def answers(network: Network, x: Tensor, progress: bool = True) -> Tensor:
     """Return the class with the largest logit for each input, shape (n,)."""
     starts = tqdm(range(0, len(x), BATCH), desc="asking", disable=None if progress else True, delay=2)
     return torch.cat([network(x[start : start + BATCH]).argmax(1) for start in starts])
+
+
+def count_errors(original: Original, examples: Examples) -> RiskEstimate:
+    """Count the examples of which the label is not the original's clear winner."""
+    x, y = examples.x, examples.y
+    errors = sum(int(zero_one(original(x[k : k + BATCH]), y[k : k + BATCH]).sum()) for k in range(0, examples.n, BATCH))
+    return RiskEstimate(errors=errors, n=examples.n, data_digest=examples.digest())
 
 
 def clear_answers(logits: Tensor) -> Tensor:

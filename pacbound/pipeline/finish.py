@@ -20,7 +20,9 @@ from ..bounds.claims import Bound, RiskEstimate
 from ..bounds.table import headline_theorem, theorem
 from ..certificate.accounting import complete
 from ..certificate.draw import draw
-from ..certificate.schema import Baseline, Certificate, DataRecord, Environment, MethodRow, OtherBound
+from ..certificate.schema import Baseline, Certificate, Environment, HeldOut, MethodRow, OtherBound
+from ..data.examples import Examples
+from ..data.inputs import distinct_inputs
 from ..errors import DataError
 from ..networks.hypothesis import Hypothesis
 from ..networks.risk import evaluate
@@ -65,13 +67,12 @@ def issue(setup: Setup, best: Finished, made_in: Environment, progress: bool = T
         baseline(setup),
         *_default_bound(setup, best),
     )
-    train = setup.train
     return Certificate.issue(
         bound=best.bound,
         risk=best.risk,
         ledger=best.ledger,
         message=best.message,
-        data=DataRecord(name=train.name, digest=setup.digest, n=train.n, classes=train.classes, note=train.note),
+        data=setup.data,
         hypothesis=best.spec,
         posterior=best.posterior,
         theta0=setup.theta0,
@@ -117,7 +118,7 @@ def finish_one(setup: Setup, candidate: Candidate | None, progress: bool = True)
         ratio_bits, name = draw(posterior, spec.quantizer, setup.projector.d).bits, "single_draw"
     ledger = complete(
         hypothesis.ledger, spec, setup.train.name, setup.digest, ratio_bits, saving_bits,
-        methods=max(1, len(setup.methods)),
+        methods=max(1, len(setup.methods)), like=setup.data.like, repeats=setup.data.repeats,
     )  # fmt: skip
     bound = theorem(name)(risk.errors, risk.n, ledger.bits, setup.request.delta)
     return Finished(spec, message, hypothesis, risk, ledger, bound, posterior)
@@ -132,13 +133,15 @@ def baseline(setup: Setup) -> Baseline:
 def _test_bound(setup: Setup, hypothesis: Hypothesis, progress: bool) -> tuple[OtherBound, ...]:
     if setup.test is None:
         return ()
-    return (held_out_bound(evaluate(hypothesis, setup.test, setup.loss, progress), setup.request.delta),)
+    risk = evaluate(hypothesis, setup.test, setup.loss, progress)
+    return (held_out_bound(risk, setup.request.delta, setup.test),)
 
 
-def held_out_bound(risk: RiskEstimate, delta: float) -> OtherBound:
+def held_out_bound(risk: RiskEstimate, delta: float, test: Examples) -> OtherBound:
     """Return what labelled held-out examples alone say: no bits are paid for a network that never saw them."""
     name = "test_set" if risk.counts else "occam_kl"
-    return _other("test", name, theorem(name)(risk.errors, risk.n, 0, delta).value, delta, risk, 0)
+    held_out = HeldOut(name=test.name, digest=test.digest(), distinct=distinct_inputs(test.x))
+    return _other("test", name, theorem(name)(risk.errors, risk.n, 0, delta).value, delta, risk, 0, held_out)
 
 
 def _default_bound(setup: Setup, best: Finished) -> tuple[OtherBound, ...]:
@@ -150,7 +153,9 @@ def _default_bound(setup: Setup, best: Finished) -> tuple[OtherBound, ...]:
     return (_other("train", name, value, setup.request.delta, best.risk, best.ledger.bits),)
 
 
-def _other(sample: str, name: str, value: float, delta: float, risk: RiskEstimate, bits: int) -> OtherBound:
+def _other(
+    sample: str, name: str, value: float, delta: float, risk: RiskEstimate, bits: int, held_out: HeldOut | None = None
+) -> OtherBound:
     return OtherBound.model_validate(
         {
             "sample": sample,
@@ -160,5 +165,6 @@ def _other(sample: str, name: str, value: float, delta: float, risk: RiskEstimat
             "errors": risk.errors,
             "n": risk.n,
             "bits": bits,
+            "held_out": held_out,
         }
     )

@@ -68,7 +68,9 @@ def forecast(setup: Setup) -> Forecast:
         batch=plan.batch,
         seconds=round(passes * seconds_an_epoch(subspace, sample, plan.batch), 1),
         memory_bytes=sample.x.numel() * FLOAT_BYTES + setup.train.x.nbytes + vectors * FLOAT_BYTES,
-        ledger=complete(coded, spec, setup.train.name, setup.digest, ratio_bits).entries,
+        ledger=complete(
+            coded, spec, setup.train.name, setup.digest, ratio_bits, like=setup.data.like, repeats=setup.data.repeats
+        ).entries,
     )
 
 

@@ -11,10 +11,13 @@ from torch import nn
 
 from ..bounds.claims import RiskEstimate
 from ..bounds.table import COUNTS_ONLY, headline_theorem
+from ..certificate.schema import DataRecord
+from ..certificate.tuned import TUNED_ON
 from ..data.examples import Examples
-from ..data.inputs import check_apart
+from ..data.inputs import check_apart, check_repeats, distinct_inputs
+from ..data.likeness import recognise
 from ..data.preprocess import preprocessed
-from ..data.registry import DATA_SETS, FILES, load, load_any
+from ..data.registry import DATA_SETS, FILES, load, load_any, load_held_out
 from ..data.split import Split, split_examples
 from ..errors import DataError, ModelError, RequestError, first_line
 from ..models.foreign import FOLDER
@@ -51,11 +54,16 @@ class Setup:
     projector: ProjectorSpec
     preprocess: PreprocessSpec
     loss: str | LossFunction
-    digest: str
+    data: DataRecord
     split: Split | None = None
     theta0: bytes | None = None
     methods: tuple[str, ...] = ()
     targets: torch.Tensor | None = None
+
+    @property
+    def digest(self) -> str:
+        """Of the sample."""
+        return self.data.digest
 
     @property
     def theorem(self) -> str:
@@ -121,6 +129,8 @@ def prepare(
     module, name = _network(model, sample)
     base = _base(module, request, named=isinstance(model, str))
     held_out = _test_examples(train, test, whole, data_dir, untouched=base.origin.kind == "seeded")
+    if held_out is not None:
+        check_repeats(held_out.n, distinct_inputs(held_out.x), "test examples", request.repeats)
     d = min(request.d or default_dimension(sample.n), base.layout.D)
     preprocess = _preprocess(request, name, sample)
     name_of_loss, function = loss_function(loss)
@@ -135,8 +145,22 @@ def prepare(
         projector=parse_projector(request.projector, base.layout.D, d, request.seed),
         preprocess=preprocess,
         loss=loss,
-        digest=sample.digest(),
+        data=describe(sample, split, request.repeats),
         split=split,
+    )
+
+
+def describe(sample: Examples, split: Split | None = None, repeats: str | None = None) -> DataRecord:
+    """Return what a certificate says of a sample, or of the rest of a split. repeats: why inputs stand there twice.
+
+    Raises: DataError where more than 1 % are repeats, of a split also of what theta0 sees, and nobody says why.
+    """
+    distinct = distinct_inputs(sample.x, None if split is None else split.first.x)
+    check_repeats(sample.n, distinct, "training examples", repeats)
+    record = {"name": sample.name, "digest": sample.digest(), "n": sample.n, "classes": sample.classes}
+    like = None if sample.name in TUNED_ON else recognise(sample.x)
+    return DataRecord.model_validate(
+        {**record, "note": sample.note, "distinct": distinct, "repeats": repeats, "like": like}
     )
 
 
@@ -311,7 +335,7 @@ def _test_examples(
     Raises: DataError where they are unlike those of the sample, or some of them stand in it.
     """
     if test is not None:
-        held_out = held_out_examples(test, sample.classes, data_dir)
+        held_out = load_held_out(test, sample.classes, data_dir)
         check_apart(sample.x, held_out.x, "test")
     elif untouched and isinstance(train, str) and train in DATA_SETS and "test" in FILES[train]:
         held_out = load(train, data_dir, "test")
@@ -325,13 +349,6 @@ def _test_examples(
             f"got {found[0]} {found[1]} in {found[2]}."
         )
     return held_out
-
-
-def held_out_examples(source: object, classes: int, data_dir: str | Path | None) -> Examples:
-    """Load held-out examples, of which some classes may have none. Raises: DataError."""
-    examples = load_any(source, data_dir, "test")
-    said = isinstance(source, Examples) or examples.classes > classes  # how many classes there are
-    return examples if said else replace(examples, classes=classes)
 
 
 def _network(model: nn.Module | str, sample: Examples) -> tuple[nn.Module, str]:

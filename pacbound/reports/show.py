@@ -38,6 +38,7 @@ NOT_SAID_OF_ORIGINAL = (
     UNPAID,
     INTEGRITY,
 )
+BY_ITS_AUTHOR = ", as its author counted; not rechecked here (verify --test does)"
 UNSEEN = ", if its examples had no part in the weights that were handed over"
 SIMPLER = "; smaller than the bound above: here the simple bound is the better one"
 
@@ -96,7 +97,10 @@ def _facts(certificate: Certificate) -> list[tuple[str, str]]:
         *(_beside(other, certificate) for other in certificate.also),
         *_methods(certificate),
         ("data", f"{data.name}, {data.n:,} examples, {data.classes} classes, sha256 {data.digest[:16]}"),
+        ("distinct inputs", _distinct(certificate)),
     ]
+    if data.like is not None:
+        facts.append(("like", f"the inputs are those of {data.like}, in this or another form"))
     if data.note:
         facts.append(("about the data", data.note))
     facts.append(("network", _network(certificate)))
@@ -111,6 +115,14 @@ def _facts(certificate: Certificate) -> list[tuple[str, str]]:
     facts += [(f"measure {one.name}", f"{one.value:.6g} {one.unit}".strip()) for one in certificate.measures]
     facts.append(("digest", certificate.digest))
     return facts
+
+
+def _distinct(certificate: Certificate) -> str:
+    """How many inputs of the sample are distinct, and why others are not, where somebody says so."""
+    data = certificate.data
+    unseen = "" if certificate.hypothesis.base.split is None else ", apart from those that theta0 saw"
+    why = "" if data.repeats is None else f"; repeated, says the user: {data.repeats}"
+    return f"{data.distinct:,} of {data.n:,}{unseen}{why}"
 
 
 def _parts(certificate: Certificate) -> list[tuple[str, str]]:
@@ -128,7 +140,10 @@ def _parts(certificate: Certificate) -> list[tuple[str, str]]:
             "both differ",
             f"with probability at most {percent_up(part.value)} (share of delta {part.delta:.3g}): {differ}",
         ),
-        ("unlabelled inputs", f"{inputs.name}{note}, {inputs.m:,}, sha256 {inputs.digest[:16]}"),
+        (
+            "unlabelled inputs",
+            f"{inputs.name}{note}, {inputs.m:,}, {inputs.distinct:,} of them distinct, sha256 {inputs.digest[:16]}",
+        ),
     ]
 
 
@@ -161,7 +176,7 @@ def _beside(other: OtherBound | Baseline, certificate: Certificate) -> tuple[str
     from_seed = spec.base.kind == "seeded" or (spec.base.kind == "split" and spec.model != "user")
     handed_over = certificate.comparison is not None or not from_seed
     return "test error", (
-        f"{_errors(other.errors, other.n, counts)}; bound from the test set {at}"
+        f"{_errors(other.errors, other.n, counts)}{BY_ITS_AUTHOR}; bound from the test set {at}"
         + (UNSEEN if handed_over else "")
         + (SIMPLER if other.value < certificate.stated_bound.value else "")
     )

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from ..errors import RequestError
 from ..records import Record
+from ..specs.repeats import Reason
 from ..specs.specs import PROJECTOR_KINDS, RAW_PIXEL_MODELS, REFERENCE_MODELS, ProjectorKind, ProjectorSpec
 
 _OWN = [name for name in REFERENCE_MODELS if name not in RAW_PIXEL_MODELS]
@@ -48,6 +49,10 @@ class Stated(Record):
     test: Annotated[
         str | None,
         Field(json_schema_extra=_option("Statement", "held-out examples, NAME:test:2/2, FILE or module:callable")),
+    ] = None
+    repeats: Annotated[
+        Reason | None,
+        Field(json_schema_extra=_option("Statement", "I say: the source itself repeats its inputs, because REASON")),
     ] = None
     delta: Annotated[
         float, Field(gt=0, lt=1, json_schema_extra=_option("Statement", "the statement fails with this probability"))

@@ -99,6 +99,17 @@ class SplitSpec(SparseRecord):
         return self
 
 
+# kind of base -> the fields that it must have, and those that it may; no other may differ from its default.
+BASE_FIELDS: dict[BaseKind, tuple[set[str], set[str]]] = {
+    "seeded": (set(), {"seed", "constants"}),
+    "checkpoint": ({"sha256", "disjoint", "values"}, set()),
+    "values": ({"sha256"}, set()),
+    "checkpoint_new_head": ({"sha256", "disjoint", "values"}, {"seed"}),
+    "split": ({"sha256", "split"}, {"seed"}),
+    "zero": (set(), {"constants"}),
+}
+
+
 class BaseOrigin(SparseRecord):
     """Where theta0 comes from, always before the data that the statement is about.
 
@@ -106,8 +117,8 @@ class BaseOrigin(SparseRecord):
     disjoint from this sample. checkpoint_new_head: the same, with the last layer drawn from the seed.
     values: handed over, stored beside the certificate. split: trained on other examples of the same sample, from a
     start drawn from the seed or handed over; sha256 is that of its file. zero: every parameter is 0, which a direct
-    code starts from. values: of a checkpoint, SHA-256 of theta0 as it was read, which rules for names decide too;
-    absent from older files. constants: where seeded or zero, SHA-256 of the buffers that are neither parameters nor
+    code starts from. values: of a checkpoint, SHA-256 of theta0 as it was read, which rules for names decide too.
+    constants: where seeded or zero, SHA-256 of the buffers that are neither parameters nor
     statistics, where there are any.
     """
 
@@ -127,19 +138,16 @@ class BaseOrigin(SparseRecord):
         return f"{(self.sha256 or '')[:16]}.safetensors"
 
     @model_validator(mode="after")
-    def _digest(self) -> Self:
-        if (self.kind == "split") != (self.split is not None):
-            raise ValueError("a base of kind split has a split, and no other base has one")
-        if (self.kind in ("seeded", "zero")) != (self.sha256 is None):
-            raise ValueError("sha256 is given exactly where the base is a checkpoint or values")
-        if self.kind == "zero" and self.seed:
-            raise ValueError("a base of zeros has no seed")
-        if self.values is not None and self.kind not in CHECKPOINT_KINDS:
-            raise ValueError("the digest of values belongs to a checkpoint")
-        if self.constants is not None and self.kind not in ("seeded", "zero"):
-            raise ValueError("constants have a digest of their own only where theta0 has none")
-        if self.kind in CHECKPOINT_KINDS and not self.disjoint:
-            raise ValueError("a checkpoint is a base only if it was trained on data disjoint from the sample")
+    def _own_fields(self) -> Self:
+        needed, allowed = BASE_FIELDS[self.kind]
+        given = {
+            name for name in type(self).model_fields if getattr(self, name) != type(self).model_fields[name].default
+        }
+        given -= {"kind"}
+        if missing := needed - given:
+            raise ValueError(f"a base of kind {self.kind} has {', '.join(sorted(missing))}, got none")
+        if foreign := given - needed - allowed:
+            raise ValueError(f"a base of kind {self.kind} has no {', '.join(sorted(foreign))}")
         return self
 
 

@@ -13,21 +13,22 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import computed_field
 
 from ..bounds.claims import RiskEstimate
-from ..certificate.parts import DisagreementPart
 from ..certificate.recheck import Finding, recheck_arithmetic, recheck_message
-from ..certificate.schema import Certificate
-from ..certificate.tuned import TUNED_ON, tuned_on
+from ..certificate.schema import Certificate, OtherBound
 from ..errors import CertificateError, PacboundError, RequestError, VerificationError
 from ..records import Record
 from ..specs.grammar import OWN_NETWORK
 from ..specs.specs import CHECKPOINT_KINDS, DrawSpec, HypothesisSpec
 from ..specs.tensors import DirectSpec
+from .samples import check_data, check_held_out, check_inputs, check_sample, parts_of_split, stated_held_out
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from ..data.examples import Examples
+    from ..data.inputs import Inputs
     from ..networks.hypothesis import Base, Hypothesis
+    from ..networks.original import Original
     from ..networks.risk import LossFunction
 
 Level = Literal["arithmetic", "message", "risk"]
@@ -39,7 +40,8 @@ class Verification(Record):
     """What was checked, up to which level, and what was not.
 
     name: of the file, or of the data where a record was checked. failed, reason: the first check that failed, and
-    why. recount: the errors counted again, at level risk.
+    why. distinct: how many distinct inputs the sample was seen to have, recount: the errors counted again, at level
+    risk. held_out: the errors on held-out examples counted again, where these were at hand.
     """
 
     name: str
@@ -49,7 +51,9 @@ class Verification(Record):
     reason: str | None = None
     unchecked: tuple[str, ...] = ()
     statement: str = ""
+    distinct: int | None = None
     recount: RiskEstimate | None = None
+    held_out: RiskEstimate | None = None
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -74,6 +78,7 @@ def verify(
     rename: Sequence[str] = (),
     loss: "str | LossFunction | None" = None,
     unlabelled: object = None,
+    test: object = None,
 ) -> Verification:
     """Check a certificate and say what was not checked.
 
@@ -86,7 +91,8 @@ def verify(
         file or folder that theta0 or the original network comes from, needed where the certificate names one. rename:
         rules for its names, as certify was given them. loss: a function (logits, y) -> (batch,) in [0, 1], or
         module:function, needed where the loss is its author's own. unlabelled: the inputs that an original network was
-        compared on, as certify was given them.
+        compared on, as certify was given them. test: the held-out examples that the certificate names, to count their
+        errors again too; the embedded digits are taken without being asked for.
     Returns: a record; a certificate that does not hold is a result, not an exception.
     Raises: RequestError where there is no such file or the arguments do not reach the level asked for;
         DataError, ModelError where the caller's data or model cannot be loaded.
@@ -104,9 +110,9 @@ def verify(
     own = certificate.hypothesis.model == OWN_NETWORK
     if model is None and own and checkpoint is not None and os.path.isdir(checkpoint):
         model = f"hf:{checkpoint}"  # the caller's folder says which network it holds
-    given = Given(data, model, checkpoint, tuple(rename), data_dir, loss, unlabelled)
+    given = Given(data, model, checkpoint, tuple(rename), data_dir, loss, unlabelled, test)
     reached = _level(certificate, given, level)
-    findings, recount = _findings(certificate, reached, given)
+    findings, counted = _findings(certificate, reached, given)
     failure = next((finding for finding in findings if finding.complaint is not None), None)
     return Verification(
         name=name,
@@ -114,9 +120,11 @@ def verify(
         passed=("schema", *(finding.check for finding in findings if finding.complaint is None)),
         failed=None if failure is None else failure.check,
         reason=None if failure is None else failure.complaint,
-        unchecked=_unchecked(certificate, reached),
+        unchecked=_unchecked(certificate, reached, counted),
         statement=certificate.statement,
-        recount=recount,
+        distinct=counted.distinct,
+        recount=counted.risk,
+        held_out=counted.held_out,
     )
 
 
@@ -131,6 +139,16 @@ class Given:
     data_dir: str | Path | None
     loss: "str | LossFunction | None"
     unlabelled: object
+    test: object
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What was counted again: distinct inputs, errors on the sample, errors on the held-out examples."""
+
+    distinct: int | None = None
+    risk: RiskEstimate | None = None
+    held_out: RiskEstimate | None = None
 
 
 def _level(certificate: Certificate, given: Given, level: Level | None) -> Level:
@@ -148,7 +166,10 @@ def _level(certificate: Certificate, given: Given, level: Level | None) -> Level
         lacking.append("the unlabelled inputs (--unlabelled)")
     if not _known_loss(certificate.risk) and given.loss is None:
         lacking.append(f"the loss {certificate.risk.loss!r}, a function of its author's (--loss)")
-    brought = any(it is not None for it in (given.data, given.model, given.checkpoint, given.loss, given.unlabelled))
+    if given.test is not None and stated_held_out(certificate) is None:
+        raise RequestError("verify: this certificate names no held-out examples. Leave --test out.")
+    arguments = (given.data, given.model, given.checkpoint, given.loss, given.unlabelled, given.test)
+    brought = any(argument is not None for argument in arguments)
     if lacking and (level == "risk" or (level is None and brought)):
         raise RequestError(
             f"verify: level risk needs {' and '.join(lacking)}, which this certificate does not bring along. "
@@ -157,28 +178,41 @@ def _level(certificate: Certificate, given: Given, level: Level | None) -> Level
     return level or ("message" if lacking else "risk")
 
 
-def _findings(certificate: Certificate, level: Level, given: Given) -> tuple[tuple[Finding, ...], RiskEstimate | None]:
+def _findings(certificate: Certificate, level: Level, given: Given) -> tuple[tuple[Finding, ...], Counted]:
     findings = recheck_arithmetic(certificate)
     if level == "arithmetic" or findings[-1].complaint is not None:
-        return findings, None
+        return findings, Counted()
     decoding, decoded = recheck_message(certificate)
     findings += decoding
     if level == "message" or decoded is None:
-        return findings, None
-    examples = _examples(certificate, given.data, given.data_dir)
-    findings += _check_data(certificate, examples) + _check_checkpoint(certificate, given)
+        return findings, Counted()
+    whole = _examples(certificate, given.data, given.data_dir)
+    findings += check_data(certificate, whole) + _check_checkpoint(certificate, given)
     if any(finding.complaint is not None for finding in findings):
-        return findings, None
+        return findings, Counted()
+    first, examples = None, whole
     if certificate.hypothesis.base.split is not None:
-        examples, finding = _rest(certificate, examples)
+        first, examples, finding = parts_of_split(certificate, whole)
         findings += (finding,)
         if finding.complaint is not None:
-            return findings, None
+            return findings, Counted()
+    checked, distinct = check_sample(certificate, examples, first)
+    findings += checked
+    if any(finding.complaint is not None for finding in checked):
+        return findings, Counted(distinct)
     counting, recount, hypothesis = _recount(certificate, examples, given)
     findings += counting
-    if certificate.comparison is not None and hypothesis is not None:
-        findings += recheck_comparison(certificate.comparison, hypothesis, examples, given)
-    return findings, recount
+    if hypothesis is None:
+        return findings, Counted(distinct, recount)
+    original, inputs = None, None
+    if certificate.comparison is not None:
+        compared, original, inputs = recheck_comparison(certificate, hypothesis, examples, given)
+        findings += compared
+        if original is None:
+            return findings, Counted(distinct, recount)
+    seen = (("training examples", whole.x), *((("unlabelled inputs", inputs.x),) if inputs is not None else ()))
+    held_out, counted = recheck_held_out(certificate, original or hypothesis, seen, given)
+    return findings + held_out, Counted(distinct, recount, counted)
 
 
 def _examples(certificate: Certificate, data: object, data_dir: str | Path | None) -> "Examples":
@@ -186,33 +220,6 @@ def _examples(certificate: Certificate, data: object, data_dir: str | Path | Non
 
     embedded = (name for name in EMBEDDED_DATA if name == certificate.data.name)
     return load_any(next(embedded) if data is None else data, data_dir)
-
-
-def _check_data(certificate: Certificate, examples: "Examples") -> tuple[Finding, ...]:
-    """Whether these are the examples that the certificate names."""
-    stated, split = certificate.data, certificate.hypothesis.base.split
-    n, digest = (stated.n, stated.digest) if split is None else (split.whole, split.digest)
-    complaint = None
-    if examples.n != n:
-        complaint = f"the certificate is about {n:,} examples, got {examples.n:,}"
-    elif examples.digest() != digest:
-        complaint = f"the certificate is about data with digest {digest[:12]}, got {examples.digest()[:12]}"
-    elif examples.classes != stated.classes:
-        complaint = f"the certificate is about {stated.classes:,} classes, got examples of {examples.classes:,}"
-    elif examples.name in TUNED_ON and tuned_on(stated.name, digest) is None:
-        complaint = (
-            f"these are {examples.name}, on which defaults were tuned, and the certificate calls them {stated.name}"
-        )
-    return (Finding(check="data", complaint=complaint),)
-
-
-def _rest(certificate: Certificate, examples: "Examples") -> "tuple[Examples, Finding]":
-    """The examples that theta0 was not trained on, and whether they are those that the certificate names."""
-    from ..data.split import certified_part
-
-    stated, rest = certificate.data, certified_part(examples, certificate.hypothesis.base.split)
-    differ = f"the rest of the split has digest {rest.digest()[:12]}, the certificate is about {stated.digest[:12]}"
-    return rest, Finding(check="split", complaint=differ if rest.digest() != stated.digest else None)
 
 
 def _check_checkpoint(certificate: Certificate, given: Given) -> tuple[Finding, ...]:
@@ -298,28 +305,27 @@ def build_network(stated: str, model: object, shape: tuple[int, ...], classes: i
 
 
 def recheck_comparison(
-    part: DisagreementPart, hypothesis: "Hypothesis", examples: "Examples", given: Given
-) -> tuple[Finding, ...]:
-    """Whether the inputs are those named, none is in the sample, and the networks differ on no more than stated."""
+    certificate: Certificate, hypothesis: "Hypothesis", examples: "Examples", given: Given
+) -> "tuple[tuple[Finding, ...], Original | None, Inputs]":
+    """Whether the inputs are those named, none is in the sample, and the networks differ on no more than stated.
+
+    Returns: the findings, the original network where nothing is wrong, and the inputs.
+    """
     from ..data.inputs import overlap
     from ..data.registry import load_inputs
     from ..networks.original import check_answers, count_differing, load_original
 
+    part = certificate.comparison
+    assert part is not None
     inputs = load_inputs(given.unlabelled, given.data_dir)
-    complaint = None
-    if (inputs.m, inputs.digest()) != (part.inputs.m, part.inputs.digest):
-        complaint = (
-            f"the certificate is about {part.inputs.m:,} other inputs than these {inputs.m:,}, or in other order"
-        )
-    elif inputs.name in TUNED_ON and part.inputs.name not in TUNED_ON:
-        complaint = f"these are {inputs.name}, on which defaults were tuned, and they are called {part.inputs.name}"
+    complaint = check_inputs(part.inputs, inputs)
     if complaint is not None:
-        return (Finding(check="inputs", complaint=complaint),)
+        return (Finding(check="inputs", complaint=complaint),), None, inputs
     common = overlap(examples.x, inputs.x)
     both = f"{common:,} of the unlabelled inputs stand in the labelled sample"
     findings = (Finding(check="inputs"), Finding(check="overlap", complaint=both if common else None))
     if common:
-        return findings
+        return findings, None, inputs
     module = build_network(part.original.model, given.model, examples.shape, examples.classes)
     try:
         assert given.checkpoint is not None
@@ -327,13 +333,56 @@ def recheck_comparison(
         check_answers(original, inputs.x, examples.classes)
         differing = count_differing(hypothesis, original, inputs)
     except PacboundError as cause:
-        return (*findings, Finding(check="original", complaint=str(cause).rstrip(".")))
+        return (*findings, Finding(check="original", complaint=str(cause).rstrip("."))), None, inputs
     more = f"both networks differ on {differing:,} inputs, the certificate says {part.differing:,}"
     complaint = more if differing > part.differing else None
-    return (*findings, Finding(check="original"), Finding(check="disagreement", complaint=complaint))
+    found = (*findings, Finding(check="original"), Finding(check="disagreement", complaint=complaint))
+    return found, original if complaint is None else None, inputs
 
 
-def _unchecked(certificate: Certificate, level: Level) -> tuple[str, ...]:
+def recheck_held_out(
+    certificate: Certificate, network: "Hypothesis | Original", seen: "Sequence[tuple[str, Tensor]]", given: Given
+) -> tuple[tuple[Finding, ...], RiskEstimate | None]:
+    """Count the errors of the network that the headline is about on the held-out examples, where these are at hand.
+
+    seen: what these stand apart from, inputs (m, ...) with their name.
+    """
+    from ..networks.original import Original, count_errors
+    from ..networks.risk import evaluate
+
+    stated = stated_held_out(certificate)
+    examples = None if stated is None else _held_out_examples(certificate, stated, given)
+    if stated is None or examples is None:
+        return (), None
+    apart = check_held_out(stated, examples, seen)
+    if apart.complaint is not None:
+        return (apart,), None
+    try:
+        if isinstance(network, Original):
+            recount = count_errors(network, examples)
+        else:
+            recount = evaluate(network, examples, _loss(certificate.risk, given))
+    except PacboundError as cause:
+        return (apart, Finding(check="held-out errors", complaint=str(cause).rstrip("."))), None
+    more = f"the network makes {recount.errors:,} errors on them, the certificate says {stated.errors:,}"
+    counted = Finding(check="held-out errors", complaint=more if recount.errors > stated.errors else None)
+    return (apart, counted), recount
+
+
+def _held_out_examples(certificate: Certificate, stated: OtherBound, given: Given) -> "Examples | None":
+    """Those given, else the test part of an embedded data set where these are meant; None where there are none."""
+    from ..data.registry import load, load_held_out
+
+    assert stated.held_out is not None
+    if given.test is not None:
+        return load_held_out(given.test, certificate.data.classes, given.data_dir)
+    for name in EMBEDDED_DATA:
+        if name == stated.held_out.name and (examples := load(name, split="test")).digest() == stated.held_out.digest:
+            return examples
+    return None
+
+
+def _unchecked(certificate: Certificate, level: Level, counted: Counted) -> tuple[str, ...]:
     """What this verification did not look at, whatever its outcome."""
     unchecked = []
     if level == "arithmetic":
@@ -350,8 +399,19 @@ def _unchecked(certificate: Certificate, level: Level) -> tuple[str, ...]:
         unchecked.append("that the units whose order is not paid for may change places in the network (level risk)")
     if certificate.methods:
         unchecked.append("what came of the other methods of the list")
-    if certificate.also:
-        unchecked.append("errors on held-out data and of the majority class")
+    stated = stated_held_out(certificate)
+    if stated is not None and stated.held_out is not None and counted.held_out is None:
+        unchecked.append(
+            f"the {stated.errors:,} errors on {stated.n:,} held-out examples, as their author counted them; not "
+            "rechecked (give the examples with --test)"
+        )
+    if level != "risk":
+        unchecked.append(
+            f"that {certificate.data.distinct:,} of the {certificate.data.n:,} examples are distinct inputs, that they"
+            " are no data on which defaults were tuned, and the errors of the majority class (level risk)"
+        )
+    else:
+        unchecked.append("that no input is a near copy of another, or of tuned data: noise, crops and resizing hide it")
     if certificate.measures:
         unchecked.append("the measures, which carry no probability")
     unchecked.append("that the data are independent draws from the source that matters to you")

@@ -108,7 +108,8 @@ def no_longer_composed(document: Document) -> None:
 
 def original_as_theta0(document: Document) -> None:
     base = document["hypothesis"]["base"]
-    base.update(kind="checkpoint", sha256=document["parts"][1]["original"]["sha256"], disjoint=True)
+    sha256 = document["parts"][1]["original"]["sha256"]
+    base.update(kind="checkpoint", sha256=sha256, disjoint=True, seed=0, values="0" * 64)
 
 
 def lower(part: int) -> Edit:
@@ -142,7 +143,11 @@ FORGERIES: tuple[tuple[str, Edit, str, str], ...] = (
     ("declaration about the inputs dropped", honest_numbers(lambda d: d["ledger"].remove(entry(d, "inputs"))),
      "message", "ledger"),
     ("more inputs than there were", honest_numbers(lambda d: d["parts"][1]["inputs"].update(m=5000)),
-     "risk", "inputs"),
+     "arithmetic", "sample"),
+    ("more distinct inputs than there were",
+     honest_numbers(lambda d: d["parts"][1]["inputs"].update(m=5000, distinct=5000)), "risk", "inputs"),
+    ("inputs said to be like tuned data, the ledger kept",
+     honest_numbers(lambda d: d["parts"][1]["inputs"].update(like="mnist")), "message", "ledger"),
     ("tuned inputs renamed", honest_numbers(lambda d: d["parts"][1]["inputs"].update(name="mnist")),
      "message", "ledger"),
     ("another original", honest_numbers(lambda d: d["parts"][1]["original"].update(sha256="1" * 64)),

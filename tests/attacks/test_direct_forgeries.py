@@ -54,7 +54,9 @@ def issue(spec: HypothesisSpec, symbols: np.ndarray, saving: int) -> Certificate
         risk=risk,
         ledger=ledger,
         message=message,
-        data=DataRecord(name=SAMPLE.name, digest=SAMPLE.digest(), n=SAMPLE.n, classes=SAMPLE.classes),
+        data=DataRecord(
+            name=SAMPLE.name, digest=SAMPLE.digest(), n=SAMPLE.n, classes=SAMPLE.classes, distinct=SAMPLE.n
+        ),
         hypothesis=spec,
     )
 

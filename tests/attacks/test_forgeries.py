@@ -42,6 +42,11 @@ def less_symbols(document: Document) -> None:
     entry(document, "symbols")["bits"] -= 100
 
 
+def train_bound_without_bits(document: Document) -> None:
+    document["also"][0]["sample"] = "train"
+    del document["also"][0]["held_out"]
+
+
 def drop(item: str) -> Edit:
     return lambda document: document["ledger"].remove(entry(document, item))
 
@@ -123,7 +128,16 @@ FORGERIES: tuple[tuple[str, Edit, bool, str, str], ...] = (
     ("other bound lowered", put("also", 0, "value", value=0.001), False, "arithmetic", "other bounds"),
     ("other bound by other theorem", put("also", 0, "theorem", value="occam_kl"), False, "arithmetic", "other bounds"),
     ("test-set bound with bits", put("also", 0, "bits", value=7), False, "arithmetic", "other bounds"),
-    ("train bound without bits", put("also", 0, "sample", value="train"), False, "arithmetic", "other bounds"),
+    ("train bound without bits", train_bound_without_bits, False, "arithmetic", "other bounds"),
+    ("held-out bound of nobody", lambda d: d["also"][0].pop("held_out"), False, "arithmetic", "schema"),
+    ("held-out figures that vouch for themselves", put("also", 0, "held_out", "rechecked", value=True), False,
+     "arithmetic", "schema"),
+    ("more distinct inputs than inputs", put("data", "distinct", value=60001), False, "arithmetic", "schema"),
+    ("repeats without a word", put("data", "distinct", value=59399), False, "arithmetic", "sample"),
+    ("held-out repeats without a word", put("also", 0, "held_out", "distinct", value=9899), False,
+     "arithmetic", "sample"),
+    ("repeats with a word that the ledger lacks", put("data", "repeats", value="copied"), False, "message", "ledger"),
+    ("like tuned data, the name kept", put("data", "like", value="digits"), False, "arithmetic", "schema"),
     ("majority class too bad", put("also", 1, "errors", value=54001), False, "arithmetic", "other bounds"),
     ("composed parts", put("parts", value=["x"]), False, "arithmetic", "schema"),
     ("unknown field", put("trust", value="me"), False, "arithmetic", "schema"),

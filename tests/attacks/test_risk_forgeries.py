@@ -1,5 +1,6 @@
 """What only counting again can catch: a real network on the embedded digits, and lies about its errors or its data."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def evaluated(loss: str) -> Certificate:
         risk=risk,
         ledger=ledger,
         message=message,
-        data=DataRecord(name="digits", digest=examples.digest(), n=examples.n, classes=10),
+        data=DataRecord(name="digits", digest=examples.digest(), n=examples.n, classes=10, distinct=examples.n),
         hypothesis=spec,
     )
 
@@ -58,7 +59,7 @@ def test_the_honest_certificate_stands_at_level_risk_which_is_the_default_for_em
     assert result.level == "risk"
     assert result.stands
     assert result.recount is not None
-    assert result.passed[-3:] == ("data", "network", "errors")
+    assert result.passed[-5:] == ("data", "distinct", "majority class", "network", "errors")
 
 
 def test_one_error_fewer_than_there_are_is_caught_by_counting_and_by_nothing_else(
@@ -98,6 +99,20 @@ def test_renaming_the_data_to_save_the_tuning_entry_is_caught_by_their_digest(
 
     path = forge(certificate, rename, tmp_path / "renamed.json", consistent=True)
     assert caught(path, "risk", data=load("digits")) == ("message", "ledger")
+
+
+def test_tuned_data_in_another_form_that_deny_it_are_caught_by_their_rows(
+    certificate: Certificate, tmp_path: Path
+) -> None:
+    digits = load("digits")
+    other = replace(digits.subset([1, 0, *range(2, digits.n)]), name="my-own")
+
+    def deny(document: Document) -> None:
+        document["data"].update(name="my-own", digest=other.digest())
+        document["ledger"] = [e for e in document["ledger"] if e["item"] != "package defaults"]
+
+    path = forge(certificate, deny, tmp_path / "denied.json", consistent=True)
+    assert caught(path, "risk", data=other) == ("risk", "tuned data")
 
 
 def test_more_classes_than_the_sample_has_would_hide_a_vacuous_bound_and_are_caught(

@@ -127,7 +127,7 @@ def test_another_permutation_sent_and_paid_is_caught_by_the_examples(certificate
 def test_a_shifted_cut_with_its_own_n_is_caught_by_the_examples(certificate: Certificate, folder: Path) -> None:
     def edit(document: Document) -> None:
         sent_anew(certificate, document, parts=16)
-        document["data"]["n"] = document["risk"]["n"] = 240
+        document["data"]["n"] = document["data"]["distinct"] = document["risk"]["n"] = 240
         document["also"] = []
 
     assert refused(forge(certificate, edit, folder / "cut.json", consistent=True)) == ("risk", "split")

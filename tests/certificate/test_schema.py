@@ -118,8 +118,8 @@ def test_a_certificate_is_frozen() -> None:
 def test_risk_counted_on_other_data_is_not_issued() -> None:
     certificate = honest()
     for data in (
-        DataRecord(name="mnist", digest="b" * 64, n=60000, classes=10),
-        DataRecord(name="mnist", digest="a" * 64, n=59999, classes=10),
+        DataRecord(name="mnist", digest="b" * 64, n=60000, classes=10, distinct=60000),
+        DataRecord(name="mnist", digest="a" * 64, n=59999, classes=10, distinct=59999),
     ):
         with pytest.raises(CertificateError, match="one sample"):
             issue(certificate, data=data)

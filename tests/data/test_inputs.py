@@ -9,7 +9,14 @@ import pytest
 import torch
 
 from pacbound.data.examples import Examples
-from pacbound.data.inputs import overlap, parse_source, part_rows, row_digests
+from pacbound.data.inputs import (
+    check_repeats,
+    distinct_inputs,
+    overlap,
+    parse_source,
+    part_rows,
+    row_digests,
+)
 from pacbound.data.registry import load, load_inputs
 from pacbound.errors import DataError
 
@@ -60,7 +67,7 @@ def test_a_part_of_named_data_is_the_same_with_and_without_labels() -> None:
     inputs = load_inputs("digits:test:1/2")
     assert torch.equal(half.x, inputs.x)
     assert (half.n, rest.n, inputs.m, inputs.name) == (180, 180, 180, "digits")
-    assert row_digests(half.x) | row_digests(rest.x) == row_digests(whole.x)
+    assert sorted(row_digests(half.x) + row_digests(rest.x)) == sorted(row_digests(whole.x))
     assert "part 1 of 2" in half.note
     assert "test split, part 1 of 2" in inputs.note
     assert load_inputs("digits").m == 360  # the test split, unless the train split is asked for
@@ -98,6 +105,54 @@ def test_one_input_in_both_is_found_whatever_its_dtype_and_shape() -> None:
     other[33, 3] += 1
     assert overlap(x, other) == 0
     assert overlap(torch.tensor([[0.0]]), torch.tensor([[-0.0]])) == 1
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda x: x.float() / 255,
+        lambda x: (x.double() / 255 - 0.3) / 0.2,
+        lambda x: x.permute(0, 2, 3, 1),
+        lambda x: x.permute(0, 2, 3, 1).flatten(1).float() / 255,
+        lambda x: x.transpose(2, 3).float(),
+    ],
+    ids=["0 .. 1", "standardised", "channels last", "channels last, flat and scaled", "width first"],
+)
+def test_inputs_in_both_are_found_in_another_form(form) -> None:  # type: ignore[no-untyped-def]
+    x = torch.randint(0, 256, (300, 3, 4, 4), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    x[:, 0, 0, 0], x[:, 0, 0, 1] = 0, 255  # any few images have both ends of the scale
+    strangers = torch.randint(0, 256, x.shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    strangers[:, 0, 0, 0], strangers[:, 0, 0, 1] = 0, 255
+    assert overlap(x, form(strangers)) == overlap(form(strangers), x) == 0
+    mixed = torch.cat([strangers[:50], x[40:47]])
+    assert overlap(x, form(mixed)) == overlap(form(mixed), x) == 7
+
+
+def test_float16_finds_what_float32_and_float64_hold() -> None:
+    x = torch.rand(100, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert overlap(x, x[3:8].half()) == overlap(x[3:8].half(), x.float()) == overlap(x.float(), x[3:8]) == 5
+
+
+def test_few_numbers_of_low_resolution_are_compared_as_they_are() -> None:
+    grid = torch.cartesian_prod(torch.arange(20.0), torch.arange(20.0))
+    assert overlap(grid[::2], grid[1::2]) == overlap(grid[::2], 2 * grid[1::2] + 1) == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float16, torch.float32, torch.float64])
+def test_distinct_inputs_are_those_of_a_set_of_tuples(dtype: torch.dtype) -> None:
+    x = torch.randint(0, 4, (5000, 2, 3), generator=torch.Generator().manual_seed(0)).to(dtype)
+    rows = [tuple(row) for row in x.flatten(1).tolist()]
+    assert distinct_inputs(x) == len(set(rows))
+    assert distinct_inputs(x[2000:], x[:2000]) == len(set(rows[2000:]) - set(rows[:2000]))
+    assert distinct_inputs(torch.tensor([[0.0], [-0.0]])) == 1
+    assert distinct_inputs(torch.tensor([[1.0], [1.0 + 2**-40]], dtype=torch.float64)) == 1  # one float32
+
+
+def test_more_than_one_repeat_in_a_hundred_needs_a_word() -> None:
+    check_repeats(1000, 990, "training examples", None)
+    check_repeats(1000, 1, "training examples", "every reading is taken by the same sensor")
+    with pytest.raises(DataError, match=r"got 11 training examples .* \(989 are distinct\).*--repeats"):
+        check_repeats(1000, 989, "training examples", None)
 
 
 def test_the_digest_is_that_of_examples_without_labels() -> None:

@@ -32,7 +32,7 @@ def certificate_of(module: nn.Module, **fields: object) -> tuple[Certificate, Hy
     message, coded = pack(spec, symbols)
     hypothesis, sample = Hypothesis.unpack(message.payload, spec, base), examples()
     errors = int((hypothesis(sample.x).argmax(1) != sample.y).sum()) + 3  # some room for near-ties
-    record = DataRecord(name="clouds", digest=sample.digest(), n=sample.n, classes=3)
+    record = DataRecord(name="clouds", digest=sample.digest(), n=sample.n, classes=3, distinct=sample.n)
     risk = RiskEstimate(errors=errors, n=sample.n, data_digest=record.digest)
     ledger = complete(coded, spec, record.name, record.digest)
     bound = theorem("occam_binomial")(errors, sample.n, ledger.bits, 0.05)

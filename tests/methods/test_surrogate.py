@@ -79,6 +79,11 @@ def test_both_parts_pay_for_the_split_and_the_looks(file: Path, certificate: pb.
     assert later.payload() == certificate.payload()
 
 
+def test_copies_among_the_unlabelled_inputs_are_refused(file: Path) -> None:
+    with pytest.raises(DataError, match=rf"got {M:,} unlabelled inputs .*--repeats"):
+        certified(file, inputs=unlabelled().repeat(2, 1))
+
+
 def test_defaults_tuned_on_either_sample_are_paid() -> None:
     from pacbound.bits.ledger import Ledger
     from pacbound.certificate.accounting import complete

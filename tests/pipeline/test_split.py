@@ -66,7 +66,7 @@ def test_theta0_sees_the_first_examples_only() -> None:
     x, y = clouds(N)
     held = {tuple(row) for row in setup.train.x.tolist()}
     changed = torch.tensor([tuple(row) in held for row in x.tolist()])
-    spoilt = torch.where(changed[:, None], 50 * torch.ones_like(x), x)
+    spoilt = torch.where(changed[:, None], 50 + x, x)
     theta0 = with_start(setup, progress=False).theta0
     assert theta0 is not None
     assert theta0 == with_start(prepare(network(), (spoilt, y), None, asked(), "zero_one"), progress=False).theta0

@@ -97,7 +97,8 @@ def test_a_new_head_is_coded_with_its_seed_and_stands(weights: Path) -> None:
 def test_where_theta0_comes_from_costs_its_gamma_code_and_old_kinds_cost_what_they_did() -> None:
     sha256, found = "0f" * 32, {}
     for kind in ("seeded", "checkpoint", "values", "checkpoint_new_head"):
-        pinned = {} if kind == "seeded" else {"sha256": sha256, "disjoint": True}
+        pinned = {} if kind == "seeded" else {"sha256": sha256}
+        pinned |= {"disjoint": True, "values": sha256} if kind.startswith("checkpoint") else {}
         base = BaseOrigin.model_validate({"kind": kind, **pinned})
         spec = HypothesisSpec(model="user", layout_digest="ab" * 32, base=base, layer_scale=False)
         found[kind] = {e.item: e.bits for e in pack(spec, torch.zeros(0, dtype=torch.int32).numpy())[1].entries}["base"]
@@ -189,12 +190,13 @@ def test_rules_that_give_another_theta0_from_the_same_file_do_not_stand(tmp_path
     assert (result.failed, "--rename" in str(result.reason)) == ("network", True)
 
 
-def test_a_certificate_from_before_values_were_pinned_stands_as_it_did(weights: Path, tmp_path: Path) -> None:
+def test_a_certificate_that_does_not_pin_the_values_of_its_checkpoint_is_malformed(
+    weights: Path, tmp_path: Path
+) -> None:
     certificate = certify(normalised(), clouds(), request=asked(weights), progress=False)
 
-    def older(document: Document) -> None:
+    def unpinned(document: Document) -> None:
         del document["hypothesis"]["base"]["values"]
 
-    path = forge(certificate, older, tmp_path / "old.json")
-    assert pb.verify(path, data=clouds(), model=normalised(), checkpoint=weights).stands
-    assert "values" not in pb.Certificate.load(path).document()["hypothesis"]["base"]
+    result = pb.verify(forge(certificate, unpinned, tmp_path / "old.json"))
+    assert (result.failed, "has values, got none" in str(result.reason)) == ("schema", True)

@@ -20,7 +20,7 @@ def test_an_empty_request_certifies_digits_with_every_default_written_down() -> 
         "projector": "fastfood", "layer_scale": True, "seed": 0, "encoder": "posterior", "step": None, "levels": 7,
         "codebook_init": "kmeans", "code": ["gaussian", "laplace", "adaptive", "static"], "epochs": None,
         "batch": None, "rate": 0.005, "beta": 3.0, "encoder_seed": 0, "posterior": "point", "earlier_draws": None,
-        "device": "auto",
+        "device": "auto", "repeats": None,
     }  # fmt: skip
 
 

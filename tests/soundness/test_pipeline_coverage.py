@@ -27,6 +27,7 @@ def request(repeat: int, **options: object) -> pb.Request:
             "delta": DELTA,
             "seed": repeat % 4,
             "encoder_seed": repeat,
+            "repeats": "the source is a finite grid",
             **options,
         }
     )
@@ -66,9 +67,7 @@ def test_what_training_gains_on_noise_is_given_back_by_the_bits() -> None:
 def test_leaving_the_bits_out_breaks_the_promise_so_that_the_tests_above_can_fail(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(
-        "pacbound.pipeline.finish.complete", lambda *_, methods: Ledger().declare("nothing", "sabotage")
-    )
+    monkeypatch.setattr("pacbound.pipeline.finish.complete", lambda *_, **__: Ledger().declare("nothing", "sabotage"))
     results = [certified(NOISE_ALONE, repeat, greedy(repeat), hidden=16) for repeat in range(24)]
     assert all(certificate.ledger.bits == 0 for certificate, _ in results)
     assert sum(certificate.bound.value < risk for certificate, risk in results) >= 8  # of 24; nominal would be 1

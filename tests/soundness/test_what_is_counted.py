@@ -25,16 +25,8 @@ TASK = Task(n=200, noise=0.1)
 
 
 def request(**options: object) -> pb.Request:
-    common = {
-        "d": 8,
-        "epochs": 3,
-        "rate": 0.2,
-        "beta": 0.3,
-        "batch": 20,
-        "step": 0.5,
-        "encoder": "plain",
-        "base": "values",
-    }
+    common = {"d": 8, "epochs": 3, "rate": 0.2, "beta": 0.3, "batch": 20, "step": 0.5, "encoder": "plain"}
+    common |= {"base": "values", "repeats": "the source is a finite grid"}
     return pb.Request.model_validate({**common, **options})
 
 
@@ -147,7 +139,8 @@ def test_defaults_tuned_on_a_data_set_cost_eight_bits_there_and_nothing_elsewher
     digits = pb.load("digits").subset(range(200))
     quick = request(epochs=3, d=4, base="seeded")
     tuned = pb.certify("mlp", digits, request=quick, progress=False)
-    own = pb.certify("mlp", (digits.x, digits.y), request=quick, progress=False)
+    noise = torch.randint(0, 17, digits.x.shape, generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    own = pb.certify("mlp", (noise, digits.y), request=quick, progress=False)
     paid = [[e.bits for e in c.ledger.entries if e.item == "package defaults"] for c in (tuned, own)]
     assert paid == [[8], []]
 
@@ -158,6 +151,24 @@ def test_a_data_set_handed_over_under_another_name_pays_for_the_look_at_it() -> 
     assert made.data.name == "user"
     paid = [entry for entry in made.ledger.entries if entry.item == "package defaults"]
     assert [(entry.bits, "looking at digits" in entry.why) for entry in paid] == [(8, True)]
+
+
+@pytest.mark.parametrize("form", ["float32 / 16", "two rows exchanged", "part of it, standardised", "channels last"])
+def test_tuned_data_in_another_form_pay_for_the_look_at_them(form: str) -> None:
+    digits = pb.load("digits")
+    x, y = digits.x.float() / 16, digits.y
+    if form == "two rows exchanged":
+        order = torch.tensor([1, 0, *range(2, len(y))])
+        x, y = digits.x[order], y[order]
+    if form == "part of it, standardised":
+        x, y = (x[100:300] - x.mean()) / x.std(), y[100:300]
+    if form == "channels last":
+        x = x.permute(0, 2, 3, 1)
+    made = pb.certify("mlp", (x, y), request=request(epochs=1, d=4), progress=False)
+    assert (made.data.name, made.data.like) == ("user", "digits")
+    paid = [entry for entry in made.ledger.entries if entry.item == "package defaults"]
+    assert [(entry.bits, "looking at digits" in entry.why) for entry in paid] == [(8, True)]
+    assert "tuned data" in pb.verify(made, data=(x, y)).require().passed
 
 
 def test_doing_nothing_is_a_message_too_and_pays_for_saying_so() -> None:
