@@ -24,7 +24,8 @@ from ..data.registry import load_any, load_inputs
 from ..errors import RequestError
 from ..models.loading import load_model, preprocess_for
 from ..networks.original import Original, answers, check_answers, count_differing, load_original
-from ..networks.risk import BATCH, zero_one
+from ..networks.passes import BATCH
+from ..networks.risk import worst_losses, zero_one
 from ..pipeline.encoding import encode
 from ..pipeline.finish import Finished, baseline, best_of, environment, held_out_bound
 from ..pipeline.preparation import Setup, held_out_examples, prepare
@@ -164,9 +165,7 @@ def _held_out(original: Original, test: Examples | None, delta: float) -> tuple[
     """What labelled held-out examples alone say of the original: no surrogate is needed."""
     if test is None:
         return ()
-    errors = sum(
-        int(zero_one(original(test.x[k : k + BATCH]), test.y[k : k + BATCH]).sum()) for k in range(0, test.n, BATCH)
-    )
+    errors = int(worst_losses(original, test, "zero_one", zero_one, progress=False).sum())
     return (held_out_bound(RiskEstimate(errors=errors, n=test.n), delta),)
 
 

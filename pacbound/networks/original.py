@@ -5,7 +5,7 @@ never what is fixed before the sample: theta0, the projector and the architectur
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +19,8 @@ from ..data.preprocess import preprocessed
 from ..errors import ModelError, first_line
 from ..specs.specs import PreprocessSpec
 from .checkpoints import file_digest, load_checkpoint
-from .risk import BATCH, check_deterministic, zero_one
-
-Network = Callable[[Tensor], Tensor]
+from .passes import BATCH, Network, check_deterministic, readings
+from .risk import zero_one
 
 
 @dataclass(frozen=True)
@@ -84,11 +83,13 @@ def clear_answers(logits: Tensor) -> Tensor:
 def count_differing(network: Network, original: Network, inputs: Inputs, progress: bool = True) -> int:
     """Count the inputs on which the two networks do not give the same clear answer; near-ties of either count.
 
-    So P[differ] covers every input on which the surrogate is clearly right and the original is not.
+    So P[differ] covers every input on which the surrogate is clearly right and the original is not. Both are asked in
+    several batches (passes.py); an input on which they differ in any of them counts.
+    Raises: ModelError where one of them is no function of one input.
     """
-    differing = 0
-    for start in tqdm(range(0, inputs.m, BATCH), desc="comparing", disable=None if progress else True, delay=2):
-        x = inputs.x[start : start + BATCH]
-        one, other = clear_answers(network(x)), clear_answers(original(x))
-        differing += int(((one != other) | (one < 0)).sum())
-    return differing
+    differing = torch.zeros(inputs.m, dtype=torch.bool)
+    ours, theirs = readings(network, inputs.x, progress), readings(original, inputs.x, progress=False)
+    for here, there in zip(ours, theirs, strict=True):
+        one, other = clear_answers(here.logits), clear_answers(there.logits)
+        differing[here.rows] |= (one != other) | (one < 0)
+    return int(differing.sum())
