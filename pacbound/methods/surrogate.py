@@ -25,7 +25,7 @@ from ..data.registry import load_any, load_held_out, load_inputs
 from ..errors import RequestError
 from ..models.loading import load_model, preprocess_for
 from ..networks.original import Original, answers, check_answers, count_differing, count_errors, load_original
-from ..networks.risk import BATCH
+from ..networks.passes import BATCH
 from ..pipeline.encoding import encode
 from ..pipeline.finish import Finished, baseline, best_of, environment, held_out_bound
 from ..pipeline.looks import number_of_look

@@ -5,7 +5,7 @@ never what is fixed before the sample: theta0, the projector and the architectur
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +21,8 @@ from ..data.preprocess import preprocessed
 from ..errors import ModelError, first_line
 from ..specs.specs import PreprocessSpec
 from .checkpoints import file_digest, load_checkpoint
-from .risk import BATCH, check_deterministic, zero_one
-
-Network = Callable[[Tensor], Tensor]
+from .passes import BATCH, Network, check_deterministic, readings
+from .risk import worst_losses, zero_one
 
 
 @dataclass(frozen=True)
@@ -78,9 +77,8 @@ def answers(network: Network, x: Tensor, progress: bool = True) -> Tensor:
 
 
 def count_errors(original: Original, examples: Examples) -> RiskEstimate:
-    """Count the examples of which the label is not the original's clear winner."""
-    x, y = examples.x, examples.y
-    errors = sum(int(zero_one(original(x[k : k + BATCH]), y[k : k + BATCH]).sum()) for k in range(0, examples.n, BATCH))
+    """Count the examples of which the label is not the original's clear winner in every pass (passes.py)."""
+    errors = int(worst_losses(original, examples, "zero_one", zero_one, progress=False).sum())
     return RiskEstimate(errors=errors, n=examples.n, data_digest=examples.digest())
 
 
@@ -93,11 +91,13 @@ def clear_answers(logits: Tensor) -> Tensor:
 def count_differing(network: Network, original: Network, inputs: Inputs, progress: bool = True) -> int:
     """Count the inputs on which the two networks do not give the same clear answer; near-ties of either count.
 
-    So P[differ] covers every input on which the surrogate is clearly right and the original is not.
+    So P[differ] covers every input on which the surrogate is clearly right and the original is not. Both are asked in
+    several batches (passes.py); an input on which they differ in any of them counts.
+    Raises: ModelError where one of them is no function of one input.
     """
-    differing = 0
-    for start in tqdm(range(0, inputs.m, BATCH), desc="comparing", disable=None if progress else True, delay=2):
-        x = inputs.x[start : start + BATCH]
-        one, other = clear_answers(network(x)), clear_answers(original(x))
-        differing += int(((one != other) | (one < 0)).sum())
-    return differing
+    differing = torch.zeros(inputs.m, dtype=torch.bool)
+    ours, theirs = readings(network, inputs.x, progress), readings(original, inputs.x, progress=False)
+    for here, there in zip(ours, theirs, strict=True):
+        one, other = clear_answers(here.logits), clear_answers(there.logits)
+        differing[here.rows] |= (one != other) | (one < 0)
+    return int(differing.sum())

@@ -1,7 +1,8 @@
 """Count the errors of a decoded network over plain examples, in a way that survives other machines.
 
-float32 on the CPU, eval mode, no augmentation, each example once. Where the largest two logits differ by less
-than 1e-4 of the largest magnitude the example counts as an error, so that rounding elsewhere cannot add one.
+float32 on the CPU, eval mode, no augmentation. Where the largest two logits differ by less
+than 1e-4 of the largest magnitude the example counts as an error, so that rounding elsewhere cannot add one. Each
+example is asked in several batches (passes.py) and has its largest loss.
 """
 
 import math
@@ -10,18 +11,17 @@ from functools import partial
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ..bounds.claims import TOP_K, RiskEstimate
 from ..data.callables import find_named
 from ..data.examples import Examples
-from ..errors import ModelError, RequestError, first_line
+from ..errors import ModelError, RequestError
 from .hypothesis import Hypothesis
+from .passes import BATCH, TIE, Network, check_deterministic, readings
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 CUSTOM = "custom"  # name of a user's own loss
-TIE = 1e-4
-BATCH = 500
+LOSS_NOISE = 1e-5  # by which rounding may move a user's own loss of one example
 GRAIN = 1000  # sums of fractional losses are kept to 1/1000, rounded up by at least that much
 
 
@@ -86,44 +86,45 @@ def losses_of(name: str, function: LossFunction, logits: Tensor, y: Tensor) -> T
 def evaluate(
     hypothesis: Hypothesis, examples: Examples, loss: str | LossFunction = "zero_one", progress: bool = True
 ) -> RiskEstimate:
-    """Sum a per-example loss in [0, 1] over all examples.
+    """Sum a per-example loss in [0, 1] over all examples, of each the largest in several passes.
 
     Returns: errors (an integer for counted losses, else rounded up to 1/1000), n, the loss and the data's digest.
     Raises:
-        ModelError: two passes over the same batch differ, so the network is not a function of its input; or
-            what was given is not a decoded Hypothesis.
-        RequestError: the loss leaves [0, 1].
+        ModelError: the network is no function of one input; or what was given is not a decoded Hypothesis.
+        RequestError: the loss leaves [0, 1], or that of an example depends on others.
     """
     if not isinstance(hypothesis, Hypothesis):
         raise ModelError(f"evaluate: only a decoded Hypothesis is evaluated, got {type(hypothesis).__name__}.")
     name, function = loss_function(loss)
     check_deterministic(hypothesis, examples.x[:BATCH])
-    parts: list[float] = []
-    for start in tqdm(range(0, examples.n, BATCH), desc="counting errors", disable=None if progress else True, delay=2):
-        rows = slice(start, start + BATCH)
-        parts.extend(losses_of(name, function, hypothesis(examples.x[rows]), examples.y[rows]).tolist())
-    total = math.fsum(parts)
+    worst = worst_losses(hypothesis, examples, name, function, progress)
+    total = math.fsum(worst.tolist())
     counted = name == "zero_one" or name.startswith("top_")
     errors = round(total) if counted else min(examples.n, (math.floor(total * GRAIN) + 2) / GRAIN)
     return RiskEstimate(errors=errors, n=examples.n, loss=name, data_digest=examples.digest())
 
 
-def check_deterministic(hypothesis: Callable[[Tensor], Tensor], x: Tensor) -> None:
-    """Refuse what is no function of one input, as seen on a batch x (n, ...). Raises: ModelError."""
-    try:
-        first, alone, reversed_ = hypothesis(x), hypothesis(x[:1]), hypothesis(x.flip(0)).flip(0)
-    except (RuntimeError, ValueError) as cause:
-        raise ModelError(
-            f"evaluate: the network answers batches of {len(x)} and of 1, got the error "
-            f"{first_line(cause)!r}. Freeze batch statistics."
-        ) from cause
-    if not torch.allclose(first, hypothesis(x), rtol=0, atol=0, equal_nan=True):
-        raise ModelError("evaluate: the network gives two answers to one input. Remove its randomness in eval mode.")
-    finite = first[torch.isfinite(first)]
-    atol = 1e-4 * float(finite.abs().amax() if len(finite) else 0.0) + 1e-10
-    same = [
-        torch.allclose(here, there, rtol=1e-3, atol=atol, equal_nan=True)
-        for here, there in ((first[:1], alone), (first, reversed_))
-    ]
-    if not all(same):
-        raise ModelError("evaluate: an answer depends on the other inputs of its batch. Freeze batch statistics.")
+def worst_losses(
+    network: Network, examples: Examples, name: str, function: LossFunction, progress: bool = True
+) -> Tensor:
+    """Return the largest loss of each example in any pass of `readings`, 1 where a logit is not finite, (n,) float64.
+
+    Raises: ModelError where the network, RequestError where the loss is no function of one example.
+    """
+    worst, first = torch.zeros(examples.n, dtype=torch.float64), torch.zeros(examples.n, dtype=torch.float64)
+    for reading in readings(network, examples.x, progress):
+        rows, y = reading.rows, examples.y[reading.rows]
+        losses = losses_of(name, function, reading.logits, y)
+        if reading.before is reading.logits:
+            first[rows] = losses
+        elif name == CUSTOM:
+            # the very logits of the first pass in other company: what differs is the loss's own doing
+            again = losses_of(name, function, reading.before, y)
+            if bool(((again - first[rows]).abs() > LOSS_NOISE).any()):
+                raise RequestError(
+                    "loss: that of an example depends on its own logits and label alone, got one that changes with the "
+                    "other examples of its batch. Compute it row by row, without means or ranks over the batch."
+                )
+        finite = torch.isfinite(reading.logits).all(1)
+        worst[rows] = torch.maximum(worst[rows], torch.where(finite, losses, 1.0))
+    return worst

@@ -24,6 +24,7 @@ from ..models.foreign import FOLDER
 from ..models.loading import load_model, preprocess_for
 from ..networks.checkpoints import checkpoint_base, freeze_start, start_base
 from ..networks.hypothesis import Base, make_base, make_subspace
+from ..networks.passes import BATCH, Network, check_deterministic
 from ..networks.risk import CUSTOM, LossFunction, loss_function, losses_of
 from ..request.request import Request, parse_projector
 from ..specs.specs import SPLIT_PARTS, BaseOrigin, HypothesisSpec, PreprocessSpec, ProjectorSpec, SplitSpec
@@ -276,6 +277,18 @@ def _refuse_unfit(
             f"classes, got {found} for a batch of {len(x)}. Change its last layer."
         )
     losses_of(name, function, logits, sample.y[:2])
+    check_deterministic(_reader(base, preprocess), sample.x[:BATCH])
+
+
+def _reader(base: Base, preprocess: PreprocessSpec) -> Network:
+    """Return theta0 as a map from raw inputs to logits."""
+
+    @torch.no_grad()
+    def answer(x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = base.module(preprocessed(x, preprocess)).float()
+        return logits
+
+    return answer
 
 
 def _refuse_options_of_point(request: Request) -> None:

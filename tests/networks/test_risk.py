@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from pacbound.data.examples import Examples
 from pacbound.errors import ModelError, RequestError
-from pacbound.networks.risk import BATCH, error_probability, evaluate, loss_function, top_k, zero_one
+from pacbound.networks.passes import BATCH
+from pacbound.networks.risk import error_probability, evaluate, loss_function, top_k, zero_one
 from tests.tiny import CLASSES, decoded, examples, network
 
 SYMBOLS = np.random.default_rng(0).integers(0, 9, 12).astype(np.int32)
@@ -185,7 +186,7 @@ def test_a_network_whose_answer_depends_on_its_batch_is_refused(module: nn.Modul
 
 def test_batch_norm_without_running_statistics_is_refused() -> None:
     net = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8, track_running_stats=False), nn.Linear(8, CLASSES))
-    with pytest.raises(ModelError, match=r"batches of 120 and of 1.*Freeze batch statistics"):
+    with pytest.raises(ModelError, match=r"batches of 500, of 384 and of 1.*Freeze batch statistics"):
         evaluate(decoded(net), examples(), progress=False)
 
 
