@@ -108,7 +108,8 @@ def _verify_hint(request: "Request", data_dir: object) -> str:
         "--data-dir": data_dir,
         "--model": request.model if ":" in request.model else None,
         "--checkpoint": None if request.method == "direct" else request.checkpoint,
-        "--rename": ",".join(request.rename) or None,
+        "--rename": None if request.method == "direct" else ",".join(request.rename) or None,
+        "--key": None if request.method == "direct" else request.key,
         "--loss": request.loss if ":" in request.loss else None,
         "--unlabelled": request.unlabelled,
     }

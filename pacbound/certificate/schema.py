@@ -141,14 +141,16 @@ class MethodRow(Record):
 class Environment(SparseRecord):
     """Where it was made, without host, user or path. versions: package -> version. seconds: stage -> wall time.
 
-    epochs: passes of the encoder over the sample; left out where nothing was trained, and of older files.
+    epochs: passes of the encoder over the sample; left out where nothing was trained, and of older files. notes: what
+    was read of a checkpoint and how it did as it was, and which methods did not apply; left out where there are none.
     """
 
-    LEFT_OUT = ("epochs",)
+    LEFT_OUT = ("epochs", "notes")
 
     versions: dict[Token, Token] = Field(default={}, max_length=100)
     seconds: dict[Token, float] = Field(default={}, max_length=100)
     epochs: float | None = Field(default=None, ge=0)
+    notes: tuple[Annotated[str, Field(max_length=1000)], ...] | None = Field(default=None, max_length=100)
 
 
 class Certificate(SparseRecord):

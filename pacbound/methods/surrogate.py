@@ -22,11 +22,13 @@ from ..data.examples import Examples
 from ..data.inputs import Inputs, check_apart, check_inputs
 from ..data.registry import load_any, load_inputs
 from ..errors import RequestError
-from ..models.loading import load_model, preprocess_for
+from ..models.loading import USER, load_model, preprocess_for
+from ..models.others import failures
 from ..networks.original import Original, answers, check_answers, count_differing, load_original
 from ..networks.risk import BATCH, zero_one
 from ..pipeline.encoding import encode
 from ..pipeline.finish import Finished, baseline, best_of, environment, held_out_bound
+from ..pipeline.first_look import first_look
 from ..pipeline.preparation import Setup, held_out_examples, prepare
 from ..specs.specs import REFERENCE_MODELS, PreprocessSpec
 from ..training.state import Checkpoint
@@ -50,6 +52,11 @@ def surrogate(work: Work) -> Certificate:
         the surrogate's theta0 could follow the original.
     """
     _refuse_contradictions(work)
+    with failures("certify"):  # the original is somebody else's
+        return _certified(work)
+
+
+def _certified(work: Work) -> Certificate:
     train = load_any(work.train, work.data_dir)
     inputs = load_inputs(work.unlabelled, work.data_dir)
     check_inputs(inputs, train.shape)
@@ -60,6 +67,7 @@ def surrogate(work: Work) -> Certificate:
         check_apart(train.x, test.x, "test")
         check_apart(inputs.x, test.x, "test", "unlabelled inputs")
     started = time.monotonic()
+    seen = first_look(original.module, train, original.record.preprocess, original.record.model)
     setup = distilled(work, train, answers(original, train.x, work.progress))
     checkpoint = Checkpoint(work.state, setup.key)
     encoded = encode(setup, checkpoint, work.progress)
@@ -67,7 +75,8 @@ def surrogate(work: Work) -> Certificate:
     best = best_of(setup, encoded.candidates, work.progress)
     looks = work.request.earlier_looks + checkpoint.look(_pair(best, inputs, original))
     compared = Compared(best, inputs, count_differing(best.hypothesis, original, inputs, work.progress), looks)
-    made_in = environment({"training": trained - started, "counting": time.monotonic() - trained}, encoded.epochs)
+    seconds = {"training": trained - started, "counting": time.monotonic() - trained}
+    made_in = environment(seconds, encoded.epochs, (*original.notes, *seen))
     return _issue(setup, compared, original, _held_out(original, test, work.request.delta), made_in)
 
 
@@ -83,6 +92,7 @@ def distilled(work: Work, train: Examples, targets: Tensor) -> Setup:
             "base": "seeded",
             "checkpoint": None,
             "rename": (),
+            "key": None,
             "preprocess": "auto",
             "frozen_buffers": (),
             "unlabelled": None,
@@ -144,19 +154,20 @@ def _refuse_contradictions(work: Work) -> None:
 
 def _original(work: Work, train: Examples) -> Original:
     """Load the original network and see that it reads the examples."""
-    request, module, name = work.request, work.model, "user"
+    request, module, name = work.request, work.model, USER
     assert request.checkpoint is not None
     if not isinstance(module, nn.Module):
         module, name = load_model(module, train.shape, train.classes)
     preprocess = preprocess_for(name, train.preprocess) if request.preprocess == "auto" else request.preprocess
-    original = load_original(module, name, request.checkpoint, request.rename, PreprocessSpec(name=preprocess))
+    spec = PreprocessSpec(name=preprocess)
+    original = load_original(module, name, request.checkpoint, request.rename, spec, request.key)
     check_answers(original, train.x[:BATCH], train.classes)
     return original
 
 
 def _pair(best: Finished, inputs: Inputs, original: Original) -> str:
     """Digest of what is compared with what on which inputs: the same again is the same look."""
-    parts = (best.message.payload, bytes.fromhex(inputs.digest()), bytes.fromhex(original.record.sha256))
+    parts = (best.message.payload, bytes.fromhex(inputs.digest()), bytes.fromhex(original.record.values))
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 

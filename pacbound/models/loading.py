@@ -11,6 +11,8 @@ from ..specs.specs import MODEL_CHOICES, RAW_PIXEL_MODELS, REFERENCE_MODELS, Pre
 from .foreign import FOLDER, TIMM, build_from_folder, build_from_timm
 from .reference import build
 
+USER = MODEL_CHOICES[0]  # the name of every network that is not a reference one
+
 
 def load_model(source: str, input_shape: Sequence[int], classes: int) -> tuple[nn.Module, str]:
     """Build the network that `source` names.
@@ -21,12 +23,17 @@ def load_model(source: str, input_shape: Sequence[int], classes: int) -> tuple[n
     Returns: the module and its name in `specs.MODEL_CHOICES` ("user" for all but the reference networks).
     Raises: ModelError.
     """
+    if not isinstance(source, str):
+        raise ModelError(
+            f"load_model: a network is a torch.nn.Module or a name, got {type(source).__name__}. "
+            "Give the module itself: an instance, not its class."
+        )
     if source in REFERENCE_MODELS:
         return build(source, input_shape, classes), source
     if source.startswith(FOLDER):
-        return build_from_folder(source.removeprefix(FOLDER), classes), MODEL_CHOICES[0]
+        return build_from_folder(source.removeprefix(FOLDER), classes), USER
     if source.startswith(TIMM):
-        return build_from_timm(source.removeprefix(TIMM), input_shape, classes), MODEL_CHOICES[0]
+        return build_from_timm(source.removeprefix(TIMM), input_shape, classes), USER
     if ":" not in source:
         near = difflib.get_close_matches(source, REFERENCE_MODELS, n=1)
         raise ModelError(
@@ -38,7 +45,7 @@ def load_model(source: str, input_shape: Sequence[int], classes: int) -> tuple[n
         raise ModelError(
             f"load_model: {source} returns a torch.nn.Module, got {type(module).__name__}. Return the network."
         )
-    return module, MODEL_CHOICES[0]
+    return module, USER
 
 
 def preprocess_for(model: str, usual: PreprocessName) -> PreprocessName:
