@@ -262,13 +262,16 @@ class Certificate(SparseRecord):
         certificate._payload, certificate._posterior, certificate._theta0 = message.payload, posterior, theta0
         return certificate
 
-    def with_methods(self, methods: tuple[MethodRow, ...], seconds: dict[str, float]) -> "Certificate":
-        """Return the same certificate with what came of the methods it was chosen from, and more wall times."""
+    def with_methods(
+        self, methods: tuple[MethodRow, ...], seconds: dict[str, float], notes: tuple[str, ...]
+    ) -> "Certificate":
+        """Return the same certificate with what came of the methods it was chosen from, more wall times and notes."""
         document = {key: value for key, value in self.document().items() if key != "digest"}
         if methods:
             document["methods"] = [row.model_dump(mode="json") for row in methods]
         times = {**self.environment.seconds, **seconds}
-        document["environment"] = self.environment.model_copy(update={"seconds": times}).model_dump(mode="json")
+        added = {"seconds": times, "notes": (*(self.environment.notes or ()), *notes) or None}
+        document["environment"] = self.environment.model_copy(update=added).model_dump(mode="json")
         return self._rewritten(document)
 
     def with_measures(self, measures: tuple[Measure, ...]) -> "Certificate":

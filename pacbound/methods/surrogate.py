@@ -51,12 +51,23 @@ def surrogate(work: Work) -> Certificate:
     Raises: PacboundError with the reason of a refusal, above all where labelled and unlabelled inputs overlap, or where
         the surrogate's theta0 could follow the original.
     """
-    _refuse_contradictions(work)
     with failures("certify"):  # the original is somebody else's
-        return _certified(work)
+        return _certified(work, checked(work))
 
 
-def _certified(work: Work) -> Certificate:
+@dataclass(frozen=True)
+class Task:
+    """What a surrogate is made from and judged by: sample, unlabelled inputs, original, held-out examples."""
+
+    train: Examples
+    inputs: Inputs
+    original: Original
+    test: Examples | None
+
+
+def checked(work: Work) -> Task:
+    """Load everything, and refuse what does not go together or overlaps. Raises: PacboundError."""
+    _refuse_contradictions(work)
     train = load_any(work.train, work.data_dir)
     inputs = load_inputs(work.unlabelled, work.data_dir)
     check_inputs(inputs, train.shape)
@@ -66,6 +77,11 @@ def _certified(work: Work) -> Certificate:
     if test is not None:
         check_apart(train.x, test.x, "test")
         check_apart(inputs.x, test.x, "test", "unlabelled inputs")
+    return Task(train, inputs, original, test)
+
+
+def _certified(work: Work, task: Task) -> Certificate:
+    train, inputs, original = task.train, task.inputs, task.original
     started = time.monotonic()
     seen = first_look(original.module, train, original.record.preprocess, original.record.model)
     setup = distilled(work, train, answers(original, train.x, work.progress))
@@ -77,7 +93,7 @@ def _certified(work: Work) -> Certificate:
     compared = Compared(best, inputs, count_differing(best.hypothesis, original, inputs, work.progress), looks)
     seconds = {"training": trained - started, "counting": time.monotonic() - trained}
     made_in = environment(seconds, encoded.epochs, (*original.notes, *seen))
-    return _issue(setup, compared, original, _held_out(original, test, work.request.delta), made_in)
+    return _issue(setup, compared, original, _held_out(original, task.test, work.request.delta), made_in)
 
 
 def distilled(work: Work, train: Examples, targets: Tensor) -> Setup:

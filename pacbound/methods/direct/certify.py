@@ -80,13 +80,7 @@ def certify_direct(
     Raises: PacboundError with the reason of a refusal.
     """
     request = request or Request()
-    _refuse_options_of_others(request)
-    plain = request.model_copy(
-        update={"checkpoint": None, "rename": (), "key": None}
-    )  # the file is no part of the prior
-    setup = direct_setup(prepare(model, train, test, plain, loss if loss is not None else request.loss, data_dir))
-    held_out = None if test is None else setup.test  # the weights may have seen a test split that nobody vouched for
-    setup = replace(setup, methods=methods, test=held_out)
+    setup = prepare_direct(model, train, test, request, loss, data_dir, methods)
     started = time.monotonic()
     with failures("certify", setup.model == USER):
         weights = checkpoint_weights(setup, model, request.checkpoint, request.rename, request.key)
@@ -94,6 +88,23 @@ def certify_direct(
         setup = replace(setup, notes=(*weights.notes, *seen))
         encoded = encode_direct(setup, weights, plan or plan_of(request), progress)
         return finish(setup, encoded, {"coding": time.monotonic() - started}, progress)
+
+
+def prepare_direct(
+    model: nn.Module | str,
+    train: object,
+    test: object,
+    request: Request,
+    loss: str | LossFunction | None,
+    data_dir: str | Path | None,
+    methods: tuple[str, ...],
+) -> Setup:
+    """Fix all but the weights. Args: as for `certify_direct`. Raises: PacboundError."""
+    _refuse_options_of_others(request)
+    plain = request.model_copy(update={"checkpoint": None, "rename": (), "key": None})  # no part of the prior
+    setup = direct_setup(prepare(model, train, test, plain, loss if loss is not None else request.loss, data_dir))
+    held_out = None if test is None else setup.test  # the weights may have seen a test split that nobody vouched for
+    return replace(setup, methods=methods, test=held_out)
 
 
 def as_network(setup: Setup, weights: Weights) -> Callable[[Tensor], Tensor]:
