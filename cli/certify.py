@@ -36,22 +36,20 @@ def _certify(**options: object) -> None:
       written to digits.json
     """
     from pacbound.errors import RequestError
+    from pacbound.methods.plans import plans
     from pacbound.methods.table import certify
-    from pacbound.methods.work import methods_folder, refuse_surrogate_options
-    from pacbound.pipeline.preparation import prepare
+    from pacbound.methods.work import methods_folder
     from pacbound.reports.show import render
     from pacbound.request.presets import differences
 
     request = _request(options)
     output = Path(str(options["output"])) if options["output"] else Path(f"{_stem(request.data)}.json")
     if options["dry_run"]:
-        from pacbound.pipeline.forecast import forecast
-
-        if request.method != "subspace":
-            raise RequestError(f"certify: --dry-run plans the method subspace, got {request.method!r}. Leave one out.")
-        refuse_surrogate_options(request, request.unlabelled)
-        setup = prepare(request.model, request.data, request.test, request, request.loss, _path(options["data_dir"]))
-        typer.echo(_in_words(forecast(setup)))
+        found = plans(request, _path(options["data_dir"]))
+        for name, plan in found.items():
+            title = f"method   {name}\n" if len(found) > 1 else ""
+            typer.echo(title + (f"refused  {plan}" if isinstance(plan, str) else _in_words(plan)))
+        typer.echo("nothing was trained or written (--dry-run)")
         return
     if output.is_dir():
         raise RequestError(
@@ -108,7 +106,8 @@ def _verify_hint(request: "Request", data_dir: object) -> str:
         "--data-dir": data_dir,
         "--model": request.model if ":" in request.model else None,
         "--checkpoint": None if request.method == "direct" else request.checkpoint,
-        "--rename": ",".join(request.rename) or None,
+        "--rename": None if request.method == "direct" else ",".join(request.rename) or None,
+        "--key": None if request.method == "direct" else request.key,
         "--loss": request.loss if ":" in request.loss else None,
         "--unlabelled": request.unlabelled,
         "--test": request.test,
@@ -119,13 +118,14 @@ def _verify_hint(request: "Request", data_dir: object) -> str:
 def _in_words(plan: "Forecast") -> str:
     lines = [
         f"data     {plan.data}, n = {plan.n:,}",
-        f"network  {plan.model}, D = {plan.D:,} parameters, d = {plan.d:,} coefficients",
+        f"network  {plan.model}, D = {plan.D:,} parameters, "
+        + ("which are coded themselves" if plan.d is None else f"d = {plan.d:,} coefficients"),
         f"training {plan.epochs} epochs in batches of {plan.batch}, about {plan.seconds:,.0f} s on this machine",
         f"memory   about {plan.memory_bytes / 2**20:,.0f} MiB beside the program",
         "ledger   expected, in bits",
     ]
     lines += [f"  {entry.item:<18}{entry.bits:>8,}  {entry.why}" for entry in plan.ledger]
-    return "\n".join([*lines, f"  {'sum':<18}{plan.bits:>8,}", "nothing was trained or written (--dry-run)"])
+    return "\n".join([*lines, f"  {'sum':<18}{plan.bits:>8,}"])
 
 
 def _own_parameters() -> list[inspect.Parameter]:

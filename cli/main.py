@@ -1,5 +1,6 @@
 """Entry point of the `pacbound` command; each verb lives in a file of its own."""
 
+import logging
 import sys
 
 import typer
@@ -24,6 +25,22 @@ app.command("compare")(compare)
 app.command("measure")(measure)
 app.command("code")(code)
 app.add_typer(data.app, name="data")
+
+
+class _Said(logging.Handler):
+    """What the package says of its own accord goes to people, on standard error as it is at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a line."""
+        print(f"pacbound: {record.getMessage()}", file=sys.stderr)
+
+
+@app.callback()
+def _listen() -> None:
+    """Certificates of generalization by compression."""
+    log = logging.getLogger("pacbound")
+    log.setLevel(logging.INFO)
+    log.handlers = [_Said()]
 
 
 def main() -> None:

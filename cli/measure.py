@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 def measure(
     source: Annotated[
-        Path, typer.Argument(metavar="CHECKPOINT|CERT", help="Weights (.safetensors, .pt) or a certificate (.json).")
+        Path,
+        typer.Argument(
+            metavar="CHECKPOINT|CERT", help="Weights (.safetensors, .pt, a folder) or a certificate (.json)."
+        ),
     ],
     model: Annotated[
         str | None, typer.Option(help="The network: a reference one such as lenet, or module:callable.")
@@ -32,6 +35,9 @@ def measure(
     rename: Annotated[
         str, typer.Option(help="REGEX=REPLACEMENT for names in the checkpoint, separated by commas.")
     ] = "",
+    key: Annotated[
+        str | None, typer.Option(help="Which of several state dicts in the checkpoint, NAME or NAME.NAME.")
+    ] = None,
     measures: Annotated[
         str, typer.Option(help="Some of stable_rank, redundancy, rademacher, covering, ntk, separated by commas.")
     ] = "",
@@ -66,7 +72,7 @@ def measure(
         raise RequestError("measure: --attach adds measures to a certificate, got a checkpoint. Give a .json file.")
     names = tuple(name for name in measures.split(",") if name)
     rules = tuple(rule for rule in rename.split(",") if rule)
-    measured = measured_of(source, model, data, names, _shape(input_shape), data_dir, checkpoint, rules)
+    measured = measured_of(source, model, data, names, _shape(input_shape), data_dir, checkpoint, rules, key)
     if plot is not None:
         draw(measured, plot)
     if attach is not None:

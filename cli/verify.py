@@ -36,6 +36,9 @@ def verify(
     rename: Annotated[
         str, typer.Option(help="REGEX=REPLACEMENT for names in the checkpoint, separated by commas, as for certify.")
     ] = "",
+    key: Annotated[
+        str | None, typer.Option(help="Which of several state dicts in the checkpoint, as for certify.")
+    ] = None,
     loss: Annotated[
         str | None, typer.Option(help="The loss, as module:function of (logits, y), where it is its author's own.")
     ] = None,
@@ -72,7 +75,7 @@ def verify(
     results, unusable = [], []
     for file in files:
         try:
-            result = recheck(file, data, model, asked, data_dir, checkpoint, rules, loss, unlabelled, test)
+            result = recheck(file, data, model, asked, data_dir, checkpoint, rules, loss, unlabelled, test, key)
             results.append(result if len(files) == 1 else result.model_copy(update={"name": str(file)}))
         except PacboundError as refusal:
             if len(files) == 1:

@@ -807,7 +807,7 @@ MUTATIONS = (
     Mutation(
         "training touches the caller's module",
         "pacbound/networks/hypothesis.py",
-        "    copied = copy.deepcopy(module).eval()\n",
+        "    copied = private_copy(module).eval()\n",
         "    copied = module.eval()\n",
         f"{COUNTED}::test_the_callers_module_and_random_numbers_are_left_as_they_were",
     ),

@@ -16,9 +16,13 @@ Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class OriginalNetwork(Record):
-    """The network that the headline is about: the file of its weights, its architecture, what is done to pixels."""
+    """The network that the headline is about: the file of its weights, its architecture, what is done to pixels.
+
+    values: SHA-256 of its parameters and buffers as they were read, which a key and rules for names decide too.
+    """
 
     sha256: Sha256
+    values: Sha256
     model: ModelName
     preprocess: PreprocessSpec = PreprocessSpec()
 

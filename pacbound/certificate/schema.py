@@ -181,14 +181,16 @@ class MethodRow(Record):
 class Environment(SparseRecord):
     """Where it was made, without host, user or path. versions: package -> version. seconds: stage -> wall time.
 
-    epochs: passes of the encoder over the sample; left out where nothing was trained, and of older files.
+    epochs: passes of the encoder over the sample; left out where nothing was trained, and of older files. notes: what
+    was read of a checkpoint and how it did as it was, and which methods did not apply; left out where there are none.
     """
 
-    LEFT_OUT = ("epochs",)
+    LEFT_OUT = ("epochs", "notes")
 
     versions: dict[Token, Token] = Field(default={}, max_length=100)
     seconds: dict[Token, float] = Field(default={}, max_length=100)
     epochs: float | None = Field(default=None, ge=0)
+    notes: tuple[Annotated[str, Field(max_length=1000)], ...] | None = Field(default=None, max_length=100)
 
 
 class Certificate(SparseRecord):
@@ -300,13 +302,16 @@ class Certificate(SparseRecord):
         certificate._payload, certificate._posterior, certificate._theta0 = message.payload, posterior, theta0
         return certificate
 
-    def with_methods(self, methods: tuple[MethodRow, ...], seconds: dict[str, float]) -> "Certificate":
-        """Return the same certificate with what came of the methods it was chosen from, and more wall times."""
+    def with_methods(
+        self, methods: tuple[MethodRow, ...], seconds: dict[str, float], notes: tuple[str, ...]
+    ) -> "Certificate":
+        """Return the same certificate with what came of the methods it was chosen from, more wall times and notes."""
         document = {key: value for key, value in self.document().items() if key != "digest"}
         if methods:
             document["methods"] = [row.model_dump(mode="json") for row in methods]
         times = {**self.environment.seconds, **seconds}
-        document["environment"] = self.environment.model_copy(update={"seconds": times}).model_dump(mode="json")
+        added = {"seconds": times, "notes": (*(self.environment.notes or ()), *notes) or None}
+        document["environment"] = self.environment.model_copy(update=added).model_dump(mode="json")
         return self._rewritten(document)
 
     def with_measures(self, measures: tuple[Measure, ...]) -> "Certificate":

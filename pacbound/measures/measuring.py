@@ -4,7 +4,6 @@ Measures stand beside the bound and carry no probability. One that does not appl
 reason, never given as 0.
 """
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,10 +57,11 @@ class _Subject:
 
 @dataclass(frozen=True)
 class _Weights:
-    """Where a certificate's theta0 lies, and how names in a checkpoint are mapped."""
+    """Where a certificate's theta0 lies, how names in a checkpoint are mapped, and which of its state dicts is read."""
 
     checkpoint: str | Path | None
     rename: tuple[str, ...]
+    key: str | None
 
 
 def measure(
@@ -73,6 +73,7 @@ def measure(
     data_dir: str | Path | None = None,
     checkpoint: str | Path | None = None,
     rename: Sequence[str] = (),
+    key: str | None = None,
 ) -> Measured:
     """Measure stable ranks, redundancy (K/R), Rademacher capacity, covering numbers and the neural tangent kernel.
 
@@ -81,23 +82,26 @@ def measure(
         of a user's certificate, as an nn.Module or what `--model` takes. data: Examples, tensors, a data set, or
         what `--data` takes. measures: names of the table, by default all. input_shape: of one example, where no data
         and no data set tells it. data_dir: the folder of named data sets. checkpoint: the file that a certificate's
-        theta0 comes from, where it names one. rename: rules REGEX=REPLACEMENT for the names in a checkpoint.
+        theta0 comes from, where it names one. rename: rules REGEX=REPLACEMENT for the names in a checkpoint. key: of
+        the state dict in a file of several.
     Raises: RequestError for an unknown measure or where the size of the inputs is not known; ModelError, DataError,
         CertificateError where something cannot be loaded; ModelError where no measure applies.
     """
     from ..data.registry import load_any
+    from ..models.others import failures
     from . import MEASURES
 
     unknown = [name for name in measures if name not in MEASURES]
     if unknown:
         raise RequestError(f"measure: measures are {', '.join(MEASURES)}, got {', '.join(unknown)}.")
     examples = None if data is None else load_any(data, data_dir)
-    subject = _subject(source, model, examples, input_shape, _Weights(checkpoint, tuple(rename)))
+    subject = _subject(source, model, examples, input_shape, _Weights(checkpoint, tuple(rename), key))
     found: list[Measure] = []
     refused: dict[str, str] = {}
     for name in measures or MEASURES:
         try:
-            found += _one(name, subject)
+            with failures("measure"):
+                found += _one(name, subject)
         except PacboundError as why:
             refused[name] = str(why)
     if not found:
@@ -190,41 +194,48 @@ def _subject(
         return _in_memory(source, examples, input_shape)
     if isinstance(source, Certificate):
         return _decoded(source, model, examples, input_shape, weights)
-    if not isinstance(source, str | Path) or not Path(source).is_file():
+    if not isinstance(source, str | Path) or not Path(source).exists():
         raise RequestError(
-            f"measure: the source is a network, a certificate, or a file with one, got {str(source)[:80]!r}, "
+            f"measure: the source is a network, a certificate, or a file or folder with one, got {str(source)[:80]!r}, "
             "which is none of these. Check the path."
         )
-    if Path(source).suffix == ".json":
+    if Path(source).suffix == ".json" and not str(source).endswith(".index.json"):  # an index of shards is weights
         return _decoded(Certificate.load(source), model, examples, input_shape, weights)
-    return _checkpoint(Path(source), model, examples, input_shape, weights.rename)
+    return _checkpoint(Path(source), model, examples, input_shape, weights)
 
 
 def _in_memory(module: "nn.Module", examples: "Examples | None", shape: Sequence[int] | None) -> _Subject:
+    from ..models.others import refuse_wrapped
+
+    refuse_wrapped(module)
     sample = None if examples is None else _read(examples, PreprocessSpec(name=examples.preprocess))
     example = _example(_shape(examples, shape, None), sample)
     return _Subject(type(module).__name__, module, example, sample, None)
 
 
 def _checkpoint(
-    path: Path, model: object, examples: "Examples | None", shape: Sequence[int] | None, rename: tuple[str, ...]
+    path: Path, model: object, examples: "Examples | None", shape: Sequence[int] | None, weights: _Weights
 ) -> _Subject:
     from torch import nn
 
+    from ..models.foreign import CONFIG, FOLDER
     from ..models.loading import preprocess_for
+    from ..models.others import private_copy
     from ..networks.checkpoints import load_checkpoint
 
+    if model is None and (path / CONFIG).is_file():
+        model = f"{FOLDER}{path}"  # the folder says which network it holds
     if model is None:
         raise RequestError("measure: a checkpoint holds numbers only; name its network with --model.")
     sizes = _shape(examples, shape, None)
     if isinstance(model, nn.Module):
-        name, module = type(model).__name__, copy.deepcopy(model)
+        name, module = type(model).__name__, private_copy(model)
     else:
         name = str(model)
         if is_described(name) and examples is None:
             raise RequestError(f"measure: the number of classes of {name} comes from the data; give --data.")
         module = _named(name, sizes, 2 if examples is None else examples.classes)
-    load_checkpoint(module, path, rename)
+    load_checkpoint(module, path, weights.rename, key=weights.key)
     spec = None if examples is None else PreprocessSpec(name=preprocess_for(name, examples.preprocess))
     sample = None if examples is None or spec is None else _read(examples, spec)
     return _Subject(name, module.eval(), _example(sizes, sample), sample, None)
@@ -257,7 +268,7 @@ def _decoded(
         raise RequestError("measure: this certificate is about a network of its author's; name it with --model.")
     module = model if isinstance(model, nn.Module) else _named(str(model or name), sizes, stated.classes)
     theta0 = None if origin.split is None else certificate.theta0()
-    base = rebuild_base(module, origin, weights.checkpoint, weights.rename, theta0)
+    base = rebuild_base(module, origin, weights.checkpoint, weights.rename, theta0, weights.key)
     drawn = isinstance(certificate.hypothesis.quantizer, DrawSpec)
     posterior = certificate.posterior() if drawn else None
     hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base, posterior)

@@ -26,7 +26,7 @@ from .surrogate import surrogate
 from .work import Work, methods_folder
 
 LOG = logging.getLogger("pacbound")
-NO_CHECKPOINT = {"checkpoint": None, "disjoint": False, "new_head": False, "rename": (), "base": "seeded"}
+NO_CHECKPOINT = {"checkpoint": None, "disjoint": False, "new_head": False, "rename": (), "key": None, "base": "seeded"}
 NO_SURROGATE = {"surrogate": "auto", "earlier_looks": None, "unlabelled": None}
 NO_SPLIT = {"prior_share": None}  # of these methods theta0 is trained on nothing
 NO_SUBSPACE = {
@@ -35,10 +35,13 @@ NO_SUBSPACE = {
 
 
 class Option(NamedTuple):
-    """One method of the list: when it applies, what it changes in the request, and how it runs."""
+    """One method of the list: what it lacks, what it changes in the request, and how it runs.
+
+    lacks: why it does not apply, empty where it does.
+    """
 
     name: str
-    applies: Callable[[Work], bool]
+    lacks: Callable[[Work], str]
     changes: dict[str, object]
     run: Callable[[Work], Certificate]
 
@@ -52,31 +55,67 @@ class Outcome(NamedTuple):
     seconds: float
 
 
-def _file(work: Work) -> bool:
-    return work.request.checkpoint is not None
+def _nothing(work: Work) -> str:
+    return ""
+
+
+def _share(work: Work) -> str:
+    return "" if work.request.prior_share is not None else "no --prior-share is given"
+
+
+def _file(work: Work) -> str:
+    return "" if work.request.checkpoint is not None else "no --checkpoint is given"
+
+
+def _disjoint_file(work: Work) -> str:
+    unsaid = "" if work.request.disjoint else "nobody says that the checkpoint has not seen the sample (--disjoint)"
+    return _file(work) or unsaid
+
+
+def _file_and_inputs(work: Work) -> str:
+    return _file(work) or ("" if work.unlabelled is not None else "no --unlabelled inputs are given")
 
 
 # a method joins by one line
 OPTIONS = (
-    Option("subspace", lambda work: True, {**NO_CHECKPOINT, **NO_SURROGATE}, subspace),
-    Option("transfer", lambda work: _file(work) and work.request.disjoint, {**NO_SURROGATE, **NO_SPLIT}, subspace),
+    Option("subspace", _nothing, {**NO_CHECKPOINT, **NO_SURROGATE, **NO_SPLIT}, subspace),
+    Option("prior", _share, {**NO_CHECKPOINT, **NO_SURROGATE}, subspace),
+    Option("transfer", _disjoint_file, {**NO_SURROGATE, **NO_SPLIT}, subspace),
     Option("direct", _file, {**NO_SUBSPACE, **NO_SURROGATE}, direct),
-    Option(
-        "surrogate", lambda work: _file(work) and work.unlabelled is not None,
-        {"disjoint": False, "new_head": False, **NO_SPLIT}, surrogate,
-    ),
-)  # fmt: skip
+    Option("surrogate", _file_and_inputs, {"disjoint": False, "new_head": False, **NO_SPLIT}, surrogate),
+)
+
+
+def listed(work: Work) -> list[Option]:
+    """Return the methods that apply to a request."""
+    return [option for option in OPTIONS if not option.lacks(work)]
+
+
+def not_listed(work: Work) -> tuple[str, ...]:
+    """Return in words why the others do not apply."""
+    return tuple(f"method {option.name} does not apply: {why}" for option in OPTIONS if (why := option.lacks(work)))
+
+
+def announced(work: Work) -> list[Option]:
+    """Return the methods that apply to a request, and say which they are and why the others do not."""
+    options = listed(work)
+    LOG.info("methods that will be tried: %s", ", ".join(option.name for option in options))
+    for reason in not_listed(work):
+        LOG.info(reason)
+    return options
 
 
 def auto(work: Work) -> Certificate:
     """Run the methods that apply, each with its share of the budget, and return the best certificate, with a table.
+
+    Which these are, and why others are not among them, is said before the first of them runs.
 
     Direct coding has no budget: its epochs are the request's. What the methods finished stays beside the state, for the
     caller to remove with it: it holds the files of the certificate, and how many draws were looked at.
 
     Raises: RequestError where every one of them is refused.
     """
-    options = [option for option in OPTIONS if option.applies(work)]
+    options = announced(work)
     names = tuple(option.name for option in options)
     work = replace(work, train=load_any(work.train, work.data_dir)) if work.unlabelled is not None else work
     folder = _begin(work, names)
@@ -87,7 +126,7 @@ def auto(work: Work) -> Certificate:
     best = min(made, key=lambda certificate: certificate.stated_bound.value)
     seconds = {f"method-{outcome.name}": round(outcome.seconds, 3) for outcome in outcomes}
     rows = tuple(_row(outcome) for outcome in outcomes) if len(names) > 1 else ()
-    return best.with_methods(rows, seconds)
+    return best.with_methods(rows, seconds, not_listed(work))
 
 
 def part_of(option: Option, work: Work, names: tuple[str, ...], state: Path | None) -> Work:

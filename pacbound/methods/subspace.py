@@ -4,9 +4,12 @@ import time
 from dataclasses import replace
 
 from ..certificate.schema import Certificate
+from ..models.others import failures
 from ..pipeline.encoding import encode
 from ..pipeline.finish import finish
+from ..pipeline.first_look import first_look
 from ..pipeline.preparation import prepare, with_start
+from ..specs.grammar import OWN_NETWORK
 from ..training.state import Checkpoint
 from .work import Work, refuse_surrogate_options
 
@@ -21,6 +24,9 @@ def subspace(work: Work) -> Certificate:
     setup = prepare(work.model, work.train, work.test, work.request, loss, work.data_dir)
     setup = replace(setup, methods=work.methods)
     started = time.monotonic()
-    setup = with_start(setup, work.progress)
-    encoded = encode(setup, Checkpoint(work.state, setup.key), work.progress, work.looks)
-    return finish(setup, encoded, {"training": time.monotonic() - started}, work.progress)
+    with failures("certify", setup.model == OWN_NETWORK):
+        if work.request.checkpoint is not None and not work.request.new_head:
+            setup = replace(setup, notes=first_look(setup.base.module, setup.train, setup.preprocess, setup.model))
+        setup = with_start(setup, work.progress)
+        encoded = encode(setup, Checkpoint(work.state, setup.key), work.progress, work.looks)
+        return finish(setup, encoded, {"training": time.monotonic() - started}, work.progress)

@@ -24,10 +24,12 @@ from ..data.likeness import recognise
 from ..data.registry import load_any, load_held_out, load_inputs
 from ..errors import RequestError
 from ..models.loading import load_model, preprocess_for
+from ..models.others import failures
 from ..networks.original import Original, answers, check_answers, count_differing, count_errors, load_original
 from ..networks.passes import BATCH
 from ..pipeline.encoding import encode
 from ..pipeline.finish import Finished, baseline, best_of, environment, held_out_bound
+from ..pipeline.first_look import first_look
 from ..pipeline.looks import number_of_look
 from ..pipeline.preparation import Setup, prepare
 from ..specs.grammar import OWN_NETWORK, is_described
@@ -53,6 +55,23 @@ def surrogate(work: Work) -> Certificate:
     Raises: PacboundError with the reason of a refusal, above all where labelled and unlabelled inputs overlap, or where
         the surrogate's theta0 could follow the original.
     """
+    with failures("certify"):  # the original is somebody else's
+        return _certified(work, checked(work))
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a surrogate is made from and judged by: sample, unlabelled inputs, original, held-out examples."""
+
+    train: Examples
+    inputs: Inputs
+    record: InputsRecord
+    original: Original
+    test: Examples | None
+
+
+def checked(work: Work) -> Task:
+    """Load everything, and refuse what does not go together or overlaps. Raises: PacboundError."""
     _refuse_contradictions(work)
     train = load_any(work.train, work.data_dir)
     inputs = load_inputs(work.unlabelled, work.data_dir)
@@ -65,7 +84,13 @@ def surrogate(work: Work) -> Certificate:
         check_apart(train.x, test.x, "test")
         check_apart(inputs.x, test.x, "test", "unlabelled inputs")
         check_repeats(test.n, distinct_inputs(test.x), "test examples", work.request.repeats)
+    return Task(train, inputs, record, original, test)
+
+
+def _certified(work: Work, task: Task) -> Certificate:
+    train, inputs, original = task.train, task.inputs, task.original
     started = time.monotonic()
+    seen = first_look(original.module, train, original.record.preprocess, original.record.model)
     setup = distilled(work, train, answers(original, train.x, work.progress))
     checkpoint = Checkpoint(work.state, setup.key)
     encoded = encode(setup, checkpoint, work.progress)
@@ -73,9 +98,11 @@ def surrogate(work: Work) -> Certificate:
     best = best_of(setup, encoded.candidates, work.progress)
     pair, earlier = _pair(best, inputs, original), work.request.earlier_looks or 0
     looks = number_of_look(work.looks, "comparison", inputs.digest(), pair, earlier)
-    compared = Compared(best, inputs, record, count_differing(best.hypothesis, original, inputs, work.progress), looks)
-    made_in = environment({"training": trained - started, "counting": time.monotonic() - trained}, encoded.epochs)
-    return _issue(setup, compared, original, _held_out(original, test, work.request.delta), made_in)
+    differing = count_differing(best.hypothesis, original, inputs, work.progress)
+    compared = Compared(best, inputs, task.record, differing, looks)
+    seconds = {"training": trained - started, "counting": time.monotonic() - trained}
+    made_in = environment(seconds, encoded.epochs, (*original.notes, *seen))
+    return _issue(setup, compared, original, _held_out(original, task.test, work.request.delta), made_in)
 
 
 def distilled(work: Work, train: Examples, targets: Tensor) -> Setup:
@@ -90,6 +117,7 @@ def distilled(work: Work, train: Examples, targets: Tensor) -> Setup:
             "base": "seeded",
             "checkpoint": None,
             "rename": (),
+            "key": None,
             "preprocess": "auto",
             "frozen_buffers": (),
             "unlabelled": None,
@@ -166,19 +194,20 @@ def _described(inputs: Inputs, repeats: str | None) -> InputsRecord:
 
 def _original(work: Work, train: Examples) -> Original:
     """Load the original network and see that it reads the examples."""
-    request, module, name = work.request, work.model, "user"
+    request, module, name = work.request, work.model, OWN_NETWORK
     assert request.checkpoint is not None
     if not isinstance(module, nn.Module):
         module, name = load_model(module, train.shape, train.classes)
     preprocess = preprocess_for(name, train.preprocess) if request.preprocess == "auto" else request.preprocess
-    original = load_original(module, name, request.checkpoint, request.rename, PreprocessSpec(name=preprocess))
+    spec = PreprocessSpec(name=preprocess)
+    original = load_original(module, name, request.checkpoint, request.rename, spec, request.key)
     check_answers(original, train.x[:BATCH], train.classes)
     return original
 
 
 def _pair(best: Finished, inputs: Inputs, original: Original) -> str:
     """Digest of what is compared with what on which inputs: the same again is the same look."""
-    parts = (best.message.payload, bytes.fromhex(inputs.digest()), bytes.fromhex(original.record.sha256))
+    parts = (best.message.payload, bytes.fromhex(inputs.digest()), bytes.fromhex(original.record.values))
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 

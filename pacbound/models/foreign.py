@@ -7,6 +7,7 @@ are safetensors, and nothing is fetched.
 import hashlib
 import importlib
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +20,8 @@ from ..errors import ModelError, first_line
 FOLDER, TIMM = "hf:", "timm:"
 CONFIG = "config.json"
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
+INDICES = ("*.safetensors.index.json", "*.bin.index.json")  # the first that a folder has
+SINGLE = ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.ckpt")
 INNER = "network."  # before every name of the classifier within its wrapper
 FOREIGN = {"adapter_config.json": "an adapter, which takes its base from elsewhere"}
 CHUNK = 1 << 20
@@ -102,13 +105,44 @@ def folder_tensors(folder: str | Path) -> dict[str, Tensor]:
     return {INNER + name: tensor for name, tensor in network.state_dict().items() if name not in absent}
 
 
-def folder_digest(folder: str | Path) -> str:
-    """SHA-256, 64 hex digits, over what is read of a folder: a line `<sha256>  <name>` for each file, by name.
+def weight_files(path: str | Path) -> tuple[Path | None, tuple[Path, ...]]:
+    """Return the index of a sharded checkpoint, where there is one, and its shards in the order of their names.
 
+    path: the index, or a folder without config.json: with an index, or with all shards NAME-0000i-of-0000N, or with
+    one file of weights.
+    Raises: ModelError where the index is malformed or names files elsewhere, or the folder does not say what is meant.
+    """
+    place = Path(path)
+    index = place if not place.is_dir() else next((i for kind in INDICES for i in sorted(place.glob(kind))), None)
+    if index is not None:
+        _check_index(index, "*")
+        shards = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
+        return index, tuple(sorted(index.parent / shard for shard in shards))
+    found = next((sorted(files) for kind in SINGLE if (files := list(place.glob(kind)))), [])
+    of = [re.fullmatch(r"(.*)-(\d+)-of-(\d+)\.\w+", file.name) for file in found]
+    numbers = [int(match[2]) for match in of if match]
+    whole = len({(m[1], m[3]) if m else None for m in of}) == 1 and numbers == list(range(1, len(found) + 1))
+    if (len(found) == 1 and not numbers) or (whole and of[0] and int(of[0][3]) == len(found)):
+        return None, tuple(found)
+    raise ModelError(
+        f"read_checkpoint: the folder {place.name} has one file of weights, all shards of one, or an index, found "
+        f"{', '.join(file.name for file in found[:5]) or 'none'}. Name the file."
+    )
+
+
+def folder_digest(folder: str | Path) -> str:
+    """SHA-256, 64 hex digits, over what is read of a folder or of an index: a line `<sha256>  <name>` for each file.
+
+    Lines are in the order of the names. Of a folder with config.json: that file, every safetensors file and their
+    index. Of any other folder, and of an index: the index, where there is one, and the shards.
     Raises: ModelError where a file cannot be read.
     """
     path, lines = Path(folder), []
-    files = {path / CONFIG, *(file for pattern in WEIGHTS for file in path.glob(pattern))}
+    if (path / CONFIG).is_file():
+        files = {path / CONFIG, *(file for pattern in WEIGHTS for file in path.glob(pattern))}
+    else:
+        index, shards = weight_files(path)
+        files = {*shards, *([index] if index else [])}
     try:
         for file in sorted(files, key=lambda file: file.name):
             with open(file, "rb") as stream:
@@ -136,10 +170,10 @@ def _config(transformers: ModuleType, folder: Path) -> object:
     except (OSError, ValueError) as why:
         raise ModelError(
             f"load_model: {folder.name} is a folder with {CONFIG} and safetensors, as save_pretrained writes it, "
-            f"got {first_line(why)}."
+            f"got {first_line(why)}. For weights alone name the network too, as --model module:callable."
         ) from None
     for index in folder.glob(WEIGHTS[1]):
-        _check_index(index)
+        _check_index(index, WEIGHTS[0])
     refused = [what for name, what in FOREIGN.items() if (folder / name).exists()]
     if isinstance(raw, dict) and "quantization_config" in raw:
         refused.append("quantized weights; save them in floating point")
@@ -151,16 +185,16 @@ def _config(transformers: ModuleType, folder: Path) -> object:
         raise _refusal(folder, why) from None
 
 
-def _check_index(index: Path) -> None:
-    """Refuse shards that `folder_digest` does not cover, since they lie elsewhere. Raises: ModelError."""
+def _check_index(index: Path, kind: str) -> None:
+    """Refuse shards that `folder_digest` does not cover: of another kind, or elsewhere. Raises: ModelError."""
     try:
         shards = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
-        inside = all(Path(shard).name == shard and Path(shard).match(WEIGHTS[0]) for shard in shards)
+        inside = bool(shards) and all(Path(shard).name == shard and Path(shard).match(kind) for shard in shards)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as why:
         raise ModelError(f"load_model: {index.name} lists the shards of {index.parent.name}: {why!r}.") from None
     if not inside:
         raise ModelError(
-            f"load_model: the shards of {index.name} are safetensors in the folder itself, got another place. "
+            f"load_model: the shards of {index.name} are files in the folder itself, {kind}, got another place. "
             "Save the network again with save_pretrained(FOLDER)."
         )
 
@@ -168,5 +202,6 @@ def _check_index(index: Path) -> None:
 def _refusal(folder: Path, why: Exception) -> ModelError:
     return ModelError(
         f"load_model: {folder.name} is read as an image classifier of transformers, without running code of its own, "
-        f"and that failed: {first_line(why)}. Save it with save_pretrained(FOLDER), as safetensors."
+        f"and that failed: {first_line(why)}. Save it with save_pretrained(FOLDER), or give the file of "
+        "weights itself, with a network of your own."
     )

@@ -22,6 +22,11 @@ def load_model(source: str, input_shape: Sequence[int], classes: int) -> tuple[n
     Returns: the module and its name in a certificate, "user" for all but described networks.
     Raises: ModelError.
     """
+    if not isinstance(source, str):
+        raise ModelError(
+            f"load_model: a network is a torch.nn.Module or a name, got {type(source).__name__}. "
+            "Give the module itself: an instance, not its class."
+        )
     if source.startswith(FOLDER):
         return build_from_folder(source.removeprefix(FOLDER), classes), OWN_NETWORK
     if source.startswith(TIMM):

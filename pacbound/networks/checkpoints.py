@@ -1,88 +1,94 @@
-"""Weights from a file, into a network of the same names: .safetensors, or a torch file read without running it.
-
-A folder as transformers writes it is read by that package, as safetensors.
+"""Weights from a file, into a network of the same names; reading.py reads the file.
 
 A checkpoint may be theta0 of a certificate: its SHA-256 is declared, so that whoever verifies reads the same file.
 """
 
 import difflib
 import hashlib
-import re
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, load_file, save
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from ..errors import ModelError, RequestError
-from ..models.foreign import folder_digest, folder_tensors
+from ..errors import ModelError
+from ..models.foreign import folder_digest
 from ..models.reference import initialise
 from ..specs.specs import CHECKPOINT_KINDS, BaseKind, BaseOrigin
 from .hypothesis import Base, make_base, make_zero_base, values_digest
+from .reading import Read, fitted, read_checkpoint
 
-WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
-MAX_NESTING = 4
-PREFIX = "module."  # what DataParallel puts before every name
+LOG = logging.getLogger("pacbound")
 COUNTER = "num_batches_tracked"  # of normalisation layers, absent from old files and without effect in eval mode
 SHOWN = 5
 
 
-def read_checkpoint(path: str | Path, rename: Sequence[str] = ()) -> dict[str, Tensor]:
-    """Read the tensors of a checkpoint by name, in their own dtypes, on the CPU; nothing in the file is run.
-
-    A torch file holds a state dict, itself or under a key such as state_dict; a prefix `module.` that all names
-    share is taken off, and after it each rule REGEX=REPLACEMENT of `rename` is applied to every name in turn.
-    A folder of transformers has the names that `load_model` gives its network (hf:FOLDER).
-    Raises: ModelError where there is no such file or it holds something else; RequestError for a wrong rule.
-    """
-    file = Path(path)
-    if not file.is_file() and not file.is_dir():
-        raise ModelError(f"read_checkpoint: {file.name} is a file, found none. Check the path.")
-    content = _content(file)
-    for _ in range(MAX_NESTING):
-        inner = [content[key] for key in WRAPPERS if isinstance(content, dict) and isinstance(content.get(key), dict)]
-        content = inner[0] if inner else content
-    if not isinstance(content, dict) or not content or not all(isinstance(t, Tensor) for t in content.values()):
-        raise ModelError(
-            f"read_checkpoint: {file.name} holds tensors by name, got {type(content).__name__}"
-            + (f" with keys {', '.join(map(str, list(content)[:SHOWN]))}" if isinstance(content, dict) else "")
-            + ". Save model.state_dict()."
-        )
-    tensors = {str(name): tensor for name, tensor in content.items()}
-    if all(name.startswith(PREFIX) for name in tensors):
-        tensors = {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items()}
-    for rule in rename:
-        tensors = _renamed(tensors, rule)
-    return tensors
-
-
 def load_checkpoint(
-    module: nn.Module, path: str | Path, rename: Sequence[str] = (), new_head_seed: int | None = None
-) -> None:
+    module: nn.Module,
+    path: str | Path,
+    rename: Sequence[str] = (),
+    new_head_seed: int | None = None,
+    key: str | None = None,
+) -> tuple[str, ...]:
     """Copy a checkpoint into a module, in the module's dtypes; every name and shape must match.
 
     Args: module: changed in place. path: of the file. rename: rules REGEX=REPLACEMENT for the names of the file.
-        new_head_seed: where given, the last layer is drawn from this seed, whatever the file holds for it.
-    Raises: ModelError where names, shapes or kinds of numbers differ, or a value is not finite.
+        new_head_seed: where given, the last layer is drawn from this seed, whatever the file holds for it. key: of the
+        state dict in a file of several.
+    Returns: in words, which of them was read and what was done to its names.
+    Raises: ModelError where names, shapes or kinds of numbers differ, a value is not finite, or the file has two values
+        for what is one in the network; RequestError for a wrong rule or key.
     """
-    _fill(module, read_checkpoint(path, rename), Path(path).name, new_head_seed)
+    read = fitted(read_checkpoint(path, key), named_tensors(module), rename)
+    for note in read.notes:
+        LOG.info("checkpoint %s: %s", read.file, note)
+    _fill(module, read, new_head_seed)
+    return read.notes
 
 
-def _fill(module: nn.Module, tensors: dict[str, Tensor], file: str, new_head_seed: int | None = None) -> None:
-    own = module.state_dict()
+def named_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """Return what a file of a module holds: parameters and persistent buffers by name, tied ones under every name."""
+    buffers = {
+        f"{prefix}.{name}" if prefix else name: buffer
+        for prefix, part in module.named_modules(remove_duplicate=False)
+        for name, buffer in part.named_buffers(recurse=False, remove_duplicate=False)
+        if name not in part._non_persistent_buffers_set
+    }
+    return {**dict(module.named_parameters(remove_duplicate=False)), **buffers}
+
+
+def _fill(module: nn.Module, read: Read, new_head_seed: int | None = None) -> None:
+    own, tensors, file = named_tensors(module), read.tensors(), read.file
     head = head_of(module)
     if new_head_seed is not None:
         if not head:
             raise ModelError(f"load_checkpoint: a new head is a layer with weights, {type(module).__name__} has none.")
         tensors = {name: tensor for name, tensor in tensors.items() if name not in head}
         initialise(module, new_head_seed)
-    _check_names(own, tensors, head if new_head_seed is not None else (), file, type(module).__name__)
+    drawn = {name: own[name].detach().clone() for name in head} if new_head_seed is not None else {}
+    _check_names(own, tensors, tuple(drawn), file, type(module).__name__)
     for name, tensor in tensors.items():
         _check_tensor(name, tensor, own[name], file, last=name in head)
-    module.load_state_dict(tensors, strict=False)
+    with torch.no_grad():
+        for name, tensor in tensors.items():
+            own[name].copy_(tensor)
+    _check_ties(own, {**tensors, **drawn}, file)
+
+
+def _check_ties(own: dict[str, Tensor], given: dict[str, Tensor], file: str) -> None:
+    """Refuse two values for what is one in the network: then the one copied last has replaced the other."""
+    for name, tensor in given.items():
+        if not torch.equal(own[name].detach(), tensor.detach().to(own[name].dtype)):
+            place = own[name].untyped_storage().data_ptr()
+            others = [other for other in given if other != name and own[other].untyped_storage().data_ptr() == place]
+            raise ModelError(
+                f"load_checkpoint: {_some(sorted([name, *others]), [])} are tied in the network and have different "
+                f"values in {file}. Build the network without the tie, or drop one with --rename '{name}='."
+            )
 
 
 def head_of(module: nn.Module) -> tuple[str, ...]:
@@ -104,6 +110,7 @@ def checkpoint_base(
     rename: Sequence[str] = (),
     new_head_seed: int | None = None,
     frozen_buffers: tuple[str, ...] = (),
+    key: str | None = None,
 ) -> Base:
     """Copy a module and fix its theta0, buffers included, to a checkpoint trained on data disjoint from the sample.
 
@@ -112,17 +119,16 @@ def checkpoint_base(
     """
     base = make_base(module, None, frozen_buffers)
     sha256 = file_digest(path)
-    load_checkpoint(base.module, path, rename, new_head_seed)
+    notes = load_checkpoint(base.module, path, rename, new_head_seed, key)
+    kind: BaseKind = "checkpoint" if new_head_seed is None else "checkpoint_new_head"
     values = values_digest(base.module, base.layout)
-    if new_head_seed is None:
-        return replace(base, origin=BaseOrigin(kind="checkpoint", sha256=sha256, disjoint=True, values=values))
-    kind: BaseKind = "checkpoint_new_head"
-    return replace(base, origin=BaseOrigin(kind=kind, seed=new_head_seed, sha256=sha256, disjoint=True, values=values))
+    origin = BaseOrigin(kind=kind, seed=new_head_seed or 0, sha256=sha256, disjoint=True, values=values)
+    return replace(base, origin=origin, notes=notes)
 
 
 def freeze_start(module: nn.Module) -> bytes:
     """Return the file of a theta0: every parameter and buffer of a module by name, as safetensors."""
-    return save({name: tensor.detach().contiguous().clone() for name, tensor in module.state_dict().items()})
+    return save({name: tensor.detach().contiguous().clone() for name, tensor in named_tensors(module).items()})
 
 
 def start_base(module: nn.Module, raw: bytes, origin: BaseOrigin, frozen_buffers: tuple[str, ...] = ()) -> Base:
@@ -137,7 +143,7 @@ def start_base(module: nn.Module, raw: bytes, origin: BaseOrigin, frozen_buffers
         tensors = load(raw)
     except (SafetensorError, ValueError) as why:
         raise ModelError(f"start_base: {origin.file} is no safetensors file: {why}.") from None
-    _fill(base.module, tensors, origin.file)
+    _fill(base.module, Read(dict(tensors), origin.file))
     return replace(base, origin=origin)
 
 
@@ -147,6 +153,7 @@ def rebuild_base(
     checkpoint: str | Path | None,
     rename: Sequence[str] = (),
     theta0: bytes | None = None,
+    key: str | None = None,
 ) -> Base:
     """Make the base that a certificate names: from its seed, its checkpoint, or the values the module holds.
 
@@ -174,19 +181,22 @@ def rebuild_base(
             f"got {found[:12]} from {Path(checkpoint).name}. Give the file that was certified."
         )
     seed = origin.seed if origin.kind == "checkpoint_new_head" else None
-    base = checkpoint_base(module, checkpoint, rename, seed, buffers)
+    base = checkpoint_base(module, checkpoint, rename, seed, buffers, key)
     if origin.values != base.origin.values:
         raise ModelError(
             f"rebuild_base: theta0 has values with SHA-256 {(origin.values or '')[:12]}, "
             f"got {(base.origin.values or '')[:12]} from the same file. "
-            "Give the rules (--rename) and the network that were certified."
+            "Give the rules (--rename), the key (--key) and the network that were certified."
         )
     return base
 
 
 def file_digest(path: str | Path) -> str:
-    """SHA-256 of a file, 64 hex digits; of a folder see `folder_digest`. Raises: ModelError where it cannot be read."""
-    if Path(path).is_dir():
+    """SHA-256 of a file, 64 hex digits; of a folder or an index of shards see `folder_digest`.
+
+    Raises: ModelError where it cannot be read.
+    """
+    if Path(path).is_dir() or Path(path).suffix == ".json":
         return folder_digest(path)
     try:
         with open(path, "rb") as file:
@@ -224,52 +234,6 @@ def _check_tensor(name: str, tensor: Tensor, own: Tensor, file: str, last: bool)
         )
     if tensor.is_floating_point() and not bool(torch.isfinite(tensor.float()).all()):
         raise ModelError(f"load_checkpoint: every value is finite in float32, {name} in {file} has one that is not.")
-
-
-def _renamed(tensors: dict[str, Tensor], rule: str) -> dict[str, Tensor]:
-    pattern, equals, replacement = rule.rpartition("=")  # a name has no "=", a regex may
-    try:
-        names = {name: re.sub(pattern, replacement, name) for name in tensors}
-    except (re.error, IndexError) as why:
-        raise RequestError(f"rename: {rule!r} is no rule REGEX=REPLACEMENT ({why}).") from None
-    if not equals or not pattern:
-        raise RequestError(f"rename: a rule is REGEX=REPLACEMENT, got {rule!r}.")
-    if all(old == new for old, new in names.items()):
-        raise RequestError(f"rename: {rule!r} changes no name of the file: {_some(sorted(names), [])}.")
-    if len(set(names.values())) < len(names):
-        raise RequestError(f"rename: {rule!r} gives two tensors one name. Make the rule narrower.")
-    return {names[name]: tensor for name, tensor in tensors.items()}
-
-
-def _content(file: Path) -> object:
-    if file.is_dir():
-        return folder_tensors(file)
-    return _safetensors(file) if file.suffix == ".safetensors" else _torch(file)
-
-
-def _safetensors(file: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(file)
-    except (SafetensorError, OSError) as why:
-        raise ModelError(f"read_checkpoint: {file.name} is no safetensors file: {why}.") from None
-
-
-def _torch(file: Path) -> object:
-    try:
-        return torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as why:  # a malformed file makes the reader fail in any way
-        call = re.search(r"GLOBAL (\S+)", str(why))
-        if call is not None:
-            raise ModelError(
-                f"read_checkpoint: {file.name} is a torch file of plain tensors; reading it would run "
-                f"{call[1][:80]}, and code in a checkpoint is never run. "
-                "Have its author save model.state_dict() with torch.save, or as safetensors."
-            ) from None
-        lines = [line.strip() for line in str(why).splitlines() if line.strip()] or [type(why).__name__]
-        raise ModelError(
-            f"read_checkpoint: {file.name} is a torch file of plain tensors: {lines[0][:200]}. "
-            "Save model.state_dict() with torch.save, or as safetensors."
-        ) from None
 
 
 def _some(names: list[str], others: list[str]) -> str:

@@ -20,6 +20,7 @@ from ..bits.message import unpack
 from ..certificate.draw import draw
 from ..data.preprocess import preprocessed
 from ..errors import ModelError
+from ..models.others import private_copy
 from ..models.reference import initialise
 from ..quantize import dequantize
 from ..quantize.tensors import dequantize_tensors
@@ -34,11 +35,15 @@ _UNPACKED = object()
 
 @dataclass(frozen=True)
 class Base:
-    """theta0 and the architecture around it: a private copy of the caller's module, its layout and origin."""
+    """theta0 and the architecture around it: a private copy of the caller's module, its layout and origin.
+
+    notes: what a reader should know of how a checkpoint was read.
+    """
 
     module: nn.Module
     layout: Layout
     origin: BaseOrigin
+    notes: tuple[str, ...] = ()
 
     @property
     def theta0(self) -> Tensor:
@@ -53,7 +58,7 @@ def make_base(module: nn.Module, seed: int | None, frozen_buffers: tuple[str, ..
 
     Raises: SubspaceError where the module has no layout; ModelError where it has statistics that cannot be renewed.
     """
-    copied = copy.deepcopy(module).eval()
+    copied = private_copy(module).eval()
     Layout.of(copied, frozen_buffers)  # refuses by name what could not be converted
     copied = copied.float()
     layout = Layout.of(copied, frozen_buffers)

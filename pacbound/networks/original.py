@@ -4,7 +4,6 @@ It may have been trained on the labelled sample. So it steers the encoder, by it
 never what is fixed before the sample: theta0, the projector and the architecture of the surrogate know nothing of it.
 """
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,18 +18,24 @@ from ..data.examples import Examples
 from ..data.inputs import Inputs
 from ..data.preprocess import preprocessed
 from ..errors import ModelError, first_line
+from ..models.others import private_copy
 from ..specs.specs import PreprocessSpec
-from .checkpoints import file_digest, load_checkpoint
+from ..subspace.layout import tensors_digest
+from .checkpoints import file_digest, load_checkpoint, named_tensors
 from .passes import BATCH, Network, check_deterministic, readings
 from .risk import worst_losses, zero_one
 
 
 @dataclass(frozen=True)
 class Original:
-    """Call it on raw inputs (batch, ...) to get float32 logits (batch, classes), in eval mode on the CPU."""
+    """Call it on raw inputs (batch, ...) to get float32 logits (batch, classes), in eval mode on the CPU.
+
+    notes: what a reader should know of how its file was read.
+    """
 
     module: nn.Module
     record: OriginalNetwork
+    notes: tuple[str, ...] = ()
 
     @torch.no_grad()
     @torch.autocast("cpu", enabled=False)
@@ -40,30 +45,42 @@ class Original:
 
 
 def load_original(
-    module: nn.Module, model: str, checkpoint: str | Path, rename: Sequence[str], preprocess: PreprocessSpec
+    module: nn.Module,
+    model: str,
+    checkpoint: str | Path,
+    rename: Sequence[str],
+    preprocess: PreprocessSpec,
+    key: str | None = None,
 ) -> Original:
     """Copy a module in float32 and eval mode, with the weights of a file.
 
-    Args: module: not touched. model: its name in a certificate. checkpoint, rename: as for `read_checkpoint`.
+    Args: module: not touched. model: its name in a certificate. checkpoint, rename, key: as for `load_checkpoint`.
     Raises: ModelError where the file does not fit.
     """
-    own = copy.deepcopy(module).float().eval()
+    own = private_copy(module).float().eval()
     sha256 = file_digest(checkpoint)
-    load_checkpoint(own, checkpoint, rename)
-    record = OriginalNetwork.model_validate({"sha256": sha256, "model": model, "preprocess": preprocess})
-    return Original(own, record)
+    notes = load_checkpoint(own, checkpoint, rename, key=key)
+    record = OriginalNetwork.model_validate(
+        {
+            "sha256": sha256,
+            "values": tensors_digest(named_tensors(own).items()),
+            "model": model,
+            "preprocess": preprocess,
+        }
+    )
+    return Original(own, record, notes)
 
 
 def check_answers(original: Original, x: Tensor, classes: int) -> None:
     """Refuse an original that is no function from inputs like x (n, ...) to `classes` logits. Raises: ModelError."""
     try:
         logits = original(x[:2])
-    except (RuntimeError, ValueError, TypeError, IndexError) as cause:
+    except Exception as cause:  # whatever somebody's network raises
         raise ModelError(
             f"certify: the original network reads inputs {tuple(x.shape[1:])}, got the error "
             f"{first_line(cause)!r}. Name its architecture with --model."
         ) from cause
-    if logits.ndim != 2 or logits.shape[1] < classes:
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or logits.shape[1] < classes:
         raise ModelError(
             f"certify: the original network returns (batch, {classes} or more) logits, got {tuple(logits.shape)}."
         )

@@ -56,7 +56,8 @@ def finish(setup: Setup, encoded: Encoded, seconds: dict[str, float], progress: 
     """
     started = time.monotonic()
     best = best_of(setup, encoded.candidates, progress)
-    made = environment({**seconds, "counting": time.monotonic() - started}, encoded.epochs)
+    times = {**seconds, "counting": time.monotonic() - started}
+    made = environment(times, encoded.epochs, (*setup.base.notes, *setup.notes))
     return issue(setup, best, made, progress)
 
 
@@ -95,12 +96,13 @@ def best_of(setup: Setup, candidates: Sequence[Candidate], progress: bool = True
     return best
 
 
-def environment(seconds: dict[str, float], epochs: float) -> Environment:
-    """Return the versions of what computed, wall times by stage, and the encoder's passes over the sample."""
+def environment(seconds: dict[str, float], epochs: float, notes: tuple[str, ...] = ()) -> Environment:
+    """Return the versions of what computed, wall times by stage, the encoder's passes over the sample, and notes."""
     return Environment(
         versions={name: importlib.metadata.version(name) for name in PACKAGES} | {"python": platform.python_version()},
         seconds={stage: round(value, 3) for stage, value in seconds.items()},
         epochs=round(epochs, 2) if epochs else None,
+        notes=notes or None,
     )
 
 

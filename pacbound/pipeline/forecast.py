@@ -7,7 +7,7 @@ import numpy as np
 from ..bits.codes import fit_code
 from ..bits.ledger import Entry
 from ..bits.message import pack
-from ..certificate.accounting import complete
+from ..certificate.accounting import Comparison, complete
 from ..records import Record
 from ..specs.specs import PROFILE_CODE, PROFILE_REACH, CodebookSpec, DrawSpec, LatticeSpec, ProfileSpec, QuantizerSpec
 from ..training.plain import Candidate, PlainPlan, seconds_an_epoch
@@ -27,13 +27,16 @@ ADAM_VECTORS = 4  # value, gradient and two moments
 
 
 class Forecast(Record):
-    """Sizes, epochs of all phases together, expected seconds on this machine, memory beside the program, ledger."""
+    """Sizes, epochs of all phases together, expected seconds on this machine, memory beside the program, ledger.
+
+    d: coefficients, None where the parameters themselves are coded.
+    """
 
     data: str
     n: int
     model: str
     D: int
-    d: int
+    d: int | None
     epochs: int
     batch: int
     seconds: float
@@ -46,8 +49,11 @@ class Forecast(Record):
         return sum(entry.bits for entry in self.ledger)
 
 
-def forecast(setup: Setup) -> Forecast:
-    """Time a few steps and lay out the ledger of a typical message. Trains nothing and writes nothing."""
+def forecast(setup: Setup, compared: Comparison | None = None) -> Forecast:
+    """Time a few steps and lay out the ledger of a typical message. Trains nothing and writes nothing.
+
+    compared: the inputs, where it is one of a surrogate.
+    """
     plan = plan_of(setup, Checkpoint(None, setup.key))
     sample, subspace = sample_of(setup), setup.subspace()
     epochs = _epochs(plan, setup.train.n)
@@ -69,7 +75,15 @@ def forecast(setup: Setup) -> Forecast:
         seconds=round(passes * seconds_an_epoch(subspace, sample, plan.batch), 1),
         memory_bytes=sample.x.numel() * FLOAT_BYTES + setup.train.x.nbytes + vectors * FLOAT_BYTES,
         ledger=complete(
-            coded, spec, setup.train.name, setup.digest, ratio_bits, like=setup.data.like, repeats=setup.data.repeats
+            coded,
+            spec,
+            setup.train.name,
+            setup.digest,
+            ratio_bits,
+            compared=compared,
+            methods=max(1, len(setup.methods)),
+            like=setup.data.like,
+            repeats=setup.data.repeats,
         ).entries,
     )
 

@@ -20,13 +20,15 @@ from ..data.preprocess import preprocessed
 from ..data.registry import DATA_SETS, FILES, load, load_any, load_held_out
 from ..data.split import Split, split_examples
 from ..errors import DataError, ModelError, RequestError, first_line
-from ..models.foreign import FOLDER
+from ..models.foreign import CONFIG, FOLDER
 from ..models.loading import load_model, preprocess_for
+from ..models.others import failures
 from ..networks.checkpoints import checkpoint_base, freeze_start, start_base
 from ..networks.hypothesis import Base, make_base, make_subspace
 from ..networks.passes import BATCH, Network, check_deterministic
 from ..networks.risk import CUSTOM, LossFunction, loss_function, losses_of
 from ..request.request import Request, parse_projector
+from ..specs.grammar import OWN_NETWORK
 from ..specs.specs import SPLIT_PARTS, BaseOrigin, HypothesisSpec, PreprocessSpec, ProjectorSpec, SplitSpec
 from ..specs.tensors import DirectSpec
 from ..subspace.subspace import Subspace
@@ -44,7 +46,7 @@ class Setup:
 
     split: where theta0 is trained on other examples than those of `train`. theta0: its file, once it is. methods: the
     list that this one is of, where the best of a list will be kept. targets: what the encoder learns in the place of
-    labels, (n,) int64.
+    labels, (n,) int64. notes: what a reader should know of a checkpoint.
     """
 
     request: Request
@@ -60,6 +62,7 @@ class Setup:
     theta0: bytes | None = None
     methods: tuple[str, ...] = ()
     targets: torch.Tensor | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -121,7 +124,7 @@ def prepare(
 
     Raises: DataError, ModelError, SubspaceError, RequestError.
     """
-    if model == "auto" and request.checkpoint is not None and Path(request.checkpoint).is_dir():
+    if model == "auto" and request.checkpoint is not None and (Path(request.checkpoint) / CONFIG).is_file():
         model = FOLDER + request.checkpoint  # its config.json names the network
     _refuse_contradictions(request, model)
     device_of(request.device)
@@ -208,6 +211,7 @@ def _refuse_contradictions(request: Request, model: nn.Module | str) -> None:
             ("disjoint", request.disjoint),
             ("new-head", request.new_head),
             ("rename", request.rename),
+            ("key", request.key),
         ):
             if given:
                 raise RequestError(f"certify: --{option} is about a checkpoint, got none. Give --checkpoint FILE.")
@@ -228,7 +232,7 @@ def _refuse_contradictions(request: Request, model: nn.Module | str) -> None:
 def _base(module: nn.Module, request: Request, named: bool) -> Base:
     if request.checkpoint is not None:
         seed = request.seed if request.new_head else None
-        return checkpoint_base(module, request.checkpoint, request.rename, seed, request.frozen_buffers)
+        return checkpoint_base(module, request.checkpoint, request.rename, seed, request.frozen_buffers, request.key)
     if request.base == "values" and named:
         raise RequestError(
             "certify: base values is theta0 as a module in memory holds it, got the name of a network, which is drawn "
@@ -259,7 +263,8 @@ def _refuse_unfit(
             f"certify: {request.theorem} holds for counted errors, got the loss {name!r}. "
             "Choose theorem auto or occam_kl."
         )
-    x = preprocessed(sample.x[:2], preprocess)
+    x = preprocessed(sample.x[:2], preprocess).clone()
+    before = x.clone()
     try:
         with torch.no_grad():
             logits = base.module(x)
@@ -276,8 +281,14 @@ def _refuse_unfit(
             f"certify: the network returns logits of shape (batch, {sample.classes} or more) for {sample.classes} "
             f"classes, got {found} for a batch of {len(x)}. Change its last layer."
         )
+    if not torch.equal(x, before):
+        raise ModelError(
+            "certify: the network leaves its inputs as they are, it changed them in place. Use x = x - mean in the "
+            "place of x -= mean, and inplace=False in a first layer."
+        )
     losses_of(name, function, logits, sample.y[:2])
-    check_deterministic(_reader(base, preprocess), sample.x[:BATCH])
+    with failures("certify"):
+        check_deterministic(_reader(base, preprocess), sample.x[:BATCH])
 
 
 def _reader(base: Base, preprocess: PreprocessSpec) -> Network:
@@ -366,7 +377,7 @@ def _test_examples(
 
 def _network(model: nn.Module | str, sample: Examples) -> tuple[nn.Module, str]:
     if isinstance(model, nn.Module):
-        return model, "user"
+        return model, OWN_NETWORK
     if model == "auto":
         side = min(sample.shape[-2:]) if len(sample.shape) >= 2 else 0
         model = next((name for least, name in IMAGE_MODELS if side >= least), "mlp")

@@ -113,6 +113,7 @@ def _facts(certificate: Certificate) -> list[tuple[str, str]]:
     if posterior is not None and posterior.kind == "draw":
         facts.append(("posterior", f"{posterior.file}, draw {posterior.index}"))
     facts += [(f"measure {one.name}", f"{one.value:.6g} {one.unit}".strip()) for one in certificate.measures]
+    facts += [("note", note) for note in certificate.environment.notes or ()]
     facts.append(("digest", certificate.digest))
     return facts
 

@@ -123,8 +123,12 @@ class Stated(Record):
     ] = False
     rename: Annotated[
         tuple[str, ...],
-        Field(json_schema_extra=_option("Network", "REGEX=REPLACEMENT for names in the checkpoint, in this order")),
+        Field(json_schema_extra=_option("Network", "REGEX=REPLACEMENT for names in the checkpoint; REGEX= drops one")),
     ] = ()
+    key: Annotated[
+        str | None,
+        Field(json_schema_extra=_option("Network", "which of several state dicts in the checkpoint, NAME[.NAME]")),
+    ] = None
     prior_share: Annotated[
         float | None,
         Field(

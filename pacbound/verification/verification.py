@@ -79,6 +79,7 @@ def verify(
     loss: "str | LossFunction | None" = None,
     unlabelled: object = None,
     test: object = None,
+    key: str | None = None,
 ) -> Verification:
     """Check a certificate and say what was not checked.
 
@@ -92,7 +93,8 @@ def verify(
         rules for its names, as certify was given them. loss: a function (logits, y) -> (batch,) in [0, 1], or
         module:function, needed where the loss is its author's own. unlabelled: the inputs that an original network was
         compared on, as certify was given them. test: the held-out examples that the certificate names, to count their
-        errors again too; the embedded digits are taken without being asked for.
+        errors again too; the embedded digits are taken without being asked for. key: of the state dict in a file of
+        several, as certify was given it.
     Returns: a record; a certificate that does not hold is a result, not an exception.
     Raises: RequestError where there is no such file or the arguments do not reach the level asked for;
         DataError, ModelError where the caller's data or model cannot be loaded.
@@ -108,9 +110,9 @@ def verify(
                 name=name, level=level or "arithmetic", passed=(), failed="schema", reason=str(cause).rstrip(".")
             )
     own = certificate.hypothesis.model == OWN_NETWORK
-    if model is None and own and checkpoint is not None and os.path.isdir(checkpoint):
+    if model is None and own and checkpoint is not None and os.path.isfile(os.path.join(checkpoint, "config.json")):
         model = f"hf:{checkpoint}"  # the caller's folder says which network it holds
-    given = Given(data, model, checkpoint, tuple(rename), data_dir, loss, unlabelled, test)
+    given = Given(data, model, checkpoint, tuple(rename), data_dir, loss, unlabelled, test, key)
     reached = _level(certificate, given, level)
     findings, counted = _findings(certificate, reached, given)
     failure = next((finding for finding in findings if finding.complaint is not None), None)
@@ -140,6 +142,7 @@ class Given:
     loss: "str | LossFunction | None"
     unlabelled: object
     test: object
+    key: str | None
 
 
 @dataclass(frozen=True)
@@ -239,6 +242,7 @@ def _recount(
     certificate: Certificate, examples: "Examples", given: Given
 ) -> tuple[tuple[Finding, ...], RiskEstimate | None, "Hypothesis | None"]:
     """Rebuild the network from the message and count its errors; fewer than certified stand, more do not."""
+    from ..models.others import failures
     from ..networks.checkpoints import rebuild_base
     from ..networks.hypothesis import Hypothesis
     from ..networks.risk import evaluate
@@ -249,7 +253,7 @@ def _recount(
     try:
         origin = certificate.hypothesis.base
         theta0 = None if origin.split is None else certificate.theta0()
-        base = rebuild_base(module, origin, given.checkpoint, given.rename, theta0)
+        base = rebuild_base(module, origin, given.checkpoint, given.rename, theta0, given.key)
         drawn = isinstance(certificate.hypothesis.quantizer, DrawSpec)
         posterior = certificate.posterior() if drawn else None
         if isinstance(certificate.hypothesis.quantizer, DirectSpec):
@@ -257,7 +261,8 @@ def _recount(
             if complaint is not None:
                 return (Finding(check="units", complaint=complaint),), None, None
         hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base, posterior)
-        recount = evaluate(hypothesis, examples, _loss(stated, given))
+        with failures("verify"):
+            recount = evaluate(hypothesis, examples, _loss(stated, given))
     except PacboundError as cause:
         return (Finding(check="network", complaint=str(cause).rstrip(".")),), None, None
     more = f"the decoded network makes {recount.errors:,} errors, the certificate says {stated.errors:,}"
@@ -313,6 +318,7 @@ def recheck_comparison(
     """
     from ..data.inputs import overlap
     from ..data.registry import load_inputs
+    from ..models.others import failures
     from ..networks.original import check_answers, count_differing, load_original
 
     part = certificate.comparison
@@ -329,9 +335,18 @@ def recheck_comparison(
     module = build_network(part.original.model, given.model, examples.shape, examples.classes)
     try:
         assert given.checkpoint is not None
-        original = load_original(module, part.original.model, given.checkpoint, given.rename, part.original.preprocess)
-        check_answers(original, inputs.x, examples.classes)
-        differing = count_differing(hypothesis, original, inputs)
+        original = load_original(
+            module, part.original.model, given.checkpoint, given.rename, part.original.preprocess, given.key
+        )
+        if original.record.values != part.original.values:
+            complaint = (
+                f"the original has values with SHA-256 {part.original.values[:12]}, got {original.record.values[:12]}; "
+                "give the rules (--rename), the key (--key) and the network that were certified"
+            )
+            return (*findings, Finding(check="original", complaint=complaint)), None, inputs
+        with failures("verify"):
+            check_answers(original, inputs.x, examples.classes)
+            differing = count_differing(hypothesis, original, inputs)
     except PacboundError as cause:
         return (*findings, Finding(check="original", complaint=str(cause).rstrip("."))), None, inputs
     more = f"both networks differ on {differing:,} inputs, the certificate says {part.differing:,}"

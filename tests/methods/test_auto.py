@@ -7,7 +7,7 @@ import pytest
 
 import pacbound as pb
 from pacbound.errors import RequestError, StateError
-from pacbound.methods.auto import OPTIONS, part_of
+from pacbound.methods.auto import OPTIONS, listed, part_of
 from pacbound.methods.work import Work
 from pacbound.reports.show import render
 from tests.forge import caught, forge
@@ -60,7 +60,7 @@ def test_the_list_cannot_be_shortened_or_dropped_afterwards(certificate: pb.Cert
 def names_for(file: Path | None, inputs: object, **options: Any) -> list[str]:
     asked = pb.Request(checkpoint=None if file is None else str(file), **options)
     work = Work("lenet", None, None, inputs, asked, None, None, None, False)
-    return [option.name for option in OPTIONS if option.applies(work)]
+    return [option.name for option in listed(work)]
 
 
 def test_the_list_follows_from_the_request_alone(file: Path) -> None:
@@ -72,9 +72,9 @@ def test_the_list_follows_from_the_request_alone(file: Path) -> None:
 
 
 def test_each_gets_an_equal_share_of_the_budget_and_its_own_request(file: Path) -> None:
-    asked = pb.Request(checkpoint=str(file), disjoint=True, budget=6.0, method="auto", seed=5)
+    asked = pb.Request(checkpoint=str(file), disjoint=True, budget=7.5, method="auto", seed=5)
     work = Work("lenet", None, None, unlabelled(), asked, None, None, None, False)
-    names = ("subspace", "transfer", "direct", "surrogate")
+    names = ("subspace", "prior", "transfer", "direct", "surrogate")
     parts = {option.name: part_of(option, work, names, None) for option in OPTIONS}
     assert {name: part.request.budget for name, part in parts.items()} == {**dict.fromkeys(names, 1.5), "direct": None}
     assert {part.methods for part in parts.values()} == {names}
@@ -176,4 +176,4 @@ def test_a_split_is_for_the_one_method_that_trains_theta0_on_it(file: Path) -> N
     asked = pb.Request(checkpoint=str(file), disjoint=True, prior_share=0.5, method="auto")
     work = Work("lenet", None, None, unlabelled(), asked, None, None, None, False)
     shares = {option.name: part_of(option, work, ("a", "b"), None).request.prior_share for option in OPTIONS}
-    assert shares == {name: 0.5 if name == "subspace" else None for name in shares}
+    assert shares == {name: 0.5 if name == "prior" else None for name in shares}

@@ -216,7 +216,7 @@ def test_near_ties_and_broken_numbers_of_either_network_count_as_differing() -> 
     from pacbound.networks.original import Original
 
     def as_original(function: nn.Module) -> Original:
-        return Original(function, OriginalNetwork(sha256="0" * 64, model="user"))
+        return Original(function, OriginalNetwork(sha256="0" * 64, values="0" * 64, model="user"))
 
     class Swapped(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

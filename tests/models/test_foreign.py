@@ -17,7 +17,8 @@ from pacbound.certificate import Certificate
 from pacbound.errors import ModelError
 from pacbound.models.foreign import folder_digest, optional
 from pacbound.models.loading import load_model
-from pacbound.networks.checkpoints import file_digest, load_checkpoint, read_checkpoint
+from pacbound.networks.checkpoints import file_digest, load_checkpoint
+from pacbound.networks.reading import read_checkpoint
 from pacbound.verification.verification import verify
 
 TINY = {
@@ -66,7 +67,7 @@ def test_building_and_reading_leave_the_random_numbers_alone(whole: Path) -> Non
 
 
 def test_names_and_dtypes_are_those_of_the_folder(whole: Path) -> None:
-    tensors = read_checkpoint(whole)
+    tensors = read_checkpoint(whole).tensors()
     assert tensors["network.classifier.weight"].shape == (10, 16)
     assert {tensor.dtype for tensor in tensors.values()} == {torch.float32}
 

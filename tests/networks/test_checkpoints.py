@@ -19,9 +19,9 @@ from pacbound.networks.checkpoints import (
     file_digest,
     head_of,
     load_checkpoint,
-    read_checkpoint,
     rebuild_base,
 )
+from pacbound.networks.reading import fitted, read_checkpoint
 from pacbound.specs.specs import BaseOrigin
 from tests.tiny import network
 
@@ -45,7 +45,7 @@ def test_every_layout_gives_the_same_weights(tmp_path: Path, wrap: str) -> None:
 
 def test_a_prefix_that_only_some_names_share_stays(tmp_path: Path) -> None:
     torch.save({"module.a": torch.ones(1), "b": torch.ones(1)}, tmp_path / "a.pt")
-    assert set(read_checkpoint(tmp_path / "a.pt")) == {"module.a", "b"}
+    assert set(fitted(read_checkpoint(tmp_path / "a.pt"), ("a", "b")).entries) == {"module.a", "b"}
 
 
 class Bomb:
@@ -103,7 +103,7 @@ def header(shape: list[int], offsets: list[int], claimed: int | None = None) -> 
 
 def test_the_header_made_here_is_read_where_it_is_true(tmp_path: Path) -> None:
     (tmp_path / "a.safetensors").write_bytes(header([3], [0, 12]))
-    assert torch.equal(read_checkpoint(tmp_path / "a.safetensors")["w"], torch.zeros(3))
+    assert torch.equal(read_checkpoint(tmp_path / "a.safetensors").entries["w"], torch.zeros(3))
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ class Claimed:
 
 def test_the_torch_tensor_made_here_is_read_where_it_is_true(tmp_path: Path) -> None:
     torch.save({"w": Claimed(0, (3,), (1,))}, tmp_path / "a.pt")
-    assert torch.equal(read_checkpoint(tmp_path / "a.pt")["w"], torch.ones(3))
+    assert torch.equal(read_checkpoint(tmp_path / "a.pt").entries["w"], torch.ones(3))
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_dtypes_are_kept_when_reading_and_cast_once_when_loading(
     path = tmp_path / f"a{suffix}"
     state = {name: tensor.to(dtype) for name, tensor in network(seed=1).state_dict().items()}
     torch.save(state, path) if suffix == ".pt" else save_file(state, path)
-    assert {tensor.dtype for tensor in read_checkpoint(path).values()} == {dtype}
+    assert {tensor.dtype for tensor in read_checkpoint(path).tensors().values()} == {dtype}
     own = network(seed=2)
     load_checkpoint(own, path)
     assert all(torch.equal(value, state[name].float()) for name, value in own.state_dict().items())
@@ -220,7 +220,7 @@ def test_rules_rename_in_their_order(tmp_path: Path) -> None:
 def test_a_wrong_rule_is_refused(tmp_path: Path, rule: str, complaint: str) -> None:
     torch.save(network().state_dict(), tmp_path / "a.pt")
     with pytest.raises(RequestError, match=complaint):
-        read_checkpoint(tmp_path / "a.pt", (rule,))
+        load_checkpoint(network(), tmp_path / "a.pt", (rule,))
 
 
 def test_a_new_head_is_drawn_from_the_seed_and_the_rest_is_the_files(tmp_path: Path) -> None:

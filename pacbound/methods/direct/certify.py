@@ -4,28 +4,32 @@ The checkpoint may have seen the sample: nothing of it is in the prior, and whoe
 network without the file.
 """
 
-import copy
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
+from torch.func import functional_call
 
 from ...bits.units import Coded
 from ...certificate.schema import Certificate
 from ...data.preprocess import preprocessed
 from ...errors import RequestError
+from ...models.others import failures, private_copy
 from ...models.units import unit_groups
 from ...networks.hypothesis import make_zero_base
 from ...networks.risk import LossFunction
 from ...pipeline.finish import finish
+from ...pipeline.first_look import first_look
 from ...pipeline.preparation import Setup, prepare
 from ...quantize.rates import QUANTIZERS, Choice, choose, lattice_coding
 from ...request.request import Request
+from ...specs.grammar import OWN_NETWORK
 from ...specs.tensors import DirectSpec, ZeroTensor
 from ...training.fit import Sample
 from ...training.plain import Candidate, Encoded
@@ -76,15 +80,37 @@ def certify_direct(
     Raises: PacboundError with the reason of a refusal.
     """
     request = request or Request()
+    setup = prepare_direct(model, train, test, request, loss, data_dir, methods)
+    started = time.monotonic()
+    with failures("certify", setup.model == OWN_NETWORK):
+        weights = checkpoint_weights(setup, model, request.checkpoint, request.rename, request.key)
+        seen = first_look(as_network(setup, weights), setup.train, setup.preprocess, setup.model)
+        setup = replace(setup, notes=(*weights.notes, *seen))
+        encoded = encode_direct(setup, weights, plan or plan_of(request), progress)
+        return finish(setup, encoded, {"coding": time.monotonic() - started}, progress)
+
+
+def prepare_direct(
+    model: nn.Module | str,
+    train: object,
+    test: object,
+    request: Request,
+    loss: str | LossFunction | None,
+    data_dir: str | Path | None,
+    methods: tuple[str, ...],
+) -> Setup:
+    """Fix all but the weights. Args: as for `certify_direct`. Raises: PacboundError."""
     _refuse_options_of_others(request)
-    plain = request.model_copy(update={"checkpoint": None, "rename": ()})  # the file is no part of the prior
+    plain = request.model_copy(update={"checkpoint": None, "rename": (), "key": None})  # no part of the prior
     setup = direct_setup(prepare(model, train, test, plain, loss if loss is not None else request.loss, data_dir))
     held_out = None if test is None else setup.test  # the weights may have seen a test split that nobody vouched for
-    setup = replace(setup, methods=methods, test=held_out)
-    started = time.monotonic()
-    weights = checkpoint_weights(setup, model, request.checkpoint, request.rename)
-    encoded = encode_direct(setup, weights, plan or plan_of(request), progress)
-    return finish(setup, encoded, {"coding": time.monotonic() - started}, progress)
+    return replace(setup, methods=methods, test=held_out)
+
+
+def as_network(setup: Setup, weights: Weights) -> Callable[[Tensor], Tensor]:
+    """Return the network with the weights as they are, for preprocessed inputs."""
+    named = {name: torch.from_numpy(array) for name, array in zip(weights.names, weights.arrays, strict=True)}
+    return lambda x: functional_call(setup.base.module, named, (x,))
 
 
 def _refuse_options_of_others(request: Request) -> None:
@@ -114,7 +140,11 @@ def direct_setup(setup: Setup) -> Setup:
 
 
 def checkpoint_weights(
-    setup: Setup, model: nn.Module | str, checkpoint: str | Path | None, rename: Sequence[str] = ()
+    setup: Setup,
+    model: nn.Module | str,
+    checkpoint: str | Path | None,
+    rename: Sequence[str] = (),
+    key: str | None = None,
 ) -> Weights:
     """Return the weights to code, from a file or from a module that holds them, with the units that may change places.
 
@@ -123,10 +153,10 @@ def checkpoint_weights(
     example = preprocessed(setup.train.x[:2], setup.preprocess)
     groups = unit_groups(setup.base.module, setup.base.layout, example)
     if checkpoint is not None:
-        return read_weights(setup.base, checkpoint, groups, rename)
+        return read_weights(setup.base, checkpoint, groups, rename, key)
     if not isinstance(model, nn.Module):
         raise RequestError(f"certify_direct: {model!r} names a network without weights. Give the file of its weights.")
-    return weights_of(copy.deepcopy(model).float().eval(), setup.base, groups)
+    return weights_of(private_copy(model).float().eval(), setup.base, groups)
 
 
 def encode_direct(setup: Setup, weights: Weights, plan: DirectPlan, progress: bool) -> Encoded:

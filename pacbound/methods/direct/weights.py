@@ -22,11 +22,15 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Weights:
-    """Every parameter of a network in full shape and in the order of its layout, and its interchangeable units."""
+    """Every parameter of a network in full shape and in the order of its layout, and its interchangeable units.
+
+    notes: what a reader should know of how their file was read.
+    """
 
     names: tuple[str, ...]
     arrays: tuple[Array, ...]
     groups: tuple[UnitGroup, ...]
+    notes: tuple[str, ...] = ()
 
     def frame(self) -> DirectSpec:
         """What is declared of a direct code of these weights: names, shapes, unit axes; nothing is coded yet."""
@@ -101,15 +105,19 @@ def without_idle_units(weights: Weights) -> Weights:
 
 
 def read_weights(
-    base: Base, checkpoint: str | Path, groups: tuple[UnitGroup, ...], rename: Sequence[str] = ()
+    base: Base,
+    checkpoint: str | Path,
+    groups: tuple[UnitGroup, ...],
+    rename: Sequence[str] = (),
+    key: str | None = None,
 ) -> Weights:
     """Read a checkpoint into the layout of a base of zeros.
 
     Raises: ModelError where the file does not fit, a value is not finite, or a normalisation cannot be folded.
     """
     module = copy.deepcopy(base.module)
-    load_checkpoint(module, checkpoint, rename)
-    return weights_of(module, base, groups)
+    notes = load_checkpoint(module, checkpoint, rename, key=key)
+    return replace(weights_of(module, base, groups), notes=notes)
 
 
 def weights_of(module: nn.Module, base: Base, groups: tuple[UnitGroup, ...]) -> Weights:

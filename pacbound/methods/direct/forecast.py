@@ -1,0 +1,86 @@
+"""What a direct code would do: the weights are coded once as they are, a few steps are timed, nothing is trained."""
+
+import math
+import time
+
+import torch
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from ...bits.message import pack
+from ...bits.units import orbit_saving
+from ...certificate.accounting import complete
+from ...data.preprocess import preprocessed
+from ...models.others import failures
+from ...pipeline.forecast import Forecast
+from ...pipeline.preparation import Setup
+from ...quantize.rates import QUANTIZERS
+from ...specs.grammar import OWN_NETWORK
+from ...specs.tensors import DirectSpec
+from ...training.fit import Sample
+from ..work import Work, refuse_surrogate_options
+from .certify import RATES, candidate, checkpoint_weights, code_weights, plan_of, prepare_direct
+from .training import FISHER_EXAMPLES, FineTuning, curvature
+from .weights import Weights
+
+TYPICAL_RATE = RATES[1]
+TIMED_STEPS = 5
+FLOAT_BYTES = 4
+VECTORS = 6  # weights, steps, gradients, two moments, Fisher
+
+
+def forecast_direct(work: Work) -> Forecast:
+    """Lay out the ledger of the weights at the middle rate, and time steps of the training that follows.
+
+    Fine-tuning drops units, so that the message that is kept is shorter as a rule.
+    Raises: PacboundError with the reason of a refusal.
+    """
+    refuse_surrogate_options(work.request, work.unlabelled)
+    request = work.request
+    setup = prepare_direct(work.model, work.train, work.test, request, work.loss, work.data_dir, work.methods)
+    with failures("certify", setup.model == OWN_NETWORK):
+        weights = checkpoint_weights(setup, work.model, request.checkpoint, request.rename, request.key)
+        return _forecast(setup, weights, plan_of(request).tuning)
+
+
+def _forecast(setup: Setup, weights: Weights, tuning: tuple[FineTuning, ...]) -> Forecast:
+    started = time.perf_counter()
+    rows = torch.randperm(setup.train.n, generator=torch.Generator().manual_seed(0))[:FISHER_EXAMPLES]
+    part = Sample(preprocessed(setup.train.x[rows], setup.preprocess), setup.train.y[rows])
+    price = TYPICAL_RATE * math.log(2) / setup.train.n
+    coded = candidate(*code_weights(weights, curvature(setup.base, weights, part), price, QUANTIZERS))
+    coding = len(RATES) * (time.perf_counter() - started)
+    assert isinstance(coded.quantizer, DirectSpec)
+    spec = setup.spec(coded)
+    _, ledger = pack(spec, coded.symbols)
+    saving, batch = orbit_saving(coded.quantizer, coded.symbols), tuning[0].batch
+    passes = sum(plan.passes for plan in tuning)
+    steps = passes * max(1, setup.train.n // batch)
+    return Forecast(
+        data=setup.train.name,
+        n=setup.train.n,
+        model=setup.model,
+        D=setup.base.layout.D,
+        d=None,
+        epochs=passes,
+        batch=batch,
+        seconds=round(coding + steps * _seconds_a_step(setup, weights, part, batch), 1),
+        memory_bytes=FLOAT_BYTES * (setup.train.x.numel() + VECTORS * setup.base.layout.D) + setup.train.x.nbytes,
+        ledger=complete(
+            ledger, spec, setup.train.name, setup.digest, saving_bits=saving, methods=max(1, len(setup.methods))
+        ).entries,
+    )
+
+
+def _seconds_a_step(setup: Setup, weights: Weights, sample: Sample, batch: int) -> float:
+    """Time gradients of the whole network on a batch, and return the median."""
+    named = {
+        name: torch.from_numpy(array).clone().requires_grad_()
+        for name, array in zip(weights.names, weights.arrays, strict=True)
+    }
+    times = []
+    for _ in range(TIMED_STEPS):
+        started = time.perf_counter()
+        F.cross_entropy(functional_call(setup.base.module, named, (sample.x[:batch],)), sample.y[:batch]).backward()
+        times.append(time.perf_counter() - started)
+    return sorted(times)[TIMED_STEPS // 2]

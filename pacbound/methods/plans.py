@@ -1,0 +1,80 @@
+"""What each method would do, without doing it: one forecast, or those of all methods of a list."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from ..certificate.accounting import Comparison
+from ..data.inputs import Inputs
+from ..errors import PacboundError
+from ..models.others import failures
+from ..networks.original import Original
+from ..networks.risk import BATCH
+from ..pipeline.forecast import Forecast, forecast
+from ..pipeline.preparation import prepare
+from ..request.request import Request
+from ..specs.grammar import OWN_NETWORK
+from .auto import announced, part_of
+from .direct.forecast import forecast_direct
+from .surrogate import checked, distilled
+from .work import Work, refuse_surrogate_options
+
+
+def plans(request: Request, data_dir: str | Path | None = None) -> dict[str, Forecast | str]:
+    """Return for each method of the request its forecast, or why it would be refused.
+
+    Raises: PacboundError with the reason, where the request names one method that would be refused.
+    """
+    work = Work(
+        request.model, request.data, request.test, request.unlabelled, request, None, data_dir, None, progress=False
+    )
+    if request.method != "auto":
+        return {request.method: FORECASTS[request.method](work)}
+    options = announced(work)
+    names = tuple(option.name for option in options)
+    found: dict[str, Forecast | str] = {}
+    for option in options:
+        part = part_of(option, work, names, None)
+        method = option.name if option.name in FORECASTS else Request().method
+        try:
+            found[option.name] = FORECASTS[method](part)
+        except PacboundError as refusal:
+            found[option.name] = str(refusal)
+    return found
+
+
+def _subspace(work: Work) -> Forecast:
+    refuse_surrogate_options(work.request, work.unlabelled)
+    loss = work.request.loss if work.loss is None else work.loss
+    setup = prepare(work.model, work.train, work.test, work.request, loss, work.data_dir)
+    with failures("certify", setup.model == OWN_NETWORK):
+        return forecast(replace(setup, methods=work.methods))
+
+
+def _surrogate(work: Work) -> Forecast:
+    """The forecast of the surrogate, and the time that the original takes to answer."""
+    with failures("certify"):
+        task = checked(work)
+        setup = distilled(work, task.train, torch.zeros(task.train.n, dtype=torch.int64))  # answers cost time
+        looks = (work.request.earlier_looks or 0) + 1
+        plan = forecast(setup, Comparison(task.inputs.name, task.inputs.m, looks))
+        seconds = _seconds_to_answer(task.original, task.inputs) * (task.train.n + task.inputs.m)
+        return plan.model_copy(update={"seconds": round(plan.seconds + seconds, 1)})
+
+
+def _seconds_to_answer(original: Original, inputs: Inputs) -> float:
+    """Seconds an input."""
+    x = inputs.x[:BATCH]
+    started = time.perf_counter()
+    original(x)
+    return (time.perf_counter() - started) / len(x)
+
+
+FORECASTS: dict[str, Callable[[Work], Forecast]] = {
+    "subspace": _subspace,
+    "direct": forecast_direct,
+    "surrogate": _surrogate,
+}
