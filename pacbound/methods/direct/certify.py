@@ -18,7 +18,7 @@ from torch import nn
 from ...bits.units import Coded
 from ...certificate.schema import Certificate
 from ...data.preprocess import preprocessed
-from ...errors import RequestError
+from ...errors import ModelError, RequestError, first_line
 from ...models.units import unit_groups
 from ...networks.hypothesis import make_zero_base
 from ...networks.risk import LossFunction
@@ -83,7 +83,13 @@ def certify_direct(
     setup = replace(setup, methods=methods, test=held_out)
     started = time.monotonic()
     weights = checkpoint_weights(setup, model, request.checkpoint, request.rename)
-    encoded = encode_direct(setup, weights, plan or plan_of(request), progress)
+    try:
+        encoded = encode_direct(setup, weights, plan or plan_of(request), progress)
+    except RuntimeError as why:  # of torch, in somebody else's network
+        raise ModelError(
+            f"certify_direct: gradients of the loss reach the parameters of the network, got {first_line(why)}. Keep "
+            "detach, no_grad, numpy and operations in place out of forward."
+        ) from None
     return finish(setup, encoded, {"coding": time.monotonic() - started}, progress)
 
 
