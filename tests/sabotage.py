@@ -53,6 +53,7 @@ REPEATS = "tests/pipeline/test_repeats.py"
 HELD_OUT = "tests/verification/test_held_out.py"
 LIKENESS = "tests/data/test_likeness.py"
 BASES = "tests/specs/test_base_origin.py"
+SYMMETRY = "tests/models/test_symmetry.py"
 COVERING = "tests/measures/covering/test_covering.py"
 
 MUTATIONS = (
@@ -416,11 +417,81 @@ MUTATIONS = (
         f"{COMPARISONS}::test_every_quantity_is_its_formula_on_a_strided_chain",
     ),
     Mutation(
-        "the measure of symmetry counts permutations across transposed dimensions",
+        "the measure of symmetry is given although a step was not followed",
         "pacbound/measures/covering/symmetry.py",
-        'block.channels != "alike"',
-        'block.channels == "lost"',
-        f"{COVERING}::test_what_moves_entries_between_channels_ends_the_symmetry",
+        "    if found.doubts:\n",
+        "    if False:\n",
+        f"{COVERING}::test_a_step_that_nobody_follows_is_refused_by_name",
+    ),
+    Mutation(
+        "an activation on some units is not told apart from none",
+        "pacbound/models/walk.py",
+        "return Labels(entering.unit, self.notes.roles.fresh(entering.role))",
+        "return entering",
+        f"{SYMMETRY}::test_the_order_is_the_number_of_permutations_that_keep_the_function",
+    ),
+    Mutation(
+        "rows that become channels keep their units",
+        "pacbound/models/notes.py",
+        "        self.units.fix(rows.unit[mixed])\n",
+        "",
+        f"{SYMMETRY}::test_the_order_is_the_number_of_permutations_that_keep_the_function",
+    ),
+    Mutation(
+        "constants that differ between units are taken for the same",
+        "pacbound/models/labels.py",
+        "return torch.tensor(numbers, dtype=torch.int64)[place]",
+        "return torch.zeros_like(place)",
+        f"{SYMMETRY}::test_the_order_is_the_number_of_permutations_that_keep_the_function",
+    ),
+    Mutation(
+        "units whose roles cannot be told apart change places",
+        "pacbound/models/interchange.py",
+        "(sorted(walk.notes.units.doubled()), ",
+        "([], ",
+        f"{SYMMETRY}::test_where_there_may_be_more_it_is_said_and_nothing_wrong_is_claimed",
+    ),
+    Mutation(
+        "a tensor may be overwritten behind the name of another step",
+        "pacbound/models/walk.py",
+        "if self.env[m]._version != version and",
+        "if False and",
+        f"{SYMMETRY}::test_where_there_may_be_more_it_is_said_and_nothing_wrong_is_claimed",
+    ),
+    Mutation(
+        "weights that are used twice are followed to one place",
+        "pacbound/models/interchange.py",
+        "walk.uses[place.tensor] > 1]",
+        "walk.uses[place.tensor] > 9]",
+        f"{SYMMETRY}::test_where_there_may_be_more_it_is_said_and_nothing_wrong_is_claimed",
+    ),
+    Mutation(
+        "a hook on a layer is not looked at",
+        "pacbound/models/steps.py",
+        " and not any(hooks)",
+        "",
+        f"{SYMMETRY}::test_nothing_is_claimed_where_modules_do_what_nobody_sees",
+    ),
+    Mutation(
+        "a layer whose forward was replaced is taken for what its class says",
+        "pacbound/models/steps.py",
+        '"forward" not in vars(module)',
+        "True",
+        f"{SYMMETRY}::test_nothing_is_claimed_where_modules_do_what_nobody_sees",
+    ),
+    Mutation(
+        "a network is not compared with its trace",
+        "pacbound/models/units.py",
+        "    if not same:\n",
+        "    if False:\n",
+        f"{SYMMETRY}::test_nothing_is_claimed_where_modules_do_what_nobody_sees",
+    ),
+    Mutation(
+        "groups of units are not tried on the network",
+        "pacbound/models/units.py",
+        "        if all(_close(one, other, tolerance) for one, other in pairs):\n",
+        "        if True:\n",
+        "tests/models/test_units.py::test_a_group_that_changes_the_function_is_refused",
     ),
     Mutation(
         "a measure takes a mean for the identity in the maximum norm",

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from ...bounds.claims import Measure
 from ...errors import ModelError
 from .. import Sample
-from ..layers.layers import LayerRecord, Layers, layers_of
+from ..layers.layers import Layers, layers_of
 from ..rademacher.margin_bound import grid_index, grid_value
 from .covers import Family, Units, cover_nats, log_volume_nats, published_nats
-from .symmetry import group_of
+from .symmetry import SymmetryGroup, group_of
 
 REFERENCE: Final = "Shen 2024, arXiv:2305.11417"
 PROVED: Final = f"{REFERENCE}, with the count proved in pacbound"
@@ -30,23 +30,23 @@ def measure_covering(model: nn.Module, example_input: Tensor, data: Sample | Non
     parameter. `covering_symmetry`: log2 of the order of the group, rounded down: the bits that unordered units save.
 
     Args: data: for the range of the inputs; without it inputs are taken to lie in [-1, 1].
-    Raises: ModelError where the network is no chain of layers and residual blocks.
+    Raises: ModelError where the units of the network cannot be followed.
     """
-    layers = layers_of(model, example_input)
-    group = group_of(layers)
+    group = group_of(model, example_input)
     found = [
         Measure(
             name="covering_symmetry",
             value=float(group.whole_bits),
             unit="bits",
-            per_layer={name: copies * math.lgamma(size + 1) / math.log(2) for name, size, copies in group.factors},
+            per_layer=group.bits_of,
             reference=REFERENCE,
             verified=True,
         )
     ]
-    if any(block.shortcut is not None for block in layers.blocks) or layers.offsets:
+    layers = layers_of(model, example_input)
+    if layers.refusal or layers.offsets or any(block.shortcut is not None for block in layers.blocks):
         return tuple(found)  # the counts are about plain chains
-    family = family_of(layers, 1.0 if data is None else float(data[0].abs().max()))
+    family = family_of(layers, 1.0 if data is None else float(data[0].abs().max()), group)
     nats = cover_nats(family, EPS)
     unit = f"bits at radius {EPS:g} of the logits, parameters to {family.bound:.3g}, inputs to {family.reach:.3g}"
     volume = log_volume_nats(family) / math.log(2) / family.parameters
@@ -69,10 +69,11 @@ def measure_covering(model: nn.Module, example_input: Tensor, data: Sample | Non
 measure = measure_covering
 
 
-def family_of(layers: Layers, reach: float) -> Family:
+def family_of(layers: Layers, reach: float, group: SymmetryGroup) -> Family:
     """Make the family of a plain chain: its own ranges and row sums, rounded up to 2^(a/4).
 
-    Args: reach: largest absolute value of an input.
+    Args: reach: largest absolute value of an input. group: layers all of whose units it lets change places are counted
+        by multisets.
     Raises: ModelError for residual blocks, and for operations between layers that do not map 0 to 0.
     """
     if layers.refusal:
@@ -88,23 +89,16 @@ def family_of(layers: Layers, reach: float) -> Family:
     for index, block in enumerate(layers.blocks):
         record = records[index]
         rows = float(record.weight.abs().flatten(1).sum(dim=1).max())
-        neighbours = records[index : index + 2]
         units.append(
             Units(
                 units=record.out_channels,
                 fan_in=record.weight[0].numel(),
                 lipschitz=max(1.0, block.maximum),
                 row_bound=_up(rows) if rows > 0 else None,
-                exchangeable=(
-                    block.channels == "alike" and all(r.groups == 1 for r in neighbours) and _aligned(neighbours)
-                ),
+                exchangeable=(record.name, record.out_channels, 1) in group.factors,
             )
         )
     return Family(tuple(units), _up(largest), reach * max(1.0, layers.before_maximum))
-
-
-def _aligned(neighbours: list[LayerRecord]) -> bool:
-    return len(neighbours) < 2 or neighbours[1].in_channels % neighbours[0].out_channels == 0
 
 
 def _up(value: float) -> float:

@@ -9,8 +9,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
 from ...errors import ModelError
-from ..layers.layers import Block, LayerRecord, Layers
+from ...models.units import copied, symmetry_of
+from ...subspace.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,14 @@ class SymmetryGroup:
         """log2 of the order."""
         nats = math.fsum(copies * math.lgamma(size + 1) for _, size, copies in self.factors)
         return nats / math.log(2) + self.signs
+
+    @property
+    def bits_of(self) -> dict[str, float]:
+        """log2 of the order of the permutations, by where they are."""
+        bits: dict[str, float] = {}
+        for where, size, copies in self.factors:
+            bits[where] = bits.get(where, 0.0) + copies * math.lgamma(size + 1) / math.log(2)
+        return bits
 
     @property
     def whole_bits(self) -> int:
@@ -97,95 +109,24 @@ def attention_group(
     return SymmetryGroup(factors, kinds * heads * layers * d_head)
 
 
-@dataclass
-class _Stream:
-    """Channels that are permuted together: widths of its independent parts, the layers that write and read it."""
+def group_of(model: nn.Module, example_input: Tensor) -> SymmetryGroup:
+    """Count the interchanges of hidden units that `models.units` finds, which the direct coder saves bits by.
 
-    name: str
-    widths: list[int]
-    writers: list[LayerRecord]
-    readers: list[LayerRecord]
-    fixed: bool = False
-    shuffled: bool = False  # what is between may move entries across channels
-
-
-def group_of(layers: Layers) -> SymmetryGroup:
-    """Read the group off a chain of layers and residual blocks; where in doubt a factor is left out.
-
-    Activations, pooling and flattening treat channels alike. Behind an operation that may not (shuffles, transposed
-    dimensions, reshapes) a factor stays only before a dense layer, which can read its inputs in any order, and behind a
-    slice of channels not even there.
-    Raises: ModelError where the network is no such chain.
+    Running statistics of a normalisation with scale and shift are taken for new ones, since these can say the same.
+    Raises: ModelError where the network cannot be followed to its end, so that there might be more.
     """
-    if layers.refusal:
-        raise ModelError(f"group_of: symmetries are read off a chain of layers, but {layers.refusal}.")
-    streams = [_Stream("inputs", [layers.blocks[0].main.layers[0].in_channels], [], [], fixed=True)]
-    for block in layers.blocks:
-        inner = _inner(block)
-        streams += inner
-        _advance(block, streams)
-        if block.channels != "alike":
-            streams[-1].shuffled = True
-            streams[-1].fixed |= block.shortcut is not None or block.channels == "lost"
-            for stream in inner:
-                stream.fixed = True
-    streams[-1].fixed = True  # outputs
-    factors = [factor for stream in streams for factor in _factors(stream)]
-    factors += [("groups", layer.groups, 1) for layer in _movable(streams)]
-    return SymmetryGroup(tuple(factor for factor in factors if factor[1] > 1))
-
-
-def _inner(block: Block) -> list[_Stream]:
-    """Streams between the layers of each branch of a block."""
-    rows = [block.main.layers, () if block.shortcut is None else block.shortcut.layers]
-    return [
-        _Stream(writer.name, [writer.out_channels], [writer], [reader])
-        for row in rows
-        for writer, reader in itertools.pairwise(row)
-    ]
-
-
-def _advance(block: Block, streams: list[_Stream]) -> None:
-    """Let a block read the last outer stream and write to it (identity shortcut) or to a new one."""
-    inner = sum(max(0, len(row) - 1) for row in _rows(block))
-    outer = streams[len(streams) - 1 - inner]
-    outer.readers += [row[0] for row in _rows(block)]
-    writers = [row[-1] for row in _rows(block)]
-    if block.shortcut is not None and not block.shortcut.layers:
-        streams.remove(outer)
-        added = writers[0].out_channels - sum(outer.widths)
-        widths = [*outer.widths, added] if added > 0 else outer.widths
-        streams.append(_Stream(outer.name, widths, outer.writers + writers, outer.readers, outer.fixed or added < 0))
-    else:
-        streams.append(_Stream(writers[0].name, [writers[0].out_channels], writers, []))
-
-
-def _rows(block: Block) -> list[tuple[LayerRecord, ...]]:
-    rows = [block.main.layers]
-    return rows if block.shortcut is None or not block.shortcut.layers else [*rows, block.shortcut.layers]
-
-
-def _factors(stream: _Stream) -> list[tuple[str, int, int]]:
-    layers = [*stream.writers, *stream.readers]
-    aligned = all(reader.in_channels % sum(stream.widths) == 0 for reader in stream.readers)
-    if stream.fixed or not aligned or (stream.shuffled and not _any_order(stream)):
-        return []
-    groups = {layer.groups for layer in layers}
-    if groups == {1}:
-        return [(stream.name, width, 1) for width in stream.widths]
-    largest = max(groups)
-    if groups <= {1, largest} and len(layers) == 2 and len(stream.widths) == 1 and stream.widths[0] % largest == 0:
-        return [(f"{stream.name}, in a group", stream.widths[0] // largest, largest)]
-    return []
-
-
-def _any_order(stream: _Stream) -> bool:
-    return all(reader.kind == "dense" and not reader.input_size for reader in stream.readers)
-
-
-def _movable(streams: list[_Stream]) -> list[LayerRecord]:
-    """Grouped layers between two free streams that nothing else grouped touches: their groups move whole."""
-    free = [s for s in streams if not (s.fixed or s.shuffled) and len(s.writers) == len(s.readers) == 1]
-    before = {id(s.readers[0]) for s in free if s.writers[0].groups == 1}
-    behind = {id(s.writers[0]): s.writers[0] for s in free if s.readers[0].groups == 1}
-    return [layer for key, layer in behind.items() if key in before and layer.groups > 1]
+    replica = copied(model)
+    for part in replica.modules():
+        if isinstance(part, _BatchNorm) and part.affine:
+            part.reset_running_stats()
+    for parameter in replica.parameters():
+        parameter.requires_grad_(True)
+    layout = Layout.of(replica, tuple(name for name, buffer in replica.named_buffers() if buffer.is_floating_point()))
+    found = symmetry_of(replica, layout, example_input)
+    if found.doubts:
+        raise ModelError(
+            f"group_of: every step of the network is one whose symmetries are known, but {found.doubts[0]}. "
+            "Write that step with layers of torch.nn, or leave this measure out."
+        )
+    every = (*found.units, *(block for block, _ in found.whole))
+    return SymmetryGroup(tuple((one.where, one.size, 1) for one in every))

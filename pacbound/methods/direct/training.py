@@ -78,7 +78,7 @@ class Network:
             self._narrow = True
             try:
                 same = torch.allclose(self(parts, example), wide, rtol=1e-3, atol=1e-3 * float(wide.abs().max()))
-            except RuntimeError:  # sizes that the network itself fixes
+            except Exception:  # sizes that the network itself fixes, which it may say in any way
                 same = False
         self._narrow = same
 
@@ -120,8 +120,10 @@ def curvature(base: Base, weights: Weights, sample: Sample, batch: int = 20) -> 
     for rows in chosen.split(batch):
         logits = functional_call(base.module, parameters, (sample.x[rows],))
         loss = F.cross_entropy(logits, sample.y[rows])
-        for total, gradient in zip(sums, torch.autograd.grad(loss, list(parameters.values())), strict=True):
-            total += gradient.double().numpy() ** 2 * len(rows)  # b times the square of a mean over b
+        gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+        for total, gradient in zip(sums, gradients, strict=True):
+            if gradient is not None:
+                total += gradient.double().numpy() ** 2 * len(rows)  # b times the square of a mean over b
     batches = -(-len(chosen) // batch)
     return [total / batches for total in sums]
 

@@ -262,8 +262,8 @@ class Residual(nn.Module):
 
 def test_a_residual_stream_shares_one_permutation() -> None:
     x = torch.zeros(1, 1, 3, 3)
-    assert group_of(layers_of(Residual(), x)).order == math.factorial(5) * math.factorial(4)
-    assert group_of(layers_of(Residual(True), x)).order == math.factorial(5) * math.factorial(4) * math.factorial(7)
+    assert group_of(Residual(), x).order == math.factorial(5) * math.factorial(4)
+    assert group_of(Residual(True), x).order == math.factorial(5) * math.factorial(4) * math.factorial(7)
 
 
 def test_a_permuted_residual_network_is_the_same_function() -> None:
@@ -283,7 +283,7 @@ def test_a_permuted_residual_network_is_the_same_function() -> None:
     assert torch.allclose(network(x), before, atol=1e-5)
 
 
-def test_a_grouped_layer_that_writes_to_a_stream_forbids_its_permutation() -> None:
+def test_a_grouped_layer_that_writes_to_a_stream_keeps_its_channels_in_their_groups() -> None:
     class Grouped(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -294,7 +294,7 @@ def test_a_grouped_layer_that_writes_to_a_stream_forbids_its_permutation() -> No
             x = self.stem(x)
             return self.head(torch.relu(x + self.back(x)))
 
-    assert group_of(layers_of(Grouped(), torch.zeros(1, 2, 3, 3))).order == 1
+    assert group_of(Grouped(), torch.zeros(1, 2, 3, 3)).order == 2 * 2  # within what one input channel feeds
 
 
 def test_groups_are_read_off_convolutions() -> None:
@@ -303,7 +303,7 @@ def test_groups_are_read_off_convolutions() -> None:
         nn.Conv2d(6, 4, 1, groups=2), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 4, 3),
     )  # fmt: skip
     by_hand = math.factorial(8) * (2 * 6**2 * 2**2)
-    assert group_of(layers_of(network, torch.zeros(1, 1, 4, 4))).order == by_hand
+    assert group_of(network, torch.zeros(1, 1, 4, 4)).order == by_hand
 
 
 def small(bias: bool = True) -> nn.Sequential:
@@ -312,9 +312,13 @@ def small(bias: bool = True) -> nn.Sequential:
         return nn.Sequential(nn.Flatten(), nn.Linear(4, 5, bias=bias), nn.ReLU(), nn.Linear(5, 3, bias=bias))
 
 
+def read_family(network: nn.Module, x: Tensor, reach: float) -> Family:
+    return family_of(layers_of(network, x), reach, group_of(network, x))
+
+
 def test_the_family_of_a_network_holds_it() -> None:
     network = small()
-    family = family_of(layers_of(network, torch.zeros(1, 1, 2, 2)), 2.0)
+    family = read_family(network, torch.zeros(1, 1, 2, 2), 2.0)
     largest = max(float(p.detach().abs().max()) for p in network.parameters())
     assert largest <= family.bound <= largest * 1.2
     for units, layer in zip(family.layers, (network[1], network[3]), strict=True):
@@ -333,7 +337,7 @@ def test_measures_are_named_and_only_the_published_form_is_unverified() -> None:
     }  # fmt: skip
     assert {name for name, one in found.items() if not one.verified} == {"covering_published"}
     assert found["covering_symmetry"].value == math.floor(math.log2(120))
-    family = family_of(layers_of(small(), x[:1]), 1.0)
+    family = read_family(small(), x[:1], 1.0)
     assert found["covering"].value == pytest.approx(cover_nats(family, 0.1).value / math.log(2))
     assert found["covering"].value < found["covering_ordered"].value < found["covering_published"].value
 
@@ -341,7 +345,7 @@ def test_measures_are_named_and_only_the_published_form_is_unverified() -> None:
 def test_a_mean_over_places_counts_as_one_in_the_maximum_norm() -> None:
     mean = nn.AdaptiveAvgPool2d(1)
     network = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), mean, nn.Flatten(), nn.Linear(2, 2))
-    family = family_of(layers_of(network, torch.zeros(1, 1, 4, 4)), 1.0)
+    family = read_family(network, torch.zeros(1, 1, 4, 4), 1.0)
     assert family.layers[0].lipschitz == pytest.approx(1.0)
 
 
@@ -361,22 +365,22 @@ class Moved(nn.Module):
     [
         (nn.functional.silu, nn.Conv2d(4, 2, 3), 24),
         (lambda x: x.transpose(1, 2), nn.Conv2d(4, 2, 3), 1),  # rows are channels now
-        (lambda x: x.reshape(-1, 8, 4, 2), nn.Conv2d(8, 2, 1), 1),
-        (lambda x: nn.functional.channel_shuffle(x, 2), nn.Conv2d(4, 2, 3, groups=2), 1),
+        (lambda x: x.reshape(-1, 8, 4, 2), nn.Conv2d(8, 2, 1), 24),  # two of the new channels are one of the old
+        (lambda x: nn.functional.channel_shuffle(x, 2), nn.Conv2d(4, 2, 3, groups=2), 4),
         (lambda x: x.transpose(1, 3).flatten(1), nn.Linear(64, 2), 24),  # a dense layer reads in any order
         (lambda x: x.view(-1, 64), nn.Linear(64, 2), 24),
-        (lambda x: x[:, 1:3].flatten(1), nn.Linear(32, 2), 1),  # two units are read and two are not
+        (lambda x: x[:, 1:3].flatten(1), nn.Linear(32, 2), 4),  # two units are read and two are not
         (lambda x: x[:, :, 1:3].flatten(1), nn.Linear(32, 2), 24),
     ],
 )
 def test_what_moves_entries_between_channels_ends_the_symmetry(
     between: Callable[[Tensor], Tensor], last: nn.Module, order: int
 ) -> None:
-    layers = layers_of(Moved(between, last), torch.zeros(1, 1, 4, 4))
-    assert layers.refusal == ""
-    assert group_of(layers).order == order
-    exchangeable = family_of(layers, 1.0).layers[0].exchangeable
-    assert not exchangeable or order == 24
+    network, x = Moved(between, last), torch.zeros(1, 1, 4, 4)
+    assert group_of(network, x).order == order
+    layers = layers_of(network, x)
+    if not layers.refusal:
+        assert read_family(network, x, 1.0).layers[0].exchangeable == (order == 24)
 
 
 def test_two_grouped_layers_with_a_shuffle_between_do_not_keep_permutations_within_groups() -> None:
@@ -384,23 +388,37 @@ def test_two_grouped_layers_with_a_shuffle_between_do_not_keep_permutations_with
         network = nn.Sequential(
             nn.Conv2d(2, 8, 1, groups=2), *between, nn.Conv2d(8, 8, 1, groups=2), nn.Conv2d(8, 2, 1)
         )  # fmt: skip
-        return group_of(layers_of(network, torch.zeros(1, 2, 3, 3))).order
+        return group_of(network, torch.zeros(1, 2, 3, 3)).order
 
     assert order(nn.ReLU()) == 24**2 * 24**2
-    assert order(nn.ChannelShuffle(2)) == 24**2  # of the last two layers alone
+    with pytest.raises(ModelError, match="cross"):
+        order(nn.ChannelShuffle(2))
 
 
 def test_residual_networks_have_a_group_and_no_count() -> None:
     found = measure_covering(Residual(), torch.zeros(1, 1, 3, 3))
     assert [one.name for one in found] == ["covering_symmetry"]
     with pytest.raises(ModelError, match="residual"):
-        family_of(layers_of(Residual(), torch.zeros(1, 1, 3, 3)), 1.0)
+        read_family(Residual(), torch.zeros(1, 1, 3, 3), 1.0)
 
 
-def test_a_network_that_is_no_chain_is_refused_by_name() -> None:
-    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.GroupNorm(2, 4), nn.Flatten(), nn.Linear(16, 2))
-    with pytest.raises(ModelError, match="GroupNorm"):
-        measure_covering(network, torch.zeros(1, 1, 4, 4))
+def test_a_step_that_nobody_follows_is_refused_by_name() -> None:
+    class Summed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.last = nn.Linear(4, 3), nn.Linear(3, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.last(torch.cumsum(self.first(x), 1))
+
+    with pytest.raises(ModelError, match="cumsum"):
+        measure_covering(Summed(), torch.zeros(1, 4))
+
+
+def test_normalised_channels_move_within_their_group_and_groups_move_whole() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 6, 3), nn.GroupNorm(2, 6), nn.Flatten(), nn.Linear(24, 2))
+    (found,) = measure_covering(network, torch.zeros(1, 1, 4, 4))
+    assert found.value == math.floor(math.log2(2 * 6**2))
 
 
 def test_the_modulus_by_hand_for_a_smaller_range() -> None:
