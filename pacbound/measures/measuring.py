@@ -4,18 +4,18 @@ Measures stand beside the bound and carry no probability. One that does not appl
 reason, never given as 0.
 """
 
-import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
+from tqdm import tqdm
 
 from ..bounds.claims import Measure
 from ..certificate.recheck import recheck_arithmetic
 from ..certificate.schema import Certificate
-from ..errors import CertificateError, DataError, ModelError, PacboundError, RequestError
+from ..errors import CertificateError, DataError, ModelError, PacboundError, RequestError, first_line
 from ..records import Record
 from ..specs.specs import MODEL_CHOICES, REFERENCE_MODELS, DrawSpec, PreprocessSpec
 
@@ -34,8 +34,9 @@ MOST_LABELS = 40
 class Measured(Record):
     """What was measured of a network, and what could not be.
 
-    model: its name. measures: in the order of the table. refused: measure -> why it does not apply. skipped: part of
-    the network with parameters that is no linear layer, and so in no measure of layers -> why.
+    model: its name. measures: in the order of the table. refused: measure -> why it does not apply, or why no more of
+    its figures do. skipped: part of the network with parameters that is no linear layer, and so in no measure of
+    layers -> why.
     """
 
     model: str
@@ -82,10 +83,11 @@ def measure(
         and no data set tells it. data_dir: the folder of named data sets. checkpoint: the file that a certificate's
         theta0 comes from, where it names one. rename: rules REGEX=REPLACEMENT for the names in a checkpoint.
     Raises: RequestError for an unknown measure or where the size of the inputs is not known; ModelError, DataError,
-        CertificateError where something cannot be loaded; ModelError where no measure applies.
+        CertificateError where something cannot be loaded; ModelError where no measure applies, or for TorchScript.
     """
     from ..data.registry import load_any
     from . import MEASURES
+    from .layers.copies import copied
 
     unknown = [name for name in measures if name not in MEASURES]
     if unknown:
@@ -94,11 +96,18 @@ def measure(
     subject = _subject(source, model, examples, input_shape, _Weights(checkpoint, tuple(rename)))
     found: list[Measure] = []
     refused: dict[str, str] = {}
-    for name in measures or MEASURES:
+    copied(subject.module, "measure")
+    for name in tqdm(measures or tuple(MEASURES), desc="measures", unit="measure", delay=2, disable=None):
         try:
-            found += _one(name, subject)
+            for one in _one(name, subject):
+                found.append(one)
         except PacboundError as why:
             refused[name] = str(why)
+        except Exception as why:  # the network of somebody else; no measure may lose the others
+            refused[name] = (
+                f"{name}: the network is run and differentiated, and {type(why).__name__} is raised: {first_line(why)}. "
+                "Check it on one batch in evaluation mode."
+            )
     if not found:
         reasons = "; ".join(f"{name}: {why}" for name, why in refused.items())
         raise ModelError(f"measure: none of the measures applies to {subject.name}. {reasons}")
@@ -155,7 +164,7 @@ def plot(measured: Measured, path: str | Path) -> None:
             raise RequestError(f"plot: {Path(path).name!r} could not be written ({why.strerror}).") from None
 
 
-def _one(name: str, subject: _Subject) -> tuple[Measure, ...]:
+def _one(name: str, subject: _Subject) -> Iterable[Measure]:
     from . import MEASURES
 
     if name == "rademacher":
@@ -212,12 +221,13 @@ def _checkpoint(
 
     from ..models.loading import preprocess_for
     from ..networks.checkpoints import load_checkpoint
+    from .layers.copies import copied
 
     if model is None:
         raise RequestError("measure: a checkpoint holds numbers only; name its network with --model.")
     sizes = _shape(examples, shape, None)
     if isinstance(model, nn.Module):
-        name, module = type(model).__name__, copy.deepcopy(model)
+        name, module = type(model).__name__, copied(model, "measure")
     else:
         name = str(model)
         if name in REFERENCE_MODELS and examples is None:

@@ -143,6 +143,7 @@ def _complete(
 def _by_hooks(model: nn.Module, example: Tensor, training: frozenset[str]) -> tuple[list[LayerRecord], list[Skipped]]:
     """Record layers by forward hooks where the graph is unknown: sizes are true, the arrangement is not known."""
     seen: dict[str, list[Call]] = {}
+    remark = blame(model)
 
     def note(name: str) -> Callable[[nn.Module, tuple[object, ...], object], None]:
         def hook(module: nn.Module, args: tuple[object, ...], output: object) -> None:
@@ -155,7 +156,7 @@ def _by_hooks(model: nn.Module, example: Tensor, training: frozenset[str]) -> tu
         for name, module in model.named_modules()
         if any(True for _ in module.parameters(recurse=False))
     ]
-    _run(model, example, blame(model))
+    _run(model, example, remark)
     for handle in handles:
         handle.remove()
     records: list[LayerRecord] = []
