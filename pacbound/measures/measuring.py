@@ -4,12 +4,13 @@ Measures stand beside the bound and carry no probability. One that does not appl
 reason, never given as 0.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
+from tqdm import tqdm
 
 from ..bounds.claims import Measure
 from ..certificate.recheck import recheck_arithmetic
@@ -34,8 +35,9 @@ MOST_LABELS = 40
 class Measured(Record):
     """What was measured of a network, and what could not be.
 
-    model: its name. measures: in the order of the table. refused: measure -> why it does not apply. skipped: part of
-    the network with parameters that is no linear layer, and so in no measure of layers -> why.
+    model: its name. measures: in the order of the table. refused: measure -> why it does not apply, or why no more of
+    its figures do. skipped: part of the network with parameters that is no linear layer, and so in no measure of
+    layers -> why.
     """
 
     model: str
@@ -85,10 +87,10 @@ def measure(
         theta0 comes from, where it names one. rename: rules REGEX=REPLACEMENT for the names in a checkpoint. key: of
         the state dict in a file of several.
     Raises: RequestError for an unknown measure or where the size of the inputs is not known; ModelError, DataError,
-        CertificateError where something cannot be loaded; ModelError where no measure applies.
+        CertificateError where something cannot be loaded; ModelError where no measure applies, or for TorchScript.
     """
     from ..data.registry import load_any
-    from ..models.others import failures
+    from ..models.others import failures, private_copy
     from . import MEASURES
 
     unknown = [name for name in measures if name not in MEASURES]
@@ -98,10 +100,12 @@ def measure(
     subject = _subject(source, model, examples, input_shape, _Weights(checkpoint, tuple(rename), key))
     found: list[Measure] = []
     refused: dict[str, str] = {}
-    for name in measures or MEASURES:
+    private_copy(subject.module)  # refuses what no measure can read
+    for name in tqdm(measures or tuple(MEASURES), desc="measures", unit="measure", delay=2, disable=None):
         try:
             with failures("measure"):
-                found += _one(name, subject)
+                for one in _one(name, subject):
+                    found.append(one)
         except PacboundError as why:
             refused[name] = str(why)
     if not found:
@@ -160,7 +164,7 @@ def plot(measured: Measured, path: str | Path) -> None:
             raise RequestError(f"plot: {Path(path).name!r} could not be written ({why.strerror}).") from None
 
 
-def _one(name: str, subject: _Subject) -> tuple[Measure, ...]:
+def _one(name: str, subject: _Subject) -> Iterable[Measure]:
     from . import MEASURES
 
     if name == "rademacher":

@@ -6,13 +6,16 @@ Shen 2024, arXiv:2305.11417. See `covers` for the counts and `symmetry` for the 
 import math
 from typing import Final
 
+import torch
 from torch import Tensor, nn
 
 from ...bounds.claims import Measure
 from ...errors import ModelError
 from .. import Sample
+from ..layers.agreement import steepest
 from ..layers.layers import Layers, layers_of
 from ..rademacher.margin_bound import grid_index, grid_value
+from ..rademacher.rademacher import check_slope
 from .covers import Family, Units, cover_nats, log_volume_nats, published_nats
 from .symmetry import SymmetryGroup, group_of
 
@@ -44,9 +47,13 @@ def measure_covering(model: nn.Module, example_input: Tensor, data: Sample | Non
         )
     ]
     layers = layers_of(model, example_input)
-    if layers.refusal or layers.offsets or any(block.shortcut is not None for block in layers.blocks):
-        return tuple(found)  # the counts are about plain chains
-    family = family_of(layers, 1.0 if data is None else float(data[0].abs().max()), group)
+    if layers.refusal:
+        return tuple(found)
+    behind = layers.behind_front()
+    if any(block.shortcut is not None for block in layers.blocks) or behind.offsets or layers.slopes:
+        return tuple(found)  # the counts are about plain chains of fixed activations
+    family = family_of(behind, _reach(layers, example_input, data), group)
+    check_slope(steepest(model, example_input)[1], _log10_gain(layers))
     nats = cover_nats(family, EPS)
     unit = f"bits at radius {EPS:g} of the logits, parameters to {family.bound:.3g}, inputs to {family.reach:.3g}"
     volume = log_volume_nats(family) / math.log(2) / family.parameters
@@ -99,6 +106,21 @@ def family_of(layers: Layers, reach: float, group: SymmetryGroup) -> Family:
             )
         )
     return Family(tuple(units), _up(largest), reach * max(1.0, layers.before_maximum))
+
+
+def _reach(layers: Layers, example: Tensor, data: Sample | None) -> float:
+    """Largest absolute value of what the first layer of `behind_front` reads; inputs lie in [-1, 1] without data."""
+    if data is not None:
+        return float(layers.entering(data[0]).abs().max())
+    moved = float(layers.entering(torch.zeros_like(example)).abs().max())
+    return moved + (layers.before_maximum if layers.fronts else 1.0)
+
+
+def _log10_gain(layers: Layers) -> float:
+    """log10 of the Lipschitz constant of a plain chain in the maximum norm."""
+    rows = [float(b.main.layers[0].weight.abs().flatten(1).sum(dim=1).max()) * b.maximum for b in layers.blocks]
+    factors = [layers.before_maximum, *rows]
+    return math.fsum(math.log10(f) for f in factors) if all(f > 0 for f in factors) else -math.inf
 
 
 def _up(value: float) -> float:

@@ -7,32 +7,24 @@
 ([('0', 'dense', (4, 3)), ('2', 'dense', (2, 4))], (), '')
 """
 
-import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...errors import ModelError, first_line
+from .agreement import Replay, disagreement
+from .chains import Block, Branch, Chain, NotAChain, blocks_of
+from .copies import blame, copied
 from .linear_maps import CONVOLUTIONS, LayerRecord, Skipped, express, fold, squared_frobenius
-from .tracing import (
-    RUNNING_NORM,
-    Block,
-    Branch,
-    Chain,
-    NotAChain,
-    Walk,
-    blocks_of,
-    owners,
-    shares_weights,
-    trace,
-    unexpressed,
-)
+from .tracing import RUNNING_NORM, Walk, owners, shares_weights, trace, unexpressed
 
 __all__ = ["Block", "Branch", "LayerRecord", "Layers", "Skipped", "fold", "layers_of", "squared_frobenius"]
+
+BATCH = 500
 
 Call = tuple[nn.Module, object, object]  # a module with the input and the output of one of its calls
 
@@ -46,7 +38,9 @@ class Layers:
     before the first block. refusal: not empty where a step of the network has no known Lipschitz constant (those of
     the blocks are then infinite) or where it is no chain; no theorem about chains of layers may then be applied.
     before_maximum: the same in the maximum norm.
-    offsets: operations that do not map 0 to 0 (a theorem that needs f(0) = 0 refuses them; biases are in the records).
+    offsets: operations that do not map 0 to 0 (a theorem that needs f(0) = 0 refuses them; biases are in the records);
+    the first `fronts` of them stand before the first block, as where pixels are standardised. slopes: names of PReLUs,
+    whose slopes are parameters that theorems about fixed activations do not cover. front: what the first block reads.
     """
 
     records: tuple[LayerRecord, ...]
@@ -56,6 +50,24 @@ class Layers:
     offsets: tuple[str, ...]
     refusal: str
     before_maximum: float = math.inf
+    fronts: int = 0
+    slopes: tuple[str, ...] = ()
+    front: Callable[[Tensor], Tensor] | None = None
+
+    def behind_front(self) -> "Layers":
+        """The layers as a network that reads what the first block reads, where something before it moves 0."""
+        if not self.fronts:
+            return self
+        return replace(self, before=1.0, before_maximum=1.0, offsets=self.offsets[self.fronts :], fronts=0, front=None)
+
+    def entering(self, x: Tensor) -> Tensor:
+        """What the network of `behind_front` reads: x itself, or what the operations before the first block make of it.
+
+        Args: x: (n, ...) as the whole network reads it. Returns: (n, ...), in batches of `BATCH`.
+        """
+        if not self.fronts or self.front is None:
+            return x
+        return torch.cat([self.front(x[start : start + BATCH]) for start in range(0, len(x), BATCH)])
 
     def named(self, name: str) -> LayerRecord:
         """Find a record by the name of its module. Raises: ModelError."""
@@ -77,7 +89,7 @@ def layers_of(model: nn.Module, example_input: Tensor) -> Layers:
         its values do not matter, its sizes do.
     Raises: ModelError where the network cannot be copied or does not run on the example.
     """
-    replica = _copy(model)
+    replica, own = copied(model, "layers_of"), copied(model, "layers_of").eval()
     if isinstance(replica, (nn.Linear, *CONVOLUTIONS)):
         replica = nn.Sequential(replica)  # a network of one layer, which is then called "0"
     training = frozenset(name for name, m in replica.named_modules() if isinstance(m, _BatchNorm) and m.training)
@@ -89,15 +101,25 @@ def layers_of(model: nn.Module, example_input: Tensor) -> Layers:
         return _complete(replica, records, skipped, Chain(), f"torch.fx cannot trace the network: {first_line(why)}")
     walk = Walk(graph, training)
     _run(walk.run, example_input)
-    records = [step.record for step in walk.steps.values() if step.record is not None]
-    refusal = walk.failure or next((step.reason for step in walk.steps.values() if step.reason), "")
+    refusal = blame(own) or walk.failure or next((step.reason for step in walk.steps.values() if step.reason), "")
     chain = Chain()
     if walk.end is not None:
         try:
             chain = blocks_of(walk.end)
         except NotAChain as why:
             refusal = refusal or str(why)
-    return _complete(replica, records, walk.skipped, chain, refusal)
+    refusal = refusal or disagreement(walk, graph, own, example_input)
+    records = [step.record for step in walk.steps.values() if step.record is not None]
+    found = _complete(replica, records, walk.skipped, chain, refusal)
+    return replace(found, slopes=tuple(walk.slopes), front=None if refusal else _front(walk, chain.start))
+
+
+def _front(walk: Walk, start: str) -> Callable[[Tensor], Tensor]:
+    def front(x: Tensor) -> Tensor:
+        with torch.no_grad():
+            return Replay(walk).up_to(start, x)
+
+    return front
 
 
 def _complete(
@@ -113,12 +135,15 @@ def _complete(
     if not chain.blocks and not refusal:
         refusal = "the network has no linear layer between its input and its output"
     named_once, before = tuple(dict.fromkeys(skipped)), chain.before
-    return Layers(tuple(records), named_once, chain.blocks, before.euclidean, chain.moved, refusal, before.maximum)
+    return Layers(
+        tuple(records), named_once, chain.blocks, before.euclidean, chain.moved, refusal, before.maximum, chain.fronts
+    )
 
 
 def _by_hooks(model: nn.Module, example: Tensor, training: frozenset[str]) -> tuple[list[LayerRecord], list[Skipped]]:
     """Record layers by forward hooks where the graph is unknown: sizes are true, the arrangement is not known."""
     seen: dict[str, list[Call]] = {}
+    remark = blame(model)
 
     def note(name: str) -> Callable[[nn.Module, tuple[object, ...], object], None]:
         def hook(module: nn.Module, args: tuple[object, ...], output: object) -> None:
@@ -131,7 +156,7 @@ def _by_hooks(model: nn.Module, example: Tensor, training: frozenset[str]) -> tu
         for name, module in model.named_modules()
         if any(True for _ in module.parameters(recurse=False))
     ]
-    _run(model, example)
+    _run(model, example, remark)
     for handle in handles:
         handle.remove()
     records: list[LayerRecord] = []
@@ -158,27 +183,15 @@ def _hooked(name: str, calls: list[Call], shared: bool, training: bool) -> tuple
     return record, unexpressed(module)
 
 
-def _copy(model: nn.Module) -> nn.Module:
-    try:
-        return copy.deepcopy(model)
-    except (RuntimeError, TypeError) as why:
-        raise ModelError(
-            f"layers_of: the network is copied before it runs, and {type(model).__name__} cannot be: {why}. "
-            "Keep computed tensors out of its attributes."
-        ) from None
-
-
-def _run(network: object, example: Tensor) -> None:
+def _run(network: Callable[[Tensor], object], example: Tensor, remark: str = "") -> None:
     if not isinstance(example, Tensor) or example.ndim < 2 or example.shape[0] < 1:
         found = tuple(example.shape) if isinstance(example, Tensor) else type(example).__name__
         raise ModelError(f"layers_of: the example input is a tensor (batch, ...), got {found}. Give x[:1].")
-    if not callable(network):
-        raise ModelError(f"layers_of: a network can be called, got {type(network).__name__}.")
     try:
         with torch.no_grad():
             network(example)
-    except (RuntimeError, ValueError, TypeError, IndexError) as why:
+    except Exception as why:  # networks of others raise anything
         raise ModelError(
-            f"layers_of: the network runs on the example input, of shape {tuple(example.shape)}: {first_line(why)}. "
-            "Give one batch as the network reads it."
+            f"layers_of: the network runs on the example input, of shape {tuple(example.shape)}: "
+            f"{type(why).__name__}: {first_line(why)}. {remark or 'Give one batch as the network reads it'}."
         ) from None

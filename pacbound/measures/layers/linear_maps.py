@@ -83,7 +83,8 @@ def express(module: nn.Module, name: str, entering: tuple[int, ...], leaving: tu
             name, "dense", weight, weight, _optional(module.bias), tuple(entering[1:-1]), tuple(leaving[1:-1])
         )
     for kind in CONVOLUTIONS:
-        if isinstance(module, kind) and type(module).forward is kind.forward:
+        own = type(module)
+        if isinstance(module, kind) and (own.forward, own._conv_forward) == (kind.forward, kind._conv_forward):
             return _express_conv(module, name, entering, leaving)
     return None
 

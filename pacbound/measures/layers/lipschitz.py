@@ -17,8 +17,11 @@ from torch.nn import functional as F
 from ...models.published import PIXEL_MAXIMUM, Pixels
 
 GELU: Final = 0.5 * (1 + math.erf(1)) + math.exp(-1) / math.sqrt(math.pi) + 1e-12  # derivative of x Phi(x) at sqrt 2
-GELU_TANH: Final = 1.13
-SILU: Final = 1.09984  # largest derivative of x / (1 + exp(-x)) is 1.0998394 at x = 2.3994
+GELU_TANH: Final = 1.12899307  # largest derivative, 1.128993068..., at x = 1.4185
+SILU: Final = 1.09983933  # largest derivative of x / (1 + exp(-x)), 1.099839320..., at x = 2.3994
+MISH: Final = 1.08849817  # largest derivative of x tanh(ln(1 + exp x)), 1.088498161..., at x = 1.4906
+HARDSWISH: Final = 1.5  # derivative of x (x + 3) / 6 at x = 3
+SMOOTH: Final = 20.0  # softplus is replaced by the identity where beta x is larger, a jump below 3e-9
 HARDSIGMOID: Final = 0.16666668  # torch multiplies by 1/6 rounded to float32
 SELU: Final = 1.7580994  # scale times alpha, the slope just below 0
 
@@ -56,14 +59,14 @@ MODULES: dict[type[nn.Module], Fixed] = {
     nn.Identity: SAME, nn.Flatten: SAME, nn.Unflatten: SHUFFLED, nn.Dropout: SAME, nn.Dropout1d: SAME,
     nn.Dropout2d: SAME, nn.Dropout3d: SAME, nn.ReLU: SAME, nn.ReLU6: SAME, nn.Tanh: SAME, nn.Tanhshrink: SAME,
     nn.Softsign: SAME,
-    nn.Hardtanh: MOVED, nn.SiLU: Fixed(SILU), nn.Hardswish: Fixed(1.5), nn.SELU: Fixed(SELU), nn.ZeroPad2d: SAME,
+    nn.Hardtanh: MOVED, nn.SiLU: Fixed(SILU), nn.Hardswish: Fixed(HARDSWISH), nn.Mish: Fixed(MISH), nn.SELU: Fixed(SELU), nn.ZeroPad2d: SAME,
     nn.Sigmoid: Fixed(0.25, keeps_zero=False), nn.Hardsigmoid: Fixed(HARDSIGMOID, keeps_zero=False),
-    nn.Softplus: MOVED, nn.Softmax: MOVED, nn.ChannelShuffle: SHUFFLED, nn.PixelShuffle: SHUFFLED,
+    nn.Softmax: MOVED, nn.ChannelShuffle: SHUFFLED, nn.PixelShuffle: SHUFFLED,
     nn.PixelUnshuffle: SHUFFLED,
 }  # fmt: skip
 
 METHODS: dict[str, Fixed] = (
-    dict.fromkeys(("flatten", "contiguous", "relu", "relu_", "tanh", "tanh_", "clone", "detach", "neg", "abs"), SAME)
+    dict.fromkeys(("flatten", "contiguous", "float", "double", "relu", "relu_", "tanh", "tanh_", "clone", "detach", "neg", "abs"), SAME)
     | dict.fromkeys(
         ("view", "reshape", "permute", "transpose", "squeeze", "unsqueeze", "t", "unflatten", "swapaxes", "movedim",
          "view_as", "reshape_as"), SHUFFLED)
@@ -74,7 +77,8 @@ FUNCTIONS: dict[object, Fixed] = {
     F.relu: SAME, torch.relu: SAME, F.relu6: SAME, torch.tanh: SAME, F.tanh: SAME, torch.flatten: SAME,
     torch.reshape: SHUFFLED, torch.permute: SHUFFLED, torch.transpose: SHUFFLED, torch.squeeze: SHUFFLED,
     torch.unsqueeze: SHUFFLED,
-    operator.neg: SAME, torch.neg: SAME, torch.abs: SAME, F.silu: Fixed(SILU), F.hardswish: Fixed(1.5),
+    operator.neg: SAME, torch.neg: SAME, torch.abs: SAME, F.silu: Fixed(SILU), F.hardswish: Fixed(HARDSWISH),
+    F.mish: Fixed(MISH),
     F.selu: Fixed(SELU), torch.sigmoid: Fixed(0.25, keeps_zero=False), F.sigmoid: Fixed(0.25, keeps_zero=False),
     F.dropout: SAME, F.softsign: SAME, F.pixel_shuffle: SHUFFLED, F.channel_shuffle: SHUFFLED,
 }  # fmt: skip
@@ -87,10 +91,16 @@ def of_module(module: nn.Module, entering: tuple[int, ...]) -> Fixed | None:
     kind = type(module)
     if kind in MODULES:
         return MODULES[kind]
+    if not kind.__module__.startswith("torch.nn.") and kind is not Pixels:
+        return None  # a subclass may compute anything
     if isinstance(module, Pixels):
         return _pixels(module)
-    if isinstance(module, nn.LeakyReLU | nn.ELU | nn.CELU):
+    if isinstance(module, nn.LeakyReLU | nn.ELU):
         return Fixed(max(1.0, abs(module.negative_slope if isinstance(module, nn.LeakyReLU) else module.alpha)))
+    if isinstance(module, nn.CELU):
+        return SAME if module.alpha > 0 else None  # the derivative is exp(x / alpha) below 0
+    if isinstance(module, nn.Softplus):
+        return MOVED if module.beta > 0 and module.threshold >= SMOOTH else None
     if isinstance(module, nn.GELU):
         return Fixed(GELU if module.approximate == "none" else GELU_TANH)
     if isinstance(module, nn.MaxPool1d | nn.MaxPool2d | nn.MaxPool3d):
@@ -106,6 +116,33 @@ def of_module(module: nn.Module, entering: tuple[int, ...]) -> Fixed | None:
         return _adaptive(entering[2:], module.output_size, mean=True)
     if isinstance(module, nn.AdaptiveMaxPool1d | nn.AdaptiveMaxPool2d | nn.AdaptiveMaxPool3d):
         return _adaptive(entering[2:], module.output_size, mean=False)
+    return None
+
+
+def slopes(module: nn.PReLU) -> Fixed:
+    """Constant of a PReLU: its steepest slope; channels may be exchanged only where they share one."""
+    steepest = max(1.0, float(module.weight.detach().abs().max()))
+    return Fixed(steepest, channels="alike" if module.weight.numel() == 1 else "lost")
+
+
+def of_constant(name: str, data: Tensor, constant: Tensor, reversed_: bool) -> Fixed | None:
+    """Constant of data + c, data - c, data * c, data / c for a tensor c that is the same for every example.
+
+    Args: name: of the function. data: (batch, ...). reversed_: whether c stands first.
+    """
+    whole = constant.ndim < data.ndim or constant.shape[:1] == (1,)
+    if not whole or torch.broadcast_shapes(data.shape, constant.shape) != data.shape:
+        return None
+    values = constant.detach().to(torch.float64).abs()
+    if not bool(torch.isfinite(values).all()):
+        return None
+    channels: Channels = "alike" if len(torch.unique(values)) == 1 else "lost"
+    if name in ("add", "iadd", "add_", "sub", "isub", "sub_"):
+        return Fixed(1.0, keeps_zero=not bool(values.any()), channels=channels)
+    if name in ("mul", "imul", "mul_", "multiply"):
+        return Fixed(float(values.max()), channels=channels)
+    if name in ("truediv", "itruediv", "div", "div_", "divide") and not reversed_ and float(values.min()) > 0:
+        return Fixed(1 / float(values.min()), channels=channels)
     return None
 
 
@@ -243,6 +280,17 @@ def _elu(args: Values, kwargs: dict[str, object]) -> Fixed | None:
     return _slope(_argument(args, kwargs, 1, "alpha", 1.0))
 
 
+def _celu(args: Values, kwargs: dict[str, object]) -> Fixed | None:
+    alpha = _argument(args, kwargs, 1, "alpha", 1.0)
+    return SAME if isinstance(alpha, int | float) and alpha > 0 else None
+
+
+def _softplus(args: Values, kwargs: dict[str, object]) -> Fixed | None:
+    beta, threshold = _argument(args, kwargs, 1, "beta", 1), _argument(args, kwargs, 2, "threshold", SMOOTH)
+    plain = isinstance(beta, int | float) and isinstance(threshold, int | float) and beta > 0 and threshold >= SMOOTH
+    return MOVED if plain else None
+
+
 def _gelu(args: Values, kwargs: dict[str, object]) -> Fixed | None:
     return Fixed(GELU if kwargs.get("approximate", "none") == "none" else GELU_TANH)
 
@@ -258,7 +306,11 @@ def _times(args: Values, kwargs: dict[str, object]) -> Fixed | None:
 
 def _over(args: Values, kwargs: dict[str, object]) -> Fixed | None:
     divisor = _number(args, kwargs)
-    return None if not divisor or not isinstance(args[0], Tensor) else Fixed(1 / abs(divisor))
+    return (
+        None
+        if kwargs.get("rounding_mode") or not divisor or not isinstance(args[0], Tensor)
+        else Fixed(1 / abs(divisor))
+    )
 
 
 def _shift(args: Values, kwargs: dict[str, object]) -> Fixed | None:
@@ -280,7 +332,7 @@ def _sides(args: Values) -> int:
 _HANDLERS: dict[object, Callable[[Values, dict[str, object]], Fixed | None]] = {
     F.max_pool1d: _function_max_pool, F.max_pool2d: _function_max_pool, torch.max_pool2d: _function_max_pool,
     F.avg_pool2d: _function_mean_pool, F.adaptive_avg_pool2d: _function_adaptive, F.pad: _pad,
-    F.leaky_relu: _leaky, F.elu: _elu, F.gelu: _gelu, torch.mean: _mean,
+    F.leaky_relu: _leaky, F.elu: _elu, F.celu: _celu, F.softplus: _softplus, F.gelu: _gelu, torch.mean: _mean,
     operator.mul: _times, torch.mul: _times, operator.truediv: _over, torch.div: _over,
     operator.add: _shift, operator.sub: _shift, torch.add: _shift,
 }  # fmt: skip

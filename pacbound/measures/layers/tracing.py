@@ -1,11 +1,5 @@
-"""A network's graph, traced once, as a chain of blocks: which linear maps follow one another, which add up.
+"""A network's graph, traced once: every step is a layer, a fixed operation, a sum, or cannot be expressed."""
 
-Every step of the traced graph becomes a layer, a fixed operation, an addition, or a step that cannot be expressed.
-Steps that all paths pass through (dominators) cut the graph into a chain; an addition of two paths between two such
-steps is a residual block.
-"""
-
-import functools
 import math
 import operator
 from collections import Counter
@@ -16,61 +10,15 @@ from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...models.published import Pixels
+from .copies import altered
 from .linear_maps import LayerRecord, Skipped, express, fold
-from .lipschitz import SAME, SEVERITY, Channels, Fixed, of_function, of_method, of_module
+from .lipschitz import SAME, Fixed, of_constant, of_function, of_method, of_module, slopes
 
 ADDITIONS = (operator.add, operator.iadd, torch.add, "add", "add_")
+CONCATENATIONS = (torch.cat, torch.concat, torch.concatenate)
+FORMS = ("size", "dim", "ndimension", "numel", "nelement", "shape", "ndim", "dtype", "device", "len")  # not values
+BLANKS = ("new_tensor", "new_zeros", "new_ones", "new_full", "zeros_like", "ones_like", "full_like")  # not values
 RUNNING_NORM = "batch normalisation in training mode: its map depends on the batch. Call eval() on the network first"
-
-
-@dataclass(frozen=True)
-class Gap:
-    """Fixed operations in a row: constants in both norms, and the worst that is done to channels."""
-
-    euclidean: float = 1.0
-    maximum: float = 1.0
-    channels: Channels = "alike"
-
-    def after(self, fixed: "Fixed | Gap") -> "Gap":
-        """With one more operation."""
-        euclidean = fixed.lipschitz if isinstance(fixed, Fixed) else fixed.euclidean
-        return Gap(self.euclidean * euclidean, self.maximum * fixed.maximum, worst(self.channels, fixed.channels))
-
-
-UNKNOWN = Gap(math.inf, math.inf, "lost")
-
-
-def worst(*channels: Channels) -> Channels:
-    """The worst of what several operations do to channels."""
-    return max(channels, key=SEVERITY.index)
-
-
-@dataclass(frozen=True)
-class Branch:
-    """Layers in a row: Lipschitz constant of what stands before the first, and of what follows each."""
-
-    layers: tuple[LayerRecord, ...]
-    before: float
-    after: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Block:
-    """after . (main + shortcut): one step of the chain.
-
-    name: of its first layer. main: its layers, at least one. shortcut: None for a plain layer; a branch without
-    layers is a fixed map of Lipschitz constant `before` (identity, option A); with layers a learned shortcut.
-    after: Lipschitz constant of the fixed operations behind the addition; 1 for a plain layer, whose own are in main.
-    maximum: constant in the maximum norm of what is behind a plain layer, infinite for a residual block. channels:
-    the worst that the fixed operations of the block and behind it do to channels.
-    """
-
-    name: str
-    main: Branch
-    shortcut: Branch | None
-    after: float
-    maximum: float = math.inf
-    channels: Channels = "lost"
 
 
 @dataclass
@@ -82,6 +30,8 @@ class Step:
     fixed: Fixed = SAME
     record: LayerRecord | None = None
     adds: bool = False
+    joins: bool = False  # puts channels of its sources side by side
+    folded: bool = False  # a normalisation that is folded into the layer before
     reason: str = ""  # why it cannot be expressed
     readers: int = 1
     depth: int = 0
@@ -114,6 +64,9 @@ class Walk(fx.Interpreter):
         self.failure = ""
         self._calls = Counter(str(node.target) for node in graph.graph.nodes if node.op == "call_module")
         self._owners = owners(graph)
+        self._altered = altered(graph)
+        self.slopes: list[str] = []  # names of PReLUs
+        self._learned: dict[fx.Node, str] = {}  # constants that parameters make -> the parameter
 
     def run_node(self, n: fx.Node) -> object:
         """Run one node, then record it."""
@@ -124,10 +77,24 @@ class Walk(fx.Interpreter):
             self.steps[n] = Step(n.name, ())
         elif n.op == "output":
             self._finish(n)
-        elif sources and _carries_data(value):
+        elif sources and _carries_data(value) and _name(n) not in BLANKS:
             self.steps[n] = step = self._step(n, sources, args, dict(kwargs), value)
             _place(step)
+        elif _asks_for_form(n):
+            pass
+        elif not sources:
+            self._constant(n, value)
+        elif _name(n) not in BLANKS:
+            self.failure = self.failure or f"{_target(n)} reads numbers from the data"
         return value
+
+    def _constant(self, n: fx.Node, value: object) -> None:
+        """Remember constants that depend on parameters; buffers and numbers are fixed."""
+        if n.op == "get_attr" and isinstance(value, nn.Parameter):
+            self._learned[n] = str(n.target)
+        for source in n.all_input_nodes:
+            if source in self._learned:
+                self._learned[n] = self._learned[source]
 
     def _finish(self, n: fx.Node) -> None:
         returned = n.args[0]
@@ -142,16 +109,16 @@ class Walk(fx.Interpreter):
         self, n: fx.Node, sources: tuple[Step, ...], args: tuple[object, ...], kwargs: dict[str, object], value: object
     ) -> Step:
         step = Step(n.name, sources, readers=len(n.users))
-        outside = [m for m in n.all_input_nodes if m.op == "get_attr"]
+        learned = [self._learned[m] for m in n.all_input_nodes if m in self._learned]
         if sources[0].readers > 1 and self._in_place(n):
             step.reason = f"{_target(n)} overwrites a tensor that other steps read"
             return step
-        if outside:
-            self._skip(step, str(outside[0].target), f"a parameter or constant used directly by {_target(n)}")
+        if learned:
+            self._skip(step, learned[0], f"a parameter used directly by {_target(n)}")
         elif n.op == "call_module":
             self._module(step, str(n.target), args, value)
-        elif n.target in ADDITIONS and len(args) == 2 and all(isinstance(a, Tensor) for a in args):
-            if kwargs.get("alpha", 1) != 1 or len(sources) != len(set(n.args)):
+        elif n.target in ADDITIONS and len(args) == 2 and all(m in self.steps for m in n.args):
+            if kwargs.get("alpha", 1) != 1:
                 step.reason = f"{_target(n)} adds something that is not computed from the input"
             elif len(sources) == 1:
                 step.fixed = Fixed(2.0)  # x + x
@@ -159,11 +126,31 @@ class Walk(fx.Interpreter):
                 step.reason = f"{_target(n)} adds tensors of different shapes"
             else:
                 step.adds = True
+        elif n.target in CONCATENATIONS and _along_channels(args, kwargs):
+            self._concatenation(step, n, args)
         elif len(sources) > 1:
             step.reason = f"{_target(n)} combines {len(sources)} paths by something else than addition"
+        elif len(args) == 2 and all(isinstance(a, Tensor) for a in args) and n.args[0] is not n.args[1]:
+            first = n.args[0] in self.steps
+            fixed = None if kwargs else of_constant(_name(n), args[1 - first], args[first], reversed_=not first)
+            step.fixed = fixed or SAME
+            step.reason = "" if fixed else f"{_target(n)} uses a constant in a way that has no known Lipschitz constant"
         else:
             self._operation(step, n, args, kwargs)
         return step
+
+    def _concatenation(self, step: Step, n: fx.Node, args: tuple[object, ...]) -> None:
+        """Channels side by side: of several steps, or of one step several times; zeros and constants may stand by."""
+        nodes, parts = list(n.args[0]), list(args[0])  # type: ignore[arg-type, call-overload]
+        constants = [part for node, part in zip(nodes, parts, strict=True) if node not in self.steps]
+        zero = not any(bool(part.any()) for part in constants)
+        own = [node for node in nodes if node in self.steps]
+        if len(step.sources) == 1:
+            step.fixed = Fixed(math.sqrt(len(own)), keeps_zero=zero, averages=True, channels="lost")
+        elif len(own) == len(step.sources) and zero:
+            step.joins = True
+        else:
+            step.reason = f"{_target(n)} puts {len(own)} paths and constants side by side"
 
     def _operation(self, step: Step, n: fx.Node, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
         named = n.op == "call_method"
@@ -181,6 +168,8 @@ class Walk(fx.Interpreter):
 
     def _module(self, step: Step, name: str, args: tuple[object, ...], value: object) -> None:
         module = self.module.get_submodule(name)
+        if name in self._altered:
+            step.reason = f"{name} has {self._altered[name]}, and what it does is not traced"
         entering = args[0] if args else None
         if not isinstance(entering, Tensor) or not isinstance(value, Tensor) or len(step.sources) != 1:
             self._skip(step, name, f"{type(module).__name__} is not a map from one tensor to one tensor")
@@ -189,7 +178,12 @@ class Walk(fx.Interpreter):
         elif not list(module.parameters()):
             fixed = of_module(module, tuple(entering.shape))
             step.fixed = fixed or SAME
-            step.reason = "" if fixed else f"no Lipschitz constant is known for {type(module).__name__} ({name})"
+            unknown = "" if fixed else f"no Lipschitz constant is known for {type(module).__name__} ({name})"
+            step.reason = step.reason or unknown
+        elif type(module) is nn.PReLU:
+            step.fixed = slopes(module)
+            self.slopes.append(name)
+            self.skipped.append(Skipped(name, "PReLU has slopes of its own, which no measure of layers counts"))
         elif self._calls[name] > 1:
             self._skip(step, name, f"weight-shared: {type(module).__name__} is called {self._calls[name]} times")
         elif shares_weights(module, self._owners):
@@ -208,10 +202,13 @@ class Walk(fx.Interpreter):
             self._skip(step, name, f"{type(norm).__name__} follows no layer of its own, into which it could be folded")
         elif before.record.kind == "dense" and before.record.input_size:
             self._skip(step, name, f"{type(norm).__name__} normalises another dimension than the features")
+        elif type(norm).forward not in (_BatchNorm.forward, nn.SyncBatchNorm.forward):
+            self._skip(step, name, f"{type(norm).__name__} has a forward pass of its own")
         elif norm.running_mean is None:
             self._skip(step, name, f"{type(norm).__name__} without running statistics: its map depends on the batch")
         else:
             before.record = fold(before.record, norm, name)
+            step.folded = True
 
     def _skip(self, step: Step, name: str, reason: str) -> None:
         step.reason = f"{name}: {reason}"
@@ -244,13 +241,29 @@ def _carries_data(value: object) -> bool:
     )
 
 
+def _along_channels(args: tuple[object, ...], kwargs: dict[str, object]) -> bool:
+    parts = args[0] if args else None
+    if not isinstance(parts, tuple | list) or not all(isinstance(part, Tensor) for part in parts):
+        return False
+    dimension = args[1] if len(args) > 1 else kwargs.get("dim", 0)
+    return dimension in (1, 1 - parts[0].ndim)
+
+
+def _asks_for_form(n: fx.Node) -> bool:
+    return n.op != "get_attr" and (_name(n) in FORMS or (n.target is getattr and n.args[1] in FORMS))
+
+
+def _name(n: fx.Node) -> str:
+    return str(getattr(n.target, "__name__", n.target))
+
+
 def _alike(args: tuple[object, ...]) -> bool:
     shapes = [tuple(a.shape) for a in args if isinstance(a, Tensor)]
     return len(shapes) == 2 and shapes[0] == shapes[1]
 
 
 def _target(n: fx.Node) -> str:
-    return f"{getattr(n.target, '__name__', n.target)} ({n.name})"
+    return f"{_name(n)} ({n.name})"
 
 
 def _place(step: Step) -> None:
@@ -270,85 +283,3 @@ def _meet(a: Step, b: Step) -> Step:
             return a
         a = a.cut
     return a
-
-
-@dataclass(frozen=True)
-class Chain:
-    """A network as blocks in a row, in the order of computation.
-
-    before: Lipschitz constant of the fixed operations before the first block; infinite where an operation has no
-    known constant, as are those of the blocks. moved: operations that do not map 0 to 0.
-    """
-
-    before: Gap = Gap()
-    blocks: tuple[Block, ...] = ()
-    moved: tuple[str, ...] = ()
-
-
-class NotAChain(Exception):
-    """The graph between two steps is not a row of layers and simple residual blocks."""
-
-
-def blocks_of(end: Step) -> Chain:
-    """Read the chain backwards from the last step. Raises: NotAChain with the reason."""
-    blocks: list[Block] = []
-    moved: list[str] = []
-    gap = Gap()  # the fixed operations passed since the last block
-    step = end
-    while step.cut is not None:
-        _check(step)
-        if step.adds:
-            (main, own), (shortcut, other) = _branches(step, step.cut, moved)
-            if main.layers:
-                channels = worst(gap.channels, own.channels, other.channels)
-                blocks.append(Block(main.layers[0].name, main, shortcut, gap.euclidean, channels=channels))
-                gap = Gap()
-            else:  # x + relu(x)
-                sums = own.euclidean + other.euclidean, own.maximum + other.maximum
-                gap = gap.after(Gap(*sums, worst(own.channels, other.channels)))
-        elif step.record is not None:
-            row = Branch((step.record,), 1.0, (gap.euclidean,))
-            blocks.append(Block(step.record.name, row, None, 1.0, gap.maximum, gap.channels))
-            gap = Gap()
-        else:
-            gap = gap.after(_gap(step, moved))
-        step = step.cut
-    return Chain(gap, tuple(reversed(blocks)), tuple(reversed(moved)))
-
-
-def _branches(addition: Step, start: Step, moved: list[str]) -> tuple[tuple[Branch, Gap], tuple[Branch, Gap]]:
-    first, second = (_branch(source, start, moved) for source in addition.sources)
-    return (first, second) if len(first[0].layers) >= len(second[0].layers) else (second, first)
-
-
-def _branch(end: Step, start: Step, moved: list[str]) -> tuple[Branch, Gap]:
-    """The branch, and all its fixed operations together."""
-    layers: list[LayerRecord] = []
-    gaps = [Gap()]
-    step = end
-    while step is not start:
-        _check(step)
-        if step.adds or step.cut is None:
-            raise NotAChain(f"{step.name} is an addition inside a residual block; nested blocks are not expressed")
-        if step.record is not None:
-            layers.append(step.record)
-            gaps.append(Gap())
-        else:
-            gaps[-1] = gaps[-1].after(_gap(step, moved))
-        step = step.cut
-    gaps.reverse()
-    whole = functools.reduce(Gap.after, gaps)
-    return Branch(tuple(reversed(layers)), gaps[0].euclidean, tuple(gap.euclidean for gap in gaps[1:])), whole
-
-
-def _check(step: Step) -> None:
-    if len(step.sources) > 1 and not step.adds:
-        raise NotAChain(step.reason)
-
-
-def _gap(step: Step, moved: list[str]) -> Gap:
-    if step.reason:
-        return UNKNOWN
-    if not step.fixed.keeps_zero:
-        moved.append(step.name)
-    return Gap().after(step.fixed)

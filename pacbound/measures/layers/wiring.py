@@ -1,6 +1,5 @@
 """Which layer feeds which: the traced graph of a network, reduced to its linear layers and what stands between them."""
 
-import copy
 import operator
 from collections import Counter
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...errors import ModelError
+from .copies import copied
 from .tracing import trace
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -45,7 +45,7 @@ class Wiring:
 
     def __init__(self, model: nn.Module, example_input: Tensor) -> None:
         """Trace and run a copy in evaluation mode. Raises: ModelError where torch.fx cannot trace it or it fails."""
-        replica = copy.deepcopy(model).eval()
+        replica = copied(model, "Wiring").eval()
         try:
             self.graph = trace(replica)
             self.shapes = _shapes(self.graph, example_input)
@@ -179,6 +179,8 @@ class _Recorder(fx.Interpreter):
         depends = n.op == "placeholder" or any(source in self.shapes for source in n.all_input_nodes)
         if isinstance(value, Tensor) and depends and n.op != "output":
             self.shapes[n] = tuple(value.shape)
+        elif depends and isinstance(value, tuple | list) and any(isinstance(part, Tensor) for part in value):
+            self.shapes[n] = ()  # several tensors, as of chunk
         return value
 
 

@@ -4,7 +4,6 @@ Theta = J J^T with J the derivatives of the logits by the trainable parameters (
 arXiv:1806.07572). Jacobians are made in blocks of examples, one logit at a time, and never kept.
 """
 
-import copy
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,12 +16,15 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...bounds.claims import Measure
-from ...errors import ModelError
+from ...errors import ModelError, first_line
+from ...subspace.random import normals
 from .. import Sample
+from ..layers.copies import blame, copied
 
 REFERENCE: Final = "Jacot et al. 2018, arXiv:1806.07572; Georgiev et al. 2021, arXiv:2110.02333"
 MEMORY_BYTES: Final = 1 << 29  # for the two blocks of Jacobian rows that are alive at a time
 MAX_POINTS, MIN_POINTS = 500, 8
+SEED: Final = 0  # of the examples that are taken
 
 Kind = Literal["trace", "sum", "full"]
 
@@ -83,7 +85,7 @@ class _Rows:
                 f"empirical_ntk: logits depend on one example each, but {running[0]} is a batch normalisation in "
                 "training mode. Call eval() on the network first."
             )
-        network = copy.deepcopy(model).eval().to("cpu", torch.float64)
+        network = copied(model, "empirical_ntk").eval().to("cpu", torch.float64)
         parameters = {name: p.detach() for name, p in network.named_parameters() if p.requires_grad}
         if not parameters:
             raise ModelError("empirical_ntk: a network has trainable parameters, got none. Set requires_grad.")
@@ -91,10 +93,17 @@ class _Rows:
         try:
             with torch.no_grad():
                 logits = network(x[:1])
-        except RuntimeError as why:
-            raise ModelError(f"empirical_ntk: the network runs on one example, {tuple(x[:1].shape)}: {why}.") from None
-        if logits.ndim > 2:
-            raise ModelError(f"empirical_ntk: logits have shape (n, K) or (n,), got {tuple(logits.shape)}.")
+        except Exception as why:  # networks of others raise anything
+            raise ModelError(
+                f"empirical_ntk: the network runs on one example, {tuple(x[:1].shape)}, in float64: {first_line(why)}. "
+                "Give inputs of the size it reads, and let forward keep their dtype."
+            ) from None
+        if not isinstance(logits, Tensor) or logits.ndim > 2 or not bool(torch.isfinite(logits).all()):
+            got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise ModelError(
+                f"empirical_ntk: logits are finite and have shape (n, K) or (n,), got {got}. "
+                "Let forward return them alone; a training that diverged leaves NaN."
+            )
         return cls(network, parameters, x, kind, logits.numel())
 
     @property
@@ -125,9 +134,10 @@ class _Rows:
         for position, logit in enumerate(chosen):
             try:
                 parts = vmap(grad(self._logit), in_dims=(None, 0, None))(self.parameters, x, logit)
-            except RuntimeError as why:
+            except Exception as why:  # networks of others raise anything
                 raise ModelError(
-                    f"empirical_ntk: torch.func differentiates the network, {type(self.network).__name__}: {why}."
+                    f"empirical_ntk: torch.func differentiates the network, {type(self.network).__name__}: "
+                    f"{first_line(why)}. {blame(self.network) or 'Keep branches on values out of forward'}."
                 ) from None
             torch.cat([part.reshape(len(block), -1) for part in parts.values()], dim=1, out=result[:, position])
         return result
@@ -226,34 +236,60 @@ def infinite_width_ntk(cosine: float, depth: int, factor: float = 1.0) -> tuple[
 
 
 def measure_ntk(model: nn.Module, example_input: Tensor, data: Sample | None = None) -> tuple[Measure, ...]:
-    """Measure the trace kernel (sum over logits) on the first examples of data, or on the example input.
+    """Measure the trace kernel (sum over logits) on a part of the data, or on the example input.
 
-    At most `MAX_POINTS` of them, fewer where their Jacobian would outgrow `MEMORY_BYTES`, at least `MIN_POINTS`; the
-    units tell how many. With labels also the alignment of the kernel with one-hot labels of which the mean over
-    classes is taken away.
+    At most `MAX_POINTS` examples, fewer where their Jacobian would outgrow `MEMORY_BYTES`, at least `MIN_POINTS`: of
+    more, as many of each class as its share, drawn with a fixed seed (`stratified`). The units tell how many, the
+    reference which. With labels of at least two classes also the alignment of the kernel with one-hot labels of which
+    the mean over classes is taken away.
     Raises: ModelError.
     """
-    x, labels = (example_input, None) if data is None else data
-    x = x[: _points(model, x)]
+    x, labels, drawn = example_input[: _points(model, example_input)], None, ""
+    if data is not None:
+        x, labels = data
+        points = _points(model, x)
+        if points < len(x):
+            chosen = stratified(labels, points)
+            x, labels = x[chosen], labels[chosen]
+            drawn = f"; {points} of {len(data[0])} examples, stratified by class, seed {SEED}"
     kernel = empirical_ntk(model, x)
     brief = spectrum_of(kernel.matrix)
-    points = f"on {len(x)} points"
+    points_read = f"on {len(x)} points"
     found = [
-        ("ntk_trace", sum(kernel.trace_of.values()), points, kernel.trace_of),
-        ("ntk_lambda_max", brief.lambda_max, points, {}),
-        ("ntk_lambda_min", brief.lambda_min, points, {}),
-        ("ntk_condition", brief.condition, f"ratio, {points}", {}),
-        ("ntk_effective_rank", brief.effective_rank, f"rank, {points}", {}),
-        ("ntk_max_stable_step", brief.max_stable_step, f"step, {points}", {}),
+        ("ntk_trace", sum(kernel.trace_of.values()), points_read, kernel.trace_of),
+        ("ntk_lambda_max", brief.lambda_max, points_read, {}),
+        ("ntk_lambda_min", brief.lambda_min, points_read, {}),
+        ("ntk_condition", brief.condition, f"ratio, {points_read}", {}),
+        ("ntk_effective_rank", brief.effective_rank, f"rank, {points_read}", {}),
+        ("ntk_max_stable_step", brief.max_stable_step, f"step, {points_read}", {}),
     ]
-    if labels is not None:
-        targets = F.one_hot(labels[: len(x)]).to(torch.float64)
+    if data is not None and labels is not None and len(torch.unique(labels)) > 1:
+        targets = F.one_hot(labels, int(data[1].max()) + 1).to(torch.float64)
         targets = targets - targets.mean(dim=1, keepdim=True)
-        found.append(("ntk_alignment", alignment(kernel.matrix, targets), f"cosine, {points}", {}))
+        found.append(("ntk_alignment", alignment(kernel.matrix, targets), f"cosine, {points_read}", {}))
     return tuple(
-        Measure(name=name, value=value, unit=unit, per_layer=parts, reference=REFERENCE, verified=True)
+        Measure(name=name, value=value, unit=unit, per_layer=parts, reference=REFERENCE + drawn, verified=True)
         for name, value, unit, parts in found
     )
+
+
+def stratified(labels: Tensor, points: int) -> Tensor:
+    """Choose examples, each class in proportion (largest remainders) and at random within, in the order of the sample.
+
+    Args: labels: (n,). points: how many, at most n. Returns: (points,) indices.
+    """
+    order = torch.from_numpy(normals(SEED, "measures/ntk/points", len(labels))).argsort()
+    shares: list[tuple[float, Tensor]] = []  # of each class: the remainder, and its examples in random order
+    taken: list[Tensor] = []
+    for value in torch.unique(labels):
+        own = order[labels[order] == value]
+        exact = points * len(own) / len(labels)
+        whole = int(exact)
+        taken.append(own[:whole])
+        shares.append((exact - whole, own[whole : whole + 1]))
+    rest = points - sum(len(part) for part in taken)
+    taken += [part for _, part in sorted(shares, key=lambda share: -share[0])[:rest]]
+    return torch.cat(taken).sort().values
 
 
 def _points(model: nn.Module, x: Tensor) -> int:

@@ -53,11 +53,15 @@ class Path:
 
 @dataclass(frozen=True)
 class Stage:
-    """after . (main + shortcut); no shortcut in a plain layer, a path without layers for a fixed one."""
+    """after . (main + shortcut); no shortcut in a plain layer, a path without layers for a fixed one.
+
+    joins: the outputs of the two stand side by side; as a sum they fit the same class, but the constant is smaller.
+    """
 
     main: Path
     shortcut: Path | None = None
     after: float = 1.0
+    joins: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,15 +101,38 @@ def chain_class(limits: tuple[Limit, ...], after: tuple[float, ...] | None = Non
     return NetworkClass(tuple(Stage(Path((limit,), (gap,))) for limit, gap in zip(limits, gaps, strict=True)))
 
 
-def class_of(trained: Layers, initial: Layers | None = None) -> NetworkClass:
+def norms_of(network: Layers) -> NetworkClass:
+    """Measure the certified norms of all layers and let none of them move: enough for the Lipschitz constant.
+
+    Raises: ModelError where the network is no chain of layers whose constants are known, or differs from its trace.
+    """
+    if network.refusal:
+        raise ModelError(f"class_of: theorems are about chains of layers and residual blocks, but {network.refusal}.")
+
+    def path(branch: Branch) -> Path:
+        limits = tuple(Limit(r.name, operator_norm(r).upper, 0.0, r.parameters) for r in branch.layers)
+        return Path(limits, branch.after, branch.before)
+
+    stages = tuple(
+        Stage(path(b.main), None if b.shortcut is None else path(b.shortcut), b.after, b.joins) for b in network.blocks
+    )
+    return NetworkClass(stages, network.before)
+
+
+def class_of(trained: Layers, initial: Layers | None = None, norms: NetworkClass | None = None) -> NetworkClass:
     """Measure the smallest class that holds a network: certified norms, distances to its start.
 
     Args: trained: the network. initial: the same network at its start, which must not depend on the sample;
-        None measures distances to 0.
+        None measures distances to 0. norms: of `norms_of`, where they are measured already.
     Raises: ModelError where the network is no chain, where a layer cannot be covered, or the start is another network.
     """
-    if trained.refusal:
-        raise ModelError(f"class_of: theorems are about chains of layers and residual blocks, but {trained.refusal}.")
+    measured = norms_of(trained) if norms is None else norms
+    lipschitz = {limit.name: limit.lipschitz for limit in measured.limits}
+    if trained.slopes:
+        raise ModelError(
+            f"class_of: activations are fixed, but the slopes of {', '.join(trained.slopes)} (PReLU) are learned. "
+            "Use LeakyReLU for a class; the Lipschitz constant of the network is measured all the same."
+        )
     if trained.offsets:
         raise ModelError(
             f"class_of: operations between layers map 0 to 0, {', '.join(trained.offsets)} do not. Use ReLU or tanh."
@@ -113,25 +140,29 @@ def class_of(trained: Layers, initial: Layers | None = None) -> NetworkClass:
     starts = {} if initial is None else {record.name: record for record in initial.records}
     stages = tuple(
         Stage(
-            _path(block.main, starts, initial is None),
-            None if block.shortcut is None else _path(block.shortcut, starts, initial is None),
+            _path(block.main, starts, initial is None, lipschitz),
+            None if block.shortcut is None else _path(block.shortcut, starts, initial is None, lipschitz),
             block.after,
+            block.joins,
         )
         for block in trained.blocks
     )
     return NetworkClass(stages, trained.before)
 
 
-def _path(branch: Branch, starts: dict[str, LayerRecord], from_zero: bool) -> Path:
-    limits = tuple(_limit(record, starts.get(record.name), from_zero) for record in branch.layers)
+def _path(branch: Branch, starts: dict[str, LayerRecord], from_zero: bool, lipschitz: dict[str, float]) -> Path:
+    limits = tuple(
+        _limit(record, starts.get(record.name), from_zero, lipschitz[record.name]) for record in branch.layers
+    )
     return Path(limits, branch.after, branch.before)
 
 
-def _limit(record: LayerRecord, start: LayerRecord | None, from_zero: bool) -> Limit:
+def _limit(record: LayerRecord, start: LayerRecord | None, from_zero: bool, lipschitz: float) -> Limit:
     if record.folded:
         raise ModelError(
             f"class_of: the distance of {record.name} to its start would depend on the sample, since {record.folded} "
-            "is folded into it. Measure a network without batch normalisation."
+            "is folded into it. Fuse the two (torch.nn.utils.fusion.fuse_conv_bn_eval, fuse_linear_bn_eval) and "
+            "measure the fused network: its distances are those to 0."
         )
     if record.kind == "conv" and record.padding_mode not in ("zeros", "circular"):
         raise ModelError(
@@ -143,7 +174,7 @@ def _limit(record: LayerRecord, start: LayerRecord | None, from_zero: bool) -> L
     sizes = record.output_size if record.kind == "conv" else record.input_size
     return Limit(
         record.name,
-        operator_norm(record).upper,
+        lipschitz,
         distance(record, start),
         record.parameters,
         0 if record.bias is None else math.prod(sizes),
@@ -261,7 +292,9 @@ def _path_gain(path: Path) -> Fraction:
 
 def _stage_gain(stage: Stage) -> Fraction:
     shortcut = Fraction(0) if stage.shortcut is None else _path_gain(stage.shortcut)
-    return Fraction(stage.after) * (_path_gain(stage.main) + shortcut)
+    main = _path_gain(stage.main)
+    both = root_up(main**2 + shortcut**2) if stage.joins else main + shortcut
+    return Fraction(stage.after) * both
 
 
 def root_up(value: Fraction) -> Fraction:

@@ -1,7 +1,8 @@
 """The Rademacher measures of a network: excess-capacity quantities of Graf et al. 2022, arXiv:2202.08070."""
 
-import copy
 import math
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 import torch
@@ -10,8 +11,10 @@ from torch import Tensor, nn
 from ...bounds.claims import Bound, Measure
 from ...errors import BoundError, ModelError
 from .. import Sample
+from ..layers.agreement import steepest
+from ..layers.copies import copied
 from ..layers.layers import layers_of
-from .capacity import NetworkClass, class_of, log10_capacity, log10_lipschitz
+from .capacity import NetworkClass, class_of, log10_capacity, log10_lipschitz, norms_of
 from .comparisons import measure_comparisons
 from .complexity import complexity, published_complexity
 from .margin_bound import data_norm, margins, post_hoc
@@ -20,11 +23,12 @@ REFERENCE: Final = "Graf et al. 2022, arXiv:2202.08070"
 TIGHTENED: Final = f"{REFERENCE}, Theorem 3.5, with sqrt 2 / gamma as proved in pacbound"
 QUANTILE: Final = 0.1  # of the training margins, where gamma is read
 BATCH: Final = 500
+SLACK: Final = 1e-6  # of log10, for slopes in float64
 
 
 def measure_rademacher(
     model: nn.Module, example_input: Tensor, data: Sample | None = None, start: nn.Module | None = None
-) -> tuple[Measure, ...]:
+) -> Iterator[Measure]:
     """Measure how large the smallest class around the start is that holds the network.
 
     `rademacher_capacity`: log10 of (prod s)(sum (b/s)^(2/3))^(3/2), `rademacher_lipschitz`: log10 of prod s,
@@ -33,31 +37,47 @@ def measure_rademacher(
     `rademacher`: log10 of the bound of R_S(F_gamma), and the form as published beside it; for plain chains also what
     earlier theorems would say (comparisons.py).
 
+    A refusal comes after what could be measured: the Lipschitz constant holds for batch normalisation in evaluation
+    mode, for sigmoids and for padding that repeats entries, distances and complexities do not. Where the operations
+    before the first layer move 0 ((x - mean) / std), all but the Lipschitz constant is about what they give.
+
     Args: start: the network before training; None measures distances to 0, which no sample can influence either.
-    Raises: ModelError where the network is no chain of layers and residual blocks that the theorem covers.
+    Raises: ModelError where the network is no chain of layers and residual blocks that the theorem covers, or where
+        two inputs are found between which it is steeper than its Lipschitz constant.
     """
-    trained = layers_of(model, example_input)
-    started = None if start is None else layers_of(start, example_input)
-    network = class_of(trained, started)
-    if any(limit.lipschitz == 0 for limit in network.limits):
+    whole = layers_of(model, example_input)
+    norms = norms_of(whole)
+    if any(limit.lipschitz == 0 for limit in norms.limits):
         raise ModelError("measure_rademacher: a layer is 0, so the network is constant and its capacity has no log.")
+    lipschitz = {limit.name: limit.lipschitz for limit in norms.limits}
+    constant = log10_lipschitz(norms)
+    check_slope(steepest(model, example_input)[0], constant)
+    yield _measure("rademacher_lipschitz", constant, "log10; norms per layer", lipschitz)
+    trained = whole.behind_front()
+    started = None if start is None else layers_of(start, example_input).behind_front()
+    network = class_of(trained, started, replace(norms, before=trained.before))
     origin = "from 0" if start is None else "from the start"
-    lipschitz = {limit.name: limit.lipschitz for limit in network.limits}
     distances = {limit.name: limit.distance for limit in network.limits}
-    found = [
-        _measure("rademacher_lipschitz", log10_lipschitz(network), "log10; norms per layer", lipschitz),
-        _measure("rademacher_distance", math.fsum(distances.values()), f"(2,1) norm {origin}", distances),
-    ]
+    yield _measure("rademacher_distance", math.fsum(distances.values()), f"(2,1) norm {origin}", distances)
     if any(distance > 0 for distance in distances.values()):
         shares = {name: distances[name] / lipschitz[name] for name in distances}
         unit = f"log10, distances {origin}; b/s per layer"
-        found.insert(0, _measure("rademacher_capacity", log10_capacity(network), unit, shares))
+        yield _measure("rademacher_capacity", log10_capacity(network), unit, shares)
     if data is None:
-        return tuple(found)
-    logits, (x, y) = logits_of(model, data[0]), data
-    gamma = _gamma(margins(logits, y))
-    beside = measure_comparisons(trained, started, x, logits.shape[1], gamma)
-    return (*found, *_on_data(network, x, gamma), *beside)
+        return
+    logits, y = logits_of(model, data[0]), data[1]
+    x, gamma = whole.entering(data[0]), _gamma(margins(logits, y))
+    yield from _on_data(network, x, gamma)
+    yield from measure_comparisons(trained, started, x, logits.shape[1], gamma)
+
+
+def check_slope(found: float, log10_constant: float) -> None:
+    """Refuse a constant that the network itself exceeds. Args: found: a slope of it. Raises: ModelError."""
+    if found > 0 and math.log10(found) > log10_constant + SLACK:
+        raise ModelError(
+            f"rademacher: the network is traced to a Lipschitz constant of {10**log10_constant:.3g}, but has a slope of "
+            f"{found:.3g} between two inputs. Its forward pass does something that the trace misses: write it plainly."
+        )
 
 
 measure = measure_rademacher
@@ -73,13 +93,16 @@ def rademacher_bound(
     Returns: the bound and the margin gamma at which it was smallest. Raises: ModelError, BoundError.
     """
     x, y = data
-    network = class_of(layers_of(model, x[:1]), None if start is None else layers_of(start, x[:1]))
-    return post_hoc(network, margins(logits_of(model, x), y), data_norm(x, lambda part: part), delta)
+    whole = layers_of(model, x[:1])
+    network = class_of(whole.behind_front(), None if start is None else layers_of(start, x[:1]).behind_front())
+    check_slope(steepest(model, x[:1])[0], log10_lipschitz(norms_of(whole)))
+    norm = data_norm(whole.entering(x), lambda part: part)
+    return post_hoc(network, margins(logits_of(model, x), y), norm, delta)
 
 
 def logits_of(model: nn.Module, x: Tensor) -> Tensor:
     """Logits (n, classes) in evaluation mode, batch by batch; the network itself is not changed."""
-    replica = copy.deepcopy(model).eval()
+    replica = copied(model, "logits_of").eval()
     with torch.no_grad():
         return torch.cat([replica(x[i : i + BATCH]) for i in range(0, len(x), BATCH)])
 

@@ -7,7 +7,6 @@ R the channels that enter the last mixer. Source of the ratio: Huang, Si, Zheng,
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Literal
 
 from torch import Tensor, fx, nn
@@ -31,7 +30,7 @@ class Design:
     the next layers read one output channel. gauge: where the last two layers are linear maps with nothing nonlinear
     between, so that a change of the basis between them changes nothing: (rows, columns) of the larger pointwise one,
     columns being the dimension of that basis; else None. exact_merge: nothing nonlinear, and no other path, stands
-    between the block and the one next layer.
+    between the block and the one next layer. readers: names of the next layers.
     """
 
     kind: Kind
@@ -43,6 +42,7 @@ class Design:
     places: int
     gauge: tuple[int, int] | None
     exact_merge: bool
+    readers: tuple[str, ...] = ()
 
     @property
     def ratio(self) -> float:
@@ -51,22 +51,28 @@ class Design:
 
     @property
     def redundancy(self) -> int:
-        """d# - d_M: the mixer, and by how many weights fewer R channels are read than K; 0 where R >= K."""
+        """d# - d_M of the block on its own: the mixer, and by how many weights fewer R channels are read than K; 0 where R >= K."""
         return self.mixer + (self.outputs - self.rank) * self.places if self.rank < self.outputs else 0
 
 
 def designs_of(model: nn.Module, example_input: Tensor) -> tuple[Design, ...]:
     """Divide the layers of a network into blocks, in order; the last layer, the readout, belongs to none.
 
-    Two or three layers that make up one module are taken together if they form a design; elsewhere a row of layers is
-    read from its start. Layers that only compute a gate (squeeze and excitation) are left out. Of a bottleneck the last
+    See `blocks_in`. How modules are wrapped in others does not matter."""
+    return blocks_in(Wiring(model, example_input))
+
+
+def blocks_in(wiring: Wiring) -> tuple[Design, ...]:
+    """Divide the layers of a network into blocks.
+
+    A row of layers is read from its start; where a layer could end one block or begin the next, what follows decides,
+    never the modules that hold them. Layers that only compute a gate (squeeze and excitation) are left out. Of a bottleneck the last
     layer must not narrow, of a funnel the first must; what fits no design stands alone, as plain, grouped, depthwise or
     dense, with R = the largest rank that its kernel can have along its outputs.
 
     Args: model: is copied, not run itself. example_input: (batch, ...) as the network reads it.
     Raises: ModelError where torch.fx cannot trace the network.
     """
-    wiring = Wiring(model, example_input)
     order = [node for node in wiring.layers if node not in wiring.gates()][:-1]
     found: dict[fx.Node, Design] = {}
     taken: set[fx.Node] = set()
@@ -78,7 +84,7 @@ def designs_of(model: nn.Module, example_input: Tensor) -> tuple[Design, ...]:
             rank = wiring.layers[ghost[0]].weight.shape[0]
             found[ghost[0]] = _design(wiring, "ghost", ghost, end, outputs, rank, None)
     for chain, linear in _chains(wiring, [node for node in order if node not in taken]):
-        for start, stop in _pieces(wiring, chain, linear):
+        for start, stop in _pieces([wiring.layers[node] for node in chain], linear):
             kind, _, rank = _match([wiring.layers[n] for n in chain[start:stop]], linear[start : stop - 1])
             last = wiring.layers[chain[stop - 1]]
             straight = stop - start > 1 and linear[stop - 2]
@@ -106,51 +112,32 @@ def _chains(wiring: Wiring, layers: Sequence[fx.Node]) -> list[tuple[list[fx.Nod
     return chains
 
 
-def _pieces(wiring: Wiring, chain: Sequence[fx.Node], linear: Sequence[bool]) -> Iterator[tuple[int, int]]:
-    """Where the blocks of a row start and stop: first those that are modules, then by the designs from the left."""
-    gates = wiring.gates()
-    names = [str(node.target) for node in wiring.layers if node not in gates]
-    layers = [wiring.layers[node] for node in chain]
-    whole: dict[int, int] = {}
-    for start in range(len(chain)):
-        for stop in (start + 3, start + 2):
-            fits = stop <= len(chain) and _match(layers[start:stop], linear[start : stop - 1])[1] == stop - start
-            if fits and _is_a_module([str(node.target) for node in chain[start:stop]], names):
-                whole[start] = stop
-                break
+def _pieces(layers: Sequence[Layer], linear: Sequence[bool]) -> Iterator[tuple[int, int]]:
+    """Where the blocks of a row start and stop, from the left."""
     start = 0
-    while start < len(chain):
-        limit = min((other for other in whole if other > start), default=len(chain))
-        stop = whole.get(start) or start + _match(layers[start:limit], linear[start : limit - 1])[1]
+    while start < len(layers):
+        stop = start + _match(layers[start:], linear[start:])[1]
         yield start, stop
         start = stop
 
 
-def _is_a_module(own: Sequence[str], names: Sequence[str]) -> bool:
-    """True where some module, other than the network, holds these layers and no others."""
-    parents = [name.split(".")[:-1] for name in own]
-    prefix = [level[0] for level in takewhile(lambda level: len(set(level)) == 1, zip(*parents, strict=False))]
-    inside = [name for name in names if name.split(".")[: len(prefix)] == prefix]
-    return bool(prefix) and len(inside) == len(own)
-
-
 def _match(layers: Sequence[Layer], linear: Sequence[bool]) -> tuple[Kind, int, int]:
-    """Return the design that a row of layers begins with, its number of layers, and R."""
-    tags = [_tag(layer) for layer in layers[:3]]
-    if len(tags) == 3 and tags[0] in MIXERS and tags[2] in MIXERS:
-        kind = _three(layers, tags)
-        if kind:
-            return kind, 3, _inputs(layers[2])
-    if len(tags) >= 2:
-        kind = _two(layers, tags, linear[0])
-        if kind:
-            return kind, 2, _stand_alone_rank(layers[1]) if kind == "funnel" else _inputs(layers[1])
+    """Return the design that a row of layers begins with, its number of layers, and R; the rest of the row decides."""
+    tags = [_tag(layer) for layer in layers]
+    kind = _three(layers, tags)
+    if kind:
+        return kind, 3, _inputs(layers[2])
+    kind = _two(layers, tags, linear)
+    if kind:
+        return kind, 2, _stand_alone_rank(layers[1]) if kind == "funnel" else _inputs(layers[1])
     alone: dict[Tag, Kind] = {"group": "grouped", "grouped_point": "grouped", "depth": "depthwise", "dense": "dense"}
     return alone.get(tags[0], "plain"), 1, _stand_alone_rank(layers[0])
 
 
 def _three(layers: Sequence[Layer], tags: Sequence[Tag]) -> Kind | None:
-    if tags[1] in ("depth", "group") and "grouped_point" in tags:
+    if len(tags) < 3 or tags[0] not in MIXERS or tags[2] not in MIXERS:
+        return None
+    if tags[1] in ("depth", "group") and "grouped_point" in tags[:3]:
         return "shuffle"
     if tags[1] == "depth":
         return "inverted_bottleneck" if _inputs(layers[2]) > _inputs(layers[0]) else "depthwise_bottleneck"
@@ -161,19 +148,36 @@ def _three(layers: Sequence[Layer], tags: Sequence[Tag]) -> Kind | None:
     return None
 
 
-def _two(layers: Sequence[Layer], tags: Sequence[Tag], linear: bool) -> Kind | None:
+def _two(layers: Sequence[Layer], tags: Sequence[Tag], linear: Sequence[bool]) -> Kind | None:
+    if len(tags) < 2:
+        return None
     if tags[0] in ("depth", "group") and tags[1] in MIXERS:
         return "depthwise_separable" if tags[0] == "depth" else "grouped_separable"
     narrowing = tags[0] == "point" and layers[0].weight.shape[0] < _inputs(layers[0])
     if narrowing and tags[1] == "full":
         return "funnel"
     if tags[0] == "full" and tags[1] == "point":
-        before, after = _inputs(layers[1]), layers[1].weight.shape[0]
-        heads_another = (tags[2:] == ["full"] and after < before) or (tags[2:] == ["depth"] and after > before)
-        return None if heads_another else "factored"
-    if linear and tuple(tags[:2]) in (("point", "point"), ("dense", "dense")):
+        return None if _begins_another(layers, tags, linear) else "factored"
+    if linear[0] and tuple(tags[:2]) in (("point", "point"), ("dense", "dense")):
         return "factored"
     return None
+
+
+def _begins_another(layers: Sequence[Layer], tags: Sequence[Tag], linear: Sequence[bool]) -> bool:
+    """True where the pointwise layer behind a full one begins the next block instead of ending this one."""
+    behind = list(tags[2:4])
+    before, after = _inputs(layers[1]), layers[1].weight.shape[0]
+    if behind[:1] == ["point"]:  # a pair of factors, where a bend parts them from the full layer
+        return linear[1] and not linear[0]
+    if behind[:1] == ["depth"] and after > before:  # an inverted bottleneck widens, and narrows again
+        return behind[1:] == ["point"] and layers[3].weight.shape[0] < _inputs(layers[3])
+    if behind[:1] == ["full"]:  # a bottleneck, or funnels up to the end of the row
+        alternating = (i for i in range(1, len(tags) - 1) if {tags[i], tags[i + 1]} != {"point", "full"})
+        last = next(alternating, len(tags) - 1)
+        parted = not linear[0] and len(linear) > 2 and all(linear[1:3])
+        bottleneck = _three(layers[1:], tags[1:]) is not None and (parted or after < before)
+        return bottleneck or (after < before and tags[last] == "full")
+    return False
 
 
 def _tag(layer: Layer) -> Tag:
@@ -227,11 +231,13 @@ def _design(
     rank: int,
     gauge: tuple[int, int] | None,
 ) -> Design:
-    places = sum(_reading(wiring.layers[node], outputs) for node in wiring.readers(end))
+    readers = wiring.readers(end)
+    places = sum(_reading(wiring.layers[node], outputs) for node in readers)
     names = tuple(str(node.target) for node in nodes)
     mixers = nodes[1:] if kind == "ghost" else nodes[-1:]
     mixer = sum(wiring.layers[node].weight.numel() for node in mixers)
-    return Design(kind, names[0], names, outputs, rank, mixer, places, gauge, wiring.reads_linearly(end))
+    merges, reading = wiring.reads_linearly(end), tuple(sorted(str(node.target) for node in readers))
+    return Design(kind, names[0], names, outputs, rank, mixer, places, gauge, merges, reading)
 
 
 def _reading(layer: Layer, channels: int) -> int:

@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from ...bounds.claims import Measure
 from ...errors import ModelError
 from ..layers.layers import LayerRecord, layers_of
-from .designs import Design, designs_of
+from ..layers.wiring import Wiring
+from .designs import Design, blocks_in
+from .dimension import savings
 from .ranks import ERROR, THRESHOLD, output_ranks, ranks_for_error
 from .sample_complexity import gauge_saving_bits, tucker_counts
 
@@ -37,15 +39,19 @@ def measure(model: nn.Module, example_input: Tensor, data: object = None) -> tup
             f"redundancy: a network has a Linear or Conv layer, got {type(model).__name__} in which none is expressed."
         )
     try:
-        designs = designs_of(model, example_input)
+        wiring = Wiring(model, example_input)
+        designs = blocks_in(wiring)
     except ModelError:  # numerical ranks need no arrangement
-        designs = ()
-    structural = _structural(designs, sum(record.weight.numel() for record in records)) if designs else ()
-    return (*structural, *_numerical(records))
+        return _numerical(records)
+    if not designs:
+        return _numerical(records)
+    counted = {record.name for record in records}
+    saved = {n: float(v) for n, v in savings(wiring, designs, example_input).items() if n in counted}
+    merged = {d.name: saved.pop(d.name, 0.0) for d in designs} | saved
+    return (*_structural(designs, sum(record.weight.numel() for record in records), merged), *_numerical(records))
 
 
-def _structural(designs: Sequence[Design], naive: int) -> tuple[Measure, ...]:
-    merged = {d.name: float(d.redundancy) for d in designs}
+def _structural(designs: Sequence[Design], naive: int, merged: dict[str, float]) -> tuple[Measure, ...]:
     return (
         Measure(
             name="redundancy_k_over_r",
@@ -57,8 +63,8 @@ def _structural(designs: Sequence[Design], naive: int) -> tuple[Measure, ...]:
         ),
         _measure("naive_parameters", naive, "parameters", {}, "weights of all layers, without biases and norms", True),
         _measure("sample_dimension", naive - sum(merged.values()), "parameters", {}, "d_M, linear activations", False),
-        _measure("difference", sum(merged.values()), "parameters", merged, "d# - d_M = K R + (K - R) P", False),
-        _bits("merge_bits", {d.name: _merge_bits(d) for d in designs}, "exact merge into the next layer"),
+        _measure("difference", sum(merged.values()), "parameters", merged, "d# - d_M, no weight taken twice", False),
+        _bits("merge_bits", {d.name: _merge_bits(d, merged) for d in designs}, "exact merge into the next layer"),
         _bits("gauge_bits", {d.name: _gauge_bits(d) for d in designs}, "gauge fixing; overlaps with exact merge"),
     )
 
@@ -92,10 +98,10 @@ def _tucker_parameters(record: LayerRecord) -> int:
     return min(kernel.numel(), tucker_counts(kernel.shape[1:], ranks, 0, kernel.shape[0], outer).naive)
 
 
-def _merge_bits(design: Design) -> int:
+def _merge_bits(design: Design, saved: dict[str, float]) -> int:
     if not design.exact_merge or design.kind == "ghost":  # its cheap maps bend: there is no linear factor to merge
         return 0
-    return BITS_PER_NUMBER * design.redundancy
+    return BITS_PER_NUMBER * min(design.redundancy, int(saved[design.name]))
 
 
 def _gauge_bits(design: Design) -> int:

@@ -31,7 +31,7 @@ def scalar_slope(module: nn.Module) -> float:
 ELEMENTWISE = [
     nn.ReLU(), nn.ReLU6(), nn.LeakyReLU(0.2), nn.LeakyReLU(1.7), nn.ELU(), nn.ELU(1.5), nn.CELU(0.5), nn.GELU(),
     nn.GELU(approximate="tanh"), nn.SiLU(), nn.SELU(), nn.Tanh(), nn.Sigmoid(), nn.Hardsigmoid(), nn.Hardswish(),
-    nn.Softplus(), nn.Softsign(), nn.Tanhshrink(), nn.Hardtanh(0.5, 2),
+    nn.Softplus(), nn.Softsign(), nn.Tanhshrink(), nn.Hardtanh(0.5, 2), nn.CELU(1.5), nn.Mish(),
 ]  # fmt: skip
 
 

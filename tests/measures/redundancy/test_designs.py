@@ -183,11 +183,56 @@ def test_blocks_that_follow_each_other_are_told_apart() -> None:
     assert [k for k, _ in kinds(network(body, 8, 32))][1:] == ["plain", "funnel"]
 
 
-def test_modules_decide_where_the_order_of_layers_leaves_a_choice() -> None:
+def test_what_follows_decides_where_the_order_of_layers_leaves_a_choice() -> None:
     fused = [nn.Sequential(three(16, 32), nn.ReLU(), point(32, 16)) for _ in range(2)]
     assert [k for k, _ in kinds(network(nn.Sequential(*fused), 16, 16))][1:] == ["factored", "factored"]
     stem = [three(16, 16), nn.ReLU(), nn.Sequential(point(16, 16), three(16, 16), point(16, 16))]
     assert [k for k, _ in kinds(network(nn.Sequential(*stem), 16, 16))][1:] == ["plain", "bottleneck"]
+
+
+class Wrapped(nn.Module):
+    def __init__(self, *parts: nn.Module) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(parts)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for part in self.parts:
+            x = part(x)
+        return x
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: [three(3, 64), nn.ReLU(), point(64, 16), point(16, 64)],
+        lambda: [three(3, 16), nn.ReLU(), three(16, 32), nn.ReLU(), point(32, 16), three(16, 32), nn.ReLU(),
+                 point(32, 16)],
+        lambda: [three(3, 8), *separable(8, 16), *separable(16, 32), *inverted(32, 2, 32), *bottleneck(32, 8, 32)],
+        lambda: [nn.Linear(6, 20), nn.ReLU(), nn.Linear(20, 4), nn.Linear(4, 20)],
+    ],
+)  # fmt: skip
+def test_wrapping_changes_nothing(make: Callable[[], list[nn.Module]]) -> None:
+    layers = make()
+    image = torch.zeros(1, 6) if isinstance(layers[0], nn.Linear) else IMAGE
+    ends = [nn.ReLU(), nn.Flatten(), nn.LazyLinear(5)]
+
+    def told(*parts: nn.Module) -> list[tuple[str, float, tuple[int, int] | None]]:
+        net = nn.Sequential(*parts, *ends)
+        net(image)
+        return [(d.kind, d.ratio, d.gauge) for d in designs_of(net.eval(), image)]
+
+    plain = told(*layers)
+    for cut in range(1, len(layers)):
+        for wrap in (nn.Sequential, Wrapped):
+            assert told(wrap(*layers[:cut]), wrap(*layers[cut:])) == plain
+            assert told(*layers[:cut], wrap(wrap(*layers[cut : cut + 2])), *layers[cut + 2 :]) == plain
+
+
+def test_a_pair_of_factors_behind_a_bend_is_one_block() -> None:
+    net = nn.Sequential(three(3, 64), nn.ReLU(), point(64, 16), point(16, 64), nn.ReLU(), nn.Flatten(),
+                        nn.Linear(64 * 64, 5))  # fmt: skip
+    first, second = designs_of(net, IMAGE)
+    assert (first.ratio, second.ratio, second.gauge) == (64 / 27, 4.0, (64, 16))
 
 
 def test_redundancy_counts_the_mixer_that_is_there() -> None:
