@@ -38,7 +38,8 @@ def certify(
     """Certify a network by the method that the request names; see METHODS.
 
     Args:
-        model: a module, which is not touched, or the name of a reference network; by default the request's.
+        model: a module, which is not touched, or what `--model` takes, such as 'lenet' or 'h64-R-L'; by default the
+            request's.
         train: Examples, (x, y) tensors, a map-style data set, or what `--data` takes; by default the request's data.
         test: held-out examples, reported beside the bound and never used for it; by default the request's.
         unlabelled: inputs on which a surrogate is compared with the original: x, or what `--unlabelled` takes; labels

@@ -1,7 +1,7 @@
 """Recheck a certificate: its arithmetic, its message, and the errors of the network it decodes to.
 
-Nothing that a certificate names is imported or opened: data and model come from the caller, reference networks
-and the embedded digits from explicit tables, a sidecar by bare name from the certificate's own folder.
+Nothing that a certificate names is imported or opened: data and model come from the caller, described networks from
+the builder of their grammar, the embedded digits from a table, a sidecar by bare name from the certificate's folder.
 """
 
 import os
