@@ -23,15 +23,13 @@ from pacbound.bits.coder import Stream, Symbols
 from pacbound.bounds.claims import Measure
 from pacbound.certificate.files import read_sidecar
 from pacbound.certificate.schema import SCHEMA_VERSION, Certificate, Environment
-from pacbound.data.inputs import check_apart
-from pacbound.data.registry import load_any, load_inputs
 from pacbound.methods import surrogate as surrogates
 from pacbound.methods.direct.certify import direct_setup
 from pacbound.methods.work import Work
 from pacbound.networks.checkpoints import start_base
 from pacbound.networks.original import count_differing
 from pacbound.pipeline.finish import finish_one, issue
-from pacbound.pipeline.preparation import Setup, held_out_examples, prepare
+from pacbound.pipeline.preparation import Setup, prepare
 from pacbound.specs.specs import DrawSpec, HypothesisSpec
 from pacbound.training.plain import Candidate
 
@@ -154,19 +152,20 @@ def compared_again(
     """The same for a bound about an original network: both counts again."""
     data, which = document["data"]["name"].removesuffix("-86jpeg"), file.stem.rsplit("_", 1)[1]
     model = {"lenet": "lenet-mnist", "resnet20": "resnet20-bn", "resnet32": "resnet32-bn"}[which]
-    request = pb.Request(
-        method="surrogate", checkpoint=str(ROOT / "checkpoints" / CHECKPOINTS[which]), model=model, earlier_looks=0
-    )
-    unlabelled, held_out = f"{data}:test:1/2", f"{data}:test:2/2"
-    work = Work(model, data, held_out, unlabelled, request, None, ROOT, None, True)
-    train, inputs = load_any(data, ROOT), load_inputs(unlabelled, ROOT)
-    test = held_out_examples(held_out, train.classes, ROOT)
-    check_apart(train.x, inputs.x, "unlabelled")
-    original = surrogates._original(work, train)
-    best = finish_one(setup, candidate)
     looks = document["parts"][1]["looks"]
-    compared = surrogates.Compared(best, inputs, count_differing(best.hypothesis, original, inputs, True), looks)
-    return surrogates._issue(setup, compared, original, surrogates._held_out(original, test, 0.05), environment)
+    request = pb.Request(
+        method="surrogate",
+        checkpoint=str(ROOT / "checkpoints" / CHECKPOINTS[which]),
+        model=model,
+        earlier_looks=looks - 1,
+    )
+    work = Work(model, data, f"{data}:test:2/2", f"{data}:test:1/2", request, None, ROOT, None, True)
+    task = surrogates.checked(work)
+    best = finish_one(setup, candidate)
+    differing = count_differing(best.hypothesis, task.original, task.inputs, True)
+    compared = surrogates.Compared(best, task.inputs, task.record, differing, looks)
+    held_out = surrogates._held_out(task.original, task.test, document["bound"]["delta"])
+    return surrogates._issue(setup, compared, task.original, held_out, environment)
 
 
 if __name__ == "__main__":
