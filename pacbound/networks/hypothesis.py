@@ -29,6 +29,7 @@ from ..specs.tensors import DirectSpec
 from ..subspace.layout import Layout, frozen_digest, tensors_digest
 from ..subspace.projectors import make_projector
 from ..subspace.subspace import Subspace, layer_scale
+from .hidden import refuse_hidden
 
 _UNPACKED = object()
 
@@ -58,6 +59,7 @@ def make_base(module: nn.Module, seed: int | None, frozen_buffers: tuple[str, ..
 
     Raises: SubspaceError where the module has no layout; ModelError where it has statistics that cannot be renewed.
     """
+    refuse_hidden(module)
     copied = private_copy(module).eval()
     Layout.of(copied, frozen_buffers)  # refuses by name what could not be converted
     copied = copied.float()

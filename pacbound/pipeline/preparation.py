@@ -26,6 +26,7 @@ from ..models.others import failures
 from ..networks.checkpoints import checkpoint_base, freeze_start, start_base
 from ..networks.hypothesis import Base, make_base, make_subspace
 from ..networks.passes import BATCH, Network, check_deterministic
+from ..networks.rebuilt import check_promise
 from ..networks.risk import CUSTOM, LossFunction, loss_function, losses_of
 from ..request.request import Request, parse_projector
 from ..specs.grammar import OWN_NETWORK
@@ -289,6 +290,7 @@ def _refuse_unfit(
     losses_of(name, function, logits, sample.y[:2])
     with failures("certify"):
         check_deterministic(_reader(base, preprocess), sample.x[:BATCH])
+        check_promise(base, sample, preprocess)
 
 
 def _reader(base: Base, preprocess: PreprocessSpec) -> Network:

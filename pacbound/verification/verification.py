@@ -245,6 +245,7 @@ def _recount(
     from ..models.others import failures
     from ..networks.checkpoints import rebuild_base
     from ..networks.hypothesis import Hypothesis
+    from ..networks.rebuilt import check_promise
     from ..networks.risk import evaluate
 
     stated = certificate.risk
@@ -254,6 +255,7 @@ def _recount(
         origin = certificate.hypothesis.base
         theta0 = None if origin.split is None else certificate.theta0()
         base = rebuild_base(module, origin, given.checkpoint, given.rename, theta0, given.key)
+        check_promise(base, examples, certificate.hypothesis.preprocess)
         drawn = isinstance(certificate.hypothesis.quantizer, DrawSpec)
         posterior = certificate.posterior() if drawn else None
         if isinstance(certificate.hypothesis.quantizer, DirectSpec):

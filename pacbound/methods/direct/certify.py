@@ -23,6 +23,7 @@ from ...errors import RequestError
 from ...models.others import failures, private_copy
 from ...models.units import unit_groups
 from ...networks.hypothesis import make_zero_base
+from ...networks.rebuilt import check_promise
 from ...networks.risk import LossFunction
 from ...pipeline.finish import finish
 from ...pipeline.first_look import first_look
@@ -136,7 +137,9 @@ def plan_of(request: Request) -> DirectPlan:
 
 def direct_setup(setup: Setup) -> Setup:
     """The same setup with a base of zeros: every parameter will stand in the message."""
-    return replace(setup, base=make_zero_base(setup.base.module, setup.request.frozen_buffers))
+    base = make_zero_base(setup.base.module, setup.request.frozen_buffers)
+    check_promise(base, setup.train, setup.preprocess)
+    return replace(setup, base=base)
 
 
 def checkpoint_weights(
