@@ -293,7 +293,8 @@ def _torch(file: Path) -> object:
                 f"{call[1][:80]}, and code in a checkpoint is never run. "
                 "Have its author save model.state_dict() with torch.save, or as safetensors."
             ) from None
+        said = first_line(why).split(" In PyTorch")[0].rstrip(".")  # what follows there advises to run the file
         raise ModelError(
-            f"read_checkpoint: {file.name} is a torch file of plain tensors: {first_line(why)}. "
+            f"read_checkpoint: {file.name} is a torch file of plain tensors: {said}. "
             "Save model.state_dict() with torch.save, or as safetensors."
         ) from None
