@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -166,6 +167,11 @@ def test_archives_of_code_and_pointers_are_refused_with_a_remedy(tmp_path: Path)
     (tmp_path / "a.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n")
     with pytest.raises(ModelError, match="git lfs pull"):
         read_checkpoint(tmp_path / "a.safetensors")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.script(network()).save(tmp_path / "a.pt")
+    with pytest.raises(ModelError, match=r"a program of torch\.jit, which is never run\. Save model\.state_dict"):
+        read_checkpoint(tmp_path / "a.pt")
 
 
 def tied(seed: int) -> nn.Sequential:
