@@ -6,7 +6,7 @@ read is said. Names are then brought to those of a network: by rules, and by tak
 
 import json
 import re
-import warnings
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -280,11 +280,18 @@ def _safetensors(file: Path) -> dict[str, Tensor]:
         raise ModelError(f"read_checkpoint: {file.name} is no safetensors file: {first_line(why)}.") from None
 
 
+def _is_script(file: Path) -> bool:
+    if not zipfile.is_zipfile(file):
+        return False
+    with zipfile.ZipFile(file) as archive:
+        return any(name.rpartition("/")[2] == "constants.pkl" for name in archive.namelist())
+
+
 def _torch(file: Path) -> object:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of torch, about kinds of files that are refused here
-            return torch.load(file, map_location="cpu", weights_only=True)
+        if _is_script(file):
+            raise ModelError("a program of torch.jit, which is never run")
+        return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as why:  # a malformed file makes the reader fail in any way
         call = re.search(r"GLOBAL (\S+)", str(why))
         if call is not None:
@@ -293,7 +300,8 @@ def _torch(file: Path) -> object:
                 f"{call[1][:80]}, and code in a checkpoint is never run. "
                 "Have its author save model.state_dict() with torch.save, or as safetensors."
             ) from None
+        said = first_line(why).split(" In PyTorch")[0].rstrip(".")  # what follows there advises to run the file
         raise ModelError(
-            f"read_checkpoint: {file.name} is a torch file of plain tensors: {first_line(why)}. "
+            f"read_checkpoint: {file.name} is a torch file of plain tensors: {said}. "
             "Save model.state_dict() with torch.save, or as safetensors."
         ) from None

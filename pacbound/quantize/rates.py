@@ -17,6 +17,7 @@ from ..errors import QuantizeError
 from ..specs.tensors import (
     BLOCK_KINDS,
     BLOCK_LEVELS,
+    MAX_HALF,
     MAX_SMOOTH_LEVELS,
     BlockTensor,
     CodebookTensor,
@@ -135,8 +136,13 @@ def _cost(values: NDArray[np.float32], integers: Symbols, steps: Vector, h: Vect
 
 
 def lattice_coding(integers: Symbols, step_index: int, offsets: Symbols | None = None) -> tuple[LatticeTensor, Symbols]:
-    """Return the cheapest coding of integers at a step, and the symbols in their shape. offsets: (rows,)."""
+    """Return the cheapest coding of integers at a step, and the symbols in their shape. offsets: (rows,).
+
+    Raises: QuantizeError where one of them is too large for an alphabet.
+    """
     half = int(np.abs(integers).max(initial=0))
+    if half > MAX_HALF:
+        raise QuantizeError(f"lattice_coding: integers reach at most {MAX_HALF:,}, got {half:,}. Use a larger step.")
     rows = None
     if offsets is not None:
         reach = int(np.abs(offsets).max(initial=0))

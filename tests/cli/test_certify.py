@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from pacbound_cli.main import app
 from typer.testing import CliRunner
 
 import pacbound as pb
-from tests.tiny import clouds
+from tests.tiny import clouds, network
 
 COMMAND = [sys.executable, "-c", "from pacbound_cli.main import main; main()"]
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -277,3 +278,29 @@ def test_what_is_broken_is_refused_before_training_and_leaves_nothing(
 def test_a_request_alone_says_what_is_certified(folder: Path) -> None:
     asked = pb.Request(data=str(folder / "clouds.npz"), d=4, epochs=3, encoder="plain", batch=60)
     assert pb.certify(request=asked, progress=False).data.n == 600
+
+
+def test_what_is_read_of_a_checkpoint_and_how_it_does_is_said_before_the_work(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(folder)
+    (folder / "smallnet.py").write_text("from tests.tiny import network as build\n")
+    torch.save({"model": network(1).state_dict(), "model_ema": network(2).state_dict()}, folder / "two.pt")
+    options = [*QUICK, "--model", "smallnet:build", "--checkpoint", "two.pt", "--disjoint", "-o", "c.json"]
+    code, _, err = in_process(folder, *options, monkeypatch=monkeypatch)
+    assert code == 0, err
+    said = ["read what lies under model, not model_ema", "as it is, the checkpoint errs on", "than guessing"]
+    places = [err.index(line) for line in said]
+    assert places == sorted(places)
+    assert places[-1] < err.index("With probability at least")
+    code, _, err = in_process(folder, *options, "--key", "model_ema", monkeypatch=monkeypatch)
+    assert "checkpoint two.pt: read under the key model_ema" in err
+    hint = err[err.index("pacbound verify") :].split()
+    assert hint[-2:] == ["--key", "model_ema"]
+    assert CliRunner().invoke(app, hint[1:]).exit_code == 0
+    assert CliRunner().invoke(app, hint[1:-2]).exit_code == 1
+    measured = ["measure", "two.pt", "--model", "smallnet:build", "--data", "clouds.npz", "--measures", "stable_rank"]
+    one, other = (CliRunner().invoke(app, [*measured, *key]).stdout for key in ([], ["--key", "model_ema"]))
+    assert one != other
+    code, _, err = in_process(folder, *QUICK, "--key", "model", monkeypatch=monkeypatch)
+    assert (code, "--key is about a checkpoint" in err) == (2, True)

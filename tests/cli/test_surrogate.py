@@ -7,7 +7,6 @@ import pytest
 from pacbound_cli.main import app
 from typer.testing import CliRunner
 
-from pacbound.errors import RequestError
 from tests.methods.task import N, save_original, unlabelled
 from tests.tiny import clouds
 
@@ -49,7 +48,22 @@ def test_the_whole_way(folder: Path) -> None:
     assert "user by mlp" in run.invoke(app, ["compare", "c.json"]).stdout
 
 
-def test_a_dry_run_is_of_the_method_subspace(folder: Path) -> None:
+def test_a_dry_run_plans_the_surrogate_and_writes_nothing(folder: Path) -> None:
     done = CliRunner().invoke(app, ["certify", *OPTIONS.split(), "--dry-run"])
-    assert isinstance(done.exception, RequestError)
-    assert "--dry-run plans the method subspace" in str(done.exception)
+    assert done.exit_code == 0, done.output
+    assert "network  mlp" in done.stdout
+    assert "choice of a surrogate" in done.stdout or "inputs" in done.stdout
+    assert "nothing was trained or written" in done.stdout
+    assert not (folder / "c.json").exists()
+
+
+def test_a_dry_run_of_auto_plans_every_method_of_the_list_and_says_why_not_the_others(folder: Path) -> None:
+    options = OPTIONS.replace("--method surrogate", "--method auto")
+    done = CliRunner().invoke(app, ["certify", *options.split(), "--prior-share", "0.5", "--dry-run"])
+    assert done.exit_code == 0, done.output
+    titles = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("method")]
+    assert titles == ["subspace", "prior", "direct", "surrogate"]
+    assert "parameters, which are coded themselves" in done.stdout
+    assert "pacbound: methods that will be tried: subspace, prior, direct, surrogate" in done.stderr
+    assert "pacbound: method transfer does not apply: nobody says" in done.stderr
+    assert list(folder.glob("c.json*")) == []

@@ -7,7 +7,7 @@ import pytest
 
 import pacbound as pb
 from pacbound.errors import RequestError, StateError
-from pacbound.methods.auto import OPTIONS, listed, part_of
+from pacbound.methods.auto import OPTIONS, announced, listed, part_of
 from pacbound.methods.work import Work
 from pacbound.reports.show import render
 from tests.forge import caught, forge
@@ -50,6 +50,22 @@ def test_the_best_stands_and_shows_what_came_of_all(file: Path, certificate: pb.
     assert pb.Certificate.from_json(certificate.to_json()) == certificate
 
 
+def test_it_is_said_which_methods_are_tried_and_why_not_the_others(
+    file: Path, certificate: pb.Certificate, caplog: pytest.LogCaptureFixture
+) -> None:
+    reasons = {
+        "method prior does not apply: no --prior-share is given",
+        "method transfer does not apply: nobody says that the checkpoint has not seen the sample (--disjoint)",
+    }
+    assert reasons <= set(certificate.environment.notes or ())
+    assert all(reason in render(certificate) for reason in reasons)
+    asked = pb.Request(checkpoint=str(file), method="auto")
+    with caplog.at_level("INFO", "pacbound"):
+        announced(Work("lenet", None, None, unlabelled(), asked, None, None, None, False))
+    assert caplog.messages[0] == "methods that will be tried: subspace, direct, surrogate"
+    assert reasons == set(caplog.messages[1:])
+
+
 def test_the_list_cannot_be_shortened_or_dropped_afterwards(certificate: pb.Certificate, tmp_path: Path) -> None:
     dropped = forge(certificate, lambda d: d.pop("methods"), tmp_path / "dropped.json")
     assert caught(dropped) == ("message", "ledger")
@@ -66,6 +82,7 @@ def names_for(file: Path | None, inputs: object, **options: Any) -> list[str]:
 def test_the_list_follows_from_the_request_alone(file: Path) -> None:
     assert names_for(None, None) == ["subspace"]
     assert names_for(file, None) == ["subspace", "direct"]
+    assert names_for(None, None, prior_share=0.5) == ["subspace", "prior"]
     assert names_for(file, None, disjoint=True) == ["subspace", "transfer", "direct"]
     assert names_for(file, unlabelled()) == ["subspace", "direct", "surrogate"]
     assert names_for(file, unlabelled(), disjoint=True) == ["subspace", "transfer", "direct", "surrogate"]

@@ -242,6 +242,18 @@ def test_the_original_is_not_touched_and_read_in_float32(file: Path) -> None:
     assert torch.equal(loaded(x), original()(x).detach())
 
 
+def test_another_state_dict_of_the_same_file_is_not_the_original(tmp_path: Path) -> None:
+    """Both answer alike, so that only their values tell them apart."""
+    state = original().state_dict()
+    twin = {name: value * (1 + 1e-6) for name, value in state.items()}
+    torch.save({"model": state, "ema": twin}, tmp_path / "two.pt")
+    made = certified(tmp_path / "two.pt", key="model")
+    given = arguments(tmp_path / "two.pt")
+    assert pb.verify(made, **given, key="model").stands
+    result = pb.verify(made, **given, key="ema")
+    assert (result.failed, "--key" in str(result.reason)) == ("original", True)
+
+
 def test_a_repeated_run_is_the_same_look_and_another_surrogate_the_next(file: Path, tmp_path: Path) -> None:
     state = tmp_path / "state"
 

@@ -4,6 +4,7 @@ The checkpoint may have seen the sample: nothing of it is in the prior, and whoe
 network without the file.
 """
 
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from torch.func import functional_call
 from ...bits.units import Coded
 from ...certificate.schema import Certificate
 from ...data.preprocess import preprocessed
-from ...errors import RequestError
+from ...errors import QuantizeError, RequestError
 from ...models.others import failures, private_copy
 from ...models.units import unit_groups
 from ...networks.hypothesis import make_zero_base
@@ -37,6 +38,7 @@ from ...training.plain import Candidate, Encoded
 from .training import FineTuning, Rounded, curvature, fine_tune, quantized_parts
 from .weights import Weights, read_weights, weights_of
 
+LOG = logging.getLogger("pacbound")
 RATES = (1e-4, 0.01, 1.0)  # the more confident a network, the smaller its Fisher and the rate that suits it
 KEPT = (0.125, 0.25)  # shares of the units that fine-tuning tries
 DEFAULT_EPOCHS = 24  # over all trainings
@@ -173,7 +175,10 @@ def encode_direct(setup: Setup, weights: Weights, plan: DirectPlan, progress: bo
             candidates.append(candidate(*code_weights(weights, fisher, price, plan.quantizers)))
     for tuning in plan.tuning:
         for rounded in fine_tune(setup.base, weights, sample, tuning, progress):
-            candidates.append(candidate(*code_rounded(rounded)))
+            try:
+                candidates.append(candidate(*code_rounded(rounded)))
+            except QuantizeError as why:  # a learned step that is far too small; the others remain
+                LOG.info("a fine-tuned candidate is left out: %s", why)
     return Encoded(candidates, sum(tuning.passes for tuning in plan.tuning))
 
 
