@@ -105,8 +105,8 @@ def measure(
             refused[name] = str(why)
         except Exception as why:  # the network of somebody else; no measure may lose the others
             refused[name] = (
-                f"{name}: the network is run and differentiated, and {type(why).__name__} is raised: {first_line(why)}. "
-                "Check it on one batch in evaluation mode."
+                f"{name}: the network runs and is differentiated, got {type(why).__name__}: {first_line(why)}. "
+                "Run it on one batch in evaluation mode."
             )
     if not found:
         reasons = "; ".join(f"{name}: {why}" for name, why in refused.items())
@@ -181,7 +181,7 @@ def _skipped(subject: _Subject) -> dict[str, str]:
 
     try:
         return {part.name: part.reason for part in layers_of(subject.module, subject.example).skipped}
-    except ModelError:  # the network does not run on one example, which the measures of layers have said
+    except Exception:  # the network does not run on one example, which the measures of layers have said
         return {}
 
 

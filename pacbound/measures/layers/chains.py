@@ -122,13 +122,9 @@ def _merged(step: Step, moved: list[str], gap: Gap) -> tuple[Gap, Block | None]:
         if len(rows) > 2 or (step.joins and shortcut.layers):
             raise NotAChain(f"{step.name} combines {len(rows)} paths by something else than addition")
         channels = "lost" if step.joins else worst(gap.channels, own.channels, other.channels)
-        return Gap(), Block(
-            main.layers[0].name, main, shortcut, gap.euclidean, channels=channels, joins=step.joins
-        )
+        return Gap(), Block(main.layers[0].name, main, shortcut, gap.euclidean, channels=channels, joins=step.joins)
     if step.adds:  # x + relu(x)
-        whole = Gap(
-            own.euclidean + other.euclidean, own.maximum + other.maximum, worst(own.channels, other.channels)
-        )
+        whole = Gap(own.euclidean + other.euclidean, own.maximum + other.maximum, worst(own.channels, other.channels))
     else:
         gaps = [row[1] for row in rows]
         whole = Gap(math.hypot(*(g.euclidean for g in gaps)), max(g.maximum for g in gaps), "lost")
