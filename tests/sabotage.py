@@ -54,6 +54,8 @@ HELD_OUT = "tests/verification/test_held_out.py"
 LIKENESS = "tests/data/test_likeness.py"
 BASES = "tests/specs/test_base_origin.py"
 SYMMETRY = "tests/models/test_symmetry.py"
+AGREEMENT = "tests/measures/layers/test_agreement.py"
+REDUNDANCY = "tests/measures/redundancy/test_redundancy.py"
 COVERING = "tests/measures/covering/test_covering.py"
 
 MUTATIONS = (
@@ -495,10 +497,80 @@ MUTATIONS = (
     ),
     Mutation(
         "a measure takes a mean for the identity in the maximum norm",
-        "pacbound/measures/layers/tracing.py",
+        "pacbound/measures/layers/chains.py",
         "self.maximum * fixed.maximum",
         "self.maximum * euclidean",
         "tests/measures/layers/test_lipschitz.py::test_a_mean_that_is_scaled_up_is_not_taken_for_the_identity",
+    ),
+    Mutation(
+        "a measure believes a trace that differs from the network",
+        "pacbound/measures/layers/agreement.py",
+        "            if not _close(found, replay.run(x.to(torch.float64))):\n",
+        "            if False:\n",
+        f"{AGREEMENT}::test_what_a_trace_misses_is_a_refusal",
+    ),
+    Mutation(
+        "a measure runs recorded steps with their writes through views",
+        "pacbound/measures/layers/agreement.py",
+        "    return value.clone() if isinstance(value, Tensor) else value\n",
+        "    return value\n",
+        f"{AGREEMENT}::test_what_a_trace_misses_is_a_refusal",
+    ),
+    Mutation(
+        "numbers read from the data are constants of a measure",
+        "pacbound/measures/layers/readings.py",
+        "            if not tensors and value is not None and name not in FORMS and not self.found:\n",
+        "            if False:\n",
+        f"{AGREEMENT}::test_what_a_trace_misses_is_a_refusal",
+    ),
+    Mutation(
+        "hooks of a network are not looked for",
+        "pacbound/measures/layers/layers.py",
+        "    refusal = blame(own) or walk.failure or ",
+        "    refusal = walk.failure or ",
+        f"{AGREEMENT}::test_hooks_and_replaced_forwards_are_named",
+    ),
+    Mutation(
+        "a slope above the Lipschitz constant is let pass",
+        "pacbound/measures/rademacher/rademacher.py",
+        "    if found > 0 and math.log10(found) > log10_constant + SLACK:\n",
+        "    if False:\n",
+        f"{AGREEMENT}::test_a_slope_above_the_constant_is_refused",
+    ),
+    Mutation(
+        "the class behind a standardisation reads the data before it",
+        "pacbound/measures/rademacher/rademacher.py",
+        "    x, gamma = whole.entering(data[0]), ",
+        "    x, gamma = data[0], ",
+        f"{AGREEMENT}::test_standardised_inputs_are_measured_behind_the_standardisation",
+    ),
+    Mutation(
+        "learned slopes of activations belong to a class of fixed ones",
+        "pacbound/measures/rademacher/capacity.py",
+        "    if trained.slopes:\n",
+        "    if False:\n",
+        f"{AGREEMENT}::test_a_prelu_has_its_steepest_slope_and_no_class",
+    ),
+    Mutation(
+        "weights are redundant twice",
+        "pacbound/measures/redundancy/dimension.py",
+        "                left[mixer] = 0\n",
+        "                pass\n",
+        f"{REDUNDANCY}::test_the_dimension_lies_between_nothing_and_all_weights",
+    ),
+    Mutation(
+        "one measure of a network that fails loses all others",
+        "pacbound/measures/measuring.py",
+        "        except Exception as why:  # the network of somebody else; no measure may lose the others\n",
+        "        except MemoryError as why:\n",
+        "tests/measures/test_measuring.py::test_a_measure_that_fails_loses_no_other",
+    ),
+    Mutation(
+        "the tangent kernel reads the first examples",
+        "pacbound/measures/ntk/ntk.py",
+        "            chosen = stratified(labels, points)\n",
+        "            chosen = torch.arange(points)\n",
+        "tests/measures/ntk/test_ntk.py::test_sorted_classes_are_all_represented",
     ),
     Mutation(
         "the noise of a draw does not depend on its posterior",

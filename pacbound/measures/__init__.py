@@ -1,8 +1,8 @@
 """Capacity measures that stand beside the compression bound; every one is a `Measure` and prints no probability.
 
 A measure takes the network, one batch as the network reads it, and for some a sample: inputs (n, ...) as the network
-reads them, already preprocessed, and int64 labels (n,). It gives one record per figure; where it stops by a refusal, those given
-before it stand.
+reads them, already preprocessed, and int64 labels (n,). It gives one record per figure; where it stops by
+a refusal, those given before it stand.
 """
 
 from collections.abc import Callable, Iterable

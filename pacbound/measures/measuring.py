@@ -181,7 +181,7 @@ def _skipped(subject: _Subject) -> dict[str, str]:
 
     try:
         return {part.name: part.reason for part in layers_of(subject.module, subject.example).skipped}
-    except ModelError:  # the network does not run on one example, which the measures of layers have said
+    except Exception:  # the network does not run on one example, which the measures of layers have said
         return {}
 
 

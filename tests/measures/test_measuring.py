@@ -14,6 +14,7 @@ from pacbound.bounds.table import theorem
 from pacbound.certificate import Certificate, DataRecord
 from pacbound.certificate.accounting import complete
 from pacbound.errors import CertificateError, DataError, ModelError, RequestError
+from pacbound.measures import MEASURES
 from pacbound.measures.layers.layers import layers_of
 from pacbound.measures.measuring import Measured, attach, measure, plot
 from pacbound.networks.hypothesis import Hypothesis, make_base
@@ -203,3 +204,65 @@ def test_measures_are_not_attached_to_a_certificate_that_does_not_stand(tmp_path
     measured = Measured(model="lenet", measures=(), refused={}, skipped={})
     with pytest.raises(CertificateError, match="the certificate stands before measures are attached, got bound"):
         attach(Certificate.load(path), measured)
+
+
+class Fussy(nn.Module):
+    """A network that fails in its own way: for the first calls, always, or only with other inputs."""
+
+    def __init__(self, error: Exception | None = None, most: int = 10**9) -> None:
+        super().__init__()
+        self.layer, self.error, self.most = nn.Linear(FEATURES, 3), error, most
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.error is not None and len(x) > self.most:
+            raise self.error
+        return self.layer(x)
+
+
+@pytest.mark.parametrize("error", [KeyError("h"), AttributeError("none"), ZeroDivisionError("0"), AssertionError("a")])
+def test_a_network_that_fails_is_refused_without_a_traceback(error: Exception) -> None:
+    with pytest.raises(ModelError, match="none of the measures applies"):
+        measure(Fussy(error, 0), data=clouds())
+
+
+def test_a_measure_that_fails_loses_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> tuple[()]:
+        raise KeyError("h")
+
+    monkeypatch.setattr("pacbound.measures.covering.covering.measure", fails)
+    found = measure(network(), data=clouds(), measures=("covering", "stable_rank"))
+    assert "KeyError" in found.refused["covering"]
+    assert any(one.name.startswith("stable_rank") for one in found.measures)
+
+
+class Aside(nn.Module):
+    """Features that a hook keeps for the forward pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[str, Tensor] = {}
+        self.a, self.b = nn.Linear(FEATURES, 5), nn.Linear(5, 3)
+        self.a.register_forward_hook(lambda module, args, output: self.kept.__setitem__("h", output))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.a(x)
+        return self.b(self.kept["h"])
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated", "ignore:.*torch.jit")
+@pytest.mark.parametrize("name", MEASURES)
+def test_scripts_and_features_kept_by_hooks_are_refused_by_every_measure(name: str) -> None:
+    scripted = torch.jit.script(nn.Sequential(nn.Linear(FEATURES, 5), nn.ReLU(), nn.Linear(5, 3)))
+    x, y = clouds()
+    for module, reason in ((scripted, "TorchScript"), (Aside(), "hook")):
+        with pytest.raises(ModelError, match=reason):
+            measure(module, data=(x, y), measures=(name,))
+        with pytest.raises(ModelError, match=reason):
+            tuple(MEASURES[name](module, x[:1], (x, y)))
+
+
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm`")
+def test_old_weight_norm_and_pruning_are_refused_with_their_remedy() -> None:
+    net = nn.Sequential(nn.utils.weight_norm(nn.Linear(FEATURES, 5)), nn.ReLU(), nn.Linear(5, 3))
+    with pytest.raises(ModelError, match="remove_weight_norm"):
+        measure(net, data=clouds())

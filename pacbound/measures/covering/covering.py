@@ -85,6 +85,8 @@ def family_of(layers: Layers, reach: float, group: SymmetryGroup) -> Family:
     """
     if layers.refusal:
         raise ModelError(f"family_of: covering numbers are counted for chains of layers, but {layers.refusal}.")
+    if layers.slopes:
+        raise ModelError(f"family_of: activations are fixed, the slopes of {layers.slopes[0]} (PReLU) are learned.")
     if layers.offsets or any(block.shortcut is not None for block in layers.blocks):
         found = ", ".join(layers.offsets) or "a residual block"
         raise ModelError(f"family_of: layers follow one another by maps of 0 to 0, found {found}.")

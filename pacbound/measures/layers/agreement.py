@@ -11,6 +11,7 @@ from typing import Final
 
 import torch
 from torch import Tensor, fx, nn
+from torch.utils._pytree import tree_map
 
 from ...errors import first_line
 from .copies import copied
@@ -31,6 +32,7 @@ class Replay(fx.Interpreter):
     """Run the recorded steps by their records: layers as linear maps in float64, the rest without side effects."""
 
     def __init__(self, walk: Walk) -> None:
+        """Args: walk: of one example; its graph may have moved to float64 since."""
         super().__init__(walk.module)
         self._steps = walk.steps
         self._until = ""
@@ -38,12 +40,12 @@ class Replay(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> object:
         """Run one node on copies of its arguments, so that nothing is overwritten."""
-        args, kwargs = fx.node.map_aggregate(self.fetch_args_kwargs_from_env(n), _separate)  # type: ignore[misc]
+        args, kwargs = tree_map(_separate, self.fetch_args_kwargs_from_env(n))
         step = self._steps.get(n)
         value = self._module(str(n.target), step, args, kwargs) if n.op == "call_module" else None
         if value is None:
             value = getattr(self, n.op)(n.target, args, kwargs)
-        if step is not None and step.name == self._until:
+        if step is not None and step.name == self._until and isinstance(value, Tensor):
             self._reached = value
         return value
 

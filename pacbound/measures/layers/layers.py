@@ -98,7 +98,8 @@ def layers_of(model: nn.Module, example_input: Tensor) -> Layers:
         graph = trace(replica)
     except Exception as why:  # torch.fx raises many kinds, for anything it cannot trace
         records, skipped = _by_hooks(replica, example_input, training)
-        return _complete(replica, records, skipped, Chain(), f"torch.fx cannot trace the network: {first_line(why)}")
+        refusal = blame(own) or f"torch.fx cannot trace the network: {first_line(why)}"
+        return _complete(replica, records, skipped, Chain(), refusal)
     walk = Walk(graph, training)
     _run(walk.run, example_input)
     refusal = blame(own) or walk.failure or next((step.reason for step in walk.steps.values() if step.reason), "")

@@ -83,8 +83,9 @@ def express(module: nn.Module, name: str, entering: tuple[int, ...], leaving: tu
             name, "dense", weight, weight, _optional(module.bias), tuple(entering[1:-1]), tuple(leaving[1:-1])
         )
     for kind in CONVOLUTIONS:
-        own = type(module)
-        if isinstance(module, kind) and (own.forward, own._conv_forward) == (kind.forward, kind._conv_forward):
+        if isinstance(module, kind) and all(
+            getattr(type(module), part) is getattr(kind, part) for part in ("forward", "_conv_forward")
+        ):
             return _express_conv(module, name, entering, leaving)
     return None
 

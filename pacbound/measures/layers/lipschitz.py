@@ -59,17 +59,19 @@ MODULES: dict[type[nn.Module], Fixed] = {
     nn.Identity: SAME, nn.Flatten: SAME, nn.Unflatten: SHUFFLED, nn.Dropout: SAME, nn.Dropout1d: SAME,
     nn.Dropout2d: SAME, nn.Dropout3d: SAME, nn.ReLU: SAME, nn.ReLU6: SAME, nn.Tanh: SAME, nn.Tanhshrink: SAME,
     nn.Softsign: SAME,
-    nn.Hardtanh: MOVED, nn.SiLU: Fixed(SILU), nn.Hardswish: Fixed(HARDSWISH), nn.Mish: Fixed(MISH), nn.SELU: Fixed(SELU), nn.ZeroPad2d: SAME,
+    nn.Hardtanh: MOVED, nn.SiLU: Fixed(SILU), nn.Hardswish: Fixed(HARDSWISH), nn.Mish: Fixed(MISH),
+    nn.SELU: Fixed(SELU), nn.ZeroPad2d: SAME,
     nn.Sigmoid: Fixed(0.25, keeps_zero=False), nn.Hardsigmoid: Fixed(HARDSIGMOID, keeps_zero=False),
     nn.Softmax: MOVED, nn.ChannelShuffle: SHUFFLED, nn.PixelShuffle: SHUFFLED,
     nn.PixelUnshuffle: SHUFFLED,
 }  # fmt: skip
 
 METHODS: dict[str, Fixed] = (
-    dict.fromkeys(("flatten", "contiguous", "float", "double", "relu", "relu_", "tanh", "tanh_", "clone", "detach", "neg", "abs"), SAME)
+    dict.fromkeys(("flatten", "contiguous", "relu", "relu_", "tanh", "tanh_", "clone", "detach", "neg", "abs"), SAME)
     | dict.fromkeys(
         ("view", "reshape", "permute", "transpose", "squeeze", "unsqueeze", "t", "unflatten", "swapaxes", "movedim",
          "view_as", "reshape_as"), SHUFFLED)
+    | dict.fromkeys(("float", "double"), SAME)
     | {"sigmoid": Fixed(0.25, keeps_zero=False)}
 )  # fmt: skip
 
@@ -169,7 +171,8 @@ def of_method(name: str, args: Values, kwargs: dict[str, object]) -> Fixed | Non
     """Constant of a method of the data tensor, or None where unknown."""
     if name == "mean":
         return _mean(args, kwargs)
-    return METHODS.get(name)
+    handler = _NUMERIC_METHODS.get(name)
+    return handler(args, kwargs) if handler is not None else METHODS.get(name)
 
 
 def _basic(index: object) -> bool:
@@ -334,5 +337,6 @@ _HANDLERS: dict[object, Callable[[Values, dict[str, object]], Fixed | None]] = {
     F.avg_pool2d: _function_mean_pool, F.adaptive_avg_pool2d: _function_adaptive, F.pad: _pad,
     F.leaky_relu: _leaky, F.elu: _elu, F.celu: _celu, F.softplus: _softplus, F.gelu: _gelu, torch.mean: _mean,
     operator.mul: _times, torch.mul: _times, operator.truediv: _over, torch.div: _over,
-    operator.add: _shift, operator.sub: _shift, torch.add: _shift,
+    operator.add: _shift, operator.sub: _shift, torch.add: _shift, torch.sub: _shift,
 }  # fmt: skip
+_NUMERIC_METHODS = {"mul": _times, "div": _over, "add": _shift, "sub": _shift}

@@ -25,6 +25,8 @@ from .linear_maps import LayerRecord
 SLACK: Final = 1e-6  # relative; float64 transforms and eigenvalues err by less than 1e-10 at these sizes
 CHUNK_NUMBERS: Final = 1 << 21  # complex numbers per batch of frequencies, 32 MiB
 KRYLOV_STEPS: Final = 10
+DENSE_SIDE: Final = 1024  # smaller side of a map that is written out as a matrix
+DENSE_NUMBERS: Final = 1 << 22
 
 
 class Interval(Record):
@@ -48,15 +50,21 @@ class Interval(Record):
 def operator_norm(record: LayerRecord) -> Interval:
     """Bound the norm ||A|| = max ||A x|| / ||x|| of a layer at its input size, without its bias.
 
-    Dense layers and circular convolutions of the same size whose stride divides their sides: exact up to `SLACK`.
-    Others (zero, reflect, replicate padding; crops): upper end from a torus on which the map is a part of the torus
-    map, lower end from a few Lanczos steps on the map itself.
+    Dense layers, circular convolutions of the same size whose stride divides their sides, and small maps with reflect
+    or replicate padding: exact up to `SLACK`. Others (zero padding; crops; larger maps): upper end from a torus on
+    which the map is a part of the torus map, lower end from a few Lanczos steps on the map itself.
     Raises: ModelError for an unknown padding mode or weights that are not finite.
     """
     if not bool(torch.isfinite(record.weight).all()):
         raise ModelError(f"operator_norm: weights are finite, {record.name} holds NaN or infinity. Repair them.")
     if record.kind == "dense":
         return Interval.around(_top(record.weight[None]))
+    if _mode(record) in ("reflect", "replicate"):
+        entering = record.in_channels * math.prod(record.input_size)
+        leaving = record.out_channels * math.prod(record.output_size)
+        if min(entering, leaving) <= DENSE_SIDE and entering * leaving <= DENSE_NUMBERS:
+            columns = torch.eye(entering, dtype=torch.float64).reshape(entering, record.in_channels, *record.input_size)
+            return Interval.around(_top(apply(record, columns).reshape(1, entering, leaving)))
     sides, strides, factor, exact = _torus(record)
     value = factor * torus_norm(record, sides, strides)
     if exact:
@@ -157,21 +165,16 @@ def _circular(record: LayerRecord, dimension: int) -> Plan:
     return size, 1, math.ceil(((outputs - 1) * stride + 1) / size), False
 
 
-def _replicate(record: LayerRecord, dimension: int) -> Plan:
-    """Padding copies the edge entries: at most 1 + padding times each."""
+def _repeated(record: LayerRecord, dimension: int) -> Plan:
+    """Padding copies entries, at the edge (replicate) or mirrored (reflect); counted on a row of places."""
     size, stride, (low, high) = record.input_size[dimension], record.stride[dimension], record.padding[dimension]
-    copies = 1 + (low + high if size == 1 else max(low, high))
+    row = F.pad(torch.arange(size, dtype=torch.float64).reshape(1, 1, size), (low, high), mode=record.padding_mode)
+    copies = int(torch.bincount(row.flatten().long()).max())
     return _multiple(size + low + high, stride), stride, copies, False
 
 
-def _reflect(record: LayerRecord, dimension: int) -> Plan:
-    """Padding mirrors entries: each occurs at most once more per side."""
-    size, stride, (low, high) = record.input_size[dimension], record.stride[dimension], record.padding[dimension]
-    return _multiple(size + low + high, stride), stride, 1 + (low > 0) + (high > 0), False
-
-
 _PLANS: dict[str, Callable[[LayerRecord, int], Plan]] = {
-    "zeros": _zeros, "circular": _circular, "replicate": _replicate, "reflect": _reflect,
+    "zeros": _zeros, "circular": _circular, "replicate": _repeated, "reflect": _repeated,
 }  # fmt: skip
 
 

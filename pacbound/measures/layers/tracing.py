@@ -130,9 +130,10 @@ class Walk(fx.Interpreter):
             self._concatenation(step, n, args)
         elif len(sources) > 1:
             step.reason = f"{_target(n)} combines {len(sources)} paths by something else than addition"
-        elif len(args) == 2 and all(isinstance(a, Tensor) for a in args) and n.args[0] is not n.args[1]:
+        elif len(args) == 2 and isinstance(args[0], Tensor) and isinstance(args[1], Tensor) and n.args[0] != n.args[1]:
             first = n.args[0] in self.steps
-            fixed = None if kwargs else of_constant(_name(n), args[1 - first], args[first], reversed_=not first)
+            data, constant = (args[0], args[1]) if first else (args[1], args[0])
+            fixed = None if kwargs else of_constant(_name(n), data, constant, reversed_=not first)
             step.fixed = fixed or SAME
             step.reason = "" if fixed else f"{_target(n)} uses a constant in a way that has no known Lipschitz constant"
         else:

@@ -75,8 +75,9 @@ def check_slope(found: float, log10_constant: float) -> None:
     """Refuse a constant that the network itself exceeds. Args: found: a slope of it. Raises: ModelError."""
     if found > 0 and math.log10(found) > log10_constant + SLACK:
         raise ModelError(
-            f"rademacher: the network is traced to a Lipschitz constant of {10**log10_constant:.3g}, but has a slope of "
-            f"{found:.3g} between two inputs. Its forward pass does something that the trace misses: write it plainly."
+            f"check_slope: a network is nowhere steeper than its constant, traced as 10^{log10_constant:.3f}, "
+            f"got 10^{math.log10(found):.3f} between two inputs: its forward pass does what the trace misses. "
+            "Write it with torch.nn layers and without side effects."
         )
 
 

@@ -51,27 +51,26 @@ class Design:
 
     @property
     def redundancy(self) -> int:
-        """d# - d_M of the block on its own: the mixer, and by how many weights fewer R channels are read than K; 0 where R >= K."""
+        """d# - d_M of the block on its own: the mixer, and the weights that read K - R channels; 0 where R >= K."""
         return self.mixer + (self.outputs - self.rank) * self.places if self.rank < self.outputs else 0
 
 
 def designs_of(model: nn.Module, example_input: Tensor) -> tuple[Design, ...]:
     """Divide the layers of a network into blocks, in order; the last layer, the readout, belongs to none.
 
-    See `blocks_in`. How modules are wrapped in others does not matter."""
+    Args: model: is copied, not run itself. example_input: (batch, ...) as the network reads it.
+    Raises: ModelError where torch.fx cannot trace the network.
+    """
     return blocks_in(Wiring(model, example_input))
 
 
 def blocks_in(wiring: Wiring) -> tuple[Design, ...]:
-    """Divide the layers of a network into blocks.
+    """Divide the layers of a traced network into blocks; see `designs_of`.
 
     A row of layers is read from its start; where a layer could end one block or begin the next, what follows decides,
-    never the modules that hold them. Layers that only compute a gate (squeeze and excitation) are left out. Of a bottleneck the last
-    layer must not narrow, of a funnel the first must; what fits no design stands alone, as plain, grouped, depthwise or
-    dense, with R = the largest rank that its kernel can have along its outputs.
-
-    Args: model: is copied, not run itself. example_input: (batch, ...) as the network reads it.
-    Raises: ModelError where torch.fx cannot trace the network.
+    never the modules that hold them. Layers that only compute a gate (squeeze and excitation) are left out. Of a
+    bottleneck the last layer must not narrow, of a funnel the first must; what fits no design stands alone, as plain,
+    grouped, depthwise or dense, with R = the largest rank that its kernel can have along its outputs.
     """
     order = [node for node in wiring.layers if node not in wiring.gates()][:-1]
     found: dict[fx.Node, Design] = {}

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from pacbound.errors import ModelError
+from pacbound.measures.layers.layers import layers_of
 from pacbound.measures.layers.linear_maps import LayerRecord, squared_frobenius
 from pacbound.measures.layers.operator_norms import SLACK, Interval, apply, operator_norm, torus_norm
 
@@ -200,3 +201,23 @@ def test_unfit_records_are_refused():
         operator_norm(conv(np.ones((1, 1, 1, 1)), (2, 2), mode="mirror"))
     with pytest.raises(ValidationError, match="lower <= upper"):
         Interval(lower=2, upper=1)
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate"])
+@pytest.mark.parametrize("size", [(4, 4), (3, 9), (6, 6)])
+def test_padding_that_repeats_entries_is_exact_on_small_maps(mode, size):
+    torch.manual_seed(sum(size))
+    layer = nn.Conv2d(2, 3, 3, padding=1, padding_mode=mode, bias=False).double()
+    record = layers_of(layer, torch.zeros(1, 2, *size).double()).records[0]
+    columns = torch.autograd.functional.jacobian(layer, torch.zeros(1, 2, *size, dtype=torch.float64))
+    true = float(torch.linalg.matrix_norm(columns.reshape(-1, 2 * math.prod(size)), 2))
+    assert true <= operator_norm(record).upper <= true * (1 + 1e-5)
+
+
+@pytest.mark.parametrize(("mode", "factor"), [("reflect", 2.0), ("replicate", 2.0)])
+def test_the_bound_of_large_maps_counts_each_copy_once(monkeypatch, mode, factor):
+    layer = nn.Conv2d(1, 1, 3, padding=1, padding_mode=mode, bias=False).double()
+    record = layers_of(layer, torch.zeros(1, 1, 7, 7).double()).records[0]
+    exact = operator_norm(record).upper
+    monkeypatch.setattr("pacbound.measures.layers.operator_norms.DENSE_SIDE", 0)
+    assert exact <= operator_norm(record).upper <= factor * torus_norm(record, (9, 9), (1, 1)) * (1 + 1e-5)

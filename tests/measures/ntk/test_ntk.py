@@ -225,3 +225,26 @@ def test_large_networks_are_measured_on_fewer_points(monkeypatch):
     monkeypatch.setattr(ntk, "MEMORY_BYTES", 8 * 2 * 134 * 10)  # room for ten points of 2 logits and 134 parameters
     net, x = small_net(), torch.randn(30, 1, 4, 4)
     assert measure_ntk(net, x)[0].unit == "on 10 points"
+
+
+def test_sorted_classes_are_all_represented() -> None:
+    """A part of a sample sorted by class holds each class in its share, the same each time, and says so."""
+    labels = torch.tensor([0] * 600 + [1] * 150 + [2] * 150)
+    chosen = ntk.stratified(labels, 500)
+    assert chosen.tolist() == sorted(set(chosen.tolist()))
+    assert torch.bincount(labels[chosen]).tolist() in ([334, 83, 83], [333, 84, 83], [333, 83, 84])
+    assert torch.equal(chosen, ntk.stratified(labels, 500))
+    net, x = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3)), torch.randn(900, 6)
+    found = {m.name: m for m in measure_ntk(net, x[:1], (x, labels))}
+    assert "500 of 900 examples, stratified by class, seed 0" in found["ntk_trace"].reference
+    kernel = ntk.empirical_ntk(net, x[chosen]).matrix.numpy()
+    targets = np.eye(3)[labels[chosen].numpy()] - 1 / 3
+    by_hand = np.sum(targets @ targets.T * kernel) / np.linalg.norm(kernel) / np.sum(targets**2)
+    assert found["ntk_alignment"].value == pytest.approx(by_hand, rel=1e-9)
+
+
+def test_one_class_alone_has_no_alignment() -> None:
+    net, x = nn.Linear(6, 3), torch.randn(20, 6)
+    found = {m.name: m.value for m in measure_ntk(net, x[:1], (x, torch.zeros(20, dtype=torch.int64)))}
+    assert "ntk_alignment" not in found
+    assert all(math.isfinite(value) for value in found.values())

@@ -1,3 +1,4 @@
+from itertools import pairwise
 from typing import cast
 
 import pytest
@@ -104,3 +105,67 @@ def test_a_network_without_layers_or_with_nan_is_refused() -> None:
         broken.weight[0, 0] = torch.nan
     with pytest.raises(ModelError, match="NaN or infinite"):
         measure(nn.Sequential(broken, nn.ReLU(), nn.Linear(2, 2)), torch.zeros(1, 2))
+
+
+class Joined(nn.Module):
+    def __init__(self, formula, **parts: nn.Module) -> None:
+        super().__init__()
+        self.formula, self.parts = formula, nn.ModuleDict(parts)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.formula(self.parts, x)
+
+
+def line(*widths: int, act: type[nn.Module] = nn.Identity) -> nn.Sequential:
+    return nn.Sequential(*(m for a, b in pairwise(widths) for m in (nn.Linear(a, b, bias=False), act())))
+
+
+SLICED = Joined(lambda p, x: p["b"](p["a"](x)[:, :1]), a=nn.Linear(4, 60, bias=False), b=nn.Linear(1, 2, bias=False))
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (SLICED, (4,)),
+        (line(4, 60, 70, 2), (4,)),
+        (line(2, 50, 60, 70, 80, 3, act=nn.ReLU), (2,)),
+        (line(7, 7, 7, 7), (7,)),
+        (nn.Sequential(nn.Linear(4, 60), nn.GLU(), nn.Linear(30, 50), nn.GLU(), nn.Linear(25, 2)), (4,)),
+        (nn.Sequential(nn.Conv1d(2, 30, 3), nn.ReLU(), nn.Conv1d(30, 70, 3), nn.Conv1d(70, 90, 1),
+                       nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(90, 3)), (2, 20)),
+        (Joined(lambda p, x: p["c"](torch.cat([p["a"](x), p["b"](x)], 1)), a=nn.Linear(4, 60), b=nn.Linear(4, 3),
+                c=nn.Linear(63, 2)), (4,)),
+        (Joined(lambda p, x: p["c"](p["a"](x) * torch.sigmoid(p["b"](x))), a=nn.Linear(4, 60), b=nn.Linear(4, 60),
+                c=nn.Linear(60, 2)), (4,)),
+        (Joined(lambda p, x: p["c"](p["a"](x).chunk(2, 1)[0]), a=nn.Linear(4, 60), c=nn.Linear(30, 2)), (4,)),
+        (Joined(lambda p, x: p["c"](x + p["b"](torch.relu(p["a"](x)))), a=nn.Linear(4, 60), b=nn.Linear(60, 4),
+                c=nn.Linear(4, 2)), (4,)),
+        (Joined(lambda p, x: p["c"](torch.relu(p["a"](x))[:, ::2].flatten(1)), a=nn.Conv2d(1, 40, 3),
+                c=nn.Linear(20 * 36, 2)), (1, 8, 8)),
+        (Joined(lambda p, x: p["c"](p["a"](x)) + 0 * p["b"](x), a=nn.Linear(4, 9), b=nn.Linear(4, 2),
+                c=nn.Linear(9, 2)), (4,)),
+    ],
+)  # fmt: skip
+def test_the_dimension_lies_between_nothing_and_all_weights(model: nn.Module, shape: tuple[int, ...]) -> None:
+    found = measured(model, torch.zeros(1, *shape))
+    weights = sum(p.numel() for p in model.parameters() if p.ndim > 1)
+    assert found["naive_parameters"].value == weights
+    assert 0 <= found["sample_dimension"].value <= weights
+    assert found["difference"].value == weights - found["sample_dimension"].value
+    assert found["difference"].value == sum(found["difference"].per_layer.values())
+    assert found["merge_bits"].value <= 32 * weights
+
+
+def test_the_dimension_of_linear_pairs_is_the_rank_of_their_jacobian() -> None:
+    """Of two factors B A as functions: the rank of the derivative of the product by all weights."""
+
+    def rank(outputs: int, inner: int, inputs: int, read: int) -> int:
+        torch.manual_seed(0)
+        a, b = torch.randn(inner, inputs).double(), torch.randn(outputs, read).double()
+        parts = torch.autograd.functional.jacobian(lambda a, b: (b @ a[:read]).flatten(), (a, b))
+        return int(torch.linalg.matrix_rank(torch.cat([part.flatten(1) for part in parts], dim=1)))
+
+    assert measured(SLICED, torch.zeros(1, 4))["sample_dimension"].value == rank(2, 60, 4, 1) == 5
+    for widths in ((4, 60, 2), (6, 3, 5), (4, 4, 9)):
+        found = measured(line(*widths), torch.zeros(1, widths[0]))["sample_dimension"].value
+        assert found == rank(widths[2], widths[1], widths[0], widths[1])
