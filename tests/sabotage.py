@@ -617,15 +617,15 @@ MUTATIONS = (
     Mutation(
         "batch normalisation in train mode",
         "pacbound/networks/hypothesis.py",
-        "self._module = copy.deepcopy(base.module).eval()",
-        "self._module = copy.deepcopy(base.module).train()",
+        "self._module = private_copy(base.module)",
+        "self._module = private_copy(base.module).train()",
         f"{COUNTED}::test_batch_normalisation_answers_by_its_frozen_statistics_not_by_the_batch",
     ),
     Mutation(
         "dropout in train mode",
         "pacbound/networks/hypothesis.py",
-        "self._module = copy.deepcopy(base.module).eval()",
-        "self._module = copy.deepcopy(base.module).train()",
+        "self._module = private_copy(base.module)",
+        "self._module = private_copy(base.module).train()",
         f"{COUNTED}::test_dropout_is_off_where_errors_are_counted",
     ),
     Mutation(
@@ -978,7 +978,7 @@ MUTATIONS = (
     Mutation(
         "training touches the caller's module",
         "pacbound/networks/hypothesis.py",
-        "    copied = private_copy(module).eval()\n",
+        "    copied = private_copy(module)\n",
         "    copied = module.eval()\n",
         f"{COUNTED}::test_the_callers_module_and_random_numbers_are_left_as_they_were",
     ),

@@ -242,7 +242,8 @@ def _checkpoint(
     load_checkpoint(module, path, weights.rename, key=weights.key)
     spec = None if examples is None else PreprocessSpec(name=preprocess_for(name, examples.preprocess))
     sample = None if examples is None or spec is None else _read(examples, spec)
-    return _Subject(name, module.eval(), _example(sizes, sample), sample, None)
+    module.eval()
+    return _Subject(name, module, _example(sizes, sample), sample, None)
 
 
 def _decoded(

@@ -20,13 +20,15 @@ RECOMPUTED = {
 
 
 def private_copy(module: nn.Module) -> nn.Module:
-    """Return a copy on the CPU that shares no parameter or buffer with the module.
+    """Return a copy on the CPU, in evaluation mode, that shares no parameter or buffer with the module.
 
     Raises: ModelError where it cannot be copied, or its tensors are not plain numbers.
     """
     refuse_wrapped(module)
     try:
-        own = copy.deepcopy(module).cpu()
+        own = copy.deepcopy(module)
+        own.cpu()
+        own.eval()  # in lines of their own: somebody's train() may return nothing
     except Exception as why:  # whatever lies in somebody's module
         raise ModelError(
             f"copy: pacbound works on a private copy of {type(module).__name__}, which cannot be made. "

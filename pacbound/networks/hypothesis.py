@@ -4,7 +4,6 @@
 what was decoded.
 """
 
-import copy
 import hashlib
 from dataclasses import dataclass
 
@@ -60,7 +59,7 @@ def make_base(module: nn.Module, seed: int | None, frozen_buffers: tuple[str, ..
     Raises: SubspaceError where the module has no layout; ModelError where it has statistics that cannot be renewed.
     """
     refuse_hidden(module)
-    copied = private_copy(module).eval()
+    copied = private_copy(module)
     Layout.of(copied, frozen_buffers)  # refuses by name what could not be converted
     copied = copied.float()
     layout = Layout.of(copied, frozen_buffers)
@@ -140,7 +139,7 @@ class Hypothesis:
         self.spec = spec
         self.ledger = ledger
         self.preprocess: PreprocessSpec = spec.preprocess
-        self._module = copy.deepcopy(base.module).eval()
+        self._module = private_copy(base.module)
         own = dict(self._module.named_parameters(remove_duplicate=False))
         with torch.no_grad():
             for name, value in _decoded(base, spec, symbols, posterior).items():
@@ -169,7 +168,7 @@ class Hypothesis:
 
     def network(self) -> nn.Module:
         """Return a copy of the decoded module, in eval mode; it reads preprocessed inputs."""
-        return copy.deepcopy(self._module)
+        return private_copy(self._module)
 
     @torch.no_grad()
     @torch.autocast("cpu", enabled=False)

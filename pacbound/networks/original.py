@@ -57,7 +57,7 @@ def load_original(
     Args: module: not touched. model: its name in a certificate. checkpoint, rename, key: as for `load_checkpoint`.
     Raises: ModelError where the file does not fit.
     """
-    own = private_copy(module).float().eval()
+    own = private_copy(module).float()
     sha256 = file_digest(checkpoint)
     notes = load_checkpoint(own, checkpoint, rename, key=key)
     record = OriginalNetwork.model_validate(

@@ -51,7 +51,8 @@ class Subspace:
         self.projector = projector
         self.theta0 = theta0.detach().clone()
         self.scale = None if scale is None else scale.detach().clone()
-        self._network = copy.deepcopy(module).eval().requires_grad_(False)
+        self._network = copy.deepcopy(module).requires_grad_(False)
+        self._network.eval()
         self._buffers = dict(self._network.named_buffers())
         trained = layout.unflatten(theta0)
         self._frozen = {name: value for name, value in self._network.named_parameters() if name not in trained}

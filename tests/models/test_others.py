@@ -35,6 +35,13 @@ class Linear(nn.Module):
         return self.own(self, x)
 
 
+class Silent(Linear):
+    """Whose train() returns nothing, and so does eval()."""
+
+    def train(self, mode: bool = True) -> None:  # type: ignore[override]
+        super().train(mode)
+
+
 class Itself(Linear):
     def __deepcopy__(self, memo: object) -> "Itself":
         return self
@@ -152,6 +159,13 @@ def test_verify_says_what_a_network_raises(forward: Callable[[Any, Tensor], obje
         assert result.recount == certificate.risk
     else:
         assert result.failed in ("network", "errors")
+
+
+def test_a_train_that_returns_nothing_is_no_obstacle() -> None:
+    asked = quick(base="seeded", method="subspace")
+    certificate = pb.certify(Silent(), clouds(), request=asked, progress=False)
+    assert pb.verify(certificate, data=clouds(), model=Silent()).stands
+    pb.certify(Silent(), clouds(), request=pb.Request(method="direct", epochs=6), progress=False)
 
 
 def test_a_batch_normalisation_without_statistics_is_refused() -> None:

@@ -161,7 +161,7 @@ def checkpoint_weights(
         return read_weights(setup.base, checkpoint, groups, rename, key)
     if not isinstance(model, nn.Module):
         raise RequestError(f"certify_direct: {model!r} names a network without weights. Give the file of its weights.")
-    return weights_of(private_copy(model).float().eval(), setup.base, groups)
+    return weights_of(private_copy(model).float(), setup.base, groups)
 
 
 def encode_direct(setup: Setup, weights: Weights, plan: DirectPlan, progress: bool) -> Encoded:
