@@ -21,9 +21,9 @@ def sample_cover_nats(network: NetworkClass, data_norm: float, n: int, eps: floa
     """Bound ln N(eps) of the class, distance sqrt(sum_i ||f(x_i) - f'(x_i)||^2 / n) over the n examples, rounded up.
 
     ln N <= sum_i min{ k_i ln 2W_i, ln C(2W_i + k_i - 1, k_i) }, k_i = ceil(A_i^2 / e_i^2), over layers with b_i > 0,
-    for any split sum_i e_i = eps (a few are tried); k_i = 0 where A_i <= e_i. A_i = b_i u_i v_i / sqrt n, u_i the largest
-    norm that enters layer i, v_i the product of the Lipschitz constants behind it: of blocks behind its own, of what
-    follows the addition, and of the layers behind it on its own path.
+    for any split sum_i e_i = eps (a few are tried); k_i = 0 where A_i <= e_i. A_i = b_i u_i v_i / sqrt n, u_i the
+    largest norm that enters layer i, v_i the product of the Lipschitz constants behind it: of blocks behind its own, of
+    what follows the addition, and of the layers behind it on its own path.
     Proof: (1) one layer on inputs Z gives conv_K(Z) - conv_K0(Z) in b ||Z|| times the hull of 2W points of norm at most
     1, so that uniform means of k of them come within b ||Z|| / sqrt k (Maurey); projected onto the convex set that the
     layer may reach they are in the class and no farther. (2) In the order of computation, let an element of a cover

@@ -183,3 +183,10 @@ def test_a_network_that_casts_keeps_its_groups_and_verifies() -> None:
 def test_a_network_without_gradients_is_refused_with_a_remedy() -> None:
     with pytest.raises(ModelError, match="detach"):
         certify_direct(Cast(detached=True), SAMPLE, plan=DirectPlan(rates=(1.0,)), progress=False)
+
+
+def test_scales_that_are_all_1_are_fine_tuned_within_the_alphabet() -> None:
+    module = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 3)).eval()
+    plan = DirectPlan(rates=(), tuning=(FineTuning(keep=1.0, epochs=(1, 1), batch=100),))
+    found = certify_direct(module, SAMPLE, plan=plan, progress=False)
+    assert verify(found, data=SAMPLE, model=module, level="risk").stands
