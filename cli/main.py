@@ -14,6 +14,7 @@ from .code import code
 from .compare import compare
 from .measure import measure
 from .show import show
+from .train import train
 from .verify import verify
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
@@ -23,6 +24,7 @@ app.command("verify")(verify)
 app.command("show")(show)
 app.command("compare")(compare)
 app.command("measure")(measure)
+app.command("train")(train)
 app.command("code")(code)
 app.add_typer(data.app, name="data")
 

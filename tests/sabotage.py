@@ -426,6 +426,13 @@ MUTATIONS = (
         f"{COVERING}::test_a_step_that_nobody_follows_is_refused_by_name",
     ),
     Mutation(
+        "a cover on the sample is counted at half the norm of the data",
+        "pacbound/measures/covering/sample_covers.py",
+        "1.0, Fraction(1))",
+        "1.0, Fraction(1, 4))",
+        "tests/measures/covering/test_sample_covers.py::test_one_layer_is_a_count_of_multisets",
+    ),
+    Mutation(
         "an activation on some units is not told apart from none",
         "pacbound/models/walk.py",
         "return Labels(entering.unit, self.notes.roles.fresh(entering.role))",

@@ -7,7 +7,7 @@ slightly outside; what is reported is measured after training, with certified no
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -122,12 +122,19 @@ class _Constraint:
                 self.bias.copy_(bias)
 
 
-def train_constrained(module: nn.Module, sample: Sample, knobs: Mapping[str, Knobs], plan: ConstrainedPlan) -> Trained:
+def train_constrained(
+    module: nn.Module,
+    sample: Sample,
+    knobs: Mapping[str, Knobs],
+    plan: ConstrainedPlan,
+    after_epoch: Callable[[int, nn.Module], None] | None = None,
+) -> Trained:
     """Train a copy of a network by SGD while its layers stay in their balls.
 
     A layer whose operator norm exceeds its knob is first scaled down to it, and that is its start K0. Layers without
     knobs are free. Randomness comes from plan.seed.
-    Args: module: at its start. sample: what it is trained on. knobs: by the name of the layer.
+    Args: module: at its start. sample: what it is trained on. knobs: by the name of the layer. after_epoch: called with
+        the number of the epoch and the network, which it leaves as it is.
     Raises: ModelError where a knob names no layer, or one that cannot be projected; or where the loss is not finite.
     """
     network = copy.deepcopy(module).train()
@@ -152,6 +159,8 @@ def train_constrained(module: nn.Module, sample: Sample, knobs: Mapping[str, Kno
             if done % plan.every == 0 or done == steps:
                 for constraint in constraints:
                     constraint.project(plan.sweeps)
+            if after_epoch is not None and done % (steps // plan.epochs) == 0:
+                after_epoch(done // (steps // plan.epochs), network)
     return Trained(network.eval(), start.eval())
 
 

@@ -14,14 +14,19 @@ from ...errors import ModelError
 from .. import Sample
 from ..layers.agreement import steepest
 from ..layers.layers import Layers, layers_of
+from ..rademacher.capacity import class_of, group_norm
+from ..rademacher.comparisons import spectral_cover
 from ..rademacher.margin_bound import grid_index, grid_value
 from ..rademacher.rademacher import check_slope
 from .covers import Family, Units, cover_nats, log_volume_nats, published_nats
+from .sample_covers import REFERENCE as ON_SAMPLES
+from .sample_covers import sample_cover_nats
 from .symmetry import SymmetryGroup, group_of
 
 REFERENCE: Final = "Shen 2024, arXiv:2305.11417"
 PROVED: Final = f"{REFERENCE}, with the count proved in pacbound"
-EPS: Final = 0.1  # radius in the maximum norm of logits
+SPECTRAL: Final = "Bartlett, Foster and Telgarsky 2017, arXiv:1706.08498, Theorem 3.3"
+EPS: Final = 0.1  # radius in the norm of logits that each count is about
 
 
 def measure_covering(model: nn.Module, example_input: Tensor, data: Sample | None = None) -> tuple[Measure, ...]:
@@ -30,7 +35,9 @@ def measure_covering(model: nn.Module, example_input: Tensor, data: Sample | Non
     `covering`: log2 of the covering number at radius 0.1 of the logits, of all networks whose parameters and row sums
     are as bounded as these (rounded up to 2^(a/4)); `covering_ordered`: the same without permutations;
     `covering_published`: the published form, for dense networks. `covering_volume`: log2 of (2B)^S / prod d_l!, per
-    parameter. `covering_symmetry`: log2 of the order of the group, rounded down: the bits that unordered units save.
+    parameter. With data, `covering_sample`: the count in the Euclidean norm on the sample, of residual networks too,
+    and `covering_bartlett_2017`: the published one of dense chains. `covering_symmetry`: log2 of the order of the
+    group, rounded down: the bits that unordered units save.
 
     Args: data: for the range of the inputs; without it inputs are taken to lie in [-1, 1].
     Raises: ModelError where the units of the network cannot be followed.
@@ -50,6 +57,8 @@ def measure_covering(model: nn.Module, example_input: Tensor, data: Sample | Non
     if layers.refusal:
         return tuple(found)
     behind = layers.behind_front()
+    if data is not None and not behind.offsets and not layers.slopes:
+        found += _on_the_sample(behind, layers.entering(data[0]))
     if any(block.shortcut is not None for block in layers.blocks) or behind.offsets or layers.slopes:
         return tuple(found)  # the counts are about plain chains of fixed activations
     family = family_of(behind, _reach(layers, example_input, data), group)
@@ -74,6 +83,29 @@ def measure_covering(model: nn.Module, example_input: Tensor, data: Sample | Non
 
 
 measure = measure_covering
+
+
+def _on_the_sample(layers: Layers, x: Tensor) -> list[Measure]:
+    """Entropies in the Euclidean norm on the sample: ours, of residual networks too, and Bartlett's of chains."""
+    try:
+        network = class_of(layers)
+    except ModelError:  # a layer that this theorem does not cover
+        return []
+    unit = f"bits at root mean square radius {EPS:g} of the logits on the sample"
+    norm = math.nextafter(float(x.to(torch.float64).norm()), math.inf)
+    value = _bits(sample_cover_nats(network, norm, len(x), EPS))
+    found = [Measure(name="covering_sample", value=value, unit=unit, reference=ON_SAMPLES, verified=True)]
+    plain = not any(block.shortcut is not None for block in layers.blocks)
+    if plain and all(record.kind == "dense" and not record.input_size for record in layers.records):
+        width = max(max(record.weight.shape) for record in layers.records)
+        lipschitz = [limit.lipschitz for limit in network.limits]
+        distances = [group_norm(record.kernel) for record in layers.records]
+        nats = spectral_cover(norm, EPS * math.sqrt(len(x)), lipschitz, distances, width)
+        found.append(
+            Measure(name="covering_bartlett_2017", value=math.exp(nats) / math.log(2), unit=f"{unit}, without biases",
+                    reference=f"{SPECTRAL}, as published", verified=False)
+        )  # fmt: skip
+    return found
 
 
 def family_of(layers: Layers, reach: float, group: SymmetryGroup) -> Family:

@@ -144,14 +144,14 @@ def dudley(covered: tuple[Covered, ...], n: int) -> float:
     sizes = np.array([layer.parameters for layer in covered], dtype=np.float64)
     lowest = min(1e-6, 0.1 / n)
     radii = np.geomspace(lowest, 1.0, GRID)
-    entropies = np.sqrt(_entropy(scales, sizes, radii[:-1])) * (1 + FLOAT_SLACK)  # at left ends
+    entropies = np.sqrt(entropy(scales, sizes, radii[:-1])) * (1 + FLOAT_SLACK)  # at left ends
     pieces = entropies * np.diff(radii)
     behind = np.concatenate([np.cumsum(pieces[::-1])[::-1], [0.0]])  # integral from each radius to 1
     totals = 4 * radii + 12 / math.sqrt(n) * behind
     return float(totals.min()) * (1 + FLOAT_SLACK)
 
 
-def _entropy(scales: np.ndarray, sizes: np.ndarray, radii: np.ndarray) -> np.ndarray:
+def entropy(scales: np.ndarray, sizes: np.ndarray, radii: np.ndarray) -> np.ndarray:
     """Smallest ln N over the splits tried, at each radius, shape (radii,). Args: scales, sizes: (layers,)."""
     best = np.full(len(radii), np.inf)
     for power in SHARES:

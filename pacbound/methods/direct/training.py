@@ -22,6 +22,7 @@ from ...bits.units import coded_positions
 from ...errors import QuantizeError
 from ...networks.hypothesis import Base
 from ...quantize.tensors import nearest_step, step_size
+from ...specs.tensors import MAX_HALF
 from ...subspace.subspace import channels_last, has_bfloat16
 from ...training.fit import Sample
 from ...training.phases import one_cycle
@@ -142,6 +143,7 @@ def fine_tune(base: Base, weights: Weights, sample: Sample, plan: FineTuning, pr
     weights, steps = _train(base, weights, None, sample, plan, 0.0, plan.epochs[0], "recovering", progress)
     for beta in (plan.beta / 3, plan.beta):
         weights, steps = _train(base, weights, steps, sample, plan, beta, plan.epochs[1], "rounding", progress)
+        steps = [max(step, _least_step(part)) for step, part in zip(steps, weights.coded(), strict=True)]
         weights = without_idle_units(_on_lattice(weights, steps))
         yield Rounded(weights, tuple(nearest_step(2.0**step) for step in steps))
 
@@ -205,8 +207,17 @@ def _loss(
 
 
 def _first_step(part: Tensor) -> float:
-    deviation = float(part.std()) if part.numel() > 1 else float(part.abs().max())
-    return math.log2(max(STEPS_PER_DEVIATION * deviation, 2.0**-20))
+    deviation, largest = (
+        float(part.std()) if part.numel() > 1 else 0.0,
+        float(part.abs().max()) if part.numel() else 0.0,
+    )
+    alike = deviation < largest / MAX_HALF  # such as scales that are still 1: one step takes them
+    return math.log2(max(largest if alike else STEPS_PER_DEVIATION * deviation, 2.0**-20))
+
+
+def _least_step(part: NDArray[np.float32]) -> float:
+    """log2 of a step of which no entry is more multiples than a table has, with room to spare."""
+    return math.log2(max(2 * float(np.abs(part).max(initial=0)) / MAX_HALF, 2.0**-20))
 
 
 class _Lattice:

@@ -34,6 +34,7 @@ from pacbound.measures.covering.symmetry import (
     residual_group,
 )
 from pacbound.measures.layers.layers import layers_of
+from pacbound.models.reference import build
 
 
 @pytest.mark.parametrize(("widths", "value"), [((2, 3, 1), 19), ((10, 50, 1), 1101), ((784, 300, 100, 10), 70650201)])
@@ -329,13 +330,14 @@ def test_the_family_of_a_network_holds_it() -> None:
     assert family.parameters == sum(p.numel() for p in network.parameters())
 
 
-def test_measures_are_named_and_only_the_published_form_is_unverified() -> None:
+def test_measures_are_named_and_only_the_published_forms_are_unverified() -> None:
     x = torch.ones(3, 1, 2, 2)
     found = {one.name: one for one in measure_covering(small(), x[:1], (x, torch.zeros(3, dtype=torch.int64)))}
     assert set(found) == {
-        "covering", "covering_ordered", "covering_published", "covering_symmetry", "covering_volume",
+        "covering", "covering_ordered", "covering_published", "covering_symmetry", "covering_volume", "covering_sample",
+        "covering_bartlett_2017",
     }  # fmt: skip
-    assert {name for name, one in found.items() if not one.verified} == {"covering_published"}
+    assert {name for name, one in found.items() if not one.verified} == {"covering_published", "covering_bartlett_2017"}
     assert found["covering_symmetry"].value == math.floor(math.log2(120))
     family = read_family(small(), x[:1], 1.0)
     assert found["covering"].value == pytest.approx(cover_nats(family, 0.1).value / math.log(2))
@@ -413,6 +415,50 @@ def test_a_step_that_nobody_follows_is_refused_by_name() -> None:
 
     with pytest.raises(ModelError, match="cumsum"):
         measure_covering(Summed(), torch.zeros(1, 4))
+
+
+def test_zeros_that_widen_a_residual_network_do_not_hide_its_channels() -> None:
+    found = group_of(build("resnet20-bn", (3, 32, 32), 10), torch.zeros(2, 3, 32, 32))
+    inner = [width for width in (16, 32, 64) for _ in range(3)]
+    assert found.log2_order == pytest.approx(1579.89, abs=0.01)
+    assert found.log2_order == pytest.approx(residual_group((16, 32, 64), inner, projected=False).log2_order)
+
+
+@pytest.mark.parametrize(
+    "joined",
+    [
+        lambda x: x.view(x.size(0), -1),
+        lambda x: x.view(-1, 7),
+        lambda x: x.reshape(x.shape[0], 7),
+        lambda x: x.squeeze(),
+        lambda x: x.flatten(1),
+        lambda x: torch.squeeze(x, 3).squeeze(2),
+        lambda x: x[:, :, 0, 0],
+    ],
+)
+def test_ways_to_join_pooled_channels_to_a_head_keep_the_last_group(joined: Callable[[Tensor], Tensor]) -> None:
+    class Pooled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.side = nn.Conv2d(1, 2, 3), nn.Conv2d(2, 7, 1)
+            self.inner, self.back, self.head = nn.Conv2d(2, 3, 1), nn.Conv2d(3, 7, 1), nn.Linear(7, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = torch.relu(self.first(x))
+            x = torch.relu(self.back(torch.relu(self.inner(x))) + self.side(x))
+            return self.head(joined(nn.functional.adaptive_avg_pool2d(x, 1)))
+
+    assert group_of(Pooled(), torch.zeros(1, 1, 5, 5)).order == 2 * math.factorial(3) * math.factorial(7)
+
+
+def test_trained_statistics_move_along_where_scale_and_shift_can_say_the_same() -> None:
+    def network(affine: bool) -> nn.Sequential:
+        module = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4, affine=affine), nn.ReLU(), nn.Linear(4, 2)).eval()
+        module[1].running_mean.copy_(torch.arange(4.0))
+        return module
+
+    assert group_of(network(True), torch.zeros(1, 2)).order == 24
+    assert group_of(network(False), torch.zeros(1, 2)).order == 1
 
 
 def test_normalised_channels_move_within_their_group_and_groups_move_whole() -> None:

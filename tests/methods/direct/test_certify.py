@@ -157,3 +157,36 @@ def test_a_plan_that_makes_no_candidate_is_refused() -> None:
 def test_options_of_other_methods_are_refused(option: dict[str, object]) -> None:
     with pytest.raises(RequestError, match=f"no use for {next(iter(option))}"):
         certify_direct(network(), SAMPLE, request=Request.model_validate(option), progress=False)
+
+
+class Cast(nn.Module):
+    """A network that insists on float32, as networks that read pixels do."""
+
+    def __init__(self, detached: bool = False) -> None:
+        super().__init__()
+        self.inner, self.unused, self.detached = network(), nn.Linear(2, 2), detached
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.inner(x.float() @ torch.eye(6))
+        return y.detach() if self.detached else y
+
+
+def test_a_network_that_casts_keeps_its_groups_and_verifies() -> None:
+    found = certify_direct(Cast(), SAMPLE, plan=DirectPlan(rates=(1.0,)), progress=False)
+    assert isinstance(found.hypothesis.quantizer, DirectSpec)
+    assert len(found.hypothesis.quantizer.groups) == len(
+        unit_groups(network(), make_zero_base(network()).layout, SAMPLE.x[:2])
+    )
+    assert verify(found, data=SAMPLE, model=Cast(), level="risk").stands
+
+
+def test_a_network_without_gradients_is_refused_with_a_remedy() -> None:
+    with pytest.raises(ModelError, match="detach"):
+        certify_direct(Cast(detached=True), SAMPLE, plan=DirectPlan(rates=(1.0,)), progress=False)
+
+
+def test_scales_that_are_all_1_are_fine_tuned_within_the_alphabet() -> None:
+    module = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 3)).eval()
+    plan = DirectPlan(rates=(), tuning=(FineTuning(keep=1.0, epochs=(1, 1), batch=100),))
+    found = certify_direct(module, SAMPLE, plan=plan, progress=False)
+    assert verify(found, data=SAMPLE, model=module, level="risk").stands
