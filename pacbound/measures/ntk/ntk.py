@@ -86,6 +86,8 @@ class _Rows:
                 "training mode. Call eval() on the network first."
             )
         network = copied(model, "empirical_ntk").eval().to("cpu", torch.float64)
+        if blame(model):  # a hook of the copy may still write to the original, and the copy read what is stale
+            raise ModelError(f"empirical_ntk: a copy of the network is differentiated, but {blame(model)}.")
         parameters = {name: p.detach() for name, p in network.named_parameters() if p.requires_grad}
         if not parameters:
             raise ModelError("empirical_ntk: a network has trainable parameters, got none. Set requires_grad.")
@@ -137,7 +139,7 @@ class _Rows:
             except Exception as why:  # networks of others raise anything
                 raise ModelError(
                     f"empirical_ntk: torch.func differentiates the network, {type(self.network).__name__}: "
-                    f"{first_line(why)}. {blame(self.network) or 'Keep branches on values out of forward'}."
+                    f"{first_line(why)}. Keep branches on values out of forward."
                 ) from None
             torch.cat([part.reshape(len(block), -1) for part in parts.values()], dim=1, out=result[:, position])
         return result

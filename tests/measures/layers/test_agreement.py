@@ -69,6 +69,12 @@ def view_written(net: Body, x: Tensor) -> Tensor:
     return net.two(h)
 
 
+def view_bent(net: Body, x: Tensor) -> Tensor:
+    h = net.one(x)
+    F.leaky_relu(h[:, :2], 1000.0, inplace=True)
+    return net.two(h)
+
+
 def kept_aside(net: Body, x: Tensor) -> Tensor:
     h = net.one(x)
     if isinstance(x, Tensor):  # a symbolic trace carries no tensors
@@ -96,6 +102,7 @@ def nets() -> dict[str, nn.Module]:
         "forward replaced on a container": replaced(on_root=False),
         "call replaced by a subclass": scaled_linear_class(),
         "a view written in place": Body(view_written),
+        "an activation in place on a view": Body(view_bent),
         "a number read from the data": Body(lambda net, x: net.two(net.one(x) * float(x.detach().max()))),
         "an item read from the data": Body(lambda net, x: net.two(net.one(x) * x.max().item())),
         "the number of examples": Body(lambda net, x: net.two(net.one(x) * x.size(0))),
