@@ -79,7 +79,8 @@ def test_a_measure_that_does_not_apply_is_said_on_standard_error(tmp_path: Path)
     from tests.measures.test_measuring import Recurrent
 
     torch.save(Recurrent().state_dict(), tmp_path / "a.pt")
-    command = ["measure", str(tmp_path / "a.pt"), "--model", "tests.test_measuring:Recurrent", "--input-shape", "5,3"]
+    model = "tests.measures.test_measuring:Recurrent"
+    command = ["measure", str(tmp_path / "a.pt"), "--model", model, "--input-shape", "5,3"]
     result = CliRunner().invoke(app, [*command, "--measures", "stable_rank,covering", "--json"])
     assert result.exit_code == 0, result.output
     assert "covering does not apply" in result.stderr

@@ -149,6 +149,23 @@ def test_a_parametrized_weight_is_measured_as_it_is_used() -> None:
     assert 10 ** found["rademacher_lipschitz"] == pytest.approx(2, rel=1e-5)
 
 
+def test_a_spectrally_normalised_layer_agrees_and_has_norm_one() -> None:
+    torch.manual_seed(0)
+    layer = nn.utils.parametrizations.spectral_norm(nn.Linear(10, 5), n_power_iterations=100)
+    layer(torch.zeros(1, 10))  # in training mode, where the iteration goes on
+    found = {m.name: m.value for m in measure_rademacher(nn.Sequential(layer).eval(), torch.randn(1, 10))}
+    assert 10 ** found["rademacher_lipschitz"] == pytest.approx(1, rel=1e-4)
+
+
+def test_wrappers_are_refused_with_where_the_network_is() -> None:
+    class OptimizedModule(nn.Sequential):  # what torch.compile returns
+        pass
+
+    for wrapped, remedy in ((nn.DataParallel(eye(1)), "Give its module"), (OptimizedModule(eye(1)), "_orig_mod")):
+        with pytest.raises(ModelError, match=remedy):
+            layers_of(wrapped, torch.zeros(1, 4))
+
+
 def test_honest_networks_agree_with_their_trace() -> None:
     standard = Body(lambda net, x: net.two(F.relu(net.one((x - net.mean) / net.std))))
     found = layers_of(standard, torch.zeros(1, 4))
