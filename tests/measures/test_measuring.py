@@ -252,13 +252,16 @@ class Aside(nn.Module):
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated", "ignore:.*torch.jit")
 @pytest.mark.parametrize("name", MEASURES)
 def test_scripts_and_features_kept_by_hooks_are_refused_by_every_measure(name: str) -> None:
-    scripted = torch.jit.script(nn.Sequential(nn.Linear(FEATURES, 5), nn.ReLU(), nn.Linear(5, 3)))
     x, y = clouds()
-    for module, reason in ((scripted, "TorchScript"), (Aside(), "hook")):
+
+    def scripted() -> nn.Module:
+        return torch.jit.script(nn.Sequential(nn.Linear(FEATURES, 5), nn.ReLU(), nn.Linear(5, 3)))
+
+    for make, reason in ((scripted, "TorchScript"), (Aside, "hook")):
         with pytest.raises(ModelError, match=reason):
-            measure(module, data=(x, y), measures=(name,))
+            measure(make(), data=(x, y), measures=(name,))
         with pytest.raises(ModelError, match=reason):
-            tuple(MEASURES[name](module, x[:1], (x, y)))
+            tuple(MEASURES[name](make(), x[:1], (x, y)))
 
 
 @pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm`")

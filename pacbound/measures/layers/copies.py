@@ -7,6 +7,10 @@ from torch import nn
 
 from ...errors import ModelError, first_line
 
+WRAPPERS = {  # what they are called -> where the network is
+    "OptimizedModule": "_orig_mod (torch.compile)", "DataParallel": "module", "DistributedDataParallel": "module",
+}  # fmt: skip
+
 
 def copied(model: nn.Module, who: str) -> nn.Module:
     """Copy a network, so that neither it nor its mode is changed. Args: who: the caller, for messages.
@@ -21,6 +25,10 @@ def copied(model: nn.Module, who: str) -> nn.Module:
             f"{who}: the layers of TorchScript cannot be read, and {scripted[0]} is compiled by torch.jit. "
             "Give the nn.Module it was made from, with its state_dict loaded."
         )
+    wrapped = {type(m).__name__ for m in model.modules()} & set(WRAPPERS)
+    if wrapped:
+        kind = wrapped.pop()
+        raise ModelError(f"{who}: layers are read in the plain network, got {kind}. Give its {WRAPPERS[kind]}.")
     try:
         return copy.deepcopy(model)
     except Exception as why:  # modules of others raise anything

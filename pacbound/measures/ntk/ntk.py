@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
+from tqdm import tqdm
 
 from ...bounds.claims import Measure
 from ...errors import ModelError, first_line
@@ -52,7 +53,7 @@ def empirical_ntk(model: nn.Module, x: Tensor, kind: Kind = "trace") -> Kernel:
     rows = _Rows.of(model, x, kind)
     matrix = torch.zeros(rows.n * rows.kept, rows.n * rows.kept, dtype=torch.float64)
     trace = dict.fromkeys(rows.parameters, 0.0)
-    for first in rows.blocks():
+    for first in tqdm(list(rows.blocks()), desc="tangent kernel", unit="block", delay=2, disable=None, leave=False):
         left = rows.jacobian(first)
         _add_trace(trace, rows, left)
         for second in rows.blocks():
@@ -86,6 +87,8 @@ class _Rows:
                 "training mode. Call eval() on the network first."
             )
         network = copied(model, "empirical_ntk").eval().to("cpu", torch.float64)
+        if blame(model):  # a hook of the copy may still write to the original, and the copy read what is stale
+            raise ModelError(f"empirical_ntk: a copy of the network is differentiated, but {blame(model)}.")
         parameters = {name: p.detach() for name, p in network.named_parameters() if p.requires_grad}
         if not parameters:
             raise ModelError("empirical_ntk: a network has trainable parameters, got none. Set requires_grad.")
@@ -137,7 +140,7 @@ class _Rows:
             except Exception as why:  # networks of others raise anything
                 raise ModelError(
                     f"empirical_ntk: torch.func differentiates the network, {type(self.network).__name__}: "
-                    f"{first_line(why)}. {blame(self.network) or 'Keep branches on values out of forward'}."
+                    f"{first_line(why)}. Keep branches on values out of forward."
                 ) from None
             torch.cat([part.reshape(len(block), -1) for part in parts.values()], dim=1, out=result[:, position])
         return result

@@ -16,6 +16,7 @@ from fractions import Fraction
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from ...errors import BoundError, ModelError
 from ..layers.layers import Branch, LayerRecord, Layers
@@ -113,8 +114,9 @@ def norms_of(network: Layers) -> NetworkClass:
         limits = tuple(Limit(r.name, operator_norm(r).upper, 0.0, r.parameters) for r in branch.layers)
         return Path(limits, branch.after, branch.before)
 
+    shown = tqdm(network.blocks, desc="operator norms", unit="block", delay=2, disable=None, leave=False)
     stages = tuple(
-        Stage(path(b.main), None if b.shortcut is None else path(b.shortcut), b.after, b.joins) for b in network.blocks
+        Stage(path(b.main), None if b.shortcut is None else path(b.shortcut), b.after, b.joins) for b in shown
     )
     return NetworkClass(stages, network.before)
 

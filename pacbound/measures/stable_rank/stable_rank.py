@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
+from tqdm import tqdm
 
 from ...bounds.claims import Measure
 from ...errors import ModelError
@@ -58,7 +59,8 @@ def measure_stable_rank(model: nn.Module, example_input: Tensor, data: Sample | 
         )
     reshaped = {r.name: stable_rank(r.weight.reshape(r.out_channels, -1)) for r in layers.records}
     sized = [r for r in layers.records if r.padding_mode in ("zeros", "circular")]
-    tops = {r.name: operator_norm(r).upper for r in sized}
+    shown = tqdm(sized, desc="operator norms", unit="layer", delay=2, disable=None, leave=False)
+    tops = {r.name: operator_norm(r).upper for r in shown}
     frobenius = {r.name: math.sqrt(squared_frobenius(r)) for r in sized}
     operator = {name: max(1.0, (frobenius[name] / top) ** 2) if top > 0 else 0.0 for name, top in tops.items()}
     gains = log2_gains(layers)

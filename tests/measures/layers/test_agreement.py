@@ -69,6 +69,12 @@ def view_written(net: Body, x: Tensor) -> Tensor:
     return net.two(h)
 
 
+def view_bent(net: Body, x: Tensor) -> Tensor:
+    h = net.one(x)
+    F.leaky_relu(h[:, :2], 1000.0, inplace=True)
+    return net.two(h)
+
+
 def kept_aside(net: Body, x: Tensor) -> Tensor:
     h = net.one(x)
     if isinstance(x, Tensor):  # a symbolic trace carries no tensors
@@ -96,6 +102,7 @@ def nets() -> dict[str, nn.Module]:
         "forward replaced on a container": replaced(on_root=False),
         "call replaced by a subclass": scaled_linear_class(),
         "a view written in place": Body(view_written),
+        "an activation in place on a view": Body(view_bent),
         "a number read from the data": Body(lambda net, x: net.two(net.one(x) * float(x.detach().max()))),
         "an item read from the data": Body(lambda net, x: net.two(net.one(x) * x.max().item())),
         "the number of examples": Body(lambda net, x: net.two(net.one(x) * x.size(0))),
@@ -140,6 +147,23 @@ def test_a_parametrized_weight_is_measured_as_it_is_used() -> None:
     parametrize.register_parametrization(net[0], "weight", Doubled())
     found = {m.name: m.value for m in measure_rademacher(net, torch.randn(1, 4))}
     assert 10 ** found["rademacher_lipschitz"] == pytest.approx(2, rel=1e-5)
+
+
+def test_a_spectrally_normalised_layer_agrees_and_has_norm_one() -> None:
+    torch.manual_seed(0)
+    layer = nn.utils.parametrizations.spectral_norm(nn.Linear(10, 5), n_power_iterations=100)
+    layer(torch.zeros(1, 10))  # in training mode, where the iteration goes on
+    found = {m.name: m.value for m in measure_rademacher(nn.Sequential(layer).eval(), torch.randn(1, 10))}
+    assert 10 ** found["rademacher_lipschitz"] == pytest.approx(1, rel=1e-4)
+
+
+def test_wrappers_are_refused_with_where_the_network_is() -> None:
+    class OptimizedModule(nn.Sequential):  # what torch.compile returns
+        pass
+
+    for wrapped, remedy in ((nn.DataParallel(eye(1)), "Give its module"), (OptimizedModule(eye(1)), "_orig_mod")):
+        with pytest.raises(ModelError, match=remedy):
+            layers_of(wrapped, torch.zeros(1, 4))
 
 
 def test_honest_networks_agree_with_their_trace() -> None:
