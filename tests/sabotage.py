@@ -161,6 +161,13 @@ MUTATIONS = (
         f"{SURROGATE}::test_both_parts_pay_for_the_split_and_the_looks",
     ),
     Mutation(
+        "the last pass alone says on what two networks differ",
+        "pacbound/networks/original.py",
+        "differing[here.rows] |= ",
+        "differing[here.rows] = ",
+        f"{SURROGATE}::test_inputs_on_which_the_networks_differ_in_any_pass_count",
+    ),
+    Mutation(
         "two ties count as agreement",
         "pacbound/networks/original.py",
         "|= (one != other) | (one < 0)",

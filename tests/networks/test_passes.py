@@ -51,7 +51,15 @@ class NanInCompany(Own):
         return torch.where(torch.tensor(len(x) == OTHER_BATCH), torch.nan, 0.0) * x
 
 
-@pytest.mark.parametrize("kind", [OffsetCentred, LateBatch, SizeOfBatch, NanInCompany], ids=lambda kind: kind.__name__)
+class NanAtFirst(Own):
+    def moved(self, x: Tensor) -> Tensor:
+        return torch.where(torch.tensor(len(x) == BATCH), torch.nan, 0.0) * x
+
+
+KINDS = [OffsetCentred, LateBatch, SizeOfBatch, NanInCompany, NanAtFirst]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_what_depends_on_the_other_inputs_is_refused_wherever_it_shows(kind: type[Own]) -> None:
     with pytest.raises(ModelError, match="other inputs of its batch"):
         evaluate(decoded(kind()), examples(N), progress=False)
