@@ -152,9 +152,15 @@ def test_honest_networks_keep_the_promise_and_known_layers_are_not_traced(monkey
     check_promise(make_base(nn.Sequential(nn.Linear(16, 4), nn.Tanh()), 0), SAMPLE, PreprocessSpec())
 
 
+class OfTwo(Plain):
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(16, 2)
+
+
 def test_a_network_that_classes_separate_by_luck_in_one_draw_is_not_refused() -> None:
     """Two clouds far apart: an untrained network is nearly all right or nearly all wrong, as its seed falls."""
     y = torch.arange(300) % 2
     clouds = Examples("clouds", 0.1 * X + (4.0 * y - 2)[:, None], y, 2)
     for seed in range(3):
-        check_promise(make_base(Plain(), seed), clouds, PreprocessSpec())
+        check_promise(make_base(OfTwo(), seed), clouds, PreprocessSpec())
