@@ -56,6 +56,9 @@ BASES = "tests/specs/test_base_origin.py"
 SYMMETRY = "tests/models/test_symmetry.py"
 AGREEMENT = "tests/measures/layers/test_agreement.py"
 REDUNDANCY = "tests/measures/redundancy/test_redundancy.py"
+PASSES = "tests/networks/test_passes.py"
+HIDDEN = "tests/networks/test_hidden.py"
+REBUILT = "tests/networks/test_rebuilt.py"
 COVERING = "tests/measures/covering/test_covering.py"
 
 MUTATIONS = (
@@ -307,10 +310,17 @@ MUTATIONS = (
         f"{SURROGATE}::test_both_parts_pay_for_the_split_and_the_looks",
     ),
     Mutation(
+        "the last pass alone says on what two networks differ",
+        "pacbound/networks/original.py",
+        "differing[here.rows] |= ",
+        "differing[here.rows] = ",
+        f"{SURROGATE}::test_inputs_on_which_the_networks_differ_in_any_pass_count",
+    ),
+    Mutation(
         "two ties count as agreement",
         "pacbound/networks/original.py",
-        "((one != other) | (one < 0)).sum()",
-        "(one != other).sum()",
+        "|= (one != other) | (one < 0)",
+        "|= one != other",
         f"{SURROGATE}::test_near_ties_and_broken_numbers_of_either_network_count_as_differing",
     ),
     Mutation(
@@ -637,24 +647,143 @@ MUTATIONS = (
     ),
     Mutation(
         "answers that depend on the batch are let through",
-        "pacbound/networks/risk.py",
-        "    check_deterministic(hypothesis, examples.x[:BATCH])\n",
-        "",
+        "pacbound/networks/passes.py",
+        "        if bool(((here - there).abs().amax(1) <= margin / 2).all()):\n",
+        "        if True:\n",
         f"{COUNTED}::test_a_network_whose_answers_depend_on_the_batch_is_refused",
     ),
     Mutation(
-        "risk on augmented data",
+        "answers may differ by more than half a tie margin",
+        "pacbound/networks/passes.py",
+        "<= margin / 2)",
+        "<= margin)",
+        f"{PASSES}::test_rounding_that_differs_between_batches_passes_and_half_a_tie_margin_is_the_limit",
+    ),
+    Mutation(
+        "only the first batch is asked twice",
+        "pacbound/networks/passes.py",
+        "    for chosen, batch in ((order, OTHER_BATCH), (alone, 1)):\n",
+        "    for chosen, batch in ():\n",
+        f"{PASSES}::test_every_input_is_asked_in_order_then_in_another_order_and_many_alone",
+    ),
+    Mutation(
+        "numbers that are finite in one pass only are let through",
+        "pacbound/networks/passes.py",
+        " and torch.equal(finite, torch.isfinite(other).all(1)):",
+        ":",
+        f"{PASSES}::test_what_depends_on_the_other_inputs_is_refused_wherever_it_shows",
+    ),
+    Mutation(
+        "the last pass alone is counted",
         "pacbound/networks/risk.py",
-        "name, function, hypothesis(examples.x[rows]), ",
-        "name, function, hypothesis(examples.x[rows] * 0.9), ",
+        "        worst[rows] = torch.maximum(worst[rows], torch.where(finite, losses, 1.0))\n",
+        "        worst[rows] = torch.where(finite, losses, 1.0)\n",
+        f"{PASSES}::test_an_example_that_any_pass_gets_wrong_is_an_error",
+    ),
+    Mutation(
+        "a loss may look at the other examples",
+        "pacbound/networks/risk.py",
+        "        elif name == CUSTOM:\n",
+        "        elif False:\n",
+        f"{PASSES}::test_a_loss_that_depends_on_other_examples_is_refused",
+    ),
+    Mutation(
+        "risk on augmented data",
+        "pacbound/networks/passes.py",
+        "        logits = _ask(network, x[rows])\n",
+        "        logits = _ask(network, x[rows] * 0.9)\n",
         f"{COUNTED}::test_the_errors_are_those_of_the_network_rebuilt_by_hand",
     ),
     Mutation(
         "the last batch is dropped",
-        "pacbound/networks/risk.py",
-        "tqdm(range(0, examples.n, BATCH),",
-        "tqdm(range(0, examples.n - BATCH, BATCH),",
-        f"{COUNTED}::test_the_errors_are_those_of_the_network_rebuilt_by_hand",
+        "pacbound/networks/passes.py",
+        "_batches(torch.arange(n), BATCH",
+        "_batches(torch.arange(n - n % BATCH or n), BATCH",
+        f"{PASSES}::test_every_input_is_asked_in_order_then_in_another_order_and_many_alone",
+    ),
+    Mutation(
+        "what a module holds is not looked at",
+        "pacbound/networks/hypothesis.py",
+        "    refuse_hidden(module)\n",
+        "",
+        f"{HIDDEN}::test_what_a_network_holds_elsewhere_is_refused_by_its_path",
+    ),
+    Mutation(
+        "hooks are let through",
+        "pacbound/networks/hidden.py",
+        "            if hooks := getattr(part, name, None):\n",
+        "            if hooks := None:\n",
+        f"{HIDDEN}::test_what_a_network_holds_elsewhere_is_refused_by_its_path",
+    ),
+    Mutation(
+        "forwards replaced on instances are let through",
+        "pacbound/networks/hidden.py",
+        "            if callable(value) and callable(getattr(type(part), name, None)):\n",
+        "            if False:\n",
+        f"{HIDDEN}::test_what_a_network_holds_elsewhere_is_refused_by_its_path",
+    ),
+    Mutation(
+        "globals of a forward are not looked at",
+        "pacbound/networks/hidden.py",
+        'for name in spoken["GLOBAL"] if',
+        "for name in () if",
+        f"{HIDDEN}::test_what_a_network_holds_elsewhere_is_refused_by_its_path",
+    ),
+    Mutation(
+        "a class is of torch because it says so",
+        "pacbound/networks/hidden.py",
+        "    return found is kind\n",
+        "    return True\n",
+        f"{HIDDEN}::test_a_class_that_says_it_belongs_to_torch_is_looked_at_all_the_same",
+    ),
+    Mutation(
+        "constants of the traced program are not counted",
+        "pacbound/networks/rebuilt.py",
+        "            constants += getattr(program, node.target).numel()\n",
+        "            pass\n",
+        f"{REBUILT}::test_what_a_forward_reads_besides_parameters_stands_in_its_program",
+    ),
+    Mutation(
+        "numbers among the arguments of operators are not counted",
+        "pacbound/networks/rebuilt.py",
+        "or len(literals) > MAX_LITERALS:",
+        "or False:",
+        f"{REBUILT}::test_what_a_forward_reads_besides_parameters_stands_in_its_program",
+    ),
+    Mutation(
+        "the program is not compared with the network in large batches",
+        "pacbound/networks/rebuilt.py",
+        "    if batch > 1 and len(rows) >= batch:",
+        "    if False:",
+        f"{REBUILT}::test_what_a_forward_reads_besides_parameters_stands_in_its_program",
+    ),
+    Mutation(
+        "what cannot be traced passes for seeded",
+        "pacbound/networks/rebuilt.py",
+        "        if not required:\n",
+        "        if True:\n",
+        f"{REBUILT}::test_what_a_forward_reads_besides_parameters_stands_in_its_program",
+    ),
+    Mutation(
+        "untrained networks may know the labels",
+        "pacbound/networks/rebuilt.py",
+        "    if seeded:\n",
+        "    if False:\n",
+        f"{REBUILT}::test_untrained_networks_that_know_the_labels_are_refused_whatever_the_way",
+    ),
+    Mutation(
+        "one lucky draw condemns a network",
+        "pacbound/networks/rebuilt.py",
+        "        known = bits >= NEVER_BITS\n",
+        "        known = bits >= 0.5\n",
+        f"{REBUILT}::test_a_network_that_classes_separate_by_luck_in_one_draw_is_not_refused",
+    ),
+    Mutation(
+        "verify does not test the promise of a seed",
+        "pacbound/verification/verification.py",
+        "        check_promise(base, examples, certificate.hypothesis.preprocess)\n",
+        "",
+        "tests/verification/test_hidden_state.py::test_verify_refuses_a_network_that_holds_what_no_seed_renews",
     ),
     Mutation(
         "the undecoded coefficients are evaluated",
@@ -665,9 +794,9 @@ MUTATIONS = (
     ),
     Mutation(
         "near ties are not counted as errors",
-        "pacbound/networks/risk.py",
-        "TIE = 1e-4\n",
-        "TIE = 0.0\n",
+        "pacbound/networks/passes.py",
+        "TIE = 1e-4 ",
+        "TIE = 0.0 ",
         f"{COUNTED}::test_near_ties_count_as_errors_so_that_another_machine_finds_no_more",
     ),
     Mutation(

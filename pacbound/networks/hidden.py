@@ -26,7 +26,7 @@ from ..errors import ModelError
 
 MAX_FLOATS = 16  # of one container or object: pixel means and the like
 MAX_NUMBERS = 64
-MAX_TEXT = 256
+MAX_TEXT = 128
 MAX_INT_BITS = 64
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 STANDARD = frozenset(vars(nn.Module())) | {"_forward_hooks_with_kwargs"}

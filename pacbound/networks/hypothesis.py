@@ -54,13 +54,15 @@ class Base:
 def make_base(module: nn.Module, seed: int | None, frozen_buffers: tuple[str, ...] = ()) -> Base:
     """Copy a module in float32 and fix its theta0: drawn from a seed, or (seed None) the values it holds.
 
-    A seed leaves nothing of what the module held: running statistics go back to those of a new network.
+    A seed leaves nothing of what the module held: running statistics go back to those of a new network, and what is
+    held outside parameters and buffers is refused (hidden.py; what a forward computes with, `rebuilt.check_promise`).
 
-    Raises: SubspaceError where the module has no layout; ModelError where it has statistics that cannot be renewed.
+    Raises: SubspaceError where the module has no layout; ModelError where it has statistics that cannot be renewed, or
+        holds anything but parameters and buffers.
     """
+    Layout.of(module, frozen_buffers)  # refuses by name what could not be converted
     refuse_hidden(module)
     copied = private_copy(module)
-    Layout.of(copied, frozen_buffers)  # refuses by name what could not be converted
     copied = copied.float()
     layout = Layout.of(copied, frozen_buffers)
     if seed is not None:

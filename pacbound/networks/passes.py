@@ -24,11 +24,12 @@ SEED = 0  # of the order of the second pass, and of the inputs asked one by one
 
 @dataclass(frozen=True)
 class Reading:
-    """Logits (batch, classes) of the inputs at `rows` (batch,), and `before`: what the first pass said of them."""
+    """Logits (n, classes) of the inputs at `rows` (n,), asked `batch` at a time; `before`: what the first pass said."""
 
     rows: Tensor
     logits: Tensor
     before: Tensor
+    batch: int
 
 
 def readings(network: Network, x: Tensor, progress: bool = True) -> Iterator[Reading]:
@@ -49,15 +50,15 @@ def readings(network: Network, x: Tensor, progress: bool = True) -> Iterator[Rea
     for rows in _batches(torch.arange(n), BATCH, "counting", progress):
         logits = _ask(network, x[rows])
         first.append(logits)
-        yield Reading(rows, logits, logits)
+        yield Reading(rows, logits, logits, BATCH)
     known = torch.cat(first)
     order = torch.from_numpy(permutation(SEED, "networks/passes/order", n))
     alone = torch.from_numpy(permutation(SEED, "networks/passes/alone", n))[:ALONE]
     for chosen, batch in ((order, OTHER_BATCH), (alone, 1)):
-        for rows in _batches(chosen, batch, "counting again", progress):
-            logits, before = _ask(network, x[rows]), known[rows]
+        for rows in _batches(chosen, max(batch, OTHER_BATCH), "counting again", progress):
+            logits, before = torch.cat([_ask(network, x[asked]) for asked in rows.split(batch)]), known[rows]
             _compare(before, logits)
-            yield Reading(rows, logits, before)
+            yield Reading(rows, logits, before, batch)
 
 
 def check_deterministic(network: Network, x: Tensor) -> None:

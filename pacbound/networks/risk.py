@@ -114,12 +114,13 @@ def worst_losses(
     worst, first = torch.zeros(examples.n, dtype=torch.float64), torch.zeros(examples.n, dtype=torch.float64)
     for reading in readings(network, examples.x, progress):
         rows, y = reading.rows, examples.y[reading.rows]
-        losses = losses_of(name, function, reading.logits, y)
+        batch = reading.batch if name == CUSTOM else len(rows)  # losses of this package treat each row by itself
+        losses = _losses_by(batch, name, function, reading.logits, y)
         if reading.before is reading.logits:
             first[rows] = losses
         elif name == CUSTOM:
             # the very logits of the first pass in other company: what differs is the loss's own doing
-            again = losses_of(name, function, reading.before, y)
+            again = _losses_by(batch, name, function, reading.before, y)
             if bool(((again - first[rows]).abs() > LOSS_NOISE).any()):
                 raise RequestError(
                     "loss: that of an example depends on its own logits and label alone, got one that changes with the "
@@ -128,3 +129,8 @@ def worst_losses(
         finite = torch.isfinite(reading.logits).all(1)
         worst[rows] = torch.maximum(worst[rows], torch.where(finite, losses, 1.0))
     return worst
+
+
+def _losses_by(batch: int, name: str, function: LossFunction, logits: Tensor, y: Tensor) -> Tensor:
+    pairs = zip(logits.split(batch), y.split(batch), strict=True)
+    return torch.cat([losses_of(name, function, some, labels) for some, labels in pairs])

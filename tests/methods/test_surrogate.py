@@ -228,6 +228,45 @@ def test_near_ties_and_broken_numbers_of_either_network_count_as_differing() -> 
     assert count_differing(clear, as_original(Swapped()), inputs, False) == 3
 
 
+def test_an_original_that_looks_at_its_neighbours_late_in_the_inputs_is_refused() -> None:
+    from pacbound.certificate.parts import OriginalNetwork
+    from pacbound.networks.original import Original
+
+    class Late(nn.Module):
+        """The answer of another input of the batch, where one of the last inputs stands in it."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x.roll(1, 0) if bool((x.abs() > 2).any()) else x
+
+    inputs = Inputs("mine", torch.cat([torch.eye(2).repeat(300, 1), torch.tensor([[3.0, 0.0]])]))
+    late = Original(Late(), OriginalNetwork(sha256="0" * 64, model="user"))
+    for pair in ((lambda x: x, late), (late, late)):
+        with pytest.raises(ModelError, match="other inputs of its batch"):
+            count_differing(*pair, inputs, False)
+
+
+def test_inputs_on_which_the_networks_differ_in_any_pass_count() -> None:
+    from pacbound.certificate.parts import OriginalNetwork
+    from pacbound.networks.original import Original
+
+    def shaky(x: Tensor) -> Tensor:
+        """A clear winner in batches; alone a near tie, moved by less than half its margin."""
+        return torch.stack([torch.ones(len(x)), 1 - 1.3e-4 + 0.4e-4 * (len(x) == 1) * x[:, 0]], 1)
+
+    def settled(x: Tensor) -> Tensor:
+        """The other way round."""
+        return torch.stack([torch.ones(len(x)), 1 - 0.9e-4 - 0.4e-4 * (len(x) == 1) * x[:, 0]], 1)
+
+    class First(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.tensor([[1.0, 0.0]]).expand(len(x), 2)
+
+    first = Original(First(), OriginalNetwork(sha256="0" * 64, model="user"))
+    inputs = Inputs("mine", torch.eye(2)[[0, 1, 0, 0, 1]])
+    assert count_differing(shaky, first, inputs, False) == 3
+    assert count_differing(settled, first, inputs, False) == 5
+
+
 class _Ones(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return torch.ones(len(x), 2)
