@@ -97,7 +97,7 @@ def failures(operation: str, others: bool = True) -> Iterator[None]:
 def _wrapped(part: nn.Module) -> str:
     """What to give in the place of a wrapper; nothing where a module is none."""
     if isinstance(part, torch.jit.ScriptModule):
-        return "Give the Python module that it was made from, with its state_dict()."
+        return "TorchScript cannot be read: give the Python module that it was made from, with its state_dict()."
     if hasattr(part, "_orig_mod"):
         return "torch.compile keeps the network in ._orig_mod: give that."
     if isinstance(part, nn.DataParallel | nn.parallel.DistributedDataParallel):

@@ -15,6 +15,7 @@ from ..specs.tensors import MAX_PLACES, UnitGroup
 from ..subspace.layout import Layout
 from .interchange import MOST_AXES, Interchange, Symmetry, group_of, interchanges, shuffle_members
 from .notes import Block
+from .others import private_copy
 from .walk import Tracer, Walk
 
 EXACT, ROUNDED = 1e-6, 1e-3  # of the largest output: in float64, and where the network insists on its own dtype
@@ -110,17 +111,6 @@ def shuffle_units(tensors: Sequence[Tensor], group: UnitGroup, order: Tensor) ->
         tensor.copy_(tensor.index_select(axis.axis, source))
 
 
-def copied(module: nn.Module) -> nn.Module:
-    """Copy a network. Raises: ModelError where it cannot be."""
-    try:
-        return copy.deepcopy(module)
-    except Exception as why:  # somebody else's network: any kind
-        raise ModelError(
-            f"symmetry_of: the network is copied, and {type(module).__name__} cannot be: {first_line(why)}. "
-            "Keep computed tensors out of its attributes."
-        ) from None
-
-
 def _mover(one: Interchange, blocks: Sequence[Block]) -> Move:
     def move(tensors: list[Tensor]) -> None:
         shuffle_members(tensors, one, blocks, torch.randperm(one.size, generator=torch.Generator().manual_seed(1)))
@@ -137,7 +127,7 @@ def _shuffler(group: UnitGroup) -> Move:
 
 def _randomised(module: nn.Module, layout: Layout) -> nn.Module:
     """A copy in evaluation mode with random weights. Raises: ModelError where it cannot be copied."""
-    replica = copied(module).eval()
+    replica = private_copy(module)
     generator = torch.Generator().manual_seed(0)
     named = dict(replica.named_parameters())
     with torch.no_grad():

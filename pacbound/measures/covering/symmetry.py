@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...errors import ModelError
-from ...models.units import copied, symmetry_of
+from ...models.others import private_copy
+from ...models.units import symmetry_of
 from ...subspace.layout import Layout
+from ..layers.altered import blame
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,9 @@ def group_of(model: nn.Module, example_input: Tensor) -> SymmetryGroup:
     Running statistics of a normalisation with scale and shift are taken for new ones, since these can say the same.
     Raises: ModelError where the network cannot be followed to its end, so that there might be more.
     """
-    replica = copied(model)
+    replica = private_copy(model)
+    if hidden := blame(model):
+        raise ModelError(f"covering: {hidden}.")
     for part in replica.modules():
         if isinstance(part, _BatchNorm) and part.affine:
             part.reset_running_stats()

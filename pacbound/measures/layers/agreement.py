@@ -14,7 +14,7 @@ from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_map
 
 from ...errors import first_line
-from .copies import copied
+from ...models.others import private_copy
 from .operator_norms import apply
 from .readings import readings
 from .tracing import Step, Walk
@@ -110,7 +110,7 @@ def steepest(model: nn.Module, example: Tensor) -> tuple[float, float]:
 
     Raises: ModelError where the network cannot be copied.
     """
-    network = copied(model, "steepest").eval()
+    network = private_copy(model)
     function: Function = _in_float64(network, example)
     exact = function is not network and example.is_floating_point()
     best = [0.0, 0.0]
@@ -164,7 +164,7 @@ def _close(found: Tensor, expected: object) -> bool:
 
 def _in_float64(network: nn.Module, example: Tensor) -> Function:
     """The network in float64 where it runs in it, else as it is; called on inputs of the example's dtype."""
-    double = copied(network, "agreement").double()
+    double = private_copy(network).double()
 
     def exact(x: Tensor) -> Tensor:
         result: Tensor = double(x.double())

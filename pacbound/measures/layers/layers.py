@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...errors import ModelError, first_line
+from ...models.others import private_copy
 from .agreement import Replay, disagreement
+from .altered import blame
 from .chains import Block, Branch, Chain, NotAChain, blocks_of
-from .copies import blame, copied
 from .linear_maps import CONVOLUTIONS, LayerRecord, Skipped, express, fold, squared_frobenius
 from .tracing import RUNNING_NORM, Walk, owners, shares_weights, trace, unexpressed
 
@@ -89,10 +90,10 @@ def layers_of(model: nn.Module, example_input: Tensor) -> Layers:
         its values do not matter, its sizes do.
     Raises: ModelError where the network cannot be copied or does not run on the example.
     """
-    replica, own = copied(model, "layers_of"), copied(model, "layers_of").eval()
+    replica, own = private_copy(model), private_copy(model)
     if isinstance(replica, (nn.Linear, *CONVOLUTIONS)):
         replica = nn.Sequential(replica)  # a network of one layer, which is then called "0"
-    training = frozenset(name for name, m in replica.named_modules() if isinstance(m, _BatchNorm) and m.training)
+    training = frozenset(name for name, m in model.named_modules() if isinstance(m, _BatchNorm) and m.training)
     replica.eval()
     try:
         graph = trace(replica)

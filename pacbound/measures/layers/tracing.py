@@ -10,7 +10,7 @@ from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...models.published import Pixels
-from .copies import altered
+from .altered import altered
 from .linear_maps import LayerRecord, Skipped, express, fold
 from .lipschitz import SAME, Fixed, of_constant, of_function, of_method, of_module, slopes
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...errors import ModelError
-from .copies import copied
+from ...models.others import private_copy
 from .tracing import trace
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -45,7 +45,7 @@ class Wiring:
 
     def __init__(self, model: nn.Module, example_input: Tensor) -> None:
         """Trace and run a copy in evaluation mode. Raises: ModelError where torch.fx cannot trace it or it fails."""
-        replica = copied(model, "Wiring").eval()
+        replica = private_copy(model)
         try:
             self.graph = trace(replica)
             self.shapes = _shapes(self.graph, example_input)

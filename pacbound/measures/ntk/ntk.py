@@ -18,9 +18,10 @@ from tqdm import tqdm
 
 from ...bounds.claims import Measure
 from ...errors import ModelError, first_line
+from ...models.others import private_copy
 from ...subspace.random import normals
 from .. import Sample
-from ..layers.copies import blame, copied
+from ..layers.altered import blame
 
 REFERENCE: Final = "Jacot et al. 2018, arXiv:1806.07572; Georgiev et al. 2021, arXiv:2110.02333"
 MEMORY_BYTES: Final = 1 << 29  # for the two blocks of Jacobian rows that are alive at a time
@@ -86,7 +87,7 @@ class _Rows:
                 f"empirical_ntk: logits depend on one example each, but {running[0]} is a batch normalisation in "
                 "training mode. Call eval() on the network first."
             )
-        network = copied(model, "empirical_ntk").eval().to("cpu", torch.float64)
+        network = private_copy(model).to("cpu", torch.float64)
         if blame(model):  # a hook of the copy may still write to the original, and the copy read what is stale
             raise ModelError(f"empirical_ntk: a copy of the network is differentiated, but {blame(model)}.")
         parameters = {name: p.detach() for name, p in network.named_parameters() if p.requires_grad}

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from ...bounds.claims import Bound, Measure
 from ...errors import BoundError, ModelError
+from ...models.others import private_copy
 from .. import Sample
 from ..layers.agreement import steepest
-from ..layers.copies import copied
 from ..layers.layers import layers_of
 from .capacity import NetworkClass, class_of, log10_capacity, log10_lipschitz, norms_of
 from .comparisons import measure_comparisons
@@ -103,7 +103,7 @@ def rademacher_bound(
 
 def logits_of(model: nn.Module, x: Tensor) -> Tensor:
     """Logits (n, classes) in evaluation mode, batch by batch; the network itself is not changed."""
-    replica = copied(model, "logits_of").eval()
+    replica = private_copy(model)
     with torch.no_grad():
         return torch.cat([replica(x[i : i + BATCH]) for i in range(0, len(x), BATCH)])
 

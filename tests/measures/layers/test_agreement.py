@@ -158,10 +158,15 @@ def test_a_spectrally_normalised_layer_agrees_and_has_norm_one() -> None:
 
 
 def test_wrappers_are_refused_with_where_the_network_is() -> None:
-    class OptimizedModule(nn.Sequential):  # what torch.compile returns
-        pass
+    class OptimizedModule(nn.Module):  # what torch.compile returns
+        def __init__(self) -> None:
+            super().__init__()
+            self._orig_mod = eye(1)
 
-    for wrapped, remedy in ((nn.DataParallel(eye(1)), "Give its module"), (OptimizedModule(eye(1)), "_orig_mod")):
+    for wrapped, remedy in (
+        (nn.DataParallel(eye(1)), "keeps the network in .module"),
+        (OptimizedModule(), "_orig_mod"),
+    ):
         with pytest.raises(ModelError, match=remedy):
             layers_of(wrapped, torch.zeros(1, 4))
 
