@@ -90,9 +90,7 @@ def picks_classical(picked: int, errors: int, n: int, bits: float, delta: float,
             paid = rounded_up(arb(bits) + nats / arb(2).log())
         value = binomial_tail_inverse(errors, n - picked, paid, delta)
     reference = "Littlestone and Warmuth 1986; Langford 2005, Theorem 3.3"
-    return claim(
-        "picks_classical", value, delta, reference, (IID, _ZERO_ONE, _PICKED, _LIST if ordered else _SET)
-    )
+    return claim("picks_classical", value, delta, reference, (IID, _ZERO_ONE, _PICKED, _LIST if ordered else _SET))
 
 
 def _check_picks(theorem: str, picked: int, errors: int, n: int, bits: float, delta: float) -> None:
@@ -102,6 +100,6 @@ def _check_picks(theorem: str, picked: int, errors: int, n: int, bits: float, de
         raise BoundError(f"{theorem}: picks counts the picked examples and is an integer >= 0, got {picked!r}.")
     if picked + errors > n:
         raise BoundError(
-            f"{theorem}: picks and errors are different examples of the n = {n}, got {picked} picks and {errors} errors. "
+            f"{theorem}: picks and errors are different examples of the n = {n}, got {picked} and {errors}. "
             "Count the errors outside the picks only, and n with the picks."
         )
