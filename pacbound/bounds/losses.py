@@ -2,6 +2,7 @@
 numpy, whose accuracy nobody promises: products in float64, each correctly rounded, and one logarithm in a ball."""
 
 import math
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -32,6 +33,18 @@ KAPPAS = (1.0, 1.1)  # centre c_i = kappa H_i, H_i the entropy of the smoothed p
 _BLOCK = 1 << 16  # positions at a time: the memory needed does not grow with the stream
 _LARGEST = 2.0**40  # of any loss, centre or ceiling
 _NEAR_ONE = 1.0 - 2.0**-20  # lambda (M - c) above it: rounding would be felt, and the bound is useless there
+# what numpy.load says of other files, and of damaged ones
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    BadZipFile,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    MemoryError,
+    zlib.error,
+)
 
 Column = NDArray[np.float64]
 
@@ -85,8 +98,9 @@ def loss_sums(
     Raises: BoundError for arrays that are empty, not one-dimensional, of different lengths or not finite, and for a
         loss outside [lowest, M].
     """
-    size = np.size(x)
-    losses, centres, ceilings = (_column(name, values, size) for name, values in (("X", x), ("c", c), ("M", m)))
+    losses = _column("X", x)
+    size = losses.size
+    centres, ceilings = _column("c", c, size), _column("M", m, size)
     if losses.ndim == 0 or not size:
         raise BoundError("losses: X holds one loss for each position and there is at least one, got none.")
     if not math.isfinite(lowest) or abs(lowest) > _LARGEST:
@@ -139,33 +153,42 @@ def read_losses(file: Path) -> LossSums:
     Raises: DataError where the file cannot be read or an array is missing; BoundError as loss_sums does.
     """
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
             held = {name: arrays[name] for name in arrays.files}
     except FileNotFoundError:
         raise DataError(
             f"losses: there is no file {file}. Write one with numpy.savez(FILE, X=..., c=..., M=...)."
         ) from None
-    except (OSError, ValueError, EOFError, BadZipFile, AttributeError, TypeError) as cause:
-        raise DataError(f"losses: {file} is not a .npz file of numbers ({type(cause).__name__}).") from None
+    except _UNREADABLE as cause:
+        raise DataError(
+            f"losses: {file} is not a file of arrays as numpy.savez writes it ({type(cause).__name__})."
+        ) from None
     missing, unknown = {"X", "c", "M"} - set(held), set(held) - {"X", "c", "M", "lowest"}
     if missing or unknown:
         raise DataError(
             f"losses: {file} holds X (losses), c (centres) and M (ceilings), and may hold the number lowest, "
             f"got {', '.join(sorted(held)) or 'nothing'}. Write it with numpy.savez(FILE, X=..., c=..., M=...)."
         )
-    lowest = _column("lowest", held.get("lowest", 0.0), 1)
+    lowest = _column("lowest", held.get("lowest", 0.0))
+    if lowest.size != 1:
+        raise DataError(f"losses: lowest is one number for all positions, got {lowest.size} in {file}.")
     return loss_sums(held["X"], held["c"], held["M"], float(lowest.reshape(-1)[0]))
 
 
-def _column(name: str, values: ArrayLike, size: int) -> Column:
-    """Return float64 values of shape (size,) or (); refuse everything else."""
-    array = np.asarray(values)
-    if array.dtype.kind not in "fiu":
-        raise BoundError(f"losses: {name} holds real numbers, got an array of {array.dtype}.")
-    if array.ndim > 1 or (array.ndim == 1 and array.size != size):
+def _column(name: str, values: ArrayLike, size: int | None = None) -> Column:
+    """Return float64 values of shape (size,) or (), of any size where none is given; refuse everything else."""
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise BoundError(f"losses: {name} holds real numbers, got lists of different lengths.") from None
+    if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
+        raise BoundError(f"losses: {name} holds real numbers of at most 64 bits, got an array of {array.dtype}.")
+    if array.ndim > 1:
+        raise BoundError(f"losses: {name} has one axis, the positions, got the shape {array.shape}. Flatten it.")
+    if array.ndim == 1 and size not in (None, array.size):
         raise BoundError(
-            f"losses: X has {size} positions and {name} the shape {array.shape}. Give one number for each position"
-            + ("." if name == "X" else ", or one for all.")
+            f"losses: X has {size} positions and {name} the shape {array.shape}. Give one number for each position, or "
+            "one for all."
         )
     column = array.astype(np.float64)
     bad = np.flatnonzero(~(np.abs(column) <= _LARGEST))
