@@ -1,24 +1,48 @@
-"""`pacbound bound`: every theorem that applies to (errors, n, bits, delta), in one table."""
+"""`pacbound bound`: every theorem that applies to (errors, n, bits, delta) or to picks, in one table; `bound lm`."""
 
 import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pacbound.errors import RequestError
+
+from .bound_lm import lm, rounded_up
+
 if TYPE_CHECKING:
     from pacbound.bounds.claims import Bound
 
 Plan = dict[str, float | int | None]
 
+app = typer.Typer(add_completion=False, invoke_without_command=True, subcommand_metavar="[lm ...]")
+app.command("lm")(lm)
 
+
+@app.callback()
 def bound(
-    errors: Annotated[int, typer.Option(help="Errors counted on the n examples (0-1 loss).")],
-    n: Annotated[int, typer.Option("--n", help="Number of examples.")],
-    bits: Annotated[int, typer.Option(help="Sum of the ledger: length of the message and of the choices, in bits.")],
+    context: typer.Context,
+    errors: Annotated[
+        int | None, typer.Option(help="Errors counted on the n examples (0-1 loss); with --picks, outside the picks.")
+    ] = None,
+    n: Annotated[int | None, typer.Option("--n", help="Number of examples.")] = None,
+    bits: Annotated[
+        int | None,
+        typer.Option(help="Sum of the ledger: length of the message and of the choices, in bits. With --picks [0]."),
+    ] = None,
     delta: Annotated[float, typer.Option(help="Probability that the statement fails.")] = 0.05,
     target: Annotated[
         float | None, typer.Option(help="A risk to reach: prints the affordable bits and the examples needed.")
     ] = None,
+    picks: Annotated[
+        int | None,
+        typer.Option(
+            help="Sample compression: the network is what a fixed learner makes of this many of the n examples. "
+            "--bits then pays the choices only: 6 where their number came from a list of 64 sizes."
+        ),
+    ] = None,
+    ordered: Annotated[
+        bool, typer.Option("--ordered", help="With --picks: the selection run on the picks alone gives another order.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
 ) -> None:
     """Print all bounds on the risk that follow from errors, n, bits and delta; the tightest is marked.
@@ -32,7 +56,23 @@ def bound(
         occam_kl              0.107272  Langford 2005, ...
         ...
       To reach 0.1: at most 4439 bits ...; at least 67587 examples ...
+
+    \b
+    pacbound bound --picks 833 --errors 553 --n 60000 --bits 6
+    pacbound bound lm --losses FILE.npz --bits 33184
     """
+    if context.invoked_subcommand is not None:
+        _refuse_before_lm(context)
+        return
+    errors, n = _required("--errors", errors), _required("--n", n)
+    if picks is not None:
+        if target is not None:
+            raise RequestError("bound: --target plans a coded network, got --picks as well. Leave one of the two out.")
+        _print_picks(picks, errors, n, bits or 0, delta, ordered, as_json)
+        return
+    if ordered:
+        raise RequestError("bound: --ordered is about the order of picks, got no --picks. Say how many there are.")
+    bits = _required("--bits", bits)
     from pacbound.bounds.table import all_bounds
 
     bounds = all_bounds(errors, n, bits, delta)
@@ -43,6 +83,42 @@ def bound(
         typer.echo(_as_table(bounds, errors, n, bits, delta))
         if plan is not None:
             typer.echo(_plan_in_words(plan))
+
+
+def _refuse_before_lm(context: typer.Context) -> None:
+    before = [name for name in context.params if context.get_parameter_source(name).name == "COMMANDLINE"]
+    if before:
+        raise RequestError(
+            f"bound: lm takes its options after the word lm, got {', '.join(before)} before it. Move or leave out."
+        )
+
+
+def _required(name: str, value: int | None) -> int:
+    if value is None:
+        raise RequestError(
+            f"bound: {name} is missing. A bound needs --errors, --n and --bits (0 by default for --picks)."
+        )
+    return value
+
+
+def _print_picks(picked: int, errors: int, n: int, bits: int, delta: float, ordered: bool, as_json: bool) -> None:
+    from pacbound.bounds.picks import picks, picks_classical
+
+    made = [picks_classical(picked, errors, n, bits, delta, ordered)]
+    if not ordered:
+        made.insert(0, picks(picked, errors, n, bits, delta))
+    total = picked + errors
+    if as_json:
+        rows = [{"theorem": one.theorem, "value": one.value, "reference": one.reference} for one in made]
+        report = {"n": n, "picks": picked, "errors": errors, "total": total, "bits": bits, "delta": delta}
+        typer.echo(json.dumps({**report, "bounds": rows}, indent=2))
+        return
+    lines = [f"{picked} picks and {errors} errors outside them, in all {total} of {n}, {bits} bits, delta {delta:g}"]
+    for one in made:
+        lines.append(f"{'*' if one is made[0] else ' '} {one.theorem:<21} {rounded_up(one.value)}  {one.reference}")
+    lines.append(f"Each holds by itself with probability at least 1 - {delta:g} over the examples; * is the headline.")
+    lines.append("If " + ";\n   ".join(made[0].assumes) + ".")
+    typer.echo("\n".join(lines))
 
 
 def _plan(errors: int, n: int, bits: int, delta: float, target: float) -> Plan:
@@ -70,7 +146,7 @@ def _as_table(bounds: "tuple[Bound, ...]", errors: int, n: int, bits: int, delta
     lines = [f"{errors} errors of {n} (rate {errors / n:.6g}), {bits} bits, delta {delta:g}"]
     for one in bounds:
         mark = "*" if one.value == tightest else " "
-        lines.append(f"{mark} {one.theorem:<21} {_rounded_up(one.value)}  {one.reference}")
+        lines.append(f"{mark} {one.theorem:<21} {rounded_up(one.value)}  {one.reference}")
     lines.append(f"Each holds by itself with probability at least 1 - {delta:g} over the examples; * is the tightest.")
     if tightest >= 1.0:
         lines.append("All are vacuous: 1 says nothing. Fewer bits or more examples are needed.")
@@ -86,10 +162,3 @@ def _plan_in_words(plan: Plan) -> str:
         else f"at least {examples} examples at this error rate and these bits"
     )
     return f"To reach {plan['risk']:g} with occam_binomial: {at_most}; {at_least}."
-
-
-def _rounded_up(value: float) -> str:
-    """Print six decimals, never below the value."""
-    from decimal import ROUND_CEILING, Decimal
-
-    return str(Decimal(value).quantize(Decimal("0.000001"), rounding=ROUND_CEILING))

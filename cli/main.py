@@ -7,8 +7,7 @@ import typer
 
 from pacbound.errors import PacboundError, VerificationError
 
-from . import data
-from .bound import bound
+from . import bound, data
 from .certify import certify
 from .code import code
 from .compare import compare
@@ -19,13 +18,13 @@ from .verify import verify
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False)
 app.command("certify")(certify)
-app.command("bound")(bound)
 app.command("verify")(verify)
 app.command("show")(show)
 app.command("compare")(compare)
 app.command("measure")(measure)
 app.command("train")(train)
 app.command("code")(code)
+app.add_typer(bound.app, name="bound")
 app.add_typer(data.app, name="data")
 
 

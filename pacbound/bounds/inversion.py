@@ -1,6 +1,6 @@
-"""The two inversions behind every bound, each returning its OUTER end, certified in ball arithmetic.
+"""The three inversions behind every bound, each returning its OUTER end, certified in ball arithmetic.
 
-Both look for the root of a function that is convex and increasing in p. Newton's step from the right of
+All look for the root of a function that is convex and increasing in p. Newton's step from the right of
 such a root never crosses it, so the search walks inward from an upper bound; a step is kept only where a
 ball proves that the new p is still on the outer side. What rounding spoils makes the answer larger, never
 smaller.
@@ -79,15 +79,73 @@ def binomial_tail_inverse(errors: int, n: int, bits: float, delta: float) -> flo
         return 1.0
     with working():
         level = nats_of(bits) + log_inverse(delta)
-        log_choose = arb(n + 1).lgamma() - arb(errors + 1).lgamma() - arb(n - errors + 1).lgamma()
+        log_choose = log_binomial(n, errors)
 
         def outside(p: float) -> tuple[arb, float]:
             ratio_sum = _descending_ratio_sum(errors, n, p)
-            log_pmf = log_choose + arb(errors) * arb(p).log() + arb(n - errors) * (1 - arb(p)).log()
+            log_pmf = _log_pmf(log_choose, errors, n, p)
             return -level - log_pmf - arb(ratio_sum).log(), (n - errors) / ((1.0 - p) * ratio_sum)
 
         # Chernoff: ln P[Bin(n,p) <= k] <= -n kl(k/n || p), so the kl root is never inside
         return _outer_root(min(kl_inverse_upper(arb(errors) / n, level / n), _BELOW_ONE), outside)
+
+
+def preference_inverse(k: int, n: int, bits: float, delta: float) -> float:
+    """Return an upper end of the e in (k/n, 1] at which n e P[Bin(n, e) = k] = delta 2^-bits P[Bin(n, e) >= k + 1].
+
+    The published form of the same equation, (delta/n) sum_{m=k..n-1} C(m,k)/C(n,k) (1-e)^-(n-m) = 1, shows that there
+    is one root: every term grows with e, and ln of the sum is convex in -ln(1 - e), hence in e. The upper tail is
+    1 - P[Bin <= k] where the lower one is at most a half, and a sum of its own where it is more.
+
+    Args: k: an integer in [0, n]. n: examples. bits: >= 0. delta: in (0, 1).
+
+    Returns: float64 e at which the left side is proved to be below the right; 1.0 for k = n.
+
+    Raises: BoundError outside the ranges.
+
+    Reference: Paccagnan et al. 2025 (arXiv 2512.04781); Campi and Garatti 2023, "Compression, generalization and
+    learning", JMLR 24 (339), the theorem under the preference property.
+
+    >>> abs(preference_inverse(9, 10, 0, 0.05) - (1 - 0.05 / 10**2)) < 1e-12
+    True
+    """
+    check("preference_inverse", k, n, bits, delta)
+    check_count("preference_inverse", k)
+    if k == n:
+        return 1.0
+    with working():
+        level = nats_of(bits) + log_inverse(delta)
+        log_choose = log_binomial(n, k)
+
+        def outside(e: float) -> tuple[arb, float]:
+            log_pmf = _log_pmf(log_choose, k, n, e)
+            ratio = _upper_tail_ratio(k, n, e, log_pmf)
+            gap = -level + ratio.log() - (n * arb(e)).log()
+            inverse = 1.0 / float(ratio) if ratio > 0 else 0.0
+            # a mean of the exponents n - m over 1 - e, so at least 1
+            return gap, max(1.0, (n - k) / (1.0 - e) * (1.0 + inverse) - (k + 1) / e)
+
+        # where exp(-n kl(k/n || e)) = delta/(2n) the left side is at most e delta/2 and the tail at least 1/2
+        start = kl_inverse_upper(arb(k) / n, (level + (2 * arb(n)).log()) / n)
+        return _outer_root(min(start, _BELOW_ONE), outside)
+
+
+def log_binomial(n: int, k: int) -> arb:
+    """Return ln C(n, k) as a ball."""
+    return arb(n + 1).lgamma() - arb(k + 1).lgamma() - arb(n - k + 1).lgamma()
+
+
+def _log_pmf(log_choose: arb, k: int, n: int, p: float) -> arb:
+    """Return ln P[Bin(n, p) = k] as a ball, given ln C(n, k)."""
+    return log_choose + arb(k) * arb(p).log() + arb(n - k) * (1 - arb(p)).log()
+
+
+def _upper_tail_ratio(k: int, n: int, p: float, log_pmf: arb) -> arb:
+    """Return a lower bound of P[Bin(n, p) >= k + 1] / P[Bin(n, p) = k], where p > k/n; whichever tail is accurate."""
+    lower_tail = log_pmf.exp() * arb(_descending_ratio_sum(k, n, p))
+    if lower_tail < 0.5:
+        return (1 - lower_tail) / log_pmf.exp()
+    return arb(_ascending_ratio_sum(k, n, p))
 
 
 def _outer_root(start: float, outside: Callable[[float], tuple[arb, float]]) -> float:
@@ -143,3 +201,15 @@ def _descending_ratio_sum(k: int, n: int, p: float) -> float:
         return math.inf
     remainder = 2.0 * term * ratio / room
     return (total + remainder) * (1.0 + 8.0 * (i + 8) * _UNIT)
+
+
+def _ascending_ratio_sum(k: int, n: int, p: float) -> float:
+    """Return a lower bound of sum_{i=1..n-k} pmf(k+i)/pmf(k) of Bin(n, p): what is left out is positive."""
+    odds = p / (1.0 - p)
+    total, term = 0.0, 1.0
+    for i in range(1, min(n - k, _MAX_TERMS) + 1):
+        term *= (n - k - i + 1) / (k + i) * odds
+        total += term
+        if term < _NEGLIGIBLE * total / n:
+            break
+    return total * (1.0 - 8.0 * (i + 8) * _UNIT)
