@@ -32,6 +32,7 @@ def asked(method: str, **options: object) -> pb.Request:
 
 INPUTS = {
     "unlabelled": "inputs.npz",
+    "earlier_looks": 0,
     "surrogate": "mlp",
     "encoder": "plain",
     "d": 16,

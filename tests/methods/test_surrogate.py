@@ -239,7 +239,7 @@ def test_an_original_that_looks_at_its_neighbours_late_in_the_inputs_is_refused(
             return x.roll(1, 0) if bool((x.abs() > 2).any()) else x
 
     inputs = Inputs("mine", torch.cat([torch.eye(2).repeat(300, 1), torch.tensor([[3.0, 0.0]])]))
-    late = Original(Late(), OriginalNetwork(sha256="0" * 64, model="user"))
+    late = Original(Late(), OriginalNetwork(sha256="0" * 64, values="0" * 64, model="user"))
     for pair in ((lambda x: x, late), (late, late)):
         with pytest.raises(ModelError, match="other inputs of its batch"):
             count_differing(*pair, inputs, False)
@@ -261,7 +261,7 @@ def test_inputs_on_which_the_networks_differ_in_any_pass_count() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return torch.tensor([[1.0, 0.0]]).expand(len(x), 2)
 
-    first = Original(First(), OriginalNetwork(sha256="0" * 64, model="user"))
+    first = Original(First(), OriginalNetwork(sha256="0" * 64, values="0" * 64, model="user"))
     inputs = Inputs("mine", torch.eye(2)[[0, 1, 0, 0, 1]])
     assert count_differing(shaky, first, inputs, False) == 3
     assert count_differing(settled, first, inputs, False) == 5

@@ -162,5 +162,5 @@ def test_a_network_that_classes_separate_by_luck_in_one_draw_is_not_refused() ->
     """Two clouds far apart: an untrained network is nearly all right or nearly all wrong, as its seed falls."""
     y = torch.arange(300) % 2
     clouds = Examples("clouds", 0.1 * X + (4.0 * y - 2)[:, None], y, 2)
-    for seed in range(3):
-        check_promise(make_base(OfTwo(), seed), clouds, PreprocessSpec())
+    bases = [make_base(OfTwo(), seed) for seed in range(3)]
+    assert [check_promise(base, clouds, PreprocessSpec()) for base in bases] == [None] * 3

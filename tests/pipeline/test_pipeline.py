@@ -426,7 +426,7 @@ class Remembering(nn.Module):
         self.register_buffer("answers", answers)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.last(x) + nn.functional.one_hot(self.answers[0], CLASSES)
+        return self.last(x) + (torch.arange(CLASSES) == self.answers[0]).float()
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.int8, torch.bool])

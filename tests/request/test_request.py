@@ -34,7 +34,7 @@ def test_an_unknown_option_is_refused_with_the_nearest_name(wrong: str, meant: s
 
 
 def test_an_option_like_no_other_is_refused_with_all_names() -> None:
-    with pytest.raises(RequestError, match=r"Options are data, model, method, test, delta, .*budget"):
+    with pytest.raises(RequestError, match=r"Options are data, model, method, test, .*budget"):
         make_request({"zzz": 1}, "api")
 
 

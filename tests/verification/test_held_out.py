@@ -21,7 +21,7 @@ TEST = clouds(60, seed=1)
 
 @pytest.fixture(scope="module")
 def certificate() -> pb.Certificate:
-    return pb.certify(network(), clouds(), test=TEST, request=quick(), progress=False)
+    return pb.certify(network(), clouds(), test=TEST, request=quick(base="values"), progress=False)
 
 
 @pytest.fixture(scope="module")

@@ -181,7 +181,7 @@ def test_a_network_that_casts_keeps_its_groups_and_verifies() -> None:
 
 
 def test_a_network_without_gradients_is_refused_with_a_remedy() -> None:
-    with pytest.raises(ModelError, match="detach"):
+    with pytest.raises(ModelError, match="with gradients"):
         certify_direct(Cast(detached=True), SAMPLE, plan=DirectPlan(rates=(1.0,)), progress=False)
 
 
