@@ -447,7 +447,7 @@ MUTATIONS = (
         "pacbound/bounds/inversion.py",
         "        return (1 - lower_tail) / log_pmf.exp()\n",
         "        return 1 / log_pmf.exp()\n",
-        f"{PICKS}::test_the_value_is_sandwiched_by_the_oracle",
+        f"{PICKS}::test_closed_forms_of_one_remaining_example_and_of_one_example",
     ),
     Mutation(
         "picks: the factor n of the preference form is dropped",
