@@ -38,6 +38,9 @@ class Mutation:
 COUNTED = "tests/soundness/test_what_is_counted.py"
 FORGERIES = "tests/attacks/test_forgeries.py"
 INVERSION = "tests/bounds/test_inversion.py"
+PICKS = "tests/bounds/test_picks.py"
+LOSSES = "tests/bounds/test_losses.py"
+LANGUAGE = "tests/bounds/test_language.py"
 CODER = "tests/bits/test_coder.py"
 ARCHITECTURE = "tests/bits/test_architecture.py"
 DRAW = "tests/certificate/test_draw.py"
@@ -862,6 +865,139 @@ MUTATIONS = (
         "    return (total + remainder) * (1.0 + 8.0 * (i + 8) * _UNIT)\n",
         "    return total * (1.0 - 8.0 * (i + 8) * _UNIT)\n",
         f"{INVERSION}::test_ratio_sum_is_never_below_the_exact_sum",
+    ),
+    Mutation(
+        "picks: the upper tail is taken for certain",
+        "pacbound/bounds/inversion.py",
+        "        return (1 - lower_tail) / log_pmf.exp()\n",
+        "        return 1 / log_pmf.exp()\n",
+        f"{PICKS}::test_closed_forms_of_one_remaining_example_and_of_one_example",
+    ),
+    Mutation(
+        "picks: the factor n of the preference form is dropped",
+        "pacbound/bounds/inversion.py",
+        "(n * arb(e)).log()",
+        "arb(e).log()",
+        f"{PICKS}::test_published_figures_from_both_sides",
+    ),
+    Mutation(
+        "picks: only the errors count, not the picked",
+        "pacbound/bounds/picks.py",
+        "preference_inverse(picked + errors, n,",
+        "preference_inverse(errors, n,",
+        "tests/bounds/test_picks_coverage.py::test_pick_to_learn_on_noisy_thresholds_keeps_the_promise",
+    ),
+    Mutation(
+        "picks: what was chosen is not paid",
+        "pacbound/bounds/picks.py",
+        "picked + errors, n, bits, delta)\n    reference",
+        "picked + errors, n, 0, delta)\n    reference",
+        f"{PICKS}::test_what_was_chosen_is_paid_by_its_share_of_delta",
+    ),
+    Mutation(
+        "picks: the size of a set is free",
+        "pacbound/bounds/picks.py",
+        "            nats = log_binomial(n, picked) + arb(n).log()\n",
+        "            nats = log_binomial(n, picked)\n",
+        f"{PICKS}::test_the_classical_form_pays_the_set_its_size_and_where_used_its_order",
+    ),
+    Mutation(
+        "picks: the order of a list is free",
+        "pacbound/bounds/picks.py",
+        "            if ordered:\n",
+        "            if False:\n",
+        f"{PICKS}::test_an_order_that_carries_labels_cannot_pass_for_a_set",
+    ),
+    Mutation(
+        "picks: the picked are counted on as a test set",
+        "pacbound/bounds/picks.py",
+        "binomial_tail_inverse(errors, n - picked, paid, delta)",
+        "binomial_tail_inverse(errors, n, paid, delta)",
+        f"{PICKS}::test_the_classical_form_pays_the_set_its_size_and_where_used_its_order",
+    ),
+    Mutation(
+        "picks: more picks and errors than examples",
+        "pacbound/bounds/picks.py",
+        "    if picked + errors > n:\n",
+        "    if False:\n",
+        f"{PICKS}::test_what_lies_outside_the_conditions_is_refused",
+    ),
+    Mutation(
+        "losses: rounded towards the smaller sum",
+        "pacbound/bounds/losses.py",
+        "    y -= (np.abs(product) + y) * 2.0**-51\n",
+        "    y += (np.abs(product) + y) * 2.0**-51\n",
+        f"{LOSSES}::test_every_log_sum_lies_just_above_the_exact_one",
+    ),
+    Mutation(
+        "losses: a loss above its ceiling is let in",
+        "pacbound/bounds/losses.py",
+        "    if losses[at] > ceilings[at]:\n",
+        "    if False:\n",
+        f"{LOSSES}::test_bad_arrays_are_refused_with_the_place",
+    ),
+    Mutation(
+        "losses: the reach of a later part is forgotten",
+        "pacbound/bounds/losses.py",
+        "        reach=max(part.reach for part in parts),\n",
+        "        reach=first.reach,\n",
+        f"{LOSSES}::test_parts_joined_are_the_whole",
+    ),
+    Mutation(
+        "losses: parts of different centres pass for one",
+        "pacbound/bounds/losses.py",
+        "        centre=first.centre if len(centres) == 1 else None,\n",
+        "        centre=first.centre,\n",
+        f"{LOSSES}::test_parts_of_different_constants_have_none",
+    ),
+    Mutation(
+        "losses: a lambda beyond its range may stand in the statistics",
+        "pacbound/bounds/losses.py",
+        "rate * self.reach >= 1 for",
+        "False for",
+        f"{LOSSES}::test_statistics_that_contradict_themselves_are_refused",
+    ),
+    Mutation(
+        "language: the menu of lambdas is free",
+        "pacbound/bounds/language.py",
+        "nats_of(bits) + arb(len(sums.lambdas)).log() + log_inverse(delta)",
+        "nats_of(bits) + log_inverse(delta)",
+        f"{LANGUAGE}::test_every_form_is_its_formula_in_mpmath",
+    ),
+    Mutation(
+        "language: the message is free",
+        "pacbound/bounds/language.py",
+        "nats_of(bits) + arb(len(sums.lambdas)).log() + log_inverse(delta)",
+        "arb(len(sums.lambdas)).log() + log_inverse(delta)",
+        "tests/bounds/test_language_coverage.py::test_a_markov_source_keeps_the_promise_when_paid_and_not_otherwise",
+    ),
+    Mutation(
+        "language: the menu of Catoni's form is free",
+        "pacbound/bounds/language.py",
+        "nats_of(bits) + arb(len(CATONI_RATES)).log() + log_inverse(delta)",
+        "nats_of(bits) + log_inverse(delta)",
+        f"{LANGUAGE}::test_every_form_is_its_formula_in_mpmath",
+    ),
+    Mutation(
+        "language: positions with ceilings of their own",
+        "pacbound/bounds/language.py",
+        "    if sums.centre is None or sums.ceiling is None:\n        raise",
+        "    if False:\n        raise",
+        f"{LANGUAGE}::test_what_applies_depends_on_what_is_constant",
+    ),
+    Mutation(
+        "language: choices that looked at the subsample are paid once",
+        "pacbound/bounds/subsampled.py",
+        "        drawn = (nats_of(choice_bits) + log_inverse(delta) - (1 - share).log())",
+        "        drawn = (log_inverse(delta) - (1 - share).log())",
+        f"{LANGUAGE}::test_choices_that_looked_at_the_subsample_are_paid_in_both_terms",
+    ),
+    Mutation(
+        "bound: the preference form is printed for an order that is not recovered",
+        "cli/bound.py",
+        "    if not ordered:\n",
+        "    if True:\n",
+        "tests/cli/test_bound_picks.py::test_bits_are_zero_unless_given_and_an_order_that_is_used_leaves_the_classical_form",
     ),
     Mutation(
         "bits rounded down",

@@ -86,6 +86,13 @@ def test_parts_joined_are_the_whole(monkeypatch):
         joined([whole, loss_sums(x, c, m, lambdas=(0.1,))])
 
 
+def test_parts_of_different_constants_have_none():
+    one, other = loss_sums([0.5], 0.1, 1.0), loss_sums([0.5], 0.2, 1.5)
+    assert (joined([one, one]).centre, joined([one, one]).ceiling) == (0.1, 1.0)
+    assert (joined([one, other]).centre, joined([one, other]).ceiling) == (None, None)
+    assert joined([one, other]).reach == joined([other, one]).reach == other.reach
+
+
 def test_float32_and_integers_are_taken_exactly():
     x = np.array([0.1, 0.2], dtype=np.float32)
     assert loss_sums(x, 0, 1) == loss_sums(x.astype(np.float64), 0.0, 1.0)

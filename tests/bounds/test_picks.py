@@ -84,6 +84,12 @@ def test_closed_forms_of_one_remaining_example_and_of_one_example(n):
     assert preference_inverse(n, n, 0, 0.05) == 1.0
 
 
+def test_what_was_chosen_is_paid_by_its_share_of_delta():
+    paid = picks(1300, 86, 60_000, SIZE_BITS, 0.05).value
+    assert paid == pytest.approx(picks(1300, 86, 60_000, 0, 0.05 / 64).value, rel=1e-12)
+    assert (round(100 * picks(1300, 86, 60_000, 0, 0.05).value, 3), round(100 * paid, 3)) == (2.525, 2.595)
+
+
 @REPEATABLE
 @given(n=st.integers(2, 10**5), share=st.floats(0, 0.999), bits=st.integers(0, 5000), delta=DELTAS)
 def test_monotone_and_never_below_a_test_set_of_the_same_size(n, share, bits, delta):
