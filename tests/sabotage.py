@@ -411,6 +411,13 @@ MUTATIONS = (
         f"{DIRECT_FORGERIES}::test_groups_that_the_network_does_not_have_are_caught_when_it_is_rebuilt",
     ),
     Mutation(
+        "a layer's own reset decides which statistics survive a seed",
+        "pacbound/networks/hypothesis.py",
+        '                    buffer.fill_(1 if name == "running_var" else 0)\n',
+        "                    part.reset_running_stats()\n",
+        "tests/networks/test_hypothesis.py::test_statistics_are_renewed_whatever_a_layer_makes_of_its_reset",
+    ),
+    Mutation(
         "a base of zeros keeps what the module held",
         "pacbound/networks/hypothesis.py",
         "        parameter.detach().zero_()\n",
@@ -780,6 +787,20 @@ MUTATIONS = (
         "        known = bits >= NEVER_BITS\n",
         "        known = bits >= 0.5\n",
         f"{REBUILT}::test_a_network_that_classes_separate_by_luck_in_one_draw_is_not_refused",
+    ),
+    Mutation(
+        "a forward may remember what it was asked",
+        "pacbound/networks/rebuilt.py",
+        "    _check_memory(base.module, x)\n",
+        "",
+        f"{REBUILT}::test_a_forward_that_remembers_is_refused",
+    ),
+    Mutation(
+        "a loss is asked in company first",
+        "pacbound/networks/risk.py",
+        "_losses_by(1 if name == CUSTOM else batch, ",
+        "_losses_by(batch, ",
+        "tests/networks/test_loss.py::test_a_loss_that_remembers_is_asked_about_each_example_alone_first",
     ),
     Mutation(
         "verify does not test the promise of a seed",

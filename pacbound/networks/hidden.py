@@ -120,7 +120,7 @@ class _Walk:
         if type(value) in PLAIN:
             self.plain(path, value, counted)
             return
-        if isinstance(value, HARMLESS):
+        if isinstance(value, HARMLESS) and from_library(type(value)):
             return
         if id(value) in self.seen or id(value) in self.owned or id(value) in self.parts:
             return
@@ -263,4 +263,4 @@ def _unseen(value: object) -> bool:
 
 
 def _of(value: object, package: str) -> bool:
-    return type(value).__module__.partition(".")[0] == package
+    return from_library(type(value)) and type(value).__module__.partition(".")[0] == package

@@ -25,7 +25,7 @@ from ..quantize import dequantize
 from ..quantize.tensors import dequantize_tensors
 from ..specs.specs import BaseOrigin, DrawSpec, HypothesisSpec, PreprocessSpec, ProjectorSpec
 from ..specs.tensors import DirectSpec
-from ..subspace.layout import Layout, frozen_digest, tensors_digest
+from ..subspace.layout import NORM_BUFFERS, Layout, frozen_digest, tensors_digest
 from ..subspace.projectors import make_projector
 from ..subspace.subspace import Subspace, layer_scale
 from .hidden import refuse_hidden
@@ -97,9 +97,11 @@ def _renew_statistics(module: nn.Module, constants: tuple[str, ...]) -> str | No
     """
     known: set[int] = set()
     for part in module.modules():
-        if isinstance(part, _NormBase):
-            part.reset_running_stats()
-            known |= {id(buffer) for buffer in part.buffers(recurse=False)}
+        if isinstance(part, _NormBase):  # by hand: a subclass has a reset and buffers of its own
+            for name in NORM_BUFFERS:
+                if (buffer := part._buffers.get(name)) is not None:
+                    buffer.fill_(1 if name == "running_var" else 0)
+                    known.add(id(buffer))
     kept = [(name, buffer) for name, buffer in module.named_buffers() if id(buffer) not in known]
     for name, _ in kept:
         if name not in constants:

@@ -20,6 +20,7 @@ from torch.utils._pytree import tree_leaves
 from ..data.examples import Examples
 from ..data.preprocess import preprocessed
 from ..errors import ModelError, first_line
+from ..models.others import private_copy
 from ..models.reference import initialise
 from ..specs.specs import PreprocessSpec
 from ..subspace.random import normals, permutation
@@ -30,10 +31,17 @@ from .risk import zero_one
 MAX_CONSTANTS = 16  # numbers in captured tensors: pixel means and the like
 MAX_LITERALS = 32  # different numbers among the arguments of operators
 BATCHES = (1, 5)
+ASKED_ANEW = 5
 ROWS, LABELLED_ROWS = 500, 200
 NEVER_BITS = 40  # a chance below 2^-40 is taken for none
 MAX_DRAWS, FIRST_DRAWS = 100, 3
 HANDED_OVER = ("values", "checkpoint", "checkpoint_new_head")
+
+OTHERWISE = (
+    "make_base: parameters, buffers and the input determine a network, got one whose traced program answers "
+    "otherwise with other parameters or inputs: it reads something else. Keep numbers in parameters and "
+    "buffers, and use torch on the input alone."
+)
 
 Named = dict[str, Tensor]
 
@@ -49,11 +57,38 @@ def check_promise(base: Base, examples: Examples, preprocess: PreprocessSpec) ->
         return
     chosen = torch.from_numpy(permutation(0, "networks/rebuilt/rows", examples.n))[:ROWS]
     x, y = preprocessed(examples.x[chosen], preprocess), examples.y[chosen]
+    _check_memory(base.module, x)
     seeded = base.origin.kind not in HANDED_OVER
     for batch in BATCHES:
         _check_program(base.module, x, batch, seeded)
     if seeded:
         _check_untrained(base.module, x[:LABELLED_ROWS], y[:LABELLED_ROWS], examples.classes)
+
+
+@torch.no_grad()
+def _check_memory(module: nn.Module, rows: Tensor) -> None:
+    """Refuse a forward that remembers what it was asked: numbers that it writes, or answers that follow from them.
+
+    One copy is asked about all `rows` (n, ...) first, another is new at each of the questions. What a forward writes
+    elsewhere than into its modules is not copied and not seen here.
+    """
+    asked, new = private_copy(module), private_copy(module)
+    asked(rows)
+    for part, other in zip(asked.modules(), new.modules(), strict=False):
+        written = {name: value for name, value in vars(part).items() if type(value) in (bool, int, float)}
+        changed = [name for name, value in written.items() if vars(other).get(name, math.nan) != value]
+        if changed:
+            raise ModelError(
+                f"make_base: a network answers each input by itself, but the forward of {type(part).__name__} writes "
+                f"the number {changed[0]}, which it may read at the next. Leave attributes alone in forward."
+            )
+    for row in rows[:ASKED_ANEW].split(1):
+        _compare(
+            asked(row),
+            private_copy(module)(row),
+            "make_base: a network answers each input by itself, got one whose answers follow from what it was asked "
+            "before. Leave attributes alone in forward, or freeze what it collects.",
+        )
 
 
 @torch.no_grad()
@@ -167,13 +202,9 @@ def _zero(module: nn.Module) -> Named:
     return {name: torch.zeros_like(tensor) if name in parameters else tensor for name, tensor in _own(module).items()}
 
 
-def _compare(one: Tensor, other: Tensor) -> None:
-    """Refuse answers of a network and of its program that differ by more than rounding. Raises: ModelError."""
+def _compare(one: Tensor, other: Tensor, complaint: str = OTHERWISE) -> None:
+    """Refuse answers that differ by more than rounding. Raises: ModelError that says the complaint."""
     finite = one[torch.isfinite(one)].abs()
     atol = 1e-4 * float(finite.max() if len(finite) else 0.0) + 1e-10
     if one.shape != other.shape or not torch.allclose(one, other, rtol=1e-4, atol=atol, equal_nan=True):
-        raise ModelError(
-            "make_base: parameters, buffers and the input determine a network, got one whose traced program answers "
-            "otherwise with other parameters or inputs: it reads something else. Keep numbers in parameters and "
-            "buffers, and use torch on the input alone."
-        )
+        raise ModelError(complaint)

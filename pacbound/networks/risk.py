@@ -72,7 +72,7 @@ def loss_function(loss: str | LossFunction) -> tuple[str, LossFunction]:
 def losses_of(name: str, function: LossFunction, logits: Tensor, y: Tensor) -> Tensor:
     """Return the losses (batch,), float64. Raises: RequestError where a user's own is not one number in [0, 1] each."""
     try:
-        values = function(logits, y).double()
+        values = function(logits.clone(), y.clone()).double()  # it may write into what it is given
         fits = values.shape == y.shape and bool(((values >= 0) & (values <= 1)).all())
     except Exception as cause:  # whatever a user's own function raises
         raise RequestError(
@@ -115,10 +115,11 @@ def worst_losses(
     for reading in readings(network, examples.x, progress):
         rows, y = reading.rows, examples.y[reading.rows]
         batch = reading.batch if name == CUSTOM else len(rows)  # losses of this package treat each row by itself
-        losses = _losses_by(batch, name, function, reading.logits, y)
         if reading.before is reading.logits:
-            first[rows] = losses
-        elif name == CUSTOM:
+            # alone at first, so that a loss that remembers what it said has said it without company
+            first[rows] = _losses_by(1 if name == CUSTOM else batch, name, function, reading.logits, y)
+        losses = _losses_by(batch, name, function, reading.logits, y)
+        if name == CUSTOM:
             # the very logits of the first pass in other company: what differs is the loss's own doing
             again = _losses_by(batch, name, function, reading.before, y)
             if bool(((again - first[rows]).abs() > LOSS_NOISE).any()):

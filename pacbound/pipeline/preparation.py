@@ -22,7 +22,7 @@ from ..data.split import Split, split_examples
 from ..errors import DataError, ModelError, RequestError, first_line
 from ..models.foreign import CONFIG, FOLDER
 from ..models.loading import load_model, preprocess_for
-from ..models.others import failures
+from ..models.others import failures, private_copy
 from ..networks.checkpoints import checkpoint_base, freeze_start, start_base
 from ..networks.hypothesis import Base, make_base, make_subspace
 from ..networks.passes import BATCH, Network, check_deterministic
@@ -266,9 +266,10 @@ def _refuse_unfit(
         )
     x = preprocessed(sample.x[:2], preprocess).clone()
     before = x.clone()
+    asked = replace(base, module=private_copy(base.module))  # theta0 itself stays as it is, whatever a forward writes
     try:
         with torch.no_grad():
-            logits = base.module(x)
+            logits = asked.module(x)
     except Exception as cause:  # whatever a user's own network raises
         raise ModelError(
             f"certify: the network reads batches of examples {sample.shape} in float32, got the error "
@@ -289,7 +290,7 @@ def _refuse_unfit(
         )
     losses_of(name, function, logits, sample.y[:2])
     with failures("certify"):
-        check_deterministic(_reader(base, preprocess), sample.x[:BATCH])
+        check_deterministic(_reader(asked, preprocess), sample.x[:BATCH])
         check_promise(base, sample, preprocess)
 
 

@@ -2,6 +2,7 @@
 
 import array
 import functools
+import logging
 import sys
 import threading
 import types
@@ -207,6 +208,17 @@ def test_a_class_that_says_it_belongs_to_torch_is_looked_at_all_the_same() -> No
     Claims.__module__ = "torch.nn.modules.linear"
     with pytest.raises(ModelError, match=r"Claims\.table: a tensor"):
         refuse_hidden(Claims())
+
+
+@pytest.mark.parametrize(("ancestor", "home"), [(logging.LoggerAdapter, "mine"), (object, "transformers.mine")])
+def test_ancestors_and_names_of_a_library_hide_nothing(ancestor: type, home: str) -> None:
+    class Holder(ancestor):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.table = W
+
+    Holder.__module__ = home
+    with pytest.raises(ModelError, match=r"Plain\.held\.table: a tensor"):
+        refuse_hidden(Plain(held=Holder()))
 
 
 class Honest(nn.Module):

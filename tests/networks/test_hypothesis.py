@@ -312,3 +312,29 @@ def test_statistics_that_training_left_in_a_layer_of_ones_own_do_not_pass_for_th
         values = torch.tensor([5.0, 5.0, 5.0]).numpy().astype("<f4").tobytes()
         assert base.origin.constants == hashlib.sha256(header + values).hexdigest()
     assert make_base(trained, None).origin.sha256 is not None  # values that are handed over carry their digest
+
+
+class KeptNorm(nn.BatchNorm1d):
+    """A batch normalisation that does not forget."""
+
+    def reset_running_stats(self) -> None:
+        """Leave them as they are."""
+
+
+def test_statistics_are_renewed_whatever_a_layer_makes_of_its_reset() -> None:
+    switched_off = nn.BatchNorm1d(3)
+    switched_off.track_running_stats = False  # evaluation mode reads the means all the same
+    for norm in (KeptNorm(3), switched_off):
+        norm.running_mean += 5
+        norm.running_var *= 7
+        for make in (lambda module: make_base(module, 0), make_zero_base):
+            renewed = make(nn.Sequential(nn.Linear(6, 3), norm)).module[1]
+            assert renewed.running_mean.tolist() == [0, 0, 0]
+            assert renewed.running_var.tolist() == [1, 1, 1]
+
+
+def test_another_buffer_of_a_batch_normalisation_is_no_statistic() -> None:
+    norm = nn.BatchNorm1d(3)
+    norm.register_buffer("table", torch.tensor([3, 1, 4], dtype=torch.int8))  # learned from the sample
+    with pytest.raises(ModelError, match=r"1\.table belongs to a layer of its author's own"):
+        make_base(nn.Sequential(nn.Linear(6, 3), norm), 0)

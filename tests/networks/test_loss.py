@@ -36,6 +36,35 @@ def test_a_custom_loss_is_counted_again_with_its_function_and_only_with_it() -> 
     assert pb.verify(certificate).level == "message"
 
 
+def test_a_loss_that_remembers_is_asked_about_each_example_alone_first() -> None:
+    said: dict[bytes, float] = {}
+
+    def with_a_memory(logits: Tensor, y: Tensor) -> Tensor:
+        """Whether more than half of those it was asked about are wrong, once for each row."""
+        bad = float((logits.argmax(1) != y).double().mean() > 0.5)
+        rows = zip(logits.numpy(), y.tolist(), strict=True)
+        return torch.tensor([said.setdefault(row.round(2).tobytes() + bytes([label]), bad) for row, label in rows])
+
+    request = quick(d=4, epochs=1)
+    plain = certify(network(), clouds(), request=request, progress=False).risk
+    found = certify(network(), clouds(), request=request, loss=with_a_memory, progress=False).risk
+    assert found.errors >= plain.errors - 1 > 0
+
+
+def test_a_loss_may_write_into_what_it_is_given() -> None:
+    def writes(logits: Tensor, y: Tensor) -> Tensor:
+        wrong = (logits.argmax(1) != y).double()
+        logits.zero_()
+        y.zero_()
+        return wrong
+
+    request = quick(d=4, epochs=1)
+    plain = certify(network(), clouds(), request=request, progress=False)
+    found = certify(network(), clouds(), request=request, loss=writes, progress=False)
+    assert found.data == plain.data
+    assert abs(found.risk.errors - plain.risk.errors) < 1
+
+
 def test_a_loss_of_the_package_is_its_own_whatever_is_given() -> None:
     certificate = certify(network(), clouds(), request=quick(d=4, epochs=1), progress=False)
     assert pb.verify(certificate, data=clouds(), model=network(), loss=nothing).recount == certificate.risk

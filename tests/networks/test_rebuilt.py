@@ -164,3 +164,55 @@ def test_a_network_that_classes_separate_by_luck_in_one_draw_is_not_refused() ->
     clouds = Examples("clouds", 0.1 * X + (4.0 * y - 2)[:, None], y, 2)
     bases = [make_base(OfTwo(), seed) for seed in range(3)]
     assert [check_promise(base, clouds, PreprocessSpec()) for base in bases] == [None] * 3
+
+
+class Collects(Plain):
+    """Takes off the mean of the first batch that it ever sees."""
+
+    mean: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.mean is None:
+            self.mean = x.mean(0)
+        return self.head(x - self.mean)
+
+
+class CollectsInABuffer(Plain):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(16))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) > 100:
+            self.mean = x.mean(0)
+        return self.head(x - self.mean)
+
+
+class Counts(Plain):
+    asked = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.asked += 1
+        return self.head(x) if self.asked < 10_000 else -self.head(x)
+
+
+class KeepsFeatures(Plain):
+    def forward(self, x: Tensor) -> Tensor:
+        self.features = self.head(x)
+        return self.features
+
+
+@pytest.mark.parametrize(("module", "found"), [(Collects(), "asked before"), (Counts(), "writes the number asked")])
+def test_a_forward_that_remembers_is_refused(module: nn.Module, found: str) -> None:
+    for seed in (0, None):
+        with pytest.raises(ModelError, match=found):
+            check_promise(make_base(module, seed), SAMPLE, PreprocessSpec())
+
+
+def test_a_forward_that_remembers_in_a_buffer_is_refused() -> None:
+    with pytest.raises(ModelError, match="asked before"):
+        check_promise(make_base(CollectsInABuffer(), None, ("mean",)), SAMPLE, PreprocessSpec())
+
+
+def test_features_that_a_forward_keeps_and_never_reads_do_no_harm() -> None:
+    check_promise(make_base(KeepsFeatures(), 0), SAMPLE, PreprocessSpec())
