@@ -60,9 +60,9 @@ def make_base(module: nn.Module, seed: int | None, frozen_buffers: tuple[str, ..
     Raises: SubspaceError where the module has no layout; ModelError where it has statistics that cannot be renewed, or
         holds anything but parameters and buffers.
     """
-    Layout.of(module, frozen_buffers)  # refuses by name what could not be converted
-    refuse_hidden(module)
     copied = private_copy(module)
+    Layout.of(copied, frozen_buffers)  # refuses by name what could not be converted
+    refuse_hidden(module)
     copied = copied.float()
     layout = Layout.of(copied, frozen_buffers)
     if seed is not None:

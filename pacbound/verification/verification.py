@@ -255,7 +255,8 @@ def _recount(
         origin = certificate.hypothesis.base
         theta0 = None if origin.split is None else certificate.theta0()
         base = rebuild_base(module, origin, given.checkpoint, given.rename, theta0, given.key)
-        check_promise(base, examples, certificate.hypothesis.preprocess)
+        with failures("verify"):
+            check_promise(base, examples, certificate.hypothesis.preprocess)
         drawn = isinstance(certificate.hypothesis.quantizer, DrawSpec)
         posterior = certificate.posterior() if drawn else None
         if isinstance(certificate.hypothesis.quantizer, DirectSpec):

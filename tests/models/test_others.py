@@ -87,7 +87,7 @@ COPIES = [
     (lambda: Linear(lock=threading.Lock()), "cannot pickle"),
     (lambda: Linear(steps=(k for k in ())), "cannot pickle"),
     (Itself, "shares its tensors"),
-    (scripted, "Give the Python module that it was made from"),
+    (scripted, "give the Python module that it was made from"),
     (wrapped_in_parallel, r"in \.module: give that"),
     (compiled, r"in \._orig_mod: give that"),
     (lambda: network().to("meta"), "device meta"),
@@ -130,7 +130,7 @@ def on_values(self: Any, x: Tensor) -> Tensor:
 
 FORWARDS = [
     (in_place, "it changed them in place"),
-    (on_values, r"no numbers read with \.item\(\)"),
+    (on_values, r"without \.item\(\)"),
     (lambda self, x: self.layer(F.dropout(x)), "two answers to one input"),
     (lambda self, x: self.layer(x) + torch.randn(CLASSES), "two answers to one input"),
     (lambda self, x: {}["features"], "features"),
@@ -175,7 +175,7 @@ def test_a_batch_normalisation_without_statistics_is_refused() -> None:
 
 
 def test_measure_refuses_a_script_and_a_forward_that_fails() -> None:
-    with pytest.raises(ModelError, match="Give the Python module"):
+    with pytest.raises(ModelError, match="give the Python module"):
         pb.measure(scripted(), data=clouds(), measures=("stable_rank",))
     with pytest.raises(ModelError, match="features"):
         pb.measure(Linear(lambda self, x: {}["features"]), data=clouds(), measures=("stable_rank", "ntk"))
