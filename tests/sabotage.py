@@ -217,6 +217,13 @@ MUTATIONS = (
         "tests/attacks/test_risk_forgeries.py::test_tuned_data_in_another_form_that_deny_it_are_caught_by_their_rows",
     ),
     Mutation(
+        "one row that is far off hides tuned data",
+        "pacbound/data/likeness.py",
+        "-x.float(), _each_by_itself(x)):",
+        "-x.float()):",
+        f"{LIKENESS}::test_digits_are_known_in_every_form",
+    ),
+    Mutation(
         "inverted pixels hide tuned data",
         "pacbound/data/likeness.py",
         "    for view in (x, -x.float()):\n",
