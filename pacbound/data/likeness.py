@@ -38,8 +38,8 @@ LEAST_SHARE = 0.01  # of the rows that could stand in the table, where a sample 
 def recognise(x: Tensor) -> str | None:
     """Return the tuned data set that at least one in a hundred of the inputs x (n, ...) stands in; None where none.
 
-    Inverted pixels, a scale of its own for each row and channels that repeat one another are seen through too. Of all but the digits, one row in 16 is
-    known: a few dozen rows of another may pass, a hundred hardly.
+    Inverted pixels, a scale of its own for each row and channels that repeat one another are seen through too. Of all
+    but the digits, one row in 16 is known: a few dozen rows of another may pass, a hundred hardly.
     """
     for view in (x, -x.float(), _each_by_itself(x)):
         for scaled in scales(view, x.dtype.is_floating_point):
