@@ -795,9 +795,16 @@ MUTATIONS = (
     Mutation(
         "a forward may remember what it was asked",
         "pacbound/networks/rebuilt.py",
-        "    _check_memory(base.module, x)\n",
+        "    check_memory(base.module, x)\n",
         "",
         f"{REBUILT}::test_a_forward_that_remembers_is_refused",
+    ),
+    Mutation(
+        "an original may remember what it was asked",
+        "pacbound/networks/original.py",
+        "            check_memory(unasked, ",
+        "            check_memory(nn.Identity(), ",
+        "tests/methods/test_surrogate.py::test_an_original_that_remembers_what_it_was_asked_is_refused",
     ),
     Mutation(
         "a loss is asked in company first",

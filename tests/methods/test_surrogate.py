@@ -16,7 +16,7 @@ from pacbound.errors import DataError, ModelError, PacboundError, RequestError
 from pacbound.methods.surrogate import distilled, refuse_followed_prior
 from pacbound.methods.work import Work
 from pacbound.networks.hypothesis import make_base
-from pacbound.networks.original import clear_answers, count_differing, load_original
+from pacbound.networks.original import check_answers, clear_answers, count_differing, load_original
 from pacbound.pipeline.preparation import prepare
 from pacbound.reports.show import render
 from pacbound.specs.specs import PreprocessSpec
@@ -239,7 +239,7 @@ def test_an_original_that_looks_at_its_neighbours_late_in_the_inputs_is_refused(
             return x.roll(1, 0) if bool((x.abs() > 2).any()) else x
 
     inputs = Inputs("mine", torch.cat([torch.eye(2).repeat(300, 1), torch.tensor([[3.0, 0.0]])]))
-    late = Original(Late(), OriginalNetwork(sha256="0" * 64, model="user"))
+    late = Original(Late(), OriginalNetwork(sha256="0" * 64, values="0" * 64, model="user"))
     for pair in ((lambda x: x, late), (late, late)):
         with pytest.raises(ModelError, match="other inputs of its batch"):
             count_differing(*pair, inputs, False)
@@ -261,7 +261,7 @@ def test_inputs_on_which_the_networks_differ_in_any_pass_count() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return torch.tensor([[1.0, 0.0]]).expand(len(x), 2)
 
-    first = Original(First(), OriginalNetwork(sha256="0" * 64, model="user"))
+    first = Original(First(), OriginalNetwork(sha256="0" * 64, values="0" * 64, model="user"))
     inputs = Inputs("mine", torch.eye(2)[[0, 1, 0, 0, 1]])
     assert count_differing(shaky, first, inputs, False) == 3
     assert count_differing(settled, first, inputs, False) == 5
@@ -323,3 +323,23 @@ def test_held_out_labels_give_the_simple_bound_and_a_plain_sentence(file: Path, 
     assert "It is about the original network in float32" in shown
     assert "surrogate's risk at most" in shown
     assert "both differ with probability at most" in shown
+
+
+class Collects(nn.Module):
+    """Takes off the mean of the first batch that it ever sees."""
+
+    mean: torch.Tensor | None = None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.mean is None:
+            self.mean = x.mean(0)
+        return x - self.mean
+
+
+def test_an_original_that_remembers_what_it_was_asked_is_refused() -> None:
+    from pacbound.certificate.parts import OriginalNetwork
+    from pacbound.networks.original import Original
+
+    remembers = Original(Collects(), OriginalNetwork(sha256="0" * 64, values="0" * 64, model="user"))
+    with pytest.raises(ModelError, match="follow from what it was asked before"):
+        check_answers(remembers, torch.randn(50, 3), 3)
