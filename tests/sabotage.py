@@ -220,6 +220,13 @@ MUTATIONS = (
         "tests/attacks/test_risk_forgeries.py::test_tuned_data_in_another_form_that_deny_it_are_caught_by_their_rows",
     ),
     Mutation(
+        "one row that is far off hides tuned data",
+        "pacbound/data/likeness.py",
+        "-x.float(), _each_by_itself(x)):",
+        "-x.float()):",
+        f"{LIKENESS}::test_digits_are_known_in_every_form",
+    ),
+    Mutation(
         "inverted pixels hide tuned data",
         "pacbound/data/likeness.py",
         "    for view in (x, -x.float()):\n",
@@ -791,9 +798,16 @@ MUTATIONS = (
     Mutation(
         "a forward may remember what it was asked",
         "pacbound/networks/rebuilt.py",
-        "    _check_memory(base.module, x)\n",
+        "    check_memory(base.module, x)\n",
         "",
         f"{REBUILT}::test_a_forward_that_remembers_is_refused",
+    ),
+    Mutation(
+        "an original may remember what it was asked",
+        "pacbound/networks/original.py",
+        "            check_memory(unasked, ",
+        "            check_memory(nn.Identity(), ",
+        "tests/methods/test_surrogate.py::test_an_original_that_remembers_what_it_was_asked_is_refused",
     ),
     Mutation(
         "a loss is asked in company first",

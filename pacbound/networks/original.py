@@ -22,7 +22,9 @@ from ..models.others import private_copy
 from ..specs.specs import PreprocessSpec
 from ..subspace.layout import tensors_digest
 from .checkpoints import file_digest, load_checkpoint, named_tensors
+from .hidden import from_library
 from .passes import BATCH, Network, check_deterministic, readings
+from .rebuilt import check_memory
 from .risk import worst_losses, zero_one
 
 
@@ -73,6 +75,7 @@ def load_original(
 
 def check_answers(original: Original, x: Tensor, classes: int) -> None:
     """Refuse an original that is no function from inputs like x (n, ...) to `classes` logits. Raises: ModelError."""
+    unasked = private_copy(original.module)
     try:
         logits = original(x[:2])
     except Exception as cause:  # whatever somebody's network raises
@@ -85,6 +88,9 @@ def check_answers(original: Original, x: Tensor, classes: int) -> None:
             f"certify: the original network returns (batch, {classes} or more) logits, got {tuple(logits.shape)}."
         )
     check_deterministic(original, x[:BATCH])
+    if not all(from_library(type(part)) for part in unasked.modules()):
+        with torch.no_grad():
+            check_memory(unasked, preprocessed(x[:BATCH], original.record.preprocess))
 
 
 def answers(network: Network, x: Tensor, progress: bool = True) -> Tensor:

@@ -57,7 +57,7 @@ def check_promise(base: Base, examples: Examples, preprocess: PreprocessSpec) ->
         return
     chosen = torch.from_numpy(permutation(0, "networks/rebuilt/rows", examples.n))[:ROWS]
     x, y = preprocessed(examples.x[chosen], preprocess), examples.y[chosen]
-    _check_memory(base.module, x)
+    check_memory(base.module, x)
     seeded = base.origin.kind not in HANDED_OVER
     for batch in BATCHES:
         _check_program(base.module, x, batch, seeded)
@@ -66,7 +66,7 @@ def check_promise(base: Base, examples: Examples, preprocess: PreprocessSpec) ->
 
 
 @torch.no_grad()
-def _check_memory(module: nn.Module, rows: Tensor) -> None:
+def check_memory(module: nn.Module, rows: Tensor) -> None:
     """Refuse a forward that remembers what it was asked: numbers that it writes, or answers that follow from them.
 
     One copy is asked about all `rows` (n, ...) first, another is new at each of the questions. What a forward writes

@@ -30,6 +30,8 @@ FORMS = {
     "padded": lambda x, top: torch.nn.functional.pad(x, (2, 2, 2, 2)),
     "in another order": lambda x, top: x[torch.randperm(len(x), generator=torch.Generator().manual_seed(0))],
     "a fifth of it": lambda x, top: x[::5].float() / top,
+    "each row over its own highest": lambda x, top: x / x.flatten(1).amax(1).reshape(-1, 1, 1, 1),
+    "with one row that is far off": lambda x, top: torch.cat([x.float() / top, torch.full((1, *x.shape[1:]), 1e3)]),
     "half of it in a sample of others": lambda x, top: torch.cat([x, others(x, top)]),
 }
 

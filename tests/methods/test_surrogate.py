@@ -16,7 +16,7 @@ from pacbound.errors import DataError, ModelError, PacboundError, RequestError
 from pacbound.methods.surrogate import distilled, refuse_followed_prior
 from pacbound.methods.work import Work
 from pacbound.networks.hypothesis import make_base
-from pacbound.networks.original import clear_answers, count_differing, load_original
+from pacbound.networks.original import check_answers, clear_answers, count_differing, load_original
 from pacbound.pipeline.preparation import prepare
 from pacbound.reports.show import render
 from pacbound.specs.specs import PreprocessSpec
@@ -323,3 +323,23 @@ def test_held_out_labels_give_the_simple_bound_and_a_plain_sentence(file: Path, 
     assert "It is about the original network in float32" in shown
     assert "surrogate's risk at most" in shown
     assert "both differ with probability at most" in shown
+
+
+class Collects(nn.Module):
+    """Takes off the mean of the first batch that it ever sees."""
+
+    mean: torch.Tensor | None = None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.mean is None:
+            self.mean = x.mean(0)
+        return x - self.mean
+
+
+def test_an_original_that_remembers_what_it_was_asked_is_refused() -> None:
+    from pacbound.certificate.parts import OriginalNetwork
+    from pacbound.networks.original import Original
+
+    remembers = Original(Collects(), OriginalNetwork(sha256="0" * 64, values="0" * 64, model="user"))
+    with pytest.raises(ModelError, match="follow from what it was asked before"):
+        check_answers(remembers, torch.randn(50, 3), 3)
