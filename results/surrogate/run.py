@@ -18,7 +18,18 @@ ROOT = data_root() / "checkpoints"
 def command(data: str, model: str, file: str, *more: str) -> list[str]:
     """Options for one original network."""
     original = ["--method", "surrogate", "--model", model, "--checkpoint", str(ROOT / file)]
-    return [*original, "--data", data, "--unlabelled", f"{data}:test:1/2", "--test", f"{data}:test:2/2", *more]
+    return [
+        *original,
+        "--data",
+        data,
+        "--unlabelled",
+        f"{data}:test:1/2",
+        "--test",
+        f"{data}:test:2/2",
+        "--earlier-looks",
+        "0",
+        *more,
+    ]
 
 
 COMMANDS = {
