@@ -697,8 +697,8 @@ MUTATIONS = (
     Mutation(
         "a loss may look at the other examples",
         "pacbound/networks/risk.py",
-        "        elif name == CUSTOM:\n",
-        "        elif False:\n",
+        "        if name == CUSTOM:\n",
+        "        if False:\n",
         f"{PASSES}::test_a_loss_that_depends_on_other_examples_is_refused",
     ),
     Mutation(
