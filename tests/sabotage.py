@@ -229,8 +229,8 @@ MUTATIONS = (
     Mutation(
         "inverted pixels hide tuned data",
         "pacbound/data/likeness.py",
-        "    for view in (x, -x.float()):\n",
-        "    for view in (x,):\n",
+        "    for view in (x, -x.float(), _each_by_itself(x)):\n",
+        "    for view in (x, _each_by_itself(x)):\n",
         f"{LIKENESS}::test_digits_are_known_in_every_form",
     ),
     Mutation(
