@@ -122,10 +122,10 @@ MUTATIONS = (
         f"{REPEATS}::test_a_sample_of_copies_is_refused_before_training",
     ),
     Mutation(
-        "copies with the noise of another dtype are distinct",
+        "copies with the sign of a zero turned are distinct",
         "pacbound/data/inputs.py",
-        "        rows = x[start : start + CHUNK_ROWS].flatten(1).float()\n",
-        "        rows = x[start : start + CHUNK_ROWS].flatten(1).double()\n",
+        ".numpy() + np.float32(0)",
+        ".numpy()",
         "tests/data/test_inputs.py::test_distinct_inputs_are_those_of_a_set_of_tuples",
     ),
     Mutation(

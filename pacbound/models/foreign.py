@@ -191,7 +191,9 @@ def _check_index(index: Path, kind: str) -> None:
         shards = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
         inside = bool(shards) and all(Path(shard).name == shard and Path(shard).match(kind) for shard in shards)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as why:
-        raise ModelError(f"load_model: {index.name} lists shards by name under weight_map, got {why!r}. Save it again.") from None
+        raise ModelError(
+            f"load_model: {index.name} lists its shards under weight_map, got {why!r}. Save the network again."
+        ) from None
     if not inside:
         raise ModelError(
             f"load_model: the shards of {index.name} are files in the folder itself, {kind}, got another place. "

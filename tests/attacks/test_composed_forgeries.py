@@ -90,7 +90,7 @@ def unpaid_inputs(document: Document) -> None:
     one, other = document["parts"]
     other["bits"] = 0
     other["value"] = held_out_bound(other["differing"], other["inputs"]["m"], 0, other["delta"]).value
-    document["bound"]["value"] = one["value"] + other["value"]
+    document["bound"]["value"] = sum_up(one["value"], other["value"])
     restate(document)
 
 
