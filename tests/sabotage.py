@@ -593,6 +593,13 @@ MUTATIONS = (
         f"{REDUNDANCY}::test_the_dimension_lies_between_nothing_and_all_weights",
     ),
     Mutation(
+        "the simulated error of a low-rank layer is that of a full one",
+        "pacbound/measures/redundancy/simulating.py",
+        "    return min(found, key=lambda one: one[0])[1]\n",
+        "    return spectral.ravel()\n",
+        "tests/measures/redundancy/test_simulating.py::test_the_low_rank_is_used",
+    ),
+    Mutation(
         "one measure of a network that fails loses all others",
         "pacbound/measures/measuring.py",
         '            with failures("measure"):\n',
