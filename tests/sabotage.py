@@ -607,6 +607,20 @@ MUTATIONS = (
         "tests/measures/test_measuring.py::test_a_measure_that_fails_loses_no_other",
     ),
     Mutation(
+        "ranges read off the sample are not paid for in a covering bound",
+        "pacbound/measures/guarantees.py",
+        "    nats = place_nats(grid_index(reach)) + _family_nats(family) + ",
+        "    nats = ",
+        "tests/measures/test_guarantees.py::test_the_covering_bound_pays_for_its_lists_and_its_ranges",
+    ),
+    Mutation(
+        "norms read off the sample are not paid for in a Tucker bound",
+        "pacbound/measures/guarantees.py",
+        "    nats = sum(place_nats(grid_index(scale)) for scale in scales) + ",
+        "    nats = ",
+        "tests/measures/test_guarantees.py::test_the_tucker_bound_is_its_formula_with_every_choice_paid",
+    ),
+    Mutation(
         "the tangent kernel reads the first examples",
         "pacbound/measures/ntk/ntk.py",
         "            chosen = stratified(labels, points)\n",
