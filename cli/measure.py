@@ -64,6 +64,8 @@ def measure(
       * stable_rank_reshaped      6.283  rank, mean over layers
       * covering_symmetry           457  bits
         ...
+
+    --bounds adds, apart from them, what holds with probability 1 - delta: theorem, delta and what it assumes.
     """
     from pacbound.certificate import Certificate
     from pacbound.errors import RequestError
