@@ -13,6 +13,7 @@ from .code import code
 from .compare import compare
 from .measure import measure
 from .show import show
+from .simulate import simulate
 from .train import train
 from .verify import verify
 
@@ -22,6 +23,7 @@ app.command("verify")(verify)
 app.command("show")(show)
 app.command("compare")(compare)
 app.command("measure")(measure)
+app.command("simulate")(simulate)
 app.command("train")(train)
 app.command("code")(code)
 app.add_typer(bound.app, name="bound")

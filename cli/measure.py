@@ -42,6 +42,9 @@ def measure(
         str, typer.Option(help="Some of stable_rank, redundancy, rademacher, covering, ntk, separated by commas.")
     ] = "",
     per_layer: Annotated[bool, typer.Option("--per-layer", help="Print a line for each layer too.")] = False,
+    bounds: Annotated[
+        bool, typer.Option("--bounds", help="With --data, the sample trained on: bounds by counting functions too.")
+    ] = False,
     plot: Annotated[
         Path | None,
         typer.Option(metavar="FILE.svg", help=escape("Draw the values per layer (needs pacbound[report]).")),
@@ -61,6 +64,8 @@ def measure(
       * stable_rank_reshaped      6.283  rank, mean over layers
       * covering_symmetry           457  bits
         ...
+
+    --bounds adds, apart from them, what holds with probability 1 - delta: theorem, delta and what it assumes.
     """
     from pacbound.certificate import Certificate
     from pacbound.errors import RequestError
@@ -72,7 +77,7 @@ def measure(
         raise RequestError("measure: --attach adds measures to a certificate, got a checkpoint. Give a .json file.")
     names = tuple(name for name in measures.split(",") if name)
     rules = tuple(rule for rule in rename.split(",") if rule)
-    measured = measured_of(source, model, data, names, _shape(input_shape), data_dir, checkpoint, rules, key)
+    measured = measured_of(source, model, data, names, _shape(input_shape), data_dir, checkpoint, rules, key, bounds)
     if plot is not None:
         draw(measured, plot)
     if attach is not None:
@@ -103,4 +108,9 @@ def _in_words(measured: "Measured", per_layer: bool) -> str:
         if per_layer:
             lines += [f"    {name:<{width - 2}}  {value:>12,.6g}" for name, value in one.per_layer.items()]
     lines.append("Measures carry no probability; * rests on a formula proved in pacbound.")
+    for bound in measured.bounds:
+        vacuous = " (vacuous: it says nothing)" if bound.value == 1 else ""
+        lines += ["", f"{bound.theorem}: risk <= {bound.value:.6g}{vacuous}"]
+        lines.append(f"  with probability {1 - bound.delta:g} (delta {bound.delta:g}), by itself; {bound.reference}")
+        lines += [f"  assumes: {assumption}" for assumption in bound.assumes]
     return "\n".join(lines)

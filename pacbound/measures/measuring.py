@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 from tqdm import tqdm
 
-from ..bounds.claims import Measure
+from ..bounds.claims import Bound, Measure
 from ..certificate.recheck import recheck_arithmetic
 from ..certificate.schema import Certificate
 from ..errors import CertificateError, DataError, ModelError, PacboundError, RequestError
@@ -37,13 +37,14 @@ class Measured(Record):
 
     model: its name. measures: in the order of the table. refused: measure -> why it does not apply, or why no more of
     its figures do. skipped: part of the network with parameters that is no linear layer, and so in no measure of
-    layers -> why.
+    layers -> why. bounds: on the risk of the network itself, each with probability 1 - delta by itself.
     """
 
     model: str
     measures: tuple[Measure, ...]
     refused: dict[str, str] = Field(default={})
     skipped: dict[str, str] = Field(default={})
+    bounds: tuple[Bound, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +77,7 @@ def measure(
     checkpoint: str | Path | None = None,
     rename: Sequence[str] = (),
     key: str | None = None,
+    bounds: bool = False,
 ) -> Measured:
     """Measure stable ranks, redundancy (K/R), Rademacher capacity, covering numbers and the neural tangent kernel.
 
@@ -85,9 +87,11 @@ def measure(
         what `--data` takes. measures: names of the table, by default all. input_shape: of one example, where no data
         and no data set tells it. data_dir: the folder of named data sets. checkpoint: the file that a certificate's
         theta0 comes from, where it names one. rename: rules REGEX=REPLACEMENT for the names in a checkpoint. key: of
-        the state dict in a file of several.
-    Raises: RequestError for an unknown measure or where the size of the inputs is not known; ModelError, DataError,
-        CertificateError where something cannot be loaded; ModelError where no measure applies, or for TorchScript.
+        the state dict in a file of several. bounds: count functions for bounds on the risk too (see guarantees.py),
+        which need the sample that the network was trained on.
+    Raises: RequestError for an unknown measure, for bounds without data, or where the size of the inputs is not known;
+        ModelError, DataError, CertificateError where something cannot be loaded; ModelError where no measure applies,
+        or for TorchScript.
     """
     from ..data.registry import load_any
     from ..models.others import failures, private_copy
@@ -96,6 +100,8 @@ def measure(
     unknown = [name for name in measures if name not in MEASURES]
     if unknown:
         raise RequestError(f"measure: measures are {', '.join(MEASURES)}, got {', '.join(unknown)}.")
+    if bounds and data is None:
+        raise RequestError("measure: bounds are on the risk of the data's distribution, got no data. Give --data.")
     examples = None if data is None else load_any(data, data_dir)
     subject = _subject(source, model, examples, input_shape, _Weights(checkpoint, tuple(rename), key))
     found: list[Measure] = []
@@ -111,7 +117,9 @@ def measure(
     if not found:
         reasons = "; ".join(f"{name}: {why}" for name, why in refused.items())
         raise ModelError(f"measure: none of the measures applies to {subject.name}. {reasons}")
-    return Measured(model=subject.name, measures=tuple(found), refused=refused, skipped=_skipped(subject))
+    proved = _bounds(subject, refused) if bounds else ()
+    skipped = _skipped(subject)
+    return Measured(model=subject.name, measures=tuple(found), refused=refused, skipped=skipped, bounds=proved)
 
 
 def attach(certificate: Certificate, measured: Measured) -> Certificate:
@@ -174,6 +182,22 @@ def _one(name: str, subject: _Subject) -> Iterable[Measure]:
     if name == "ntk" and subject.sample is None:
         raise ModelError("ntk: the kernel is one of examples, got none. Give --data.")
     return MEASURES[name](subject.module, subject.example, subject.sample)
+
+
+def _bounds(subject: _Subject, refused: dict[str, str]) -> tuple[Bound, ...]:
+    """The bounds that apply; why others do not goes into `refused`."""
+    from ..models.others import failures
+    from .guarantees import GUARANTEES
+
+    proved: list[Bound] = []
+    for name, function in GUARANTEES.items():
+        try:
+            with failures("measure"):
+                if subject.sample is not None:
+                    proved.append(function(subject.module, subject.sample))
+        except PacboundError as why:
+            refused[name] = str(why)
+    return tuple(proved)
 
 
 def _skipped(subject: _Subject) -> dict[str, str]:

@@ -112,3 +112,21 @@ def test_wrong_usage_prints_one_message_and_exits_with_2(
     assert printed.out == ""
     assert printed.err.startswith("pacbound: ")
     assert len(printed.err.splitlines()) == 1
+
+
+def test_bounds_are_printed_with_their_theorem_and_what_they_assume(weights: Path, tmp_path: Path) -> None:
+    import numpy as np
+
+    x, y = clouds()
+    np.savez(tmp_path / "data.npz", x=x.numpy(), y=y.numpy())
+    command = ["measure", str(weights), "--model", MODEL, "--data", str(tmp_path / "data.npz"), *FAST, "--bounds"]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    (bound,) = measure(network(), data=clouds(), measures=("stable_rank",), bounds=True).bounds
+    assert bound.value == 1
+    assert "covering_risk: risk <= 1 (vacuous: it says nothing)" in result.stdout
+    assert "delta 0.05" in result.stdout
+    assert all(f"  assumes: {assumption}" in result.stdout for assumption in bound.assumes)
+    assert "tucker_covering does not apply" in result.stderr
+    document = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
+    assert [one["theorem"] for one in document["bounds"]] == ["covering_risk"]

@@ -62,7 +62,7 @@ def measure_covering(model: nn.Module, example_input: Tensor, data: Sample | Non
     if any(block.shortcut is not None for block in layers.blocks) or behind.offsets or layers.slopes:
         return tuple(found)  # the counts are about plain chains of fixed activations
     family = family_of(behind, _reach(layers, example_input, data), group)
-    check_slope(steepest(model, example_input)[1], _log10_gain(layers))
+    check_slope(steepest(model, example_input)[1], log10_gain(layers))
     nats = cover_nats(family, EPS)
     unit = f"bits at radius {EPS:g} of the logits, parameters to {family.bound:.3g}, inputs to {family.reach:.3g}"
     volume = log_volume_nats(family) / math.log(2) / family.parameters
@@ -150,7 +150,7 @@ def _reach(layers: Layers, example: Tensor, data: Sample | None) -> float:
     return moved + (layers.before_maximum if layers.fronts else 1.0)
 
 
-def _log10_gain(layers: Layers) -> float:
+def log10_gain(layers: Layers) -> float:
     """log10 of the Lipschitz constant of a plain chain in the maximum norm."""
     rows = [float(b.main.layers[0].weight.abs().flatten(1).sum(dim=1).max()) * b.maximum for b in layers.blocks]
     factors = [layers.before_maximum, *rows]
