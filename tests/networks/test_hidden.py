@@ -161,7 +161,7 @@ HIDDEN: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "bytes": (lambda: Plain(table=W.numpy().tobytes()), "256 characters of text"),
     "a long integer": (lambda: Plain(table=1 << 2000), "an integer of 2,001 bits"),
     "an array of Python": (lambda: Plain(table=array.array("f", FLOATS)), "an array of the type array"),
-    "a view of a dictionary": (lambda: Plain(table=dict(enumerate(FLOATS)).values()), "a dict_values, whose content"),
+    "a view of a dictionary": (lambda: Plain(table=dict(enumerate(FLOATS)).values()), "dict_values"),
     "a generator of random numbers": (lambda: Plain(table=torch.Generator()), "an array of the type Generator"),
     "a module in a list": (
         lambda: Plain(parts=[nn.Linear(16, 4)]),
