@@ -215,4 +215,4 @@ def test_a_forward_that_remembers_in_a_buffer_is_refused() -> None:
 
 
 def test_features_that_a_forward_keeps_and_never_reads_do_no_harm() -> None:
-    check_promise(make_base(KeepsFeatures(), 0), SAMPLE, PreprocessSpec())
+    assert check_promise(make_base(KeepsFeatures(), 0), SAMPLE, PreprocessSpec()) is None
