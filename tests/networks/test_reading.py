@@ -317,7 +317,7 @@ def rewrite(folder: Path, change: Callable[[dict[str, str]], dict[str, str]]) ->
         (without_a_shard, "readable file"),
         (without_an_index_and_a_shard, "all shards of one"),
         (with_another_file, "Name the file"),
-        (torn, "lists the shards"),
+        (torn, "lists its shards"),
         (empty, "found none"),
     ],
 )
