@@ -12,6 +12,7 @@ from ..specs.grammar import OWN_NETWORK
 from ..specs.repeats import repeats_sentence
 from ..specs.specs import CHECKPOINT_KINDS, DrawSpec, HypothesisSpec
 from ..specs.tensors import DirectSpec
+from .parts import InputsRecord
 from .tuned import tuned_on
 
 TUNING_OPTIONS = 256  # 8 bits, by convention, for the look at the data sets of tuned.py
@@ -38,6 +39,11 @@ class Comparison(NamedTuple):
     m: int
     looks: int
     like: str | None = None
+
+    @classmethod
+    def on(cls, inputs: InputsRecord, looks: int) -> "Comparison":
+        """Return what a ledger depends on where these inputs are looked at for the `looks`-th time."""
+        return cls(inputs.name, inputs.m, looks, inputs.like)
 
     @property
     def options(self) -> int:

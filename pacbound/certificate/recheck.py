@@ -244,7 +244,7 @@ def _compare_ledger(
 ) -> str | None:
     part = certificate.comparison
     methods = 1 if certificate.methods is None else len(certificate.methods)
-    compared = None if part is None else Comparison(part.inputs.name, part.inputs.m, part.looks, part.inputs.like)
+    compared = None if part is None else Comparison.on(part.inputs, part.looks)
     data = certificate.data
     try:
         expected = complete(

@@ -60,7 +60,7 @@ def _surrogate(work: Work) -> Forecast:
         task = checked(work)
         setup = distilled(work, task.train, torch.zeros(task.train.n, dtype=torch.int64))  # answers cost time
         looks = (work.request.earlier_looks or 0) + 1
-        plan = forecast(setup, Comparison(task.inputs.name, task.inputs.m, looks))
+        plan = forecast(setup, Comparison.on(task.record, looks))
         seconds = _seconds_to_answer(task.original, task.inputs) * (task.train.n + task.inputs.m)
         return plan.model_copy(update={"seconds": round(plan.seconds + seconds, 1)})
 

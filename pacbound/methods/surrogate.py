@@ -219,8 +219,8 @@ def _held_out(original: Original, test: Examples | None, delta: float) -> tuple[
 
 
 def _ledger(setup: Setup, compared: Compared) -> Ledger:
-    record, data = compared.record, setup.data
-    comparison = Comparison(record.name, record.m, compared.looks, record.like)
+    data = setup.data
+    comparison = Comparison.on(compared.record, compared.looks)
     return complete(
         compared.best.hypothesis.ledger, compared.best.spec, data.name, data.digest, compared=comparison,
         methods=max(1, len(setup.methods)), like=data.like, repeats=data.repeats,

@@ -19,6 +19,7 @@ from pacbound.measures.ntk.ntk import (
     measure_ntk,
     spectrum_of,
 )
+from tests.measures.haar import haar_layers
 
 WIDTHS, RANKS, SCALES = (20, 32, 24, 16), (4, 6.5, 3), (1.5, 1.2, 2)
 
@@ -174,15 +175,6 @@ def test_expected_terms_by_hand():
     terms = expected_ntk(WIDTHS, RANKS, SCALES)
     assert terms == pytest.approx((0.0082265625, 0.016453125, 0.0421875, 0.0365625))
     assert sum(terms) == pytest.approx(0.1034296875)
-
-
-def haar_layers(rng: np.random.Generator, nets: int, n_out: int, n_in: int, values: np.ndarray) -> np.ndarray:
-    """Many layers U diag(values) V^T at once, (nets, n_out, n_in), by batched QR."""
-    sides = []
-    for side in (n_out, n_in):
-        q, r = np.linalg.qr(rng.normal(size=(nets, side, len(values))))
-        sides.append(q * np.sign(np.einsum("nii->ni", r))[:, None])
-    return (sides[0] * values) @ sides[1].transpose(0, 2, 1)
 
 
 def test_expected_terms_agree_with_simulated_networks():

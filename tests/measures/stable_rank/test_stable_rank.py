@@ -21,6 +21,7 @@ from pacbound.measures.stable_rank.stable_rank import (
     stable_rank,
     stable_rank_init_,
 )
+from tests.measures.haar import haar_layers
 
 WIDTHS, RANKS, SCALES = (20, 32, 24, 16), (4, 6.5, 3), (1.5, 1.2, 2)
 
@@ -97,15 +98,6 @@ def test_feed_forward_factors_by_hand():
     assert feed_forward_factors((4, 4), (2,), (1,), slope=1)[0] == pytest.approx(0.5)  # linear: r s^2 / n
     with pytest.raises(ModelError, match="widths"):
         feed_forward_factors((4, 4), (2, 2), (1,))
-
-
-def haar_layers(rng: np.random.Generator, nets: int, n_out: int, n_in: int, values: np.ndarray) -> np.ndarray:
-    """Many layers U diag(values) V^T at once, (nets, n_out, n_in), by batched QR."""
-    sides = []
-    for side in (n_out, n_in):
-        q, r = np.linalg.qr(rng.normal(size=(nets, side, len(values))))
-        sides.append(q * np.sign(np.einsum("nii->ni", r))[:, None])
-    return (sides[0] * values) @ sides[1].transpose(0, 2, 1)
 
 
 def test_second_moment_law_holds_in_simulation():
