@@ -1,4 +1,7 @@
-"""`pacbound verify`: recheck certificates; exit 0 where they stand, 1 where one does not, 2 on wrong usage."""
+"""`pacbound verify`: recheck certificates.
+
+Exit 0 where they stand, 1 where one does not, 2 on wrong usage, 3 where one is not reproduced here (level replay).
+"""
 
 import json
 from collections.abc import Sequence
@@ -9,7 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from pacbound.verification.replay import Replay
     from pacbound.verification.verification import Verification
+
+
+NOT_REPRODUCED = 3
 
 
 class Level(StrEnum):
@@ -18,6 +25,7 @@ class Level(StrEnum):
     arithmetic = "arithmetic"
     message = "message"
     risk = "risk"
+    replay = "replay"
 
 
 def verify(
@@ -55,7 +63,8 @@ def verify(
 ) -> None:
     """Check certificates, and say what was not checked. Nothing that a certificate names is opened or imported.
 
-    arithmetic: the document. message: decode it and recompute every bit. risk: count the errors again.
+    arithmetic: the document. message: decode it and recompute every bit. risk: count the errors again. replay: run a
+    selection of examples again.
 
     \b
     pacbound verify certificate.json --data mnist
@@ -88,7 +97,9 @@ def verify(
         typer.echo(_in_words(results[0]) if len(files) == 1 else _as_table(results))
     for line in unusable:
         typer.echo(f"pacbound: {line}", err=True)
-    raise typer.Exit(2 if unusable else int(not all(result.stands for result in results)))
+    failing = any(result.failed is not None for result in results)
+    other = 0 if all(result.stands for result in results) else NOT_REPRODUCED
+    raise typer.Exit(2 if unusable else 1 if failing else other)
 
 
 def _files(paths: list[Path]) -> list[Path]:
@@ -102,9 +113,13 @@ def _files(paths: list[Path]) -> list[Path]:
 
 
 def _in_words(result: "Verification") -> str:
-    if not result.stands:
+    if result.failed is not None:
         return f"{result.name} DOES NOT STAND, at level {result.level}\ncheck {result.failed!r} failed: {result.reason}"
     lines = [f"{result.name} stands, at level {result.level} ({len(result.passed)} checks)", result.statement]
+    if result.replay is not None and not result.stands:
+        lines = [f"{result.name} is NOT REPRODUCED here, at level {result.level}", _otherwise(result.replay)]
+    elif result.replay is not None:
+        lines.append("The selection, run again here, made the same picks and the same network, bit for bit.")
     if result.recount is not None:
         lines.append(
             f"Counted again: {result.recount.errors:,} errors of {result.recount.n:,}; {result.distinct:,} of the "
@@ -115,13 +130,29 @@ def _in_words(result: "Verification") -> str:
     return "\n".join([*lines, "Not checked:", *(f"  - {sentence}" for sentence in result.unchecked)])
 
 
+def _outcome(result: "Verification") -> str:
+    return "FAILS  " if result.failed is not None else "stands " if result.stands else "differs"
+
+
+def _otherwise(replay: "Replay") -> str:
+    from pacbound.certificate.statement import percent_up
+
+    return (
+        "The selection, run again here, made another network: it rounds otherwise on this machine, or its author did "
+        f"not run it. The network made here has {replay.picked:,} picks, {replay.errors:,} errors outside them and a "
+        f"bound of {percent_up(replay.value)}, which says nothing about the network in the file."
+    )
+
+
 def _as_table(results: "Sequence[Verification]") -> str:
     width = max((len(result.name) for result in results), default=0)
     rows = [
-        f"{result.name:<{width}}  {'stands' if result.stands else 'FAILS '}  {result.level:<10}  {result.failed or ''}"
-        for result in results
+        f"{result.name:<{width}}  {_outcome(result)} {result.level:<10}  {result.failed or ''}" for result in results
     ]
-    failing = [f"{result.name}: {result.failed}: {result.reason}" for result in results if not result.stands]
+    failing = [f"{result.name}: {result.failed}: {result.reason}" for result in results if result.failed is not None]
+    failing += [
+        f"{result.name}: {_otherwise(result.replay)}" for result in results if result.replay and not result.stands
+    ]
     unchecked = sorted({sentence for result in results if result.stands for sentence in result.unchecked})
     notes = ["Not checked:", *(f"  - {sentence}" for sentence in unchecked)] if unchecked else []
     return "\n".join([*(row.rstrip() for row in rows), *failing, *notes])

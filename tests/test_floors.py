@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).parents[1]
 # its place here. `errors` and `records` are the two modules at the root that every room may import.
 ORDER = (
     "errors", "records", "specs", "bits", "bounds", "certificate", "request", "reports",  # arithmetic and reading
-    "subspace", "quantize", "data", "models", "networks", "verification",  # up to counting errors again
+    "subspace", "quantize", "data", "models", "networks", "picking", "verification",  # up to counting errors again
     "measures", "training", "pipeline", "methods",
     "",  # pacbound/__init__.py names what is public
 )  # fmt: skip

@@ -18,7 +18,8 @@ from torch import nn
 from ..certificate.schema import Certificate, MethodRow
 from ..data.registry import load_any, load_inputs
 from ..errors import PacboundError, RequestError
-from ..networks.checkpoints import file_digest, freeze_start
+from ..networks.checkpoints import file_digest
+from ..networks.frozen import freeze_network
 from ..training.state import Checkpoint
 from .direct.method import direct
 from .subspace import subspace
@@ -156,7 +157,7 @@ def _contents(work: Work) -> list[str]:
     readers: list[Callable[[], str]] = [lambda: load_any(work.train, work.data_dir).digest()]
     if isinstance(work.model, nn.Module):
         network = work.model
-        readers.append(lambda: hashlib.sha256(freeze_start(network)).hexdigest())
+        readers.append(lambda: hashlib.sha256(freeze_network(network)).hexdigest())
     if work.request.checkpoint is not None:
         readers.append(lambda: file_digest(str(work.request.checkpoint)))
     if work.test is not None:

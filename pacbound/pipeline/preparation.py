@@ -23,7 +23,8 @@ from ..errors import DataError, ModelError, RequestError, first_line
 from ..models.foreign import CONFIG, FOLDER
 from ..models.loading import load_model, preprocess_for
 from ..models.others import failures, private_copy
-from ..networks.checkpoints import checkpoint_base, freeze_start, start_base
+from ..networks.checkpoints import checkpoint_base, start_base
+from ..networks.frozen import freeze_network
 from ..networks.hypothesis import Base, make_base, make_subspace
 from ..networks.passes import BATCH, Network, check_deterministic
 from ..networks.rebuilt import check_promise
@@ -180,7 +181,7 @@ def with_start(setup: Setup, progress: bool = True) -> Setup:
     sample = Sample(preprocessed(split.first.x, setup.preprocess), split.first.y)
     module = copy.deepcopy(setup.base.module)
     train_start(module, sample, setup.request.seed, progress)
-    raw = freeze_start(module)
+    raw = freeze_network(module)
     whole = split.first.n + split.rest.n
     record = SplitSpec(
         seed=split.seed, parts=split.parts, whole=whole, digest=split.whole, size=len(raw), start=start.sha256
