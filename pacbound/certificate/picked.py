@@ -58,13 +58,13 @@ class PicksPart(Record):
 
 
 def recheck_picks(certificate: "Certificate") -> str | None:
-    """Return what is wrong with the numbers of a sample compression, or None; a value may be larger, never smaller."""
+    """Return which counts of a sample compression do not go together, or None."""
     part, spec, risk = certificate.picks, certificate.hypothesis.quantizer, certificate.risk
     assert part is not None
     assert isinstance(spec, PicksSpec)
     if risk.loss != "zero_one":
         return f"picks are about errors, and the loss is {risk.loss}"
-    if part.picked + part.errors > risk.n or not part.errors <= risk.errors <= part.errors + part.picked:
+    if not part.errors <= risk.errors <= part.errors + part.picked:
         return (
             f"{part.errors:,} errors outside {part.picked:,} picks do not go with {risk.errors:,} errors on all "
             f"{risk.n:,} examples"
@@ -76,8 +76,14 @@ def recheck_picks(certificate: "Certificate") -> str | None:
         return (
             f"{part.picked:,} of {risk.n:,} examples take {part.picked * index_bits(risk.n):,} bits, got {part.bits:,}"
         )
-    stated = certificate.stated_bound
-    value = picks(part.picked, part.errors, risk.n, certificate.ledger.bits, stated.delta).value
+    return None
+
+
+def recheck_picks_value(certificate: "Certificate") -> str | None:
+    """Return what is wrong with the value of a sample compression, or None; it may be larger, never smaller."""
+    part, stated = certificate.picks, certificate.stated_bound
+    assert part is not None
+    value = picks(part.picked, part.errors, certificate.risk.n, certificate.ledger.bits, stated.delta).value
     if stated.value >= value:
         return None
     return f"picks gives {value!r} for {part.picked:,} picks and {part.errors:,} errors; stated is {stated.value!r}"
