@@ -32,6 +32,10 @@ class RoundRecord(Record):
     asked: int = Field(ge=0, le=MAX_EXAMPLES)
     wrong: int = Field(ge=0, le=MAX_EXAMPLES)
 
+    def left(self, n: int) -> float:
+        """Errors outside T of n examples: counted where all others were asked, else estimated from those that were."""
+        return self.wrong * (n - self.picked) / max(1, self.asked)
+
 
 class PicksPart(Record):
     """The examples T that the learner makes the network from, and how many of the others it misclassifies.

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from ..certificate.picked import RoundRecord
 from ..data.examples import Examples
 from ..data.preprocess import preprocessed
 from ..errors import ModelError, first_line
@@ -47,7 +48,12 @@ class Round:
 
     def left(self, n: int) -> float:
         """Errors outside T of n examples: counted where all others were asked, else estimated from those that were."""
-        return self.wrong * (n - len(self.picked)) / max(1, self.asked)
+        return self.record.left(n)
+
+    @property
+    def record(self) -> RoundRecord:
+        """The round as a certificate lists it."""
+        return RoundRecord(picked=len(self.picked), asked=self.asked, wrong=self.wrong)
 
 
 @dataclass(frozen=True)

@@ -123,8 +123,8 @@ def test_one_method_that_is_refused_leaves_the_others_and_still_costs(file: Path
 def test_where_every_method_is_refused_the_reasons_are_given(tmp_path: Path) -> None:
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(b"nothing")
-    with pytest.raises(RequestError, match=r"every method was refused. subspace: .* direct: .* surrogate: "):
-        run(broken, d=16, budget=1.0)  # a budget and epochs
+    with pytest.raises(RequestError, match=r"every method was refused. subspace: .* direct: .* surrogate: .* picks: "):
+        run(broken, d=16, budget=1.0, pick_first=5)  # a budget and epochs; no size of the menu
 
 
 def test_what_was_finished_is_not_run_again(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +136,7 @@ def test_what_was_finished_is_not_run_again(file: Path, tmp_path: Path, monkeypa
     monkeypatch.setattr("pacbound.methods.auto.OPTIONS", tuple(o._replace(run=_only_surrogate(o)) for o in OPTIONS))
     certificate = run(file, state)
     assert certificate.methods is not None
-    assert len(certificate.methods) == 3
+    assert len(certificate.methods) == 4
     again = run(file, state)  # what is finished is kept until somebody has saved the certificate and removes it
     assert again.core_digest == certificate.core_digest
 
