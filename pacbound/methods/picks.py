@@ -11,16 +11,18 @@ from pydantic import ValidationError
 from ..certificate.schema import Certificate
 from ..errors import RequestError
 from ..models.others import failures
+from ..picking.augment import fitting
 from ..pipeline.finish import Finished, environment, issue
 from ..pipeline.first_look import first_look
 from ..pipeline.picked import affordable, best_round, bind, finish_picked, select
 from ..pipeline.preparation import Setup, prepare, with_start
 from ..request.request import PICK_OPTIONS, Request
 from ..specs.grammar import OWN_NETWORK
-from ..specs.picks import RecipeSpec
+from ..specs.picks import Augmentation, RecipeSpec
 from ..training.state import Checkpoint
 from .work import Work, refuse_surrogate_options
 
+COLOURS = 3  # channels of an image that is mirrored and cropped
 MOST_SHARE = 4  # by default at most a quarter of the sample is picked
 UNREAD = (
     "theorem", "posterior", "earlier_draws", "d", "projector", "layer_scale", "encoder", "step", "levels",
@@ -48,7 +50,8 @@ def chosen(work: Work) -> tuple[Setup, RecipeSpec]:
     _refuse_unread(work)
     recipe_of(work.request, ())  # before anything is loaded
     setup = prepare(work.model, work.train, work.test, work.request, "zero_one", work.data_dir)
-    return replace(setup, methods=work.methods), recipe_of(work.request, setup.train.shape)
+    recipe = recipe_of(work.request, setup.train.shape)
+    return replace(setup, methods=work.methods), _check_fits(recipe, setup.train.shape)
 
 
 def run(
@@ -71,12 +74,23 @@ def recipe_of(request: Request, shape: tuple[int, ...]) -> RecipeSpec:
     Raises: RequestError outside the menus.
     """
     given = {field: value for name, field in PICK_OPTIONS.items() if (value := getattr(request, name)) is not None}
-    given.setdefault("augmentation", "none")
+    usual: Augmentation = "flip_crop" if len(shape) == 3 and shape[0] == COLOURS else "elastic"
+    given.setdefault("augmentation", usual if fitting(usual, shape) else "none")
     device = "cuda" if request.device == "cuda" else "cpu"
     try:
         return RecipeSpec.model_validate({**given, "seed": request.seed, "device": device})
     except ValidationError as cause:
         raise RequestError(f"picks: {cause.errors()[0]['msg'].removeprefix('Value error, ')}.") from None
+
+
+def _check_fits(recipe: RecipeSpec, shape: tuple[int, ...]) -> RecipeSpec:
+    """Return the recipe. Raises: RequestError where its augmentation is for examples of another shape."""
+    if fitting(recipe.augmentation, shape):
+        return recipe
+    raise RequestError(
+        f"picks: the augmentation {recipe.augmentation} is for images, (height, width) or (channels, height, width), "
+        f"got examples {shape}. Leave --augmentation out."
+    )
 
 
 def most_picks(setup: Setup) -> int:

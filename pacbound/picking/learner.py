@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ..errors import RequestError
+from ..errors import ModelError, RequestError
 from ..specs.picks import RecipeSpec
 from .augment import AUGMENTATIONS
 
@@ -57,6 +57,7 @@ def learn(
     it leaves is the mean of the weights after the last steps, with batch statistics taken anew from T.
 
     Args: x: preprocessed float32, on the device of the module. on_step: called after every step with its number.
+    Raises: ModelError where the weights do not stay finite.
     """
     t, steps = len(y), steps_of(recipe, len(y))
     digest = hashlib.sha256(f"{recipe.seed} {t}".encode()).digest()
@@ -82,6 +83,11 @@ def learn(
                 parameter.copy_(value)
             _take_statistics(module, batches)
     module.eval()
+    if not all(bool(torch.isfinite(parameter).all()) for parameter in trained):
+        raise ModelError(
+            f"picks: a rate of {recipe.rate} millionths is too high for this network: its weights are no numbers any "
+            "more. Give a lower --pick-rate."
+        )
 
 
 class _Batches:

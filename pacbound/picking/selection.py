@@ -25,10 +25,10 @@ from ..networks.frozen import freeze_network, thaw_network
 from ..networks.risk import zero_one
 from ..specs.picks import SIZES, RecipeSpec, sizes
 from ..specs.specs import PreprocessSpec
-from .learner import deterministic, device_of, learn, steps_of
+from .learner import deterministic, device_of, learn, ready, steps_of
 from .order import group_of, priorities, values_of
 
-BATCH = 500  # examples asked at once, always: the last ones are filled up, so that a batch has one shape
+BATCH = 100  # examples asked at once, always: the last ones are filled up, so that a batch has one shape
 END = SIZES - 1  # the stop where nothing is left to pick
 
 
@@ -143,7 +143,7 @@ class Selection:
         """Return theta0's module with the tensors of a file: nothing that it was asked before leaves a trace in it."""
         module = private_copy(self.theta0)
         thaw_network(module, network)
-        return module.to(self.device)
+        return module.to(self.device).to(memory_format=torch.channels_last)
 
     def _ask(self, module: nn.Module, picked: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], int, int]:
         """Return the next group of about `size`, in order, how many were asked, and how many of these are wrong."""
@@ -175,7 +175,7 @@ class Selection:
     def _answers(self, module: nn.Module, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Return the 0-1 losses and what else orders these rows (m,), each (m,), on the CPU."""
         filled = torch.from_numpy(np.resize(rows, BATCH))
-        x = preprocessed(self.examples.x[filled], self.preprocess).to(self.device)
+        x = ready(preprocessed(self.examples.x[filled], self.preprocess).to(self.device))
         logits = module(x).float().cpu()[: len(rows)]
         y = self.examples.y[filled[: len(rows)]]
         return zero_one(logits, y), values_of(self.recipe.order, logits, y)

@@ -18,7 +18,9 @@ BESIDE = {
     "cifar10": ("cifar10/default.json", "picks/cifar10_*.json", ""),
     "digits": ("digits/seed_*.json", "picks/digits_*.json", "prior/digits_32.json"),
 }
-HEAD = "| data | parameter codes | picks | theta0 from half of the sample | test set alone |\n|---|---:|---:|---:|---:|\n"
+HEAD = (
+    "| data | parameter codes | picks | theta0 from half of the sample | test set alone |\n|---|---:|---:|---:|---:|\n"
+)
 
 
 def report(folder: Path) -> str:

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 import pacbound as pb
 from pacbound.bounds.inversion import binomial_tail_inverse, preference_inverse
-from pacbound.errors import PacboundError, RequestError
+from pacbound.errors import ModelError, RequestError
 from pacbound.methods.picks import recipe_of
 from pacbound.networks.frozen import freeze_network, thaw_network
 from pacbound.request.request import Request
@@ -128,9 +128,17 @@ def test_what_it_cannot_use_is_refused(options: dict[str, object], said: str) ->
 
 def test_a_learning_that_leaves_the_numbers_is_refused() -> None:
     x, y = clouds(N)
-    with pytest.raises(PacboundError, match="finite"):
-        pb.certify(network(), (x * 1e38, y), request=asked(pick_rate=30000), progress=False)
+    with pytest.raises(ModelError, match="Give a lower --pick-rate"):
+        pb.certify(network(), (x * 3e37, y), request=asked(pick_rate=30000), progress=False)
 
 
 def test_the_recipe_follows_the_shape_where_nobody_says() -> None:
-    assert recipe_of(asked(), (6,)).augmentation == "none"
+    shapes: dict[tuple[int, ...], str] = {
+        (6,): "none",
+        (28, 28): "elastic",
+        (1, 8, 8): "elastic",
+        (3, 32, 32): "flip_crop",
+    }
+    assert {shape: recipe_of(asked(), shape).augmentation for shape in shapes} == shapes
+    with pytest.raises(RequestError, match="is for images"):
+        pb.certify(network(), clouds(N), request=asked(augmentation="affine"), progress=False)
