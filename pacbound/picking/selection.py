@@ -143,7 +143,8 @@ class Selection:
         """Return theta0's module with the tensors of a file: nothing that it was asked before leaves a trace in it."""
         module = private_copy(self.theta0)
         thaw_network(module, network)
-        return module.to(self.device).to(memory_format=torch.channels_last)
+        module = module.to(self.device)
+        return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _ask(self, module: nn.Module, picked: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], int, int]:
         """Return the next group of about `size`, in order, how many were asked, and how many of these are wrong."""
