@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from ..certificate.statement import percent_up
 from ..data.examples import Examples
 from ..data.preprocess import preprocessed
 from ..errors import ModelError, first_line
@@ -49,6 +50,14 @@ class Round:
         """Errors outside T of n examples: counted where all others were asked, else estimated from those that were."""
         return self.wrong * (n - len(self.picked)) / max(1, self.asked)
 
+    def in_words(self, n: int, bound: Callable[[int, int], float] | None = None) -> str:
+        """Say what is left of n examples and, where it could stop now, the bound; ~ marks what is estimated."""
+        left, about = round(self.left(n)), "" if self.asked == n - len(self.picked) else "~"
+        words = f"{about}{left:,} errors left"
+        if bound is None or self.stop is None:
+            return words
+        return f"{words}, bound now {about}{percent_up(bound(len(self.picked), left))}"
+
 
 @dataclass(frozen=True)
 class Learned:
@@ -79,10 +88,12 @@ class Selection:
         start: Learned | None = None,
         keep: Callable[[Learned], None] = lambda learned: None,
         progress: bool = True,
+        bound: Callable[[int, int], float] | None = None,
     ) -> Iterator[Round]:
         """Yield the rounds, up to the one that stops at place `last` of the sizes, or where nothing is left to pick.
 
-        Args: start: of an interrupted run. keep: called after every learning with what such a run needs.
+        Args: start: of an interrupted run. keep: called after every learning with what such a run needs. progress:
+            whether a bar is shown, on a terminal. bound: of so many picks and errors outside them, for the bar alone.
         Raises: ModelError where the network does not train on these examples, or its file is another network's.
         """
         picked, before = np.zeros(0, np.int64), -1
@@ -98,7 +109,8 @@ class Selection:
                 group, asked, wrong = self._ask(picked, target - len(picked))
                 stop = END if not wrong else place if self._place(before) < place else None
                 now = Round(stop, picked, asked, wrong, freeze_network(self.module))
-                bar.set_postfix(left=round(now.left(self.examples.n)), refresh=False)
+                if not bar.disable:
+                    bar.set_postfix_str(now.in_words(self.examples.n, bound))
                 yield now
                 if stop == END or place >= last:
                     return

@@ -1,4 +1,4 @@
-"""What a certificate of picks says, in words: the examples, how they were picked, the learner, and the network's file."""
+"""What a certificate of picks says, in words: the examples, how they were picked, the learner, and its network."""
 
 from ..certificate.schema import Certificate
 

@@ -26,7 +26,7 @@ BLUE, ORANGE, GREY = (
     "#0072b2",
     "#d55e00",
     "0.45",
-)  # of Okabe and Ito: apart for every kind of colour vision, and in grey
+)  # of Okabe and Ito, which the colour-blind tell apart
 ESTIMATED = "estimated from those asked, mostly too low"
 SIZE = (6.4, 6.4)
 FEW_POWERS = 3  # of ten on an axis, so that 2 and 5 times them are named too
