@@ -33,6 +33,10 @@ class RoundRecord(Record):
     asked: int = Field(ge=0, le=MAX_EXAMPLES)
     wrong: int = Field(ge=0, le=MAX_EXAMPLES)
 
+    def left(self, n: int) -> float:
+        """Errors outside T of n examples: counted where all others were asked, else estimated from those that were."""
+        return self.wrong * (n - self.picked) / max(1, self.asked)
+
 
 class PicksPart(Record):
     """The examples T that the learner makes the network from, and how many of the others it misclassifies.
@@ -59,13 +63,13 @@ class PicksPart(Record):
 
 
 def recheck_picks(certificate: "Certificate") -> str | None:
-    """Return what is wrong with the numbers of a sample compression, or None; a value may be larger, never smaller."""
+    """Return which counts of a sample compression do not go together, or None."""
     part, spec, risk = certificate.picks, certificate.hypothesis.quantizer, certificate.risk
     assert part is not None
     assert isinstance(spec, PicksSpec)
     if risk.loss != "zero_one":
         return f"picks are about errors, and the loss is {risk.loss}"
-    if part.picked + part.errors > risk.n or not part.errors <= risk.errors <= part.errors + part.picked:
+    if not part.errors <= risk.errors <= part.errors + part.picked:
         return (
             f"{part.errors:,} errors outside {part.picked:,} picks do not go with {risk.errors:,} errors on all "
             f"{risk.n:,} examples"
@@ -77,8 +81,14 @@ def recheck_picks(certificate: "Certificate") -> str | None:
         return (
             f"{part.picked:,} of {risk.n:,} examples take {part.picked * index_bits(risk.n):,} bits, got {part.bits:,}"
         )
-    stated = certificate.stated_bound
-    value = picks(part.picked, part.errors, risk.n, certificate.ledger.bits, stated.delta).value
+    return None
+
+
+def recheck_picks_value(certificate: "Certificate") -> str | None:
+    """Return what is wrong with the value of a sample compression, or None; it may be larger, never smaller."""
+    part, stated = certificate.picks, certificate.stated_bound
+    assert part is not None
+    value = picks(part.picked, part.errors, certificate.risk.n, certificate.ledger.bits, stated.delta).value
     if stated.value >= value:
         return None
     return f"picks gives {value!r} for {part.picked:,} picks and {part.errors:,} errors; stated is {stated.value!r}"

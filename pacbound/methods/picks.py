@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from ..certificate.schema import Certificate
 from ..errors import RequestError
 from ..models.others import failures
-from ..pipeline.finish import environment, issue
-from ..pipeline.picked import affordable, best_round, bind, finish_picked, select
+from ..pipeline.finish import Finished, environment, issue
+from ..pipeline.first_look import first_look
+from ..pipeline.picked import affordable, best_round, bind, bound_of, finish_picked, select
 from ..pipeline.preparation import Setup, prepare, with_start
 from ..request.request import PICK_OPTIONS, Request
 from ..specs.grammar import OWN_NETWORK
@@ -33,17 +34,11 @@ def picks(work: Work) -> Certificate:
     Raises: RequestError for options of other methods; other PacboundErrors with the reason of a refusal.
     """
     setup, recipe = chosen(work)
-    started = time.monotonic()
     with failures("certify", setup.model == OWN_NETWORK):
+        if work.request.checkpoint is not None and not work.request.new_head:
+            setup = replace(setup, notes=first_look(setup.base.module, setup.train, setup.preprocess, setup.model))
         setup = with_start(setup, work.progress)
-        selection = bind(setup, recipe)
-        checkpoint = Checkpoint(work.state, setup.key)
-        last = checkpoint.note("last", lambda: [affordable(selection, most_picks(setup), work.request.budget)])[0]
-        selected = select(selection, last, checkpoint, work.progress)
-        taken = best_round(selection, selected)
-        picked = time.monotonic()
-        finished = finish_picked(setup, recipe, taken, selected, work.progress)
-        seconds = {"picking": picked - started, "counting": time.monotonic() - picked}
+        finished, seconds = run(setup, recipe, Checkpoint(work.state, setup.key), work.progress)
         return issue(setup, finished, environment(seconds, 0, (*setup.base.notes, *setup.notes)), work.progress)
 
 
@@ -51,8 +46,23 @@ def chosen(work: Work) -> tuple[Setup, RecipeSpec]:
     """Fix theta0 and the learner. Raises: RequestError for options of other methods, or outside the menus."""
     refuse_surrogate_options(work.request, work.unlabelled)
     _refuse_unread(work)
+    recipe_of(work.request, ())  # before anything is loaded
     setup = prepare(work.model, work.train, work.test, work.request, "zero_one", work.data_dir)
     return replace(setup, methods=work.methods), recipe_of(work.request, setup.train.shape)
+
+
+def run(
+    setup: Setup, recipe: RecipeSpec, checkpoint: Checkpoint, progress: bool = True
+) -> tuple[Finished, dict[str, float]]:
+    """Run a selection and count the errors of the best of its networks; return it, and the seconds of each stage."""
+    started = time.monotonic()
+    selection = bind(setup, recipe)
+    last = checkpoint.note("last", lambda: [affordable(selection, most_picks(setup), setup.request.budget)])[0]
+    selected = select(selection, last, checkpoint, progress, bound_of(setup, recipe))
+    taken = best_round(selection, selected)
+    picked = time.monotonic()
+    finished = finish_picked(setup, recipe, taken, selected, progress)
+    return finished, {"picking": picked - started, "counting": time.monotonic() - picked}
 
 
 def recipe_of(request: Request, shape: tuple[int, ...]) -> RecipeSpec:

@@ -46,7 +46,7 @@ def values_of(order: Order, logits: Tensor, y: Tensor) -> Tensor:
     else:
         own = exact.gather(1, y[:, None])[:, 0]
         value = exact.scatter(1, y[:, None], -torch.inf).amax(1) - own
-    return torch.nan_to_num(value, nan=-torch.inf)
+    return torch.where(exact.isfinite().all(1), value, -torch.inf)
 
 
 def group_of(values: Tensor, size: int) -> int:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from ..certificate.picked import RoundRecord
 from ..certificate.statement import percent_up
 from ..data.examples import Examples
 from ..data.preprocess import preprocessed
@@ -48,7 +49,12 @@ class Round:
 
     def left(self, n: int) -> float:
         """Errors outside T of n examples: counted where all others were asked, else estimated from those that were."""
-        return self.wrong * (n - len(self.picked)) / max(1, self.asked)
+        return self.record.left(n)
+
+    @property
+    def record(self) -> RoundRecord:
+        """The round as a certificate lists it."""
+        return RoundRecord(picked=len(self.picked), asked=self.asked, wrong=self.wrong)
 
     def in_words(self, n: int, bound: Callable[[int, int], float] | None = None) -> str:
         """Say what is left of n examples and, where it could stop now, the bound; ~ marks what is estimated."""
@@ -79,7 +85,7 @@ class Selection:
         self.examples, self.preprocess, self.recipe = examples, preprocess, recipe
         self.sizes = sizes(recipe, examples.n)
         self.device = device_of(recipe)
-        self.module = private_copy(module).to(self.device).eval()
+        self.theta0 = private_copy(module)
         self.order = priorities(examples, recipe.seed)
 
     def rounds(
@@ -96,47 +102,44 @@ class Selection:
             whether a bar is shown, on a terminal. bound: of so many picks and errors outside them, for the bar alone.
         Raises: ModelError where the network does not train on these examples, or its file is another network's.
         """
-        picked, before = np.zeros(0, np.int64), -1
+        picked, before, network = np.zeros(0, np.int64), -1, freeze_network(self.theta0)
         if start is not None:
-            picked, before = start.picked, start.before
-            thaw_network(self.module, start.network)
+            picked, before, network = start.picked, start.before, start.network
         total = self.sizes[min(last, len(self.sizes) - 1)]
         bar = tqdm(total=total, initial=len(picked), desc="picks", unit="pick", disable=None if progress else True)
         with deterministic(), bar:
             while True:
                 place = self._place(len(picked))
                 target = self.sizes[place + 1] if place + 1 < len(self.sizes) else self.examples.n
-                group, asked, wrong = self._ask(picked, target - len(picked))
+                group, asked, wrong = self._ask(self._thawed(network), picked, target - len(picked))
                 stop = END if not wrong else place if self._place(before) < place else None
-                now = Round(stop, picked, asked, wrong, freeze_network(self.module))
+                now = Round(stop, picked, asked, wrong, network)
                 if not bar.disable:
                     bar.set_postfix_str(now.in_words(self.examples.n, bound))
                 yield now
                 if stop == END or place >= last:
                     return
                 picked, before = np.concatenate([picked, group]), len(picked)
-                self._learn(picked)
+                network = self._learned(self._thawed(network), picked)
                 bar.update(len(group))
-                keep(Learned(picked, before, freeze_network(self.module)))
+                keep(Learned(picked, before, network))
 
     def wrong_outside(self, one: Round) -> int:
         """Count what the network of a round misclassifies outside its T, all others asked."""
-        thaw_network(self.module, one.network)
         with deterministic():
-            return self._ask(one.picked, self.examples.n)[2]
+            return self._ask(self._thawed(one.network), one.picked, self.examples.n)[2]
 
     def forecast(self) -> tuple[float, ...]:
         """Return the seconds up to each size of the list, every other example asked in every round.
 
         The time of a step and of a question is measured on a copy of theta0, on the first examples by order.
         """
-        probe = Selection(self.module, self.examples, self.preprocess, self.recipe)
-        rows = self.order[: self.recipe.batch]
+        network, rows = freeze_network(self.theta0), self.order[: self.recipe.batch]
         with deterministic():
             started = time.perf_counter()
-            probe._answers(self.order[:BATCH])
+            self._answers(self._thawed(network), self.order[:BATCH])
             asked = time.perf_counter()
-            probe._learn(rows)
+            self._learned(self._thawed(network), rows)
             learned = time.perf_counter()
         question, step = (asked - started) / BATCH, (learned - asked) / steps_of(self.recipe, len(rows))
         seconds = [0.0]
@@ -148,7 +151,13 @@ class Selection:
         """Place of the largest size of the list that is not above this one, -1 below all."""
         return bisect_right(self.sizes, size) - 1
 
-    def _ask(self, picked: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], int, int]:
+    def _thawed(self, network: bytes) -> nn.Module:
+        """Return theta0's module with the tensors of a file: nothing that it was asked before leaves a trace in it."""
+        module = private_copy(self.theta0)
+        thaw_network(module, network)
+        return module.to(self.device)
+
+    def _ask(self, module: nn.Module, picked: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], int, int]:
         """Return the next group of about `size`, in order, how many were asked, and how many of these are wrong."""
         rest = self.order[~np.isin(self.order, picked)]
         found: list[NDArray[np.int64]] = []
@@ -156,7 +165,7 @@ class Selection:
         asked, wrong = 0, 0
         for start in range(0, len(rest), BATCH):
             rows = rest[start : start + BATCH]
-            losses, value = self._answers(rows)
+            losses, value = self._answers(module, rows)
             missed = rows[losses.numpy() > 0]
             if self.recipe.order == "priority" and wrong + len(missed) >= size:
                 missed = missed[: size - wrong]
@@ -175,21 +184,23 @@ class Selection:
         return group, asked, wrong
 
     @torch.no_grad()
-    def _answers(self, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    def _answers(self, module: nn.Module, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Return the 0-1 losses and what else orders these rows (m,), each (m,), on the CPU."""
         filled = torch.from_numpy(np.resize(rows, BATCH))
         x = preprocessed(self.examples.x[filled], self.preprocess).to(self.device)
-        logits = self.module(x).float().cpu()[: len(rows)]
+        logits = module(x).float().cpu()[: len(rows)]
         y = self.examples.y[filled[: len(rows)]]
         return zero_one(logits, y), values_of(self.recipe.order, logits, y)
 
-    def _learn(self, picked: NDArray[np.int64]) -> None:
+    def _learned(self, module: nn.Module, picked: NDArray[np.int64]) -> bytes:
+        """Return the file of what the learner makes of a module by T, (t,) in order."""
         rows = torch.from_numpy(picked)
         x = preprocessed(self.examples.x[rows], self.preprocess).to(self.device)
         try:
-            learn(self.module, x, self.examples.y[rows].to(self.device), self.recipe)
+            learn(module, x, self.examples.y[rows].to(self.device), self.recipe)
         except (RuntimeError, ValueError) as cause:  # of torch, in somebody else's network
             raise ModelError(
                 f"picks: the network trains on batches of {self.recipe.batch} or fewer, got for {len(rows)} examples "
                 f"the error {first_line(cause)!r}."
             ) from cause
+        return freeze_network(module)

@@ -9,9 +9,11 @@ ORDERS = {
     "boundary": "misclassified examples, those nearest to the decision boundary first",
 }
 AUGMENTATIONS = {
-    "affine": "pictures turned, scaled and shifted at random",
-    "shift": "pictures shifted at random",
-    "flip_crop": "pictures mirrored and cropped at random",
+    "elastic": "images bent, turned, scaled, sheared and moved at random",
+    "flip_crop": "images mirrored and moved at random",
+    "affine": "images turned, scaled, sheared and moved at random",
+    "flip_affine": "images mirrored, turned, scaled, sheared and moved at random",
+    "shift": "images moved at random",
     "none": "examples as they are",
 }
 ON_ITS_WORD = (
@@ -43,7 +45,7 @@ def facts_of_picks(certificate: Certificate) -> list[tuple[str, str]]:
             f"first {recipe.first} examples, then each time {recipe.growth}/16 of those picked so far, at least one; "
             f"stopped {stopped}",
         ),
-        ("learner", f"each time {trained}, peak rate {recipe.rate / 1e6:g}, seed {recipe.seed}, on {recipe.device}"),
+        ("learner", f"each time {trained}, Adam at rate {recipe.rate / 1e6:g}, seed {recipe.seed}, on {recipe.device}"),
         ("augmentation", AUGMENTATIONS[recipe.augmentation]),
         ("indices", f"{part.bits:,} bits, not charged: the theorem charges how many were picked, never which"),
     ]

@@ -70,7 +70,7 @@ def curves_of(certificate: Certificate) -> Curves:
                 f"plot: a round asks some of the {rest:,} examples that are not picked, and picks grow; got "
                 f"{one.wrong:,} of {one.asked:,} wrong at {one.picked:,} picks after {max(before, 0):,}."
             )
-        left = one.wrong * rest / one.asked if one.asked else 0.0
+        left = one.left(n)
         bound = _bound(certificate, one.picked, left) if listed else None
         points.append(Point(one.picked, left, one.asked == rest, bound))
     taken = Point(part.picked, float(part.errors), True, certificate.stated_bound.value)

@@ -113,6 +113,12 @@ class Stated(Record):
             )
         ),
     ] = "auto"
+    surrogate_by: Annotated[
+        Literal["codes", "picks"],
+        Field(
+            json_schema_extra=_option("Network", "how the surrogate is made: codes, or picks, from true labels alone")
+        ),
+    ] = "codes"
     base: Annotated[
         Literal["seeded", "values"],
         Field(
