@@ -30,6 +30,7 @@ from .learner import deterministic, device_of, learn, steps_of
 from .order import group_of, priorities, values_of
 
 BATCH = 500  # examples asked at once, always: the last ones are filled up, so that a batch has one shape
+BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"  # fits into 80 columns
 END = SIZES - 1  # the stop where nothing is left to pick
 
 
@@ -62,7 +63,7 @@ class Round:
         words = f"{about}{left:,} errors left"
         if bound is None or self.stop is None:
             return words
-        return f"{words}, bound now {about}{percent_up(bound(len(self.picked), left))}"
+        return f"{words}, bound {about}{percent_up(bound(len(self.picked), left))}"
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,9 @@ class Selection:
         if start is not None:
             picked, before, network = start.picked, start.before, start.network
         total = self.sizes[min(last, len(self.sizes) - 1)]
-        bar = tqdm(total=total, initial=len(picked), desc="picks", unit="pick", disable=None if progress else True)
+        bar = tqdm(
+            total=total, initial=len(picked), desc="picks", bar_format=BAR, disable=None if progress else True
+        )  # off where standard error is no terminal
         with deterministic(), bar:
             while True:
                 place = self._place(len(picked))

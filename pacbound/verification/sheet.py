@@ -37,7 +37,7 @@ class Picture(NamedTuple):
     """
 
     rank: int
-    index: int
+    place: int
     pixels: NDArray[np.float64]
     label: str
 
@@ -111,7 +111,7 @@ def _draw_picture(axes: "Axes", picture: Picture) -> None:
     for spine in axes.spines.values():
         spine.set(color="0.8", linewidth=0.5)
     axes.set_title(picture.label, fontsize=8, pad=2)
-    axes.set_xlabel(f"no. {picture.index:,}", fontsize=5.5, color="0.45", labelpad=2)
+    axes.set_xlabel(f"no. {picture.place:,}", fontsize=5.5, color="0.45", labelpad=2)
 
 
 def _sample(certificate: Certificate, data: object, data_dir: str | Path | None) -> "Examples":
@@ -150,6 +150,6 @@ def _pictures(examples: "Examples", order: NDArray[np.int64]) -> list[Picture]:
     pixels = x.transpose(0, 2, 3, 1) if shape[0] == 3 and len(shape) == 3 else x.reshape(len(x), *shape[-2:])
     labels = examples.y[chosen].tolist()
     return [
-        Picture(int(rank) + 1, int(index), image, class_name(examples.name, examples.classes, label))
-        for rank, index, image, label in zip(ranks, chosen, pixels, labels, strict=True)
+        Picture(int(rank) + 1, int(place), image, class_name(examples.name, examples.classes, label))
+        for rank, place, image, label in zip(ranks, chosen, pixels, labels, strict=True)
     ]
