@@ -4,6 +4,7 @@ k = |T| + the errors outside T is what the theorem charges. That the network is 
 T is what the selection picks, is seen by running it again (level replay), and by nothing else.
 """
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -107,6 +108,20 @@ def recheck_order(certificate: "Certificate") -> str | None:
     if spec.recipe.order == "priority" and part.picked != exact:
         return f"examples picked by priority are exactly {exact:,} at this stop, got {part.picked:,}"
     return None
+
+
+def listed_rounds(certificate: "Certificate") -> tuple[bool, ...]:
+    """Say of each round whether the selection could have stopped there: at a size of the list, or with none wrong."""
+    part, spec = certificate.picks, certificate.hypothesis.quantizer
+    assert part is not None
+    assert isinstance(spec, PicksSpec)
+    listed = sizes(spec.recipe, certificate.risk.n)
+    reached = [bisect_right(listed, one.picked) for one in part.rounds]
+    before = [0, *reached]
+    return tuple(
+        now > last or (one.wrong == 0 and one.asked + one.picked == certificate.risk.n)
+        for one, now, last in zip(part.rounds, reached, before, strict=False)
+    )
 
 
 def recheck_classical(certificate: "Certificate", other: "OtherBound") -> str | None:

@@ -44,16 +44,20 @@ def replay(certificate: "Certificate", examples: "Examples", given: "Given") -> 
     spec, part = certificate.hypothesis, certificate.picks
     assert isinstance(spec.quantizer, PicksSpec)
     assert part is not None
+    bits, delta = certificate.ledger.bits, certificate.stated_bound.delta
+
+    def bound(picked: int, errors: int) -> float:
+        return picks(picked, errors, examples.n, bits, delta).value
+
     with failures("verify"):
         base = rebuild(certificate, examples, given)
         selection = Selection(base.module, examples, spec.preprocess, spec.quantizer.recipe)
-        *_, last = selection.rounds(spec.quantizer.stop)
+        *_, last = selection.rounds(spec.quantizer.stop, bound=bound)
         errors = selection.wrong_outside(last)
     same_picks = np.array_equal(last.picked, part.order(examples.n))
-    bits, delta = certificate.ledger.bits, certificate.stated_bound.delta
     return Replay(
         reproduced=same_picks and last.network == certificate.beside(),
         picked=len(last.picked),
         errors=errors,
-        value=picks(len(last.picked), errors, examples.n, bits, delta).value,
+        value=bound(len(last.picked), errors),
     )
