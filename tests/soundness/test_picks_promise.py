@@ -1,6 +1,6 @@
-"""Does the promise of picks hold for the whole of it: selection, learner, stop and theorem? And could a test see it broken?
+"""Does the promise of picks hold for the whole of it: selection, learner, stop and theorem? Could a test see it broken?
 
-In a hard world every network is a little worse than its bound, so that stopping without errors breaks the promise; there
+In a hard world every network is a little worse than its bound, so that stopping without errors breaks the promise, and
 a learner that peeks at the rest is seen at once. On a task of known risk whole certificates are made.
 """
 
@@ -109,10 +109,10 @@ def test_what_was_learned_by_heart_is_in_the_picks_and_forgetting_them_breaks_th
     results = [certified(NOISE_ALONE, repeat, hidden=16, pick_steps=100, max_picks=50) for repeat in range(8)]
     assert all(risk == pytest.approx(0.5, abs=0.02) for _, risk in results)
     assert all(certificate.bound.value >= risk for certificate, risk in results)
-    forgotten = 0
-    for certificate, risk in results:
-        part = certificate.picks
-        assert part is not None
-        module_errors = certificate.risk.errors
-        forgotten += picks(0, module_errors, NOISE_ALONE.n, certificate.ledger.bits, HALF).value < risk
-    assert forgotten <= len(results)
+    parts = [certificate.picks for certificate, _ in results]
+    assert all(part is not None and part.picked >= 20 for part in parts)
+    fails = [
+        picks(0, certificate.risk.errors, NOISE_ALONE.n, certificate.ledger.bits, HALF).value < risk
+        for certificate, risk in results
+    ]
+    assert sum(fails) >= 4, "of 8: errors of what was learned by heart are few, and a test set would promise much"
