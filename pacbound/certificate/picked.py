@@ -42,7 +42,7 @@ class PicksPart(Record):
     """The examples T that the learner makes the network from, and how many of the others it misclassifies.
 
     picked: |T|. errors: outside T, counted like those of `risk`. bits, indices: T in order, which no theorem charges.
-    rounds: how the selection went, those after the stop included; replay sees those before.
+    rounds: how the selection went at the sizes of the list, those after the stop included; replay sees those before.
     """
 
     picked: int = Field(ge=0, le=MAX_EXAMPLES)
@@ -81,7 +81,7 @@ def recheck_picks(certificate: "Certificate") -> str | None:
         return (
             f"{part.picked:,} of {risk.n:,} examples take {part.picked * index_bits(risk.n):,} bits, got {part.bits:,}"
         )
-    return None
+    return _check_rounds(part, risk.n)
 
 
 def recheck_picks_value(certificate: "Certificate") -> str | None:
@@ -92,6 +92,18 @@ def recheck_picks_value(certificate: "Certificate") -> str | None:
     if stated.value >= value:
         return None
     return f"picks gives {value!r} for {part.picked:,} picks and {part.errors:,} errors; stated is {stated.value!r}"
+
+
+def _check_rounds(part: PicksPart, n: int) -> str | None:
+    """Whether T grows from round to round, no round speaks of more examples than there are, and one ends with T."""
+    sizes_of_rounds = [one.picked for one in part.rounds]
+    if sizes_of_rounds != sorted(set(sizes_of_rounds)) or (sizes_of_rounds and part.picked not in sizes_of_rounds):
+        return f"the rounds are listed by growing picks, and one of them has the {part.picked:,} of the network"
+    if any(not one.wrong <= one.asked <= n - one.picked for one in part.rounds):
+        return (
+            f"a round asks no more than those of the {n:,} examples that were not picked, and no fewer than are wrong"
+        )
+    return None
 
 
 def recheck_order(certificate: "Certificate") -> str | None:

@@ -161,8 +161,10 @@ class _Run:
 
     @property
     def rounds(self) -> tuple[RoundRecord, ...]:
-        """The rounds as a certificate lists them."""
-        return tuple(RoundRecord(picked=size, asked=asked, wrong=wrong) for _, size, asked, wrong in self.table)
+        """The rounds as a certificate lists them: those at which the selection may stop, which are at most 65."""
+        return tuple(
+            RoundRecord(picked=size, asked=asked, wrong=wrong) for stop, size, asked, wrong in self.table if stop >= 0
+        )
 
     def _sum(self, one: Round) -> float:
         return len(one.picked) + one.left(self.n)
