@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from .files import certificate_files, columns
 
@@ -25,7 +26,10 @@ def compare(
     latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX.")] = False,
     plot: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.svg", help="Draw error against bits, with lines of equal bound (pacbound\\[report])."),
+        typer.Option(
+            metavar="FILE.svg",
+            help=escape("Draw error against bits, with lines of equal bound (needs pacbound[report])."),
+        ),
     ] = None,
 ) -> None:
     """Print certificates side by side, smallest bound first: how far apart, by errors or bits, and beyond seeds or not.

@@ -13,9 +13,18 @@ from typing import Literal, NamedTuple
 from ..certificate.canonical import Json
 from ..certificate.statement import confidence, describe_loss, percent_up, rate_up, share_up
 from .compare import Apart, Comparison, Row
-from .seeds import Contrast, Group
-from .tables import Column, Table, latex_table, latex_text, markdown_table, markdown_text, shortest_names
-from .tables import text_table, wrapped
+from .seeds import Contrast
+from .tables import (
+    Column,
+    Table,
+    latex_table,
+    latex_text,
+    markdown_table,
+    markdown_text,
+    shortest_names,
+    text_table,
+    wrapped,
+)
 
 Format = Literal["text", "markdown", "latex", "csv", "json"]
 FORMATS: tuple[Format, ...] = Format.__args__  # type: ignore[attr-defined]
@@ -31,6 +40,7 @@ DIVIDED = (
     "by errors + by bits = to first: the bound as a function of both, one changed before the other, averaged over "
     "both orders."
 )
+OVER_SEEDS = "Over seeds: runs that differ in the seed alone, as far as certificates say"
 NO_REPEATS = (
     "No two runs differ in the seed alone, so that nothing says whether a difference is larger than the spread over "
     "seeds. Certify again with other seeds."
@@ -147,7 +157,7 @@ def _seeds(comparison: Comparison, short: dict[str, str]) -> list[Section]:
         return [Section("Over seeds", None, (*notes, NO_REPEATS))]
     contrasts = {one.name: one for one in comparison.contrasts}
     counts = comparison.rows[0].counts
-    columns = (
+    columns: Table = (
         Column("runs", tuple(short[one.name] for one in groups), True),
         Column("seeds", tuple(str(len(one.runs)) for one in groups)),
         Column("mean bound", tuple(_mean(one.mean, counts) for one in groups)),
@@ -156,7 +166,7 @@ def _seeds(comparison: Comparison, short: dict[str, str]) -> list[Section]:
     if contrasts:
         columns += _contrasted([contrasts.get(one.name) for one in groups], counts)
         notes = [INTERVAL, *notes]
-    return [Section("Over seeds: runs that differ in the seed alone, as far as certificates say", columns, tuple(notes))]
+    return [Section(OVER_SEEDS, columns, tuple(notes))]
 
 
 def _contrasted(found: Sequence[Contrast | None], counts: bool) -> Table:
@@ -183,10 +193,10 @@ def _meaning(comparison: Comparison, short: dict[str, str]) -> tuple[str, ...]:
     rows, j = comparison.rows, len(comparison.rows)
     best = min(rows, key=lambda row: row.bound)
     together = j * Decimal(repr(comparison.delta))
-    left = "none" if together >= 1 else confidence(float(together))
+    left = "no confidence" if together >= 1 else f"confidence {confidence(float(together))}"
     alone = (
         f"Each bound holds alone, with confidence {confidence(comparison.delta)}. The best of J statements holds at J "
-        f"delta: picked afterwards, the best of these {j} has confidence {left}; runs that are not here count too."
+        f"delta: picked afterwards, the best of these {j} holds with {left}; runs that are not here count too."
     )
     if comparison.jointly is not None:
         now, then = _risk(best.bound, best.counts), _risk(comparison.jointly, best.counts)
@@ -268,9 +278,7 @@ def _csv(comparison: Comparison) -> str:
 def _json(comparison: Comparison) -> str:
     document: dict[str, Json] = comparison.model_dump(mode="json")
     document["rows"] = [_document(row) for row in comparison.rows]
-    document["apart"] = [
-        {**_document(one.row), "reason": one.reason, "stands": one.stands} for one in comparison.apart
-    ]
+    document["apart"] = [{**_document(one.row), "reason": one.reason, "stands": one.stands} for one in comparison.apart]
     document["contrasts"] = [{**one.model_dump(mode="json"), "verdict": one.verdict} for one in comparison.contrasts]
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
 

@@ -99,7 +99,7 @@ def compare(certificates: Sequence[Named], first: str | None = None) -> Comparis
     sound = [(name, one) for name, one in certificates if name not in broken]
     if not sound:
         raise CertificateError(
-            f"compare: none of {len(names)} certificates stands; {names[0]}: {broken[names[0]]}. Verify them one by one."
+            f"compare: none of {len(names)} certificates stands; {names[0]}: {broken[names[0]]}. Verify each of them."
         )
     chosen, reasons = _comparable(sound, first)
     ranked = sorted((one for one in sound if one[0] not in reasons), key=_rank)
@@ -155,7 +155,7 @@ def _comparable(sound: Sequence[Named], first: str | None) -> tuple[Certificate,
     reasons = {name: _reason(one, chosen) for name, one in sound if _key(one) != key}
     seen: dict[tuple[object, ...], str] = {}
     for name, one in sorted(sound, key=lambda named: named[0] != first):
-        same = seen.setdefault((one.data.digest, one.statement, one.message, one.hypothesis), name)
+        same = seen.setdefault((one.data.digest, one.stated_bound, one.stated_risk, one.message, one.hypothesis), name)
         if name not in reasons and same != name:
             reasons[name] = f"the same statement about the same network as {same}"
     return chosen, reasons

@@ -12,17 +12,18 @@ from ..errors import CertificateError
 from ..records import Record
 from .compare import Comparison, Row
 from .divided import Formula, formula
+from .seeds import Group
 from .tables import shortest_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 POINTS = 40  # of the grid along each axis: 1,600 bounds take half a second
-MOST_NAMED = 12  # beyond, names would cover each other
-MOST_GROUPS = 8
+MOST_NAMED = 14  # beyond, names would cover each other: numbers stand for them
 WIDE = 10  # bits that spread over this factor are drawn on a logarithmic axis
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")  # Okabe and Ito
 MARKERS = "osD^vP*X"
+MOST_GROUPS = len(COLOURS) - 1  # the last colour is that of all other runs
 
 
 class Grid(Record):
@@ -75,8 +76,7 @@ def draw(comparison: Comparison, certificates: dict[str, Certificate], path: str
         from matplotlib.figure import Figure
     except ImportError:
         raise CertificateError("plot: matplotlib is not installed. Install pacbound[report].") from None
-    look = {"svg.hashsalt": "pacbound", "svg.fonttype": "none", "font.size": 9}
-    with matplotlib.rc_context(look):
+    with matplotlib.rc_context({"svg.hashsalt": "pacbound", "svg.fonttype": "none", "font.size": 9}):
         figure = Figure(figsize=(7, 5), layout="constrained")
         axes = figure.subplots()
         _lines(axes, grid(bound, comparison.rows, comparison.delta), comparison)
@@ -104,39 +104,55 @@ def _lines(axes: "Axes", found: Grid, comparison: Comparison) -> None:
 
 def _points(axes: "Axes", comparison: Comparison) -> None:
     rows, scale = comparison.rows, 100.0 if comparison.rows[0].counts else 1.0
-    groups = {name: place for place, one in enumerate(comparison.groups) for name in one.runs}
-    several = [one for one in comparison.groups if len(one.runs) > 1][:MOST_GROUPS]
-    _, short = shortest_names([row.name for row in rows] + [one.name for one in several])
-    for row, name in zip(rows, short, strict=False):
-        style = _style(comparison, groups[row.name])
-        hollow = bool(row.undivided)
-        axes.plot(
-            row.bits, row.error * scale, style[1], color=style[0], markersize=6, linestyle="none",
-            markerfacecolor="none" if hollow else style[0],
-        )  # fmt: skip
-        if len(rows) <= MOST_NAMED:
-            axes.annotate(name, (row.bits, row.error * scale), (5, 4), textcoords="offset points", fontsize=7)
-    for one, name in zip(several, short[len(rows) :], strict=True):
-        colour, marker = _style(comparison, groups[one.runs[0]])
-        axes.plot([], [], marker, color=colour, linestyle="none", label=f"{name} ({len(one.runs)} seeds)")
-    if several:
+    styles = {name: _style(comparison, one) for one in comparison.groups for name in one.runs}
+    groups = _with_colour(comparison)
+    short = _short(comparison)
+    marked = {name for one in groups for name in one.runs}
+    for row in rows:
+        colour, marker = styles[row.name]
+        at = (row.bits, row.error * scale)
+        inside = "none" if row.undivided else colour
+        axes.plot(*at, marker, color=colour, markersize=6, linestyle="none", markerfacecolor=inside)
+        if len(rows) <= MOST_NAMED or row.name not in marked:
+            axes.annotate(short[row.name], at, (5, 4), textcoords="offset points", fontsize=7)
+    for one in groups:
+        colour, marker = _style(comparison, one)
+        label = f"{short[one.name]} ({len(one.runs)} seeds)"
+        axes.plot([], [], marker, color=colour, linestyle="none", label=label)
+    if groups:
         axes.legend(fontsize=7)
 
 
-def _style(comparison: Comparison, place: int) -> tuple[str, str]:
-    """Colour and shape of a group; single runs share one."""
-    several = [at for at, one in enumerate(comparison.groups) if len(one.runs) > 1][: MOST_GROUPS - 1]
-    at = several.index(place) if place in several else len(COLOURS) - 1
+def _with_colour(comparison: Comparison) -> list[Group]:
+    """The groups that have a colour of their own: of several runs, the best first."""
+    return [one for one in comparison.groups if len(one.runs) > 1][:MOST_GROUPS]
+
+
+def _style(comparison: Comparison, one: Group) -> tuple[str, str]:
+    """Colour and shape of a group."""
+    groups = _with_colour(comparison)
+    at = groups.index(one) if one in groups else MOST_GROUPS
     return COLOURS[at], MARKERS[at]
+
+
+def _short(comparison: Comparison) -> dict[str, str]:
+    """Names as they are drawn: without their folder, or the place in the table where too many have no colour."""
+    names = [*(row.name for row in comparison.rows), *(one.name for one in comparison.groups)]
+    short = dict(zip(names, shortest_names(names)[1], strict=True))
+    if len(comparison.groups) > MOST_NAMED:
+        short |= {row.name: str(place) for place, row in enumerate(comparison.rows, 1)}
+    return short
 
 
 def _describe(axes: "Axes", comparison: Comparison) -> None:
     rows = comparison.rows
     theorem = next(row.theorem for row in rows if row.name == comparison.first)
+    numbers = "; numbers: place in the table" if len(comparison.groups) > MOST_NAMED else ""
     if logarithmic(rows):
         axes.set_xscale("log")
     axes.set_xlabel("bits of the ledger")
     axes.set_ylabel("training error in %" if rows[0].counts else f"mean {comparison.loss} loss")
     axes.set_title(
-        f"{comparison.data}\nlines: equal bound by {theorem}, confidence {confidence(comparison.delta)}", fontsize=9
+        f"{comparison.data}\nlines: equal bound by {theorem}, confidence {confidence(comparison.delta)}{numbers}",
+        fontsize=9,
     )

@@ -101,12 +101,13 @@ def group(runs: Sequence[Named]) -> tuple[Group, ...]:
 
 def contrast(first: Group, other: Group, certificates: dict[str, Certificate]) -> Contrast:
     """Compare two groups: seed by seed where at least two seeds are common, else as independent runs."""
+    deviation: float | None
+    error: float | None
     common = [seed for seed in other.seeds if seed and seed in first.seeds]
     if len(common) > 1:
         pairs = [(first.runs[first.seeds.index(s)], other.runs[other.seeds.index(s)]) for s in common]
         gaps = [_value(certificates[b]) - _value(certificates[a]) for a, b in pairs]
-        deviation = statistics.stdev(gaps)
-        error, freedom = deviation / len(gaps) ** 0.5, len(gaps) - 1.0
+        deviation, error, freedom = statistics.stdev(gaps), statistics.stdev(gaps) / len(gaps) ** 0.5, len(gaps) - 1.0
         difference, runs = statistics.mean(gaps), len(gaps)
     else:
         pairs = [(a, b) for a in first.runs for b in other.runs]
@@ -202,7 +203,8 @@ def _unpaired(first: Group, other: Group) -> tuple[float | None, float | None, f
     if a is None and b is None:
         return None, None, 0.0
     one, two = (a if a is not None else b), (b if b is not None else a)
-    assert one is not None and two is not None
+    assert one is not None
+    assert two is not None
     parts = [one**2 / len(first.runs), two**2 / len(other.runs)]
     if a is None or b is None:  # one estimate serves both
         freedom = len(other.runs if a is None else first.runs) - 1.0
@@ -213,9 +215,7 @@ def _unpaired(first: Group, other: Group) -> tuple[float | None, float | None, f
     return (one**2 + two**2) ** 0.5, sum(parts) ** 0.5, freedom
 
 
-def _parts(
-    pairs: Sequence[tuple[str, str]], certificates: dict[str, Certificate]
-) -> tuple[float | None, float | None]:
+def _parts(pairs: Sequence[tuple[str, str]], certificates: dict[str, Certificate]) -> tuple[float | None, float | None]:
     """Mean parts of the differences; they add up to the difference of the means."""
     if len(pairs) > MOST_PAIRS:
         return None, None

@@ -126,7 +126,7 @@ def shortest_names(names: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     ('runs/', ('a', 'b'))
     """
     stems = tuple(name.removesuffix(".json") for name in names)
-    stems = stems if len(set(stems)) == len(stems) else tuple(names)
+    stems = stems if len(set(stems)) == len(set(names)) else tuple(names)
     folders = {name.rpartition("/")[0] for name in names}
     if len(folders) != 1 or not (folder := folders.pop()):
         return "", stems
