@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from .files import columns, load_certificate
+
 
 class Format(StrEnum):
     """Output formats."""
@@ -25,7 +27,6 @@ def show(
     \b
     pacbound show certificate.json --format latex > certificate.tex
     """
-    from pacbound.certificate import Certificate
     from pacbound.reports.show import render
 
-    typer.echo(render(Certificate.load(certificate), format.value))
+    typer.echo(render(load_certificate(certificate), format.value, columns()))
