@@ -142,13 +142,8 @@ def _own_parameters() -> list[inspect.Parameter]:
         "dry_run": (bool, typer.Option("--dry-run", help="print the plan and stop", rich_help_panel=RUN)),
         "as_json": (bool, typer.Option("--json", help="print the certificate on standard output", rich_help_panel=RUN)),
     }
-    defaults: dict[str, object] = {
-        "resume": False,
-        "force": False,
-        "dry_run": False,
-        "as_json": False,
-        "preset": "default",
-    }
+    flags = ("resume", "force", "dry_run", "as_json")
+    defaults: dict[str, object] = {"preset": "default", **dict.fromkeys(flags, False)}
     return [
         inspect.Parameter(
             name,

@@ -30,7 +30,9 @@ class BoundArray:
 
 
 @overload
-def bound(errors: float, n: int, bits: float, delta: float) -> Bound: ...
+def bound(  # type: ignore[overload-overlap]  # numbers alone give a Bound
+    errors: float, n: int, bits: float, delta: float
+) -> Bound: ...
 
 
 @overload
@@ -62,13 +64,10 @@ def _each(errors: object, n: object, bits: object, delta: float) -> BoundArray:
     import numpy as np
 
     try:
-        places = np.broadcast(*(np.asarray(value) for value in (errors, n, bits)))
-    except ValueError:
-        shapes = ", ".join(str(np.shape(value)) for value in (errors, n, bits))  # type: ignore[arg-type]
-        raise BoundError(
-            f"bound: errors, n and bits broadcast against each other, got shapes {shapes}. Give them one shape."
-        ) from None
-    made = [occam_binomial(*(_plain(one) for one in place), delta) for place in places]  # type: ignore[arg-type]
+        places = np.broadcast(*[np.asarray(value) for value in (errors, n, bits)])
+    except ValueError as cause:
+        raise BoundError(f"bound: errors, n and bits are arrays of one shape, or broadcast to one; {cause}.") from None
+    made = [occam_binomial(_plain(e), _plain(m), _plain(b), delta) for e, m, b in places]  # type: ignore[arg-type]
     value = np.array([one.value for one in made], dtype=np.float64).reshape(places.shape)
     value.flags.writeable = False
     like = occam_binomial(0, 1, 0, delta)
