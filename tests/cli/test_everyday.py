@@ -70,8 +70,9 @@ def test_what_is_printed_of_certificates_fits_80_columns_word_by_word(
     "arguments",
     [
         ["show", "FILE.json"], ["verify", "FILE.json"], ["verify", "FILE.json", "good.json"], ["compare", "FILE.json"],
-        ["certify", "--config", "FILE.toml"], ["certify", "--data", "FILE.npz"], ["certify", "--data", "FILE.safetensors"],
-        ["code", "FILE.safetensors"], ["measure", "FILE.json"], ["bound", "lm", "--losses", "FILE.npz", "--bits", "3"],
+        ["certify", "--config", "FILE.toml"], ["certify", "--data", "FILE.npz"], ["code", "FILE.safetensors"],
+        ["certify", "--data", "FILE.safetensors"], ["measure", "FILE.json"],
+        ["bound", "lm", "--losses", "FILE.npz", "--bits", "3"],
         ["measure", "FILE.pt", "--model", "mlp", "--data", "digits"],
     ],
     ids=" ".join,
