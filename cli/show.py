@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from .files import columns, load_certificate
+
 
 class Format(StrEnum):
     """Output formats."""
@@ -47,14 +49,13 @@ def show(
       order of picking  misclassified examples in a random order ...
       indices           13,328 bits, not charged ...
     """
-    from pacbound.certificate import Certificate
     from pacbound.errors import RequestError
     from pacbound.reports.show import render
 
     if picked is None and (data is not None or data_dir is not None):
         raise RequestError("show: --data and --data-dir are for the pictures of --picked. Add it, or leave them out.")
-    shown = Certificate.load(certificate)
-    typer.echo(render(shown, format.value))
+    shown = load_certificate(certificate)
+    typer.echo(render(shown, format.value, columns()))
     if plot is not None:
         from pacbound.reports.picks_plot import plot_picks
 

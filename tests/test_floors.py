@@ -16,6 +16,7 @@ REPOSITORY = Path(__file__).parents[1]
 # its place here. `errors` and `records` are the two modules at the root that every room may import.
 ORDER = (
     "errors", "records", "specs", "bits", "bounds", "certificate", "request", "reports",  # arithmetic and reading
+    "progress",  # the one other module at the root
     "subspace", "quantize", "data", "models", "networks", "picking", "verification",  # up to counting errors again
     "measures", "training", "pipeline", "methods",
     "",  # pacbound/__init__.py names what is public
@@ -23,8 +24,7 @@ ORDER = (
 FLOORS = {room: floor for floor, room in enumerate(ORDER)}
 TORCHLESS = ORDER[: ORDER.index("subspace")]
 HEAVY = ("torch", "scipy", "sklearn", "tensorly", "bitsandbytes", "matplotlib", "transformers", "timm")
-# drawings load these when they are made; a test below watches that importing does not
-LAZY = {"reports": ("matplotlib",)}
+LAZY = {"reports": ("matplotlib",)}  # drawings load it when they are made; a test below watches that importing does not
 READABLE = ("errors", "records", "bits", "bounds", "certificate")  # reports read certificates and nothing else
 CLI_MAY_IMPORT = (
     "", "errors", "bounds", "certificate", "request", "reports", "data", "verification", "measures", "pipeline",

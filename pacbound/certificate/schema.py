@@ -261,6 +261,14 @@ class Certificate(SparseRecord):
         """Hash of the digest."""
         return hash(self.digest)
 
+    def __repr__(self) -> str:
+        """One line: data, bound, theorem, errors and bits."""
+        stated, risk = self.stated_bound, self.stated_risk
+        said = f"risk <= {stated.value:.6g} by {stated.theorem}, delta {stated.delta:g}"
+        return f"Certificate({self.data.name}: {said}; {risk.errors:g} of {risk.n:,} errors, {self.ledger.bits:,} bits)"
+
+    __str__ = __repr__
+
     @classmethod
     def issue(
         cls,
