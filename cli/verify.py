@@ -151,7 +151,9 @@ def _as_table(results: "Sequence[Verification]") -> str:
     ]
     failing = [f"{result.name}: {result.failed}: {result.reason}" for result in results if result.failed is not None]
     failing += [
-        f"{result.name}: {_otherwise(result.replay)}" for result in results if result.replay and not result.stands
+        f"{result.name}: {_otherwise(result.replay)}"
+        for result in results
+        if result.replay and result.failed is None and not result.stands
     ]
     unchecked = sorted({sentence for result in results if result.stands for sentence in result.unchecked})
     notes = ["Not checked:", *(f"  - {sentence}" for sentence in unchecked)] if unchecked else []

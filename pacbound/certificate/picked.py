@@ -4,6 +4,7 @@ k = |T| + the errors outside T is what the theorem charges. That the network is 
 T is what the selection picks, is seen by running it again (level replay), and by nothing else.
 """
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,7 +42,7 @@ class PicksPart(Record):
     """The examples T that the learner makes the network from, and how many of the others it misclassifies.
 
     picked: |T|. errors: outside T, counted like those of `risk`. bits, indices: T in order, which no theorem charges.
-    rounds: how the selection went, those after the stop included; replay sees those before.
+    rounds: how the selection went at the sizes of the list, those after the stop included; replay sees those before.
     """
 
     picked: int = Field(ge=0, le=MAX_EXAMPLES)
@@ -80,7 +81,7 @@ def recheck_picks(certificate: "Certificate") -> str | None:
         return (
             f"{part.picked:,} of {risk.n:,} examples take {part.picked * index_bits(risk.n):,} bits, got {part.bits:,}"
         )
-    return None
+    return _check_rounds(part, risk.n)
 
 
 def recheck_picks_value(certificate: "Certificate") -> str | None:
@@ -91,6 +92,18 @@ def recheck_picks_value(certificate: "Certificate") -> str | None:
     if stated.value >= value:
         return None
     return f"picks gives {value!r} for {part.picked:,} picks and {part.errors:,} errors; stated is {stated.value!r}"
+
+
+def _check_rounds(part: PicksPart, n: int) -> str | None:
+    """Whether T grows from round to round, no round speaks of more examples than there are, and one ends with T."""
+    sizes_of_rounds = [one.picked for one in part.rounds]
+    if sizes_of_rounds != sorted(set(sizes_of_rounds)) or (sizes_of_rounds and part.picked not in sizes_of_rounds):
+        return f"the rounds are listed by growing picks, and one of them has the {part.picked:,} of the network"
+    if any(not one.wrong <= one.asked <= n - one.picked for one in part.rounds):
+        return (
+            f"a round asks no more than those of the {n:,} examples that were not picked, and no fewer than are wrong"
+        )
+    return None
 
 
 def recheck_order(certificate: "Certificate") -> str | None:
@@ -107,6 +120,20 @@ def recheck_order(certificate: "Certificate") -> str | None:
     if spec.recipe.order == "priority" and part.picked != exact:
         return f"examples picked by priority are exactly {exact:,} at this stop, got {part.picked:,}"
     return None
+
+
+def listed_rounds(certificate: "Certificate") -> tuple[bool, ...]:
+    """Say of each round whether the selection could have stopped there: at a size of the list, or with none wrong."""
+    part, spec = certificate.picks, certificate.hypothesis.quantizer
+    assert part is not None
+    assert isinstance(spec, PicksSpec)
+    listed = sizes(spec.recipe, certificate.risk.n)
+    reached = [bisect_right(listed, one.picked) for one in part.rounds]
+    before = [0, *reached]
+    return tuple(
+        now > last or (one.wrong == 0 and one.asked + one.picked == certificate.risk.n)
+        for one, now, last in zip(part.rounds, reached, before, strict=False)
+    )
 
 
 def recheck_classical(certificate: "Certificate", other: "OtherBound") -> str | None:

@@ -14,7 +14,7 @@ from ..models.others import failures
 from ..picking.augment import fitting
 from ..pipeline.finish import Finished, environment, issue
 from ..pipeline.first_look import first_look
-from ..pipeline.picked import affordable, best_round, bind, finish_picked, select
+from ..pipeline.picked import affordable, best_round, bind, bound_of, finish_picked, select
 from ..pipeline.preparation import Setup, prepare, with_start
 from ..request.request import PICK_OPTIONS, Request
 from ..specs.grammar import OWN_NETWORK
@@ -61,7 +61,7 @@ def run(
     started = time.monotonic()
     selection = bind(setup, recipe)
     last = checkpoint.note("last", lambda: [affordable(selection, most_picks(setup), setup.request.budget)])[0]
-    selected = select(selection, last, checkpoint, progress)
+    selected = select(selection, last, checkpoint, progress, bound_of(setup, recipe))
     taken = best_round(selection, selected)
     picked = time.monotonic()
     finished = finish_picked(setup, recipe, taken, selected, progress)

@@ -5,6 +5,7 @@ Every size of the list is paid for, whichever is taken, so that going on or stop
 
 import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,13 +87,27 @@ def ledger_of(setup: Setup, spec: HypothesisSpec, coded: Ledger) -> Ledger:
     )  # fmt: skip
 
 
-def select(selection: Selection, last: int, checkpoint: Checkpoint, progress: bool = True) -> Selected:
+def bound_of(setup: Setup, recipe: RecipeSpec) -> Callable[[int, int], float]:
+    """Return the bound as a function of picks and of errors outside them: the bits are the same at every stop."""
+    spec = describe(setup, PicksSpec(recipe=recipe, stop=0, sha256="0" * 64, size=0))
+    bits = ledger_of(setup, spec, pack(spec, NO_SYMBOLS)[1]).bits
+    return lambda picked, errors: picks(picked, errors, setup.train.n, bits, setup.request.delta).value
+
+
+def select(
+    selection: Selection,
+    last: int,
+    checkpoint: Checkpoint,
+    progress: bool = True,
+    bound: Callable[[int, int], float] | None = None,
+) -> Selected:
     """Run a selection up to place `last` of its sizes, or until the sizes are clearly too large.
 
+    bound: of so many picks and errors outside them, which the bar shows.
     Raises: ModelError where the network does not train; StateError where the state is foreign or cannot be written.
     """
     run = _Run(selection, checkpoint)
-    for now in selection.rounds(last, run.start, run.keep, progress):
+    for now in selection.rounds(last, run.start, run.keep, progress, bound):
         run.add(now)
         if run.hopeless():
             break
@@ -146,8 +161,10 @@ class _Run:
 
     @property
     def rounds(self) -> tuple[RoundRecord, ...]:
-        """The rounds as a certificate lists them."""
-        return tuple(RoundRecord(picked=size, asked=asked, wrong=wrong) for _, size, asked, wrong in self.table)
+        """The rounds as a certificate lists them: those at which the selection may stop, which are at most 65."""
+        return tuple(
+            RoundRecord(picked=size, asked=asked, wrong=wrong) for stop, size, asked, wrong in self.table if stop >= 0
+        )
 
     def _sum(self, one: Round) -> float:
         return len(one.picked) + one.left(self.n)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..bounds.picks import picks
+from ..certificate.recheck import Finding
 from ..records import Record
 from ..specs.picks import PicksSpec
 
@@ -32,9 +33,10 @@ class Replay(Record):
     value: float
 
 
-def replay(certificate: "Certificate", examples: "Examples", given: "Given") -> Replay:
+def replay(certificate: "Certificate", examples: "Examples", given: "Given") -> tuple[Replay, Finding]:
     """Run a selection again up to its stop, on the sample and from the theta0 that were found to be those named.
 
+    Returns: what came of it, and whether the rounds were those stated, which is asked where it was reproduced.
     Raises: PacboundError where it cannot run here.
     """
     from ..models.others import failures
@@ -44,16 +46,22 @@ def replay(certificate: "Certificate", examples: "Examples", given: "Given") -> 
     spec, part = certificate.hypothesis, certificate.picks
     assert isinstance(spec.quantizer, PicksSpec)
     assert part is not None
+    bits, delta = certificate.ledger.bits, certificate.stated_bound.delta
+
+    def bound(picked: int, errors: int) -> float:
+        return picks(picked, errors, examples.n, bits, delta).value
+
     with failures("verify"):
         base = rebuild(certificate, examples, given)
         selection = Selection(base.module, examples, spec.preprocess, spec.quantizer.recipe)
-        *_, last = selection.rounds(spec.quantizer.stop)
+        rounds = list(selection.rounds(spec.quantizer.stop, bound=bound))
+        last = rounds[-1]
         errors = selection.wrong_outside(last)
     same_picks = np.array_equal(last.picked, part.order(examples.n))
-    bits, delta = certificate.ledger.bits, certificate.stated_bound.delta
-    return Replay(
-        reproduced=same_picks and last.network == certificate.beside(),
-        picked=len(last.picked),
-        errors=errors,
-        value=picks(len(last.picked), errors, examples.n, bits, delta).value,
-    )
+    reproduced = same_picks and last.network == certificate.beside()
+    made = tuple(one.record for one in rounds if one.stop is not None)
+    others = f"the {len(made):,} rounds up to the stop at which it may stop are others than those stated"
+    different = reproduced and part.rounds != () and part.rounds[: len(made)] != made
+    value = bound(len(last.picked), errors)
+    outcome = Replay(reproduced=reproduced, picked=len(last.picked), errors=errors, value=value)
+    return outcome, Finding(check="rounds", complaint=others if different else None)

@@ -200,7 +200,8 @@ def _findings(certificate: Certificate, level: Level, given: Given) -> tuple[tup
     if hypothesis is None:
         return findings, counted
     if level == "replay" and not any(finding.complaint is not None for finding in findings):
-        counted = replace(counted, replay=replay(certificate, examples, given))
+        outcome, rounds = replay(certificate, examples, given)
+        findings, counted = (*findings, rounds), replace(counted, replay=outcome)
     original, inputs = None, None
     if certificate.comparison is not None:
         compared, original, inputs = recheck_comparison(certificate, hypothesis, examples, given)

@@ -62,7 +62,7 @@ def test_it_is_said_which_methods_are_tried_and_why_not_the_others(
     asked = pb.Request(checkpoint=str(file), method="auto")
     with caplog.at_level("INFO", "pacbound"):
         announced(Work("lenet", None, None, unlabelled(), asked, None, None, None, False))
-    assert caplog.messages[0] == "methods that will be tried: subspace, direct, surrogate"
+    assert caplog.messages[0] == "methods that will be tried: subspace, direct, surrogate, picks"
     assert reasons == set(caplog.messages[1:])
 
 
