@@ -202,7 +202,7 @@ def seeded(name: str, order: str) -> Callable[[Examples], Selection]:
     def make(examples: Examples) -> Selection:
         module, treated = build(name, examples.shape, 10), PreprocessSpec(name=examples.preprocess)
         initialise(module, 0)
-        return Selection(module, examples, treated, recipe(order=order, first=16, rate=3000))
+        return Selection(module, examples, treated, recipe(order=order, first=16, rate=4000))
 
     return make
 
