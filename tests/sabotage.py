@@ -1374,6 +1374,27 @@ MUTATIONS = (
         "        harmless = True\n",
         "tests/subspace/test_layout.py::test_unaccounted_buffers_are_refused_by_name",
     ),
+    Mutation(
+        "pictures of any sample are shown as the picks",
+        "pacbound/verification/sheet.py",
+        "    if finding.complaint is not None:\n",
+        "    if False:\n",
+        "tests/verification/test_sheet.py::test_examples_of_another_sample_are_not_shown",
+    ),
+    Mutation(
+        "a part of an estimated error is drawn as none",
+        "pacbound/reports/picks_plot.py",
+        "-int(-left // 1))\n",
+        "int(left // 1))\n",
+        "tests/reports/test_picks_plot.py::test_points_are_those_of_the_rounds",
+    ),
+    Mutation(
+        "a bound is drawn where the selection could not stop",
+        "pacbound/certificate/picked.py",
+        "        now > last or (",
+        "        now >= last or (",
+        "tests/reports/test_picks_plot.py::test_between_two_sizes_of_the_list_no_bound_is_drawn_unless_nothing_is_left",
+    ),
 )
 
 

@@ -19,7 +19,7 @@ ROUNDS = ((0, 40, 16), (16, 100, 4), (20, 1000, 5), (25, 59_975, 600), (31, 59_9
 
 def picked(
     n: int = 60_000,
-    order: np.ndarray | None = None,
+    indices: np.ndarray | None = None,
     errors: int = 600,
     stop: int = 3,
     rounds: tuple[tuple[int, int, int], ...] = ROUNDS,
@@ -28,14 +28,14 @@ def picked(
 ) -> Certificate:
     """Picks of a network of 16, 20, 25, ... examples that stopped at place `stop` of the sizes.
 
-    order: the picks, by default as many of the last examples as the stop says. rounds: (picked, asked, wrong).
+    indices: the picks, by default as many of the last examples as the stop says. rounds: (picked, asked, wrong).
     """
     spec = PicksSpec(
         recipe=RecipeSpec.model_validate(recipe), stop=stop, sha256=hashlib.sha256(NETWORK).hexdigest(),
         size=len(NETWORK),
     )  # fmt: skip
     size = sizes(spec.recipe, n)[stop] if stop < 63 else 33
-    chosen = np.arange(n)[::-1][:size] if order is None else order
+    chosen = np.arange(n)[::-1][:size] if indices is None else indices
     described = HypothesisSpec(
         model="lenet", layout_digest="1" * 64, base=BaseOrigin(seed=3), layer_scale=False, quantizer=spec
     )
