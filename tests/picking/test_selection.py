@@ -65,7 +65,10 @@ def expected_stop(at: list[int], before: int, now: int, nobody_wrong: bool) -> i
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize(("first", "growth"), [(4, 8), (16, 1), (8, 4)])
-def test_the_selection_is_that_of_a_slow_one_which_asks_everybody(order: str, first: int, growth: int) -> None:
+def test_the_selection_is_that_of_a_slow_one_which_asks_everybody(
+    order: str, first: int, growth: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pacbound.picking.selection.BATCH", 16)
     examples, chosen = noisy(90), recipe(order=order, first=first, growth=growth, seed=5)
     at = listed(first, growth, examples.n)
     assert list(sizes(chosen, examples.n)) == at
@@ -87,7 +90,8 @@ def test_the_selection_is_that_of_a_slow_one_which_asks_everybody(order: str, fi
     assert len(rounds) > 5, "the task is too easy to say anything"
 
 
-def test_by_priority_asking_stops_at_the_last_one_picked() -> None:
+def test_by_priority_asking_stops_at_the_last_one_picked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pacbound.picking.selection.BATCH", 16)
     examples, chosen = noisy(90), recipe()
     selection = Selection(network(), examples, PLAIN, chosen)
     rounds = list(selection.rounds(progress=False))
@@ -208,7 +212,7 @@ class Peeks(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.body = network()
-        self.register_buffer("mean", torch.zeros(FEATURES))
+        self.register_buffer("mean", torch.zeros(FEATURES), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
