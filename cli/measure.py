@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from .files import load_certificate, refuse_to_overwrite
+
 if TYPE_CHECKING:
     from pacbound.measures.measuring import Measured
 
@@ -52,6 +54,7 @@ def measure(
     attach: Annotated[
         Path | None, typer.Option(metavar="OUT.json", help="Write the certificate again, with these measures.")
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file of --attach.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
 ) -> None:
     """Measure a network. Measures carry no probability; * marks those that rest on a formula proved here.
@@ -67,7 +70,6 @@ def measure(
 
     --bounds adds, apart from them, what holds with probability 1 - delta: theorem, delta and what it assumes.
     """
-    from pacbound.certificate import Certificate
     from pacbound.errors import RequestError
     from pacbound.measures.measuring import attach as attached
     from pacbound.measures.measuring import measure as measured_of
@@ -75,13 +77,15 @@ def measure(
 
     if attach is not None and source.suffix != ".json":
         raise RequestError("measure: --attach adds measures to a certificate, got a checkpoint. Give a .json file.")
+    if attach is not None:
+        refuse_to_overwrite(attach, force, "measure")
     names = tuple(name for name in measures.split(",") if name)
     rules = tuple(rule for rule in rename.split(",") if rule)
     measured = measured_of(source, model, data, names, _shape(input_shape), data_dir, checkpoint, rules, key, bounds)
     if plot is not None:
         draw(measured, plot)
     if attach is not None:
-        attached(Certificate.load(source), measured).save(attach)
+        attached(load_certificate(source), measured).save(attach)
     typer.echo(measured.model_dump_json(indent=1) if as_json else _in_words(measured, per_layer))
     for name, why in measured.refused.items():
         typer.echo(f"pacbound: {name} does not apply: {why}", err=True)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .files import certificate_files, columns, named
+
 if TYPE_CHECKING:
     from pacbound.verification.replay import Replay
     from pacbound.verification.verification import Verification
@@ -79,7 +81,7 @@ def verify(
     from pacbound.errors import PacboundError
     from pacbound.verification.verification import verify as recheck
 
-    files, asked = _files(certificates), None if level is None else level.value
+    files, asked = certificate_files(certificates, "verify"), None if level is None else level.value
     rules = tuple(rule for rule in rename.split(",") if rule)
     results, unusable = [], []
     for file in files:
@@ -89,12 +91,12 @@ def verify(
         except PacboundError as refusal:
             if len(files) == 1:
                 raise
-            unusable.append(f"{file.name}: {refusal}")
+            unusable.append(named(file, refusal))
     if as_json:
         records = [result.model_dump(mode="json") for result in results]
         typer.echo(json.dumps(records[0] if len(files) == 1 else records, indent=1))
     else:
-        typer.echo(_in_words(results[0]) if len(files) == 1 else _as_table(results))
+        typer.echo(_in_words(results[0], columns()) if len(files) == 1 else _as_table(results, columns()))
     for line in unusable:
         typer.echo(f"pacbound: {line}", err=True)
     failing = any(result.failed is not None for result in results)
@@ -102,36 +104,30 @@ def verify(
     raise typer.Exit(2 if unusable else 1 if failing else other)
 
 
-def _files(paths: list[Path]) -> list[Path]:
-    """Files as they are, a folder as the .json files in it. Raises: RequestError where there is none."""
-    from pacbound.errors import RequestError
+def _in_words(result: "Verification", width: int) -> str:
+    from pacbound.reports.tables import wrapped
 
-    files = [file for path in paths for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
-    if not files:
-        raise RequestError("verify: there is no .json file in that folder. Name a certificate, or the folder of some.")
-    return files
-
-
-def _in_words(result: "Verification") -> str:
     if result.failed is not None:
-        return f"{result.name} DOES NOT STAND, at level {result.level}\ncheck {result.failed!r} failed: {result.reason}"
-    lines = [f"{result.name} stands, at level {result.level} ({len(result.passed)} checks)", result.statement]
+        head = f"{result.name} DOES NOT STAND, at level {result.level}"
+        return "\n".join([head, *wrapped(f"check {result.failed!r} failed: {result.reason}", width)])
+    lines = [f"{result.name} stands, at level {result.level} ({len(result.passed)} checks)"]
+    lines += wrapped(result.statement, width)
     if result.replay is not None and not result.stands:
-        lines = [f"{result.name} is NOT REPRODUCED here, at level {result.level}", _otherwise(result.replay)]
+        lines = [f"{result.name} is NOT REPRODUCED here, at level {result.level}"]
+        lines += wrapped(_otherwise(result.replay), width)
     elif result.replay is not None:
-        lines.append("The selection, run again here, made the same picks and the same network, bit for bit.")
+        same = "The selection, run again here, made the same picks and the same network, bit for bit."
+        lines += wrapped(same, width)
     if result.recount is not None:
-        lines.append(
-            f"Counted again: {result.recount.errors:,} errors of {result.recount.n:,}; {result.distinct:,} of the "
-            "inputs are distinct."
-        )
+        counted = f"Counted again: {result.recount.errors:,} errors of {result.recount.n:,}; {result.distinct:,}"
+        lines += wrapped(f"{counted} of the inputs are distinct.", width)
     if result.held_out is not None:
         lines.append(f"Held-out examples, counted again: {result.held_out.errors:,} errors of {result.held_out.n:,}.")
-    return "\n".join([*lines, "Not checked:", *(f"  - {sentence}" for sentence in result.unchecked)])
+    return "\n".join([*lines, *_not_checked(result.unchecked, width)])
 
 
 def _outcome(result: "Verification") -> str:
-    return "FAILS  " if result.failed is not None else "stands " if result.stands else "differs"
+    return "FAILS" if result.failed is not None else "stands" if result.stands else "differs"
 
 
 def _otherwise(replay: "Replay") -> str:
@@ -144,17 +140,28 @@ def _otherwise(replay: "Replay") -> str:
     )
 
 
-def _as_table(results: "Sequence[Verification]") -> str:
-    width = max((len(result.name) for result in results), default=0)
-    rows = [
-        f"{result.name:<{width}}  {_outcome(result)} {result.level:<10}  {result.failed or ''}" for result in results
-    ]
-    failing = [f"{result.name}: {result.failed}: {result.reason}" for result in results if result.failed is not None]
-    failing += [
-        f"{result.name}: {_otherwise(result.replay)}"
-        for result in results
-        if result.replay and result.failed is None and not result.stands
-    ]
+def _as_table(results: "Sequence[Verification]", width: int) -> str:
+    from pacbound.reports.tables import Column, shortest_names, text_table, wrapped
+
+    folder, names = shortest_names([result.name for result in results])
+    table = (
+        Column("certificate", names, True),
+        Column("verdict", tuple(_outcome(result) for result in results), True),
+        Column("level", tuple(result.level for result in results), True),
+        Column("failed check", tuple(result.failed or "" for result in results), True),
+    )
+    lines = [f"in {folder}"] if folder else []
+    lines += text_table(table, width)
+    for name, result in zip(names, results, strict=True):
+        if result.failed is not None:
+            lines += wrapped(f"{name}: {result.failed}: {result.reason}", width, "", "  ")
+        elif result.replay is not None and not result.stands:
+            lines += wrapped(f"{name}: {_otherwise(result.replay)}", width, "", "  ")
     unchecked = sorted({sentence for result in results if result.stands for sentence in result.unchecked})
-    notes = ["Not checked:", *(f"  - {sentence}" for sentence in unchecked)] if unchecked else []
-    return "\n".join([*(row.rstrip() for row in rows), *failing, *notes])
+    return "\n".join([*lines, *(_not_checked(unchecked, width) if unchecked else [])])
+
+
+def _not_checked(sentences: "Sequence[str]", width: int) -> list[str]:
+    from pacbound.reports.tables import wrapped
+
+    return ["Not checked:", *(line for one in sentences for line in wrapped(one, width, "  - ", "    "))]

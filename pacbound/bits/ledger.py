@@ -1,12 +1,15 @@
 """The ledger: every bit a receiver must read, and why. The only place where bits are summed."""
 
 import math
-from collections.abc import Sequence
-from typing import Literal, Self
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
 from ..errors import LedgerError
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 from ..records import Record
 
 Kind = Literal["counted", "choice", "derived", "declared"]
@@ -97,6 +100,21 @@ class Ledger:
     def declare(self, item: str, why: str) -> "Ledger":
         """Write down a fact that was fixed before the data, at 0 bits."""
         return self.charge(item, 0, why, kind="declared")
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Go through the entries, in order."""
+        return iter(self.entries)
+
+    def frame(self) -> "DataFrame":
+        """Return the entries as a pandas frame with columns item, bits, kind and why.
+
+        Raises: LedgerError where pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise LedgerError("frame: pandas is not installed. Install it, or go through the ledger itself.") from None
+        return pandas.DataFrame([entry.model_dump() for entry in self], columns=list(Entry.model_fields))
 
     def __eq__(self, other: object) -> bool:
         """Ledgers are equal when their entries are, in order."""

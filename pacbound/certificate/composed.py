@@ -2,10 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from ..bounds.disagreement import SPLIT_BITS, delta_splits, sum_up
+from ..bounds.disagreement import SPLIT_BITS, delta_splits, sum_up, surrogate_risk
 from ..bounds.inversion import binomial_tail_inverse
 from ..specs.grammar import OWN_NETWORK
-from ..specs.picks import PicksSpec
 from ..specs.specs import DrawSpec
 from .parts import DisagreementPart, SurrogatePart
 
@@ -26,8 +25,6 @@ def recheck_parts(certificate: "Certificate") -> str | None:
         return "a surrogate is a described network with theta0 from a seed, so that neither can follow the original"
     if isinstance(hypothesis.quantizer, DrawSpec):
         return "a surrogate is decoded, not drawn"
-    if isinstance(hypothesis.quantizer, PicksSpec):  # its bits are those of a recipe: occam knows nothing of the picks
-        return "a surrogate is decoded, not made from picks"
     if (one.delta, other.delta) not in delta_splits(delta):
         return f"delta {delta} is shared out in one of 16 ways, and ({one.delta}, {other.delta}) is none of them"
     paid = certificate.ledger.bits_of("choice")  # by the inputs too, since a choice is made after they were looked at
@@ -40,8 +37,9 @@ def recheck_parts(certificate: "Certificate") -> str | None:
 
 def _values(certificate: "Certificate", one: SurrogatePart, other: DisagreementPart, errors: int) -> str | None:
     """Each value may be larger than what its counts give, never smaller; likewise the sum."""
-    bits, stated = certificate.ledger.bits, certificate.stated_bound.value
-    first = binomial_tail_inverse(errors, certificate.risk.n, bits, one.delta)
+    bits, stated, part = certificate.ledger.bits, certificate.stated_bound.value, certificate.picks
+    picked, errors = (None, errors) if part is None else (part.picked, part.errors)
+    first = surrogate_risk(errors, certificate.risk.n, bits, one.delta, picked)
     if one.value < first:
         return f"the surrogate has {errors:,} errors and {bits:,} bits, which gives {first!r}; stated is {one.value!r}"
     second = binomial_tail_inverse(other.differing, other.inputs.m, other.bits, other.delta)

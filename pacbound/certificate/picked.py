@@ -4,6 +4,7 @@ k = |T| + the errors outside T is what the theorem charges. That the network is 
 T is what the selection picks, is seen by running it again (level replay), and by nothing else.
 """
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +33,10 @@ class RoundRecord(Record):
     asked: int = Field(ge=0, le=MAX_EXAMPLES)
     wrong: int = Field(ge=0, le=MAX_EXAMPLES)
 
+    def left(self, n: int) -> float:
+        """Errors outside T of n examples: counted where all others were asked, else estimated from those that were."""
+        return self.wrong * (n - self.picked) / max(1, self.asked)
+
 
 class PicksPart(Record):
     """The examples T that the learner makes the network from, and how many of the others it misclassifies.
@@ -58,13 +63,13 @@ class PicksPart(Record):
 
 
 def recheck_picks(certificate: "Certificate") -> str | None:
-    """Return what is wrong with the numbers of a sample compression, or None; a value may be larger, never smaller."""
+    """Return which counts of a sample compression do not go together, or None."""
     part, spec, risk = certificate.picks, certificate.hypothesis.quantizer, certificate.risk
     assert part is not None
     assert isinstance(spec, PicksSpec)
     if risk.loss != "zero_one":
         return f"picks are about errors, and the loss is {risk.loss}"
-    if part.picked + part.errors > risk.n or not part.errors <= risk.errors <= part.errors + part.picked:
+    if not part.errors <= risk.errors <= part.errors + part.picked:
         return (
             f"{part.errors:,} errors outside {part.picked:,} picks do not go with {risk.errors:,} errors on all "
             f"{risk.n:,} examples"
@@ -76,11 +81,14 @@ def recheck_picks(certificate: "Certificate") -> str | None:
         return (
             f"{part.picked:,} of {risk.n:,} examples take {part.picked * index_bits(risk.n):,} bits, got {part.bits:,}"
         )
-    wrong = _check_rounds(part, risk.n)
-    if wrong is not None:
-        return wrong
-    stated = certificate.stated_bound
-    value = picks(part.picked, part.errors, risk.n, certificate.ledger.bits, stated.delta).value
+    return _check_rounds(part, risk.n)
+
+
+def recheck_picks_value(certificate: "Certificate") -> str | None:
+    """Return what is wrong with the value of a sample compression, or None; it may be larger, never smaller."""
+    part, stated = certificate.picks, certificate.stated_bound
+    assert part is not None
+    value = picks(part.picked, part.errors, certificate.risk.n, certificate.ledger.bits, stated.delta).value
     if stated.value >= value:
         return None
     return f"picks gives {value!r} for {part.picked:,} picks and {part.errors:,} errors; stated is {stated.value!r}"
@@ -112,6 +120,20 @@ def recheck_order(certificate: "Certificate") -> str | None:
     if spec.recipe.order == "priority" and part.picked != exact:
         return f"examples picked by priority are exactly {exact:,} at this stop, got {part.picked:,}"
     return None
+
+
+def listed_rounds(certificate: "Certificate") -> tuple[bool, ...]:
+    """Say of each round whether the selection could have stopped there: at a size of the list, or with none wrong."""
+    part, spec = certificate.picks, certificate.hypothesis.quantizer
+    assert part is not None
+    assert isinstance(spec, PicksSpec)
+    listed = sizes(spec.recipe, certificate.risk.n)
+    reached = [bisect_right(listed, one.picked) for one in part.rounds]
+    before = [0, *reached]
+    return tuple(
+        now > last or (one.wrong == 0 and one.asked + one.picked == certificate.risk.n)
+        for one, now, last in zip(part.rounds, reached, before, strict=False)
+    )
 
 
 def recheck_classical(certificate: "Certificate", other: "OtherBound") -> str | None:

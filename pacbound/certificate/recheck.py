@@ -19,7 +19,7 @@ from ..specs.tensors import DirectSpec
 from .accounting import ORBIT_ITEM, RATIO_ITEM, Comparison, complete
 from .composed import recheck_parts
 from .draw import Drawn, draw
-from .picked import recheck_classical, recheck_order, recheck_picks
+from .picked import recheck_classical, recheck_order, recheck_picks, recheck_picks_value
 from .schema import Baseline, Certificate, OtherBound, declared_sentences
 from .statement import write_statement
 
@@ -176,10 +176,12 @@ def _check_theorem(certificate: Certificate) -> str | None:
 
 def _check_bound(certificate: Certificate) -> str | None:
     stated, risk = certificate.stated_bound, certificate.risk
+    if certificate.picks is not None and (complaint := recheck_picks(certificate)) is not None:
+        return complaint
     if certificate.comparison is not None:
         return recheck_parts(certificate)
     if certificate.picks is not None:
-        return recheck_picks(certificate)
+        return recheck_picks_value(certificate)
     return _compare_value(stated.theorem, stated.value, risk.errors, risk.n, certificate.ledger.bits, stated.delta)
 
 

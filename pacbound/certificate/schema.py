@@ -239,6 +239,8 @@ class Certificate(SparseRecord):
     def _picks_together(self) -> Self:
         if (self.picks is not None) != isinstance(self.hypothesis.quantizer, PicksSpec):
             raise ValueError("the section `picks` goes with a hypothesis of picks, and with nothing else")
+        if self.picks is not None and self.picks.picked + self.picks.errors > self.stated_risk.n:
+            raise ValueError(f"picks and errors outside them are different examples of the n = {self.stated_risk.n}")
         return self
 
     @model_validator(mode="after")
@@ -258,6 +260,14 @@ class Certificate(SparseRecord):
     def __hash__(self) -> int:
         """Hash of the digest."""
         return hash(self.digest)
+
+    def __repr__(self) -> str:
+        """One line: data, bound, theorem, errors and bits."""
+        stated, risk = self.stated_bound, self.stated_risk
+        said = f"risk <= {stated.value:.6g} by {stated.theorem}, delta {stated.delta:g}"
+        return f"Certificate({self.data.name}: {said}; {risk.errors:g} of {risk.n:,} errors, {self.ledger.bits:,} bits)"
+
+    __str__ = __repr__
 
     @classmethod
     def issue(
@@ -446,9 +456,10 @@ class Certificate(SparseRecord):
         elif comparison is None:
             source = theorem(stated.theorem)(self.risk.errors, self.risk.n, self.ledger.bits, stated.delta)
         else:
+            errors, picked = (round(self.risk.errors), None) if part is None else (part.errors, part.picked)
             source = disagreement(
-                round(self.risk.errors), self.risk.n, self.ledger.bits,
-                comparison.differing, comparison.inputs.m, comparison.bits, stated.delta,
+                errors, self.risk.n, self.ledger.bits,
+                comparison.differing, comparison.inputs.m, comparison.bits, stated.delta, picked,
             ).bound  # fmt: skip
         return source.model_copy(update={"value": stated.value})
 

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from ..certificate.picked import RoundRecord
+from ..certificate.statement import percent_up
 from ..data.examples import Examples
 from ..data.preprocess import preprocessed
 from ..errors import ModelError, first_line
@@ -24,10 +26,11 @@ from ..networks.frozen import freeze_network, thaw_network
 from ..networks.risk import zero_one
 from ..specs.picks import SIZES, RecipeSpec, sizes
 from ..specs.specs import PreprocessSpec
-from .learner import deterministic, device_of, learn, steps_of
+from .learner import deterministic, device_of, learn, ready, steps_of
 from .order import group_of, priorities, values_of
 
-BATCH = 500  # examples asked at once, always: the last ones are filled up, so that a batch has one shape
+BATCH = 100  # examples asked at once, always: the last ones are filled up, so that a batch has one shape
+BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"  # fits into 80 columns
 END = SIZES - 1  # the stop where nothing is left to pick
 
 
@@ -47,7 +50,20 @@ class Round:
 
     def left(self, n: int) -> float:
         """Errors outside T of n examples: counted where all others were asked, else estimated from those that were."""
-        return self.wrong * (n - len(self.picked)) / max(1, self.asked)
+        return self.record.left(n)
+
+    @property
+    def record(self) -> RoundRecord:
+        """The round as a certificate lists it."""
+        return RoundRecord(picked=len(self.picked), asked=self.asked, wrong=self.wrong)
+
+    def in_words(self, n: int, bound: Callable[[int, int], float] | None = None) -> str:
+        """Say what is left of n examples and, where it could stop now, the bound; ~ marks what is estimated."""
+        left, about = round(self.left(n)), "" if self.asked == n - len(self.picked) else "~"
+        words = f"{about}{left:,} errors left"
+        if bound is None or self.stop is None:
+            return words
+        return f"{words}, bound {about}{percent_up(bound(len(self.picked), left))}"
 
 
 @dataclass(frozen=True)
@@ -79,17 +95,21 @@ class Selection:
         start: Learned | None = None,
         keep: Callable[[Learned], None] = lambda learned: None,
         progress: bool = True,
+        bound: Callable[[int, int], float] | None = None,
     ) -> Iterator[Round]:
         """Yield the rounds, up to the one that stops at place `last` of the sizes, or where nothing is left to pick.
 
-        Args: start: of an interrupted run. keep: called after every learning with what such a run needs.
+        Args: start: of an interrupted run. keep: called after every learning with what such a run needs. progress:
+            whether a bar is shown, on a terminal. bound: of so many picks and errors outside them, for the bar alone.
         Raises: ModelError where the network does not train on these examples, or its file is another network's.
         """
         picked, before, network = np.zeros(0, np.int64), -1, freeze_network(self.theta0)
         if start is not None:
             picked, before, network = start.picked, start.before, start.network
         total = self.sizes[min(last, len(self.sizes) - 1)]
-        bar = tqdm(total=total, initial=len(picked), desc="picks", unit="pick", disable=None if progress else True)
+        bar = tqdm(
+            total=total, initial=len(picked), desc="picks", bar_format=BAR, disable=None if progress else True
+        )  # off where standard error is no terminal
         with deterministic(), bar:
             while True:
                 place = self._place(len(picked))
@@ -97,7 +117,8 @@ class Selection:
                 group, asked, wrong = self._ask(self._thawed(network), picked, target - len(picked))
                 stop = END if not wrong else place if self._place(before) < place else None
                 now = Round(stop, picked, asked, wrong, network)
-                bar.set_postfix(left=round(now.left(self.examples.n)), refresh=False)
+                if not bar.disable:
+                    bar.set_postfix_str(now.in_words(self.examples.n, bound))
                 yield now
                 if stop == END or place >= last:
                     return
@@ -137,7 +158,8 @@ class Selection:
         """Return theta0's module with the tensors of a file: nothing that it was asked before leaves a trace in it."""
         module = private_copy(self.theta0)
         thaw_network(module, network)
-        return module.to(self.device)
+        module = module.to(self.device)
+        return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _ask(self, module: nn.Module, picked: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], int, int]:
         """Return the next group of about `size`, in order, how many were asked, and how many of these are wrong."""
@@ -169,7 +191,7 @@ class Selection:
     def _answers(self, module: nn.Module, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Return the 0-1 losses and what else orders these rows (m,), each (m,), on the CPU."""
         filled = torch.from_numpy(np.resize(rows, BATCH))
-        x = preprocessed(self.examples.x[filled], self.preprocess).to(self.device)
+        x = ready(preprocessed(self.examples.x[filled], self.preprocess).to(self.device))
         logits = module(x).float().cpu()[: len(rows)]
         y = self.examples.y[filled[: len(rows)]]
         return zero_one(logits, y), values_of(self.recipe.order, logits, y)

@@ -4,22 +4,27 @@ Every size of the list is paid for, whichever is taken, so that going on or stop
 """
 
 import hashlib
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from ..bits.ledger import Ledger
 from ..bits.message import pack
 from ..bounds.picks import picks
 from ..certificate.accounting import complete
 from ..certificate.picked import PicksPart, RoundRecord
 from ..networks.hypothesis import Hypothesis
 from ..networks.risk import evaluate_apart
+from ..picking.learner import steps_of
 from ..picking.selection import Learned, Round, Selection
 from ..specs.picks import PicksSpec, RecipeSpec
 from ..specs.specs import HypothesisSpec
 from ..training.state import Checkpoint
 from .finish import Finished
+from .forecast import Forecast
 from .preparation import Setup
 
 KEPT = 3  # rounds whose networks are kept until they are counted
@@ -52,13 +57,57 @@ def affordable(selection: Selection, most: int, minutes: float | None) -> int:
     return max([place for place in places if seconds[place] <= 60 * minutes], default=0)
 
 
-def select(selection: Selection, last: int, checkpoint: Checkpoint, progress: bool = True) -> Selected:
+def forecast_picks(setup: Setup, recipe: RecipeSpec, most: int) -> Forecast:
+    """Time a few steps and questions and lay out the ledger of a selection of at most `most` picks. Writes nothing."""
+    selection = bind(setup, recipe)
+    last = affordable(selection, most, setup.request.budget)
+    spec = describe(setup, PicksSpec(recipe=recipe, stop=last, sha256="0" * 64, size=0))
+    steps = sum(steps_of(recipe, size) for size in selection.sizes[1 : last + 1])
+    return Forecast(
+        data=setup.train.name, n=setup.train.n, model=setup.model, D=setup.base.layout.D, d=None,
+        epochs=math.ceil(steps * recipe.batch / setup.train.n), batch=recipe.batch,
+        seconds=round(selection.forecast()[last], 1), memory_bytes=setup.train.x.nbytes + 8 * setup.base.layout.D,
+        ledger=ledger_of(setup, spec, pack(spec, NO_SYMBOLS)[1]).entries, picks=selection.sizes[last],
+    )  # fmt: skip
+
+
+def describe(setup: Setup, quantizer: PicksSpec) -> HypothesisSpec:
+    """Return the description of a network that is made from picks."""
+    return HypothesisSpec(
+        model=setup.model, layout_digest=setup.base.layout.digest, base=setup.base.origin, preprocess=setup.preprocess,
+        layer_scale=False, quantizer=quantizer,
+    )  # fmt: skip
+
+
+def ledger_of(setup: Setup, spec: HypothesisSpec, coded: Ledger) -> Ledger:
+    """Return the whole ledger of what the message counts."""
+    return complete(
+        coded, spec, setup.train.name, setup.digest, methods=max(1, len(setup.methods)), like=setup.data.like,
+        repeats=setup.data.repeats,
+    )  # fmt: skip
+
+
+def bound_of(setup: Setup, recipe: RecipeSpec) -> Callable[[int, int], float]:
+    """Return the bound as a function of picks and of errors outside them: the bits are the same at every stop."""
+    spec = describe(setup, PicksSpec(recipe=recipe, stop=0, sha256="0" * 64, size=0))
+    bits = ledger_of(setup, spec, pack(spec, NO_SYMBOLS)[1]).bits
+    return lambda picked, errors: picks(picked, errors, setup.train.n, bits, setup.request.delta).value
+
+
+def select(
+    selection: Selection,
+    last: int,
+    checkpoint: Checkpoint,
+    progress: bool = True,
+    bound: Callable[[int, int], float] | None = None,
+) -> Selected:
     """Run a selection up to place `last` of its sizes, or until the sizes are clearly too large.
 
+    bound: of so many picks and errors outside them, which the bar shows.
     Raises: ModelError where the network does not train; StateError where the state is foreign or cannot be written.
     """
     run = _Run(selection, checkpoint)
-    for now in selection.rounds(last, run.start, run.keep, progress):
+    for now in selection.rounds(last, run.start, run.keep, progress, bound):
         run.add(now)
         if run.hopeless():
             break
@@ -133,18 +182,11 @@ def finish_picked(setup: Setup, recipe: RecipeSpec, one: Round, selected: Select
     """
     assert one.stop is not None
     sha256 = hashlib.sha256(one.network).hexdigest()
-    quantizer = PicksSpec(recipe=recipe, stop=one.stop, sha256=sha256, size=len(one.network))
-    spec = HypothesisSpec(
-        model=setup.model, layout_digest=setup.base.layout.digest, base=setup.base.origin, preprocess=setup.preprocess,
-        layer_scale=False, quantizer=quantizer,
-    )  # fmt: skip
+    spec = describe(setup, PicksSpec(recipe=recipe, stop=one.stop, sha256=sha256, size=len(one.network)))
     message, _ = pack(spec, NO_SYMBOLS)
     hypothesis = Hypothesis.unpack(message.payload, spec, setup.base, one.network)
     risk, errors = evaluate_apart(hypothesis, setup.train, one.picked, progress)
-    ledger = complete(
-        hypothesis.ledger, spec, setup.train.name, setup.digest, methods=max(1, len(setup.methods)),
-        like=setup.data.like, repeats=setup.data.repeats,
-    )  # fmt: skip
+    ledger = ledger_of(setup, spec, hypothesis.ledger)
     part = PicksPart.of(one.picked, errors, setup.train.n, selected.rounds)
     bound = picks(part.picked, part.errors, risk.n, ledger.bits, setup.request.delta)
     return Finished(spec, message, hypothesis, risk, ledger, bound, one.network, part)

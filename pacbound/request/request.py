@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from ..errors import RequestError
+from ..errors import RequestError, without_file
 from ..records import Record
 from ..specs.picks import MENUS, Augmentation, Order
 from ..specs.repeats import Reason
@@ -113,6 +113,12 @@ class Stated(Record):
             )
         ),
     ] = "auto"
+    surrogate_by: Annotated[
+        Literal["codes", "picks"],
+        Field(
+            json_schema_extra=_option("Network", "how the surrogate is made: codes, or picks, from true labels alone")
+        ),
+    ] = "codes"
     base: Annotated[
         Literal["seeded", "values"],
         Field(
@@ -311,7 +317,7 @@ def read_toml(path: Path, base: Request | None = None) -> Request:
     try:
         return make_request(tomllib.loads(path.read_text("utf-8")), f"config {path.name}", base)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
-        raise RequestError(f"config: {path.name!r} is not a readable TOML file ({cause}).") from None
+        raise RequestError(f"config: {path.name!r} is not a readable TOML file ({without_file(cause)}).") from None
 
 
 def parse_projector(text: str, D: int, d: int, seed: int) -> ProjectorSpec:

@@ -12,7 +12,7 @@ from ..records import Record
 
 SIZES = 64  # of T at most, so that naming the one where the selection stopped costs 6 bits
 Order = Literal["priority", "worst", "boundary"]
-Augmentation = Literal["affine", "shift", "flip_crop", "none"]
+Augmentation = Literal["elastic", "flip_crop", "affine", "flip_affine", "shift", "none"]
 GROWTH_PARTS = 16
 
 # field -> its values, in the order of their prices; a further value joins at the end
@@ -23,7 +23,7 @@ MENUS: dict[str, tuple[str | int, ...]] = {
     "steps": (100, 200, 50, 400, 25, 800, 1600),
     "epochs": (4, 8, 2, 16, 1, 32, 0),
     "batch": (64, 128, 32, 256, 16, 512),
-    "augmentation": ("affine", "shift", "flip_crop", "none"),
+    "augmentation": ("elastic", "flip_crop", "affine", "flip_affine", "shift", "none"),
     "rate": (3000, 1000, 10000, 300, 30000, 100, 5000),
     "device": ("cpu", "cuda"),
 }
@@ -45,7 +45,7 @@ class RecipeSpec(Record):
     steps: int = 100
     epochs: int = 4
     batch: int = 64
-    augmentation: Augmentation = "affine"
+    augmentation: Augmentation = "elastic"
     rate: int = 3000
     device: Literal["cpu", "cuda"] = "cpu"
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..bounds.picks import picks
-from ..certificate.picked import RoundRecord
 from ..certificate.recheck import Finding
 from ..records import Record
 from ..specs.picks import PicksSpec
@@ -47,20 +46,22 @@ def replay(certificate: "Certificate", examples: "Examples", given: "Given") -> 
     spec, part = certificate.hypothesis, certificate.picks
     assert isinstance(spec.quantizer, PicksSpec)
     assert part is not None
+    bits, delta = certificate.ledger.bits, certificate.stated_bound.delta
+
+    def bound(picked: int, errors: int) -> float:
+        return picks(picked, errors, examples.n, bits, delta).value
+
     with failures("verify"):
         base = rebuild(certificate, examples, given)
         selection = Selection(base.module, examples, spec.preprocess, spec.quantizer.recipe)
-        rounds = list(selection.rounds(spec.quantizer.stop))
+        rounds = list(selection.rounds(spec.quantizer.stop, bound=bound))
         last = rounds[-1]
         errors = selection.wrong_outside(last)
     same_picks = np.array_equal(last.picked, part.order(examples.n))
     reproduced = same_picks and last.network == certificate.beside()
-    made = tuple(
-        RoundRecord(picked=len(one.picked), asked=one.asked, wrong=one.wrong) for one in rounds if one.stop is not None
-    )
+    made = tuple(one.record for one in rounds if one.stop is not None)
     others = f"the {len(made):,} rounds up to the stop at which it may stop are others than those stated"
     different = reproduced and part.rounds != () and part.rounds[: len(made)] != made
-    bits, delta = certificate.ledger.bits, certificate.stated_bound.delta
-    value = picks(len(last.picked), errors, examples.n, bits, delta).value
+    value = bound(len(last.picked), errors)
     outcome = Replay(reproduced=reproduced, picked=len(last.picked), errors=errors, value=value)
     return outcome, Finding(check="rounds", complaint=others if different else None)

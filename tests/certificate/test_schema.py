@@ -184,3 +184,12 @@ def test_reading_and_rechecking_need_neither_torch_nor_scipy(tmp_path: Path) -> 
         [sys.executable, "-c", code, str(tmp_path / "a.json")], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "set()"
+
+
+def test_the_representation_is_one_line_with_bound_theorem_and_data() -> None:
+    certificate = issue(honest())
+    for text in (repr(certificate), str(certificate), f"{certificate}"):
+        assert "\n" not in text
+        assert len(text) < 160
+        for part in ("mnist", "occam_binomial", f"{certificate.bound.value:.6g}", "900 of 60,000", "delta 0.05"):
+            assert part in text

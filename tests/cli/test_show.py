@@ -17,14 +17,14 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_show_prints_what_render_gives(path: Path, name: str) -> None:
-    result = CliRunner().invoke(app, ["show", str(path), "--format", name])
+    result = CliRunner().invoke(app, ["show", str(path), "--format", name], env={"COLUMNS": "70"})
     assert result.exit_code == 0
-    assert result.output == render(honest(), name) + "\n"  # type: ignore[arg-type]
+    assert result.output == render(honest(), name, 70) + "\n"  # type: ignore[arg-type]
 
 
 def test_text_is_the_default_and_json_is_machine_readable(path: Path) -> None:
     runner = CliRunner()
-    assert runner.invoke(app, ["show", str(path)]).output == render(honest()) + "\n"
+    assert runner.invoke(app, ["show", str(path)], env={"COLUMNS": "90"}).output == render(honest(), width=90) + "\n"
     document = json.loads(runner.invoke(app, ["show", str(path), "--format", "json"]).output)
     assert document["bound"]["value"] == honest().bound.value
 

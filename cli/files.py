@@ -1,0 +1,50 @@
+"""Certificate files on the command line: which ones are named, reading them, and never losing one."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pacbound.certificate import Certificate
+
+
+def certificate_files(paths: list[Path], verb: str) -> list[Path]:
+    """Return files as they are, folders as the .json files in them. Raises: RequestError where there is none."""
+    from pacbound.errors import RequestError
+
+    files = [file for path in paths for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
+    if not files:
+        raise RequestError(f"{verb}: there is no .json file in that folder. Name a certificate, or the folder of some.")
+    return files
+
+
+def load_certificate(file: Path) -> "Certificate":
+    """Read a certificate. Raises: CertificateError that names the file once."""
+    from pacbound.certificate import Certificate
+    from pacbound.errors import CertificateError
+
+    try:
+        return Certificate.load(file)
+    except CertificateError as why:
+        raise CertificateError(named(file, why)) from None
+
+
+def named(file: Path, refusal: Exception) -> str:
+    """Return a refusal that names the file it is about."""
+    return str(refusal) if file.name in str(refusal) else f"{file}: {refusal}"
+
+
+def refuse_to_overwrite(output: Path, force: bool, verb: str) -> None:
+    """Refuse, before any work, to write over a file that is there. Raises: RequestError unless forced."""
+    from pacbound.errors import RequestError
+
+    if output.exists() and not force:
+        raise RequestError(
+            f"{verb}: {str(output)!r} exists, and a finished certificate is not overwritten. Name another file, or add "
+            "--force."
+        )
+
+
+def columns() -> int:
+    """Width of the terminal, or what COLUMNS says; 80 where nothing does."""
+    return shutil.get_terminal_size((80, 24)).columns
