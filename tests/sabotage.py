@@ -64,8 +64,95 @@ PASSES = "tests/networks/test_passes.py"
 HIDDEN = "tests/networks/test_hidden.py"
 REBUILT = "tests/networks/test_rebuilt.py"
 COVERING = "tests/measures/covering/test_covering.py"
+PICKS_FORGERIES = "tests/attacks/test_picks_forgeries.py"
+SELECTION = "tests/picking/test_selection.py"
+PICKING_ORDER = "tests/picking/test_order.py"
 
 MUTATIONS = (
+    Mutation(
+        "picks may be fewer than the size that was written down",
+        "pacbound/certificate/picked.py",
+        "(spec.stop >= len(listed) or part.picked < listed[spec.stop])",
+        "spec.stop >= len(listed)",
+        f"{PICKS_FORGERIES}::test_every_edit_is_refused_by_name",
+    ),
+    Mutation(
+        "picks by priority may be more than the size that was written down",
+        "pacbound/certificate/picked.py",
+        '    if spec.recipe.order == "priority" and part.picked != exact:\n',
+        "    if False:\n",
+        f"{PICKS_FORGERIES}::test_every_edit_is_refused_by_name",
+    ),
+    Mutation(
+        "an example may be picked twice",
+        "pacbound/bits/picks.py",
+        "    if len(np.unique(found)) < count:\n",
+        "    if False:\n",
+        "tests/bits/test_picks.py::test_what_is_no_list_of_examples_is_refused",
+    ),
+    Mutation(
+        "verify lets more errors outside the picks pass than stated",
+        "pacbound/verification/recount.py",
+        "    if part is not None and complaint is None and outside > part.errors:\n",
+        "    if False:\n",
+        f"{PICKS_FORGERIES}::test_every_edit_is_refused_by_name",
+    ),
+    Mutation(
+        "errors outside the picks are counted inside too",
+        "pacbound/networks/risk.py",
+        "    outside[torch.from_numpy(picked)] = False\n",
+        "",
+        f"{PICKS_FORGERIES}::test_the_honest_one_stands_at_every_level_and_says_on_whose_word",
+    ),
+    Mutation(
+        "a picked network enters occam with the bits of its recipe",
+        "pacbound/certificate/composed.py",
+        "    picked, errors = (None, errors) if part is None else (part.picked, part.errors)\n",
+        "    picked = None\n",
+        f"{PICKS_FORGERIES}::test_a_network_made_from_picks_is_no_surrogate_whose_code_is_short",
+    ),
+    Mutation(
+        "replay is content with the same picks",
+        "pacbound/verification/replay.py",
+        "    reproduced = same_picks and last.network == certificate.beside()\n",
+        "    reproduced = same_picks\n",
+        f"{PICKS_FORGERIES}::test_what_only_replay_can_see_is_not_reproduced",
+    ),
+    Mutation(
+        "replay is content with the same network",
+        "pacbound/verification/replay.py",
+        "    reproduced = same_picks and last.network == certificate.beside()\n",
+        "    reproduced = last.network == certificate.beside()\n",
+        f"{PICKS_FORGERIES}::test_what_only_replay_can_see_is_not_reproduced",
+    ),
+    Mutation(
+        "the asking stops before the group is whole, or after",
+        "pacbound/picking/selection.py",
+        "                missed = missed[: size - wrong]\n",
+        "                missed = missed[:size]\n",
+        f"{SELECTION}::test_the_selection_is_that_of_a_slow_one_which_asks_everybody",
+    ),
+    Mutation(
+        "a group by loss is parted where rounding may part it",
+        "pacbound/picking/order.py",
+        "    while 0 < end < len(values) and not",
+        "    while False and not",
+        f"{PICKING_ORDER}::test_a_group_ends_at_the_first_gap_that_rounding_cannot_close",
+    ),
+    Mutation(
+        "the label has no part in the priority of an example",
+        "pacbound/picking/order.py",
+        "        hasher.update(label.tobytes())\n",
+        "",
+        f"{PICKING_ORDER}::test_priorities_are_hashes_of_seed_bytes_and_label",
+    ),
+    Mutation(
+        "what a network notes when it is asked reaches the learner",
+        "pacbound/picking/selection.py",
+        "        module = private_copy(self.theta0)\n",
+        "        module = self.theta0\n",
+        f"{SELECTION}::test_what_a_network_notes_when_it_is_asked_does_not_reach_the_learner",
+    ),
     Mutation(
         "the split of delta is paid by one part only",
         "pacbound/certificate/composed.py",

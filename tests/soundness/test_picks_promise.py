@@ -21,7 +21,7 @@ from tests.soundness.task import Task, grid, network
 
 # ---------------------------------------------------------------- a hard world
 
-N, HALF, LOOKS = 12, 0.5, 4
+N, HALF, LOOKS = 12, 0.5, 16
 
 
 class Hard(nn.Module):
@@ -62,11 +62,11 @@ def broken(repeats: int, peeking: bool, monkeypatch: pytest.MonkeyPatch) -> floa
 def test_a_learner_that_sees_its_picks_alone_keeps_the_promise_and_wastes_little(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert 0.5 * HALF <= broken(100, False, monkeypatch) <= HALF
+    assert 0.4 * HALF <= broken(100, False, monkeypatch) <= HALF
 
 
 def test_a_learner_that_peeks_at_the_rest_breaks_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert broken(60, True, monkeypatch) > 1.4 * HALF
+    assert broken(60, True, monkeypatch) > 1.3 * HALF
 
 
 # ---------------------------------------------------------------- a task of known risk
@@ -106,13 +106,15 @@ def test_certified_risks_are_true_and_not_far_from_it(repeats: int, most: int) -
 
 
 def test_what_was_learned_by_heart_is_in_the_picks_and_forgetting_them_breaks_the_promise() -> None:
-    results = [certified(NOISE_ALONE, repeat, hidden=16, pick_steps=100, max_picks=50) for repeat in range(8)]
-    assert all(risk == pytest.approx(0.5, abs=0.02) for _, risk in results)
-    assert all(certificate.bound.value >= risk for certificate, risk in results)
-    parts = [certificate.picks for certificate, _ in results]
-    assert all(part is not None and part.picked >= 20 for part in parts)
-    fails = [
-        picks(0, certificate.risk.errors, NOISE_ALONE.n, certificate.ledger.bits, HALF).value < risk
-        for certificate, risk in results
-    ]
-    assert sum(fails) >= 4, "of 8: errors of what was learned by heart are few, and a test set would promise much"
+    """A recipe and a size fixed beforehand cost nothing: no bits hide what the picks are worth."""
+    kept, forgotten = 0, 0
+    for repeat in range(12):
+        x, y = NOISE_ALONE.sample(repeat)
+        examples = Examples("noise", x, y, classes=2)
+        chosen = recipe(first=8, growth=8, steps=100)
+        *_, last = Selection(network(repeat, 16), examples, PLAIN, chosen).rounds(5, progress=False)
+        errors = Selection(network(repeat, 16), examples, PLAIN, chosen).wrong_outside(last)
+        assert len(last.picked) > 20
+        kept += picks(len(last.picked), errors, NOISE_ALONE.n, 0, HALF).value < 0.5
+        forgotten += picks(0, errors, NOISE_ALONE.n, 0, HALF).value < 0.5
+    assert (kept <= 10, forgotten >= 11) == (True, True)  # P[Bin(12, .5) > 10] = .003
