@@ -81,7 +81,8 @@ def measure(
         refuse_to_overwrite(attach, force, "measure")
     names = tuple(name for name in measures.split(",") if name)
     rules = tuple(rule for rule in rename.split(",") if rule)
-    subject = load_certificate(source) if source.suffix == ".json" and source.is_file() else source
+    weights = source.suffix != ".json" or source.name.endswith(".index.json") or not source.is_file()
+    subject = source if weights else load_certificate(source)
     measured = measured_of(subject, model, data, names, _shape(input_shape), data_dir, checkpoint, rules, key, bounds)
     if plot is not None:
         draw(measured, plot)
