@@ -121,7 +121,13 @@ def _in_words(plan: "Forecast") -> str:
     lines = [
         f"data     {plan.data}, n = {plan.n:,}",
         f"network  {plan.model}, D = {plan.D:,} parameters, "
-        + ("which are coded themselves" if plan.d is None else f"d = {plan.d:,} coefficients"),
+        + (
+            f"d = {plan.d:,} coefficients"
+            if plan.d
+            else f"made from picks, at most {plan.picks:,}"
+            if plan.picks
+            else "which are coded themselves"
+        ),
         f"training {plan.epochs} epochs in batches of {plan.batch}, about {plan.seconds:,.0f} s on this machine",
         f"memory   about {plan.memory_bytes / 2**20:,.0f} MiB beside the program",
         "ledger   expected, in bits",

@@ -1,4 +1,7 @@
-"""`pacbound verify`: recheck certificates; exit 0 where they stand, 1 where one does not, 2 on wrong usage."""
+"""`pacbound verify`: recheck certificates.
+
+Exit 0 where they stand, 1 where one does not, 2 on wrong usage, 3 where one is not reproduced here (level replay).
+"""
 
 import json
 from collections.abc import Sequence
@@ -11,7 +14,11 @@ import typer
 from .files import certificate_files, columns, named
 
 if TYPE_CHECKING:
+    from pacbound.verification.replay import Replay
     from pacbound.verification.verification import Verification
+
+
+NOT_REPRODUCED = 3
 
 
 class Level(StrEnum):
@@ -20,6 +27,7 @@ class Level(StrEnum):
     arithmetic = "arithmetic"
     message = "message"
     risk = "risk"
+    replay = "replay"
 
 
 def verify(
@@ -57,7 +65,8 @@ def verify(
 ) -> None:
     """Check certificates, and say what was not checked. Nothing that a certificate names is opened or imported.
 
-    arithmetic: the document. message: decode it and recompute every bit. risk: count the errors again.
+    arithmetic: the document. message: decode it and recompute every bit. risk: count the errors again. replay: run a
+    selection of examples again.
 
     \b
     pacbound verify certificate.json --data mnist
@@ -90,17 +99,25 @@ def verify(
         typer.echo(_in_words(results[0], columns()) if len(files) == 1 else _as_table(results, columns()))
     for line in unusable:
         typer.echo(f"pacbound: {line}", err=True)
-    raise typer.Exit(2 if unusable else int(not all(result.stands for result in results)))
+    failing = any(result.failed is not None for result in results)
+    other = 0 if all(result.stands for result in results) else NOT_REPRODUCED
+    raise typer.Exit(2 if unusable else 1 if failing else other)
 
 
 def _in_words(result: "Verification", width: int) -> str:
     from pacbound.reports.tables import wrapped
 
-    if not result.stands:
+    if result.failed is not None:
         head = f"{result.name} DOES NOT STAND, at level {result.level}"
         return "\n".join([head, *wrapped(f"check {result.failed!r} failed: {result.reason}", width)])
     lines = [f"{result.name} stands, at level {result.level} ({len(result.passed)} checks)"]
     lines += wrapped(result.statement, width)
+    if result.replay is not None and not result.stands:
+        lines = [f"{result.name} is NOT REPRODUCED here, at level {result.level}"]
+        lines += wrapped(_otherwise(result.replay), width)
+    elif result.replay is not None:
+        same = "The selection, run again here, made the same picks and the same network, bit for bit."
+        lines += wrapped(same, width)
     if result.recount is not None:
         counted = f"Counted again: {result.recount.errors:,} errors of {result.recount.n:,}; {result.distinct:,}"
         lines += wrapped(f"{counted} of the inputs are distinct.", width)
@@ -109,21 +126,37 @@ def _in_words(result: "Verification", width: int) -> str:
     return "\n".join([*lines, *_not_checked(result.unchecked, width)])
 
 
+def _outcome(result: "Verification") -> str:
+    return "FAILS" if result.failed is not None else "stands" if result.stands else "differs"
+
+
+def _otherwise(replay: "Replay") -> str:
+    from pacbound.certificate.statement import percent_up
+
+    return (
+        "The selection, run again here, made another network: it rounds otherwise on this machine, or its author did "
+        f"not run it. The network made here has {replay.picked:,} picks, {replay.errors:,} errors outside them and a "
+        f"bound of {percent_up(replay.value)}, which says nothing about the network in the file."
+    )
+
+
 def _as_table(results: "Sequence[Verification]", width: int) -> str:
     from pacbound.reports.tables import Column, shortest_names, text_table, wrapped
 
     folder, names = shortest_names([result.name for result in results])
     table = (
         Column("certificate", names, True),
-        Column("verdict", tuple("stands" if result.stands else "FAILS" for result in results), True),
+        Column("verdict", tuple(_outcome(result) for result in results), True),
         Column("level", tuple(result.level for result in results), True),
         Column("failed check", tuple(result.failed or "" for result in results), True),
     )
     lines = [f"in {folder}"] if folder else []
     lines += text_table(table, width)
     for name, result in zip(names, results, strict=True):
-        if not result.stands:
+        if result.failed is not None:
             lines += wrapped(f"{name}: {result.failed}: {result.reason}", width, "", "  ")
+        elif result.replay is not None and not result.stands:
+            lines += wrapped(f"{name}: {_otherwise(result.replay)}", width, "", "  ")
     unchecked = sorted({sentence for result in results if result.stands for sentence in result.unchecked})
     return "\n".join([*lines, *(_not_checked(unchecked, width) if unchecked else [])])
 

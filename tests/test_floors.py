@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).parents[1]
 ORDER = (
     "errors", "records", "specs", "bits", "bounds", "certificate", "request", "reports",  # arithmetic and reading
     "progress",  # the one other module at the root
-    "subspace", "quantize", "data", "models", "networks", "verification",  # up to counting errors again
+    "subspace", "quantize", "data", "models", "networks", "picking", "verification",  # up to counting errors again
     "measures", "training", "pipeline", "methods",
     "",  # pacbound/__init__.py names what is public
 )  # fmt: skip

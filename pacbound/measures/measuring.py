@@ -18,6 +18,7 @@ from ..errors import CertificateError, DataError, ModelError, PacboundError, Req
 from ..progress import hidden, tqdm
 from ..records import Record
 from ..specs.grammar import OWN_NETWORK, is_described
+from ..specs.picks import PicksSpec
 from ..specs.specs import DrawSpec, PreprocessSpec
 
 if TYPE_CHECKING:
@@ -299,9 +300,9 @@ def _decoded(
     module = model if isinstance(model, nn.Module) else _named(str(model or name), sizes, stated.classes)
     theta0 = None if origin.split is None else certificate.theta0()
     base = rebuild_base(module, origin, weights.checkpoint, weights.rename, theta0, weights.key)
-    drawn = isinstance(certificate.hypothesis.quantizer, DrawSpec)
-    posterior = certificate.posterior() if drawn else None
-    hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base, posterior)
+    has_file = isinstance(certificate.hypothesis.quantizer, DrawSpec | PicksSpec)
+    beside = certificate.beside() if has_file else None
+    hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base, beside)
     sample = None if examples is None else _read(examples, hypothesis.preprocess)
     return _Subject(name, hypothesis.network(), _example(sizes, sample), sample, base.module)
 

@@ -21,7 +21,8 @@ from ..models.others import private_copy
 from ..progress import hidden, tqdm
 from ..specs.specs import PreprocessSpec
 from ..subspace.layout import tensors_digest
-from .checkpoints import file_digest, load_checkpoint, named_tensors
+from .checkpoints import file_digest, load_checkpoint
+from .frozen import named_tensors
 from .hidden import from_library
 from .passes import BATCH, Network, check_deterministic, readings
 from .rebuilt import check_memory

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from ..certificate.recheck import recheck_arithmetic
 from ..certificate.schema import Baseline, Certificate, MethodRow, OtherBound
 from ..certificate.statement import confidence, describe_loss, percent_up, rate_up, share_up
+from .picked import ON_ITS_WORD, facts_of_picks, not_said_of_picks, picked_network
 from .tables import latex_text, markdown_text, wrapped
 
 Format = Literal["text", "markdown", "latex", "json"]
@@ -41,6 +42,7 @@ NOT_SAID_OF_ORIGINAL = (
 )
 BY_ITS_AUTHOR = ", as its author counted; not rechecked here (verify --test does)"
 UNSEEN = ", if its examples had no part in the weights that were handed over"
+BY_THE_SET = "; charges which examples were picked, and needs no order of picking"
 CORE = "of all but versions, seconds and notes: the same for whoever runs this again with the same outcome"
 UNBROKEN = 1 << 30  # columns
 SIMPLER = "; smaller than the bound above: here the simple bound is the better one"
@@ -86,7 +88,9 @@ def _sheet(certificate: Certificate) -> Sheet:
 
 def _not_said(certificate: Certificate) -> tuple[str, ...]:
     if certificate.comparison is not None:
-        return NOT_SAID_OF_ORIGINAL
+        return NOT_SAID_OF_ORIGINAL if certificate.picks is None else (*NOT_SAID_OF_ORIGINAL, ON_ITS_WORD)
+    if certificate.picks is not None:
+        return (ELSEWHERE, *not_said_of_picks(certificate), UNPAID, INTEGRITY)
     quantizer = certificate.hypothesis.quantizer
     return NOT_SAID_OF_DRAW if quantizer is not None and quantizer.kind == "draw" else NOT_SAID
 
@@ -96,6 +100,7 @@ def _facts(certificate: Certificate) -> list[tuple[str, str]]:
     facts = [
         ("bound", f"{_figure(stated.value, risk.counts)} ({stated.theorem}, confidence {confidence(stated.delta)})"),
         *_parts(certificate),
+        *facts_of_picks(certificate),
         (f"training {describe_loss(risk.loss)}", _errors(risk.errors, risk.n, risk.counts)),
         *(_beside(other, certificate) for other in certificate.also),
         *_methods(certificate),
@@ -177,7 +182,7 @@ def _beside(other: OtherBound | Baseline, certificate: Certificate) -> tuple[str
         return f"majority class, {other.sample}", _errors(other.errors, other.n, True)
     at = f"{_figure(other.value, counts)} (confidence {confidence(other.delta)})"
     if other.sample == "train":
-        return f"by {other.theorem}", at
+        return f"by {other.theorem}", at + (BY_THE_SET if other.theorem == "picks_classical" else "")
     spec = certificate.hypothesis
     from_seed = spec.base.kind == "seeded" or (spec.base.kind == "split" and spec.model != "user")
     handed_over = certificate.comparison is not None or not from_seed
@@ -202,6 +207,8 @@ def _network(certificate: Certificate) -> str:
     if spec.quantizer is not None and spec.quantizer.kind == "direct":
         kept = "".join(f", {group.kept} of {group.size}" for group in spec.quantizer.groups if group.kept < group.size)
         return f"{model}, {spec.parameters:,} parameters coded directly{kept and '; units kept' + kept[1:]}"
+    if (picked := picked_network(certificate)) is not None:
+        return picked
     if spec.projector is None:
         return f"{model}; w = 0: nothing was added to theta0, which is the network itself"
     return f"{model}, D = {spec.projector.D:,} parameters, d = {spec.projector.d:,} ({spec.projector.kind})"
