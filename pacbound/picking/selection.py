@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from ..certificate.picked import RoundRecord
 from ..certificate.statement import percent_up
@@ -24,6 +23,7 @@ from ..errors import ModelError, first_line
 from ..models.others import private_copy
 from ..networks.frozen import freeze_network, thaw_network
 from ..networks.risk import zero_one
+from ..progress import hidden, tqdm
 from ..specs.picks import SIZES, RecipeSpec, sizes
 from ..specs.specs import PreprocessSpec
 from .learner import deterministic, device_of, learn, ready, steps_of
@@ -108,7 +108,7 @@ class Selection:
             picked, before, network = start.picked, start.before, start.network
         total = self.sizes[min(last, len(self.sizes) - 1)]
         bar = tqdm(
-            total=total, initial=len(picked), desc="picks", bar_format=BAR, disable=None if progress else True
+            total=total, initial=len(picked), desc="picks", bar_format=BAR, disable=hidden(progress)
         )  # off where standard error is no terminal
         with deterministic(), bar:
             while True:
