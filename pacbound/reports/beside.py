@@ -86,6 +86,7 @@ def _sections(comparison: Comparison) -> list[Section]:
     head = f"{comparison.data}, {describe_loss(comparison.loss)}, confidence {confidence(comparison.delta)} each"
     columns, same = _columns(rows, short, comparison.first)
     about = [head + (f"; in {folder}" if folder else "")] + ([f"the same in all: {'; '.join(same)}"] if same else [])
+    about += [f"first: {short[comparison.first]}"] if comparison.first != rows[0].name else []
     sections = [Section("", None, tuple(about)), Section("", columns, tuple(_about_parts(rows, short)))]
     if len(rows) > 1:
         sections += [*_seeds(comparison, short), Section("What this means", None, _meaning(comparison, short))]
