@@ -39,6 +39,7 @@ COUNTED = "tests/soundness/test_what_is_counted.py"
 FORGERIES = "tests/attacks/test_forgeries.py"
 INVERSION = "tests/bounds/test_inversion.py"
 PICKS = "tests/bounds/test_picks.py"
+LEARNER = "tests/picking/test_learner.py"
 LOSSES = "tests/bounds/test_losses.py"
 LANGUAGE = "tests/bounds/test_language.py"
 CODER = "tests/bits/test_coder.py"
@@ -963,6 +964,34 @@ MUTATIONS = (
         "(n * arb(e)).log()",
         "arb(e).log()",
         f"{PICKS}::test_published_figures_from_both_sides",
+    ),
+    Mutation(
+        "picks: the learner averages over all its steps",
+        "pacbound/picking/learner.py",
+        "            if step >= first:\n                _average(mean, trained, step - first)\n",
+        "            _average(mean, trained, step)\n",
+        f"{LEARNER}::test_a_network_without_statistics_is_the_mean_of_adam_run_by_hand",
+    ),
+    Mutation(
+        "picks: batch statistics are those of the weights before the mean",
+        "pacbound/picking/learner.py",
+        "            _take_statistics(module, batches)\n",
+        "            pass\n",
+        f"{LEARNER}::test_batch_statistics_are_those_of_the_picks_under_the_final_weights",
+    ),
+    Mutation(
+        "picks: dropout draws from whatever was drawn before",
+        "pacbound/picking/learner.py",
+        "        torch.manual_seed(torchs)  # of dropout, in a network of the user's own\n",
+        "",
+        f"{LEARNER}::test_dropout_in_a_network_of_the_users_own_is_drawn_from_the_recipe",
+    ),
+    Mutation(
+        "picks: an image is never mirrored",
+        "pacbound/picking/augment.py",
+        "    images = torch.where(turned[:, None, None, None], images.flip(-1), images)\n",
+        "",
+        "tests/picking/test_augment.py::test_flip_crop_is_one_of_the_mirrored_crops_and_every_other_image_is_turned",
     ),
     Mutation(
         "picks: only the errors count, not the picked",

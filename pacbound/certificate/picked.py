@@ -27,7 +27,10 @@ MAX_ROUNDS = 1 << 10
 
 
 class RoundRecord(Record):
-    """One round of a selection: `wrong` of `asked` examples outside the `picked` ones were misclassified."""
+    """One round of a selection: `wrong` of `asked` examples outside the `picked` ones were misclassified.
+
+    Where these are not all of them, they are the last of the order of picking, so that their share is a fair estimate.
+    """
 
     picked: int = Field(ge=0, le=MAX_EXAMPLES)
     asked: int = Field(ge=0, le=MAX_EXAMPLES)

@@ -31,6 +31,7 @@ from .order import group_of, priorities, values_of
 
 BATCH = 100  # examples asked at once, always: the last ones are filled up, so that a batch has one shape
 BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"  # fits into 80 columns
+TAIL = 10_000  # examples that the errors left are estimated from, where not all others are asked
 END = SIZES - 1  # the stop where nothing is left to pick
 
 
@@ -39,7 +40,8 @@ class Round:
     """A network, the T that it was made from, and what it says of the others, before more of them are picked.
 
     stop: where a selection that ends here stops, None between two sizes of the list. picked: T, (t,), in order. asked,
-    wrong: of the others, in the order of picking, so many were asked and misclassified. network: its file.
+    wrong: of the others, all or the last of the order of picking, so many were counted and misclassified. network: its
+    file.
     """
 
     stop: int | None
@@ -115,7 +117,7 @@ class Selection:
                 place = self._place(len(picked))
                 target = self.sizes[place + 1] if place + 1 < len(self.sizes) else self.examples.n
                 group, asked, wrong = self._ask(self._thawed(network), picked, target - len(picked))
-                stop = END if not wrong else place if self._place(before) < place else None
+                stop = END if not len(group) else place if self._place(before) < place else None
                 now = Round(stop, picked, asked, wrong, network)
                 if not bar.disable:
                     bar.set_postfix_str(now.in_words(self.examples.n, bound))
@@ -162,30 +164,37 @@ class Selection:
         return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _ask(self, module: nn.Module, picked: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], int, int]:
-        """Return the next group of about `size`, in order, how many were asked, and how many of these are wrong."""
+        """Return the next group of about `size`, in order, how many were counted, and how many of these are wrong.
+
+        By priority the first `size` of the order are found without asking the others; those that are counted are then
+        the last TAIL of it, which no group has been taken from.
+        """
         rest = self.order[~np.isin(self.order, picked)]
         found: list[NDArray[np.int64]] = []
         values: list[Tensor] = []
-        asked, wrong = 0, 0
+        wrong = 0
         for start in range(0, len(rest), BATCH):
             rows = rest[start : start + BATCH]
             losses, value = self._answers(module, rows)
             missed = rows[losses.numpy() > 0]
-            if self.recipe.order == "priority" and wrong + len(missed) >= size:
-                missed = missed[: size - wrong]
-                asked += int(np.flatnonzero(rows == missed[-1])[0]) + 1
-                return np.concatenate([*found, missed]), asked, size
             found.append(missed)
             values.append(value[losses > 0])
-            asked, wrong = asked + len(rows), wrong + len(missed)
+            wrong += len(missed)
+            if self.recipe.order == "priority" and wrong >= size and len(rest) - start - BATCH > TAIL:
+                return np.concatenate(found)[:size], TAIL, self._count(module, rest[-TAIL:])
         if not wrong:
-            return np.zeros(0, np.int64), asked, 0
+            return np.zeros(0, np.int64), len(rest), 0
         group = np.concatenate(found)
-        if self.recipe.order != "priority":
-            ascending, order = torch.cat(values).sort(stable=True)
-            taken = order[: group_of(ascending, size)].sort().values  # inside a group by priority
-            group = group[taken.numpy()]
-        return group, asked, wrong
+        if self.recipe.order == "priority":
+            return group[:size], len(rest), wrong
+        ascending, order = torch.cat(values).sort(stable=True)
+        taken = order[: group_of(ascending, size)].sort().values  # inside a group by priority
+        return group[taken.numpy()], len(rest), wrong
+
+    def _count(self, module: nn.Module, rows: NDArray[np.int64]) -> int:
+        """Count which of these rows a module misclassifies."""
+        batches = (rows[start : start + BATCH] for start in range(0, len(rows), BATCH))
+        return sum(int(self._answers(module, some)[0].sum()) for some in batches)
 
     @torch.no_grad()
     def _answers(self, module: nn.Module, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:

@@ -27,7 +27,7 @@ BLUE, ORANGE, GREY = (
     "#d55e00",
     "0.45",
 )  # of Okabe and Ito, which the colour-blind tell apart
-ESTIMATED = "estimated from those asked, mostly too low"
+ESTIMATED = "estimated from 10,000 of them"
 SIZE = (6.4, 6.4)
 FEW_POWERS = 3  # of ten on an axis, so that 2 and 5 times them are named too
 

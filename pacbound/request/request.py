@@ -190,7 +190,7 @@ class Stated(Record):
     pick_steps: Annotated[int | None, Field(json_schema_extra=_menu("steps", "steps a round"))] = None
     pick_epochs: Annotated[int | None, Field(json_schema_extra=_menu("epochs", "passes over the picks a round"))] = None
     pick_batch: Annotated[int | None, Field(json_schema_extra=_menu("batch", "examples a step"))] = None
-    pick_rate: Annotated[int | None, Field(json_schema_extra=_menu("rate", "peak rate of Adam in millionths"))] = None
+    pick_rate: Annotated[int | None, Field(json_schema_extra=_menu("rate", "rate of Adam in millionths"))] = None
     augmentation: Annotated[
         Augmentation | None,
         Field(json_schema_extra=_option("Picks", f"{', '.join(MENUS['augmentation'])}; coded [by shape]")),

@@ -18,13 +18,13 @@ GROWTH_PARTS = 16
 # field -> its values, in the order of their prices; a further value joins at the end
 MENUS: dict[str, tuple[str | int, ...]] = {
     "order": ("priority", "worst", "boundary"),
-    "first": (16, 32, 64, 128, 256, 8, 4),
-    "growth": (4, 3, 6, 2, 8, 5, 1),
-    "steps": (100, 200, 50, 400, 25, 800, 1600),
-    "epochs": (4, 8, 2, 16, 1, 32, 0),
+    "first": (16, 64, 256, 1024, 32, 128, 8, 512, 4),
+    "growth": (4, 8, 2, 3, 6, 5, 1),
+    "steps": (200, 100, 400, 50, 800, 25, 1600),
+    "epochs": (8, 16, 4, 2, 32, 1, 0),
     "batch": (64, 128, 32, 256, 16, 512),
     "augmentation": ("elastic", "flip_crop", "affine", "flip_affine", "shift", "none"),
-    "rate": (3000, 1000, 10000, 300, 30000, 100, 5000),
+    "rate": (2000, 1000, 4000, 500, 8000, 30000, 250),
     "device": ("cpu", "cuda"),
 }
 
@@ -35,18 +35,18 @@ class RecipeSpec(Record):
     order: of the examples to pick, see picking/order.py. seed: of that order and of whatever noise the learner has.
     first, growth: T grows to `first` examples, then each time by growth/16 of itself, rounded down, at least by 1.
     steps, epochs: after each growth the learner takes steps + epochs * |T| / batch steps. augmentation: of picking/
-    augment.py. rate: peak rate of Adam, in millionths. device: what it runs on.
+    augment.py. rate: rate of Adam, in millionths. device: what it runs on.
     """
 
     order: Order = "priority"
     seed: int = Field(default=0, ge=0, lt=1 << 63)
     first: int = 16
     growth: int = 4
-    steps: int = 100
-    epochs: int = 4
+    steps: int = 200
+    epochs: int = 8
     batch: int = 64
     augmentation: Augmentation = "elastic"
-    rate: int = 3000
+    rate: int = 2000
     device: Literal["cpu", "cuda"] = "cpu"
 
     @model_validator(mode="after")

@@ -75,8 +75,7 @@ def test_the_selection_is_that_of_a_slow_one_which_asks_everybody(order: str, fi
         t = len(one.picked)
         everybody = next_group(examples, one, network(), chosen, examples.n)
         assert one.stop == expected_stop(at, before, t, not everybody)
-        if order != "priority":
-            assert (one.asked, one.wrong) == (examples.n - t, len(everybody))
+        assert (one.asked, one.wrong) == (examples.n - t, len(everybody))
         if after is None:
             assert (everybody == []) or t >= at[-1]
         else:
@@ -87,19 +86,35 @@ def test_the_selection_is_that_of_a_slow_one_which_asks_everybody(order: str, fi
     assert len(rounds) > 5, "the task is too easy to say anything"
 
 
-def test_by_priority_asking_stops_at_the_last_one_picked() -> None:
+def test_by_priority_asking_stops_at_the_last_one_picked_and_the_last_of_all_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pacbound.picking.selection.BATCH", 3)
+    monkeypatch.setattr("pacbound.picking.selection.TAIL", 12)
     examples, chosen = noisy(90), recipe()
     selection = Selection(network(), examples, PLAIN, chosen)
-    rounds = list(selection.rounds(progress=False))
+    asked: list[int] = []
+    answers = selection._answers
+    monkeypatch.setattr(selection, "_answers", lambda module, rows: asked.extend(rows) or answers(module, rows))
+    rounds, questions = [], []
+    for one in selection.rounds(progress=False):
+        rounds.append(one)
+        questions.append(tuple(asked))
+        asked.clear()
+    monkeypatch.undo()
+    assert [one.picked.tolist() for one in rounds] == [one.picked.tolist() for one in select(examples)]
     early = 0
-    for one, after in itertools.pairwise(rounds):
+    for one, after, rows in zip(rounds, rounds[1:], questions, strict=False):
         waiting = [row for row in selection.order.tolist() if row not in one.picked]
-        full = len(after.picked) - len(one.picked) == one.wrong and one.asked < len(waiting)
-        assert one.asked == (waiting.index(after.picked[-1]) + 1 if full else len(waiting))
         missed = wrong(logits_of(one, network(), examples.x[waiting]), examples.y[waiting])
-        assert one.wrong == sum(missed[: one.asked])
-        assert selection.wrong_outside(one) == sum(missed)
-        early += full
+        last = waiting.index(after.picked[-1])
+        if len(waiting) - 3 * (last // 3 + 1) > 12:
+            assert list(rows) == [*waiting[: 3 * (last // 3 + 1)], *waiting[-12:]]
+            assert (one.asked, one.wrong) == (12, sum(missed[-12:]))
+            early += 1
+        else:
+            assert list(rows) == waiting
+            assert (one.asked, one.wrong) == (len(waiting), sum(missed))
     assert early > 3
 
 
@@ -187,7 +202,7 @@ def seeded(name: str, order: str) -> Callable[[Examples], Selection]:
     def make(examples: Examples) -> Selection:
         module, treated = build(name, examples.shape, 10), PreprocessSpec(name=examples.preprocess)
         initialise(module, 0)
-        return Selection(module, examples, treated, recipe(order=order, first=16, rate=3000))
+        return Selection(module, examples, treated, recipe(order=order, first=16, rate=4000))
 
     return make
 
@@ -316,7 +331,7 @@ class Broken(nn.Module):
 def test_a_network_that_says_no_number_is_wrong_everywhere(order: str) -> None:
     rounds = select(noisy(40), Broken(), order=order, first=16)
     assert sorted(rounds[-1].picked.tolist()) == list(range(40))
-    assert rounds[0].wrong == (16 if order == "priority" else 40)
+    assert rounds[0].wrong == 40
     if order != "priority":
         assert len(rounds) == 2, "values that nothing tells apart are picked together"
 
