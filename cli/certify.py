@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .files import columns, refuse_to_overwrite
+from .files import columns, refuse_to_overwrite, sentence_lines
 from .options import given, with_parameters
 
 if TYPE_CHECKING:
@@ -132,7 +132,8 @@ def _in_words(plan: "Forecast") -> str:
         f"memory   about {plan.memory_bytes / 2**20:,.0f} MiB beside the program",
         "ledger   expected, in bits",
     ]
-    lines += [f"  {entry.item:<18}{entry.bits:>8,}  {entry.why}" for entry in plan.ledger]
+    for entry in plan.ledger:
+        lines += sentence_lines(entry.why, f"  {entry.item:<18}{entry.bits:>8,}  ", " " * 30)
     return "\n".join([*lines, f"  {'sum':<18}{plan.bits:>8,}"])
 
 

@@ -41,9 +41,11 @@ def compare(
     pacbound compare results/mnist --plot mnist.svg
 
     \b
-      certificate  bound   error   bits  to first  by errors  by bits
-      seed_1.json    6 %  1.62 %  2,048
-      seed_4.json  ... %  1.58 %  2,112     +0.02      -0.06    +0.09
+      certificate   bound   error   bits  to first  by errors  by bits
+      seed_1          6 %  1.62 %  2,048
+      seed_4       6.03 %  1.58 %  2,112     +0.03      -0.07    +0.09
+      ...
+      Each bound holds alone, with confidence 95 %. The best of J ...
     """
     from pacbound.reports.beside import render
     from pacbound.reports.compare import compare as beside

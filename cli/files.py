@@ -1,4 +1,4 @@
-"""Certificate files on the command line: which ones are named, reading them, and never losing one."""
+"""Certificate files on the command line (naming, reading, never losing one), and lines that fit the terminal."""
 
 import shutil
 from pathlib import Path
@@ -43,6 +43,21 @@ def refuse_to_overwrite(output: Path, force: bool, verb: str) -> None:
             f"{verb}: {str(output)!r} exists, and a finished certificate is not overwritten. Name another file, or add "
             "--force."
         )
+
+
+def theorem_lines(best: bool, name: str, figure: str, reference: str) -> list[str]:
+    """Return a row of a table of bounds, with its reference broken to the width of the terminal."""
+    from pacbound.reports.tables import wrapped
+
+    head = f"{'*' if best else ' '} {name:<21} {figure}  "
+    return wrapped(reference, columns(), head, " " * len(head))
+
+
+def sentence_lines(sentence: str, first: str = "", rest: str = "") -> list[str]:
+    """Return a sentence broken to the width of the terminal; first and rest stand before its lines."""
+    from pacbound.reports.tables import wrapped
+
+    return wrapped(sentence, columns(), first, rest)
 
 
 def columns() -> int:

@@ -95,7 +95,7 @@ def verify(
     if as_json:
         records = [result.model_dump(mode="json") for result in results]
         typer.echo(json.dumps(records[0] if len(files) == 1 else records, indent=1))
-    else:
+    elif results:
         typer.echo(_in_words(results[0], columns()) if len(files) == 1 else _as_table(results, columns()))
     for line in unusable:
         typer.echo(f"pacbound: {line}", err=True)

@@ -69,7 +69,7 @@ def test_what_is_printed_of_certificates_fits_80_columns_word_by_word(
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["show", "FILE.json"], ["verify", "FILE.json"], ["verify", "FILE.json", "good.json"], ["compare", "FILE.json"],
+        ["show", "FILE.json"], ["verify", "FILE.json"], ["compare", "FILE.json"],
         ["certify", "--config", "FILE.toml"], ["certify", "--data", "FILE.npz"], ["code", "FILE.safetensors"],
         ["certify", "--data", "FILE.safetensors"], ["measure", "FILE.json"],
         ["bound", "lm", "--losses", "FILE.npz", "--bits", "3"],
@@ -93,6 +93,16 @@ def test_a_file_that_is_missing_or_broken_is_named_once(
     assert "Traceback" not in err
     text = err if err else out  # verify says of a malformed file that it does not stand
     assert text.count("qzx") == 1
+
+
+def test_of_several_files_the_one_that_is_missing_is_named_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    honest().save(tmp_path / "good.json")
+    code, out, err = said(capsys, monkeypatch, "verify", "qzx.json", "good.json")
+    assert (code, (out + err).count("qzx")) == (2, 1)
+    assert "stands" in out
 
 
 def test_a_certificate_is_not_overwritten_before_any_work_is_done(
