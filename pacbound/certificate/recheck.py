@@ -21,6 +21,7 @@ from .composed import recheck_parts
 from .draw import Drawn, draw
 from .schema import Baseline, Certificate, OtherBound, declared_sentences
 from .statement import write_statement
+from .sweep import contradiction
 
 # A theorem may stand as the headline of one decoded, deterministic network. occam_binomial (counts) and occam_kl
 # (other losses) are the smallest of them for every outcome, so that naming another afterwards gains nothing.
@@ -166,6 +167,15 @@ def _check_theorem(certificate: Certificate) -> str | None:
     return None
 
 
+def _check_sweep(certificate: Certificate) -> str | None:
+    """Of the run that the grid calls this one, what the hypothesis says too is the same."""
+    if certificate.sweep is None:
+        return None
+    if _drawn(certificate) or certificate.comparison is not None:
+        return "a draw or a comparison is another look at the data each time it is made, and no run of a grid"
+    return contradiction(certificate.sweep, certificate.hypothesis)
+
+
 def _check_bound(certificate: Certificate) -> str | None:
     stated, risk = certificate.stated_bound, certificate.risk
     if certificate.comparison is not None:
@@ -249,7 +259,7 @@ def _compare_ledger(
     try:
         expected = complete(
             decoded.coded, decoded.spec, data.name, data.digest, ratio_bits, saving_bits, compared, methods,
-            data.like, data.repeats,
+            data.like, data.repeats, certificate.sweep,
         ).entries  # fmt: skip
     except PacboundError as cause:
         return str(cause)
@@ -270,6 +280,7 @@ ARITHMETIC: tuple[tuple[str, Callable[[Certificate], str | None]], ...] = (
     ("sums", _check_sums),
     ("sample", _check_sample),
     ("theorem", _check_theorem),
+    ("sweep", _check_sweep),
     ("bound", _check_bound),
     ("statement", _check_statement),
     ("declarations", _check_declarations),

@@ -26,6 +26,7 @@ from .canonical import MAX_JSON_BYTES, Json, canonical_bytes, digest, read_stric
 from .files import MAX_SIDECAR_BYTES, SIDECAR_NAME, read_capped, read_sidecar, write_atomic
 from .parts import DisagreementPart, SurrogatePart
 from .statement import write_statement
+from .sweep import SweepRecord
 from .tuned import TunedName, check_like
 
 SCHEMA_VERSION: Literal["2"] = "2"
@@ -201,7 +202,7 @@ class Certificate(SparseRecord):
     """
 
     model_config = ConfigDict(title="pacbound certificate")
-    LEFT_OUT = ("methods",)  # sections that do not apply
+    LEFT_OUT = ("methods", "sweep")  # sections that do not apply
 
     schema_version: Literal["2"] = SCHEMA_VERSION
     statement: str = Field(max_length=2000)
@@ -217,6 +218,7 @@ class Certificate(SparseRecord):
         default=(), max_length=2
     )
     methods: tuple[MethodRow, ...] | None = Field(default=None, min_length=2, max_length=16)
+    sweep: SweepRecord | None = None
     also: tuple[Annotated[OtherBound | Baseline, Field(discriminator="kind")], ...] = Field(default=(), max_length=100)
     environment: Environment = Environment()
     digest: Sha256
@@ -267,12 +269,14 @@ class Certificate(SparseRecord):
         measures: tuple[Measure, ...] = (),
         parts: tuple[SurrogatePart, DisagreementPart] | tuple[()] = (),
         methods: tuple[MethodRow, ...] = (),
+        sweep: SweepRecord | None = None,
         environment: Environment | None = None,
     ) -> "Certificate":
         """Write the document: statement, declarations and digest follow from the rest. posterior: the file of a draw.
         theta0: the file of a base of kind split.
 
         parts: where the headline is about a network other than the decoded one. methods: where it is the best of some.
+        sweep: where it is a run of a grid.
 
         Raises: CertificateError where the parts do not make a certificate.
         """
@@ -298,6 +302,8 @@ class Certificate(SparseRecord):
         }
         if methods:
             document["methods"] = [row.model_dump(mode="json") for row in methods]
+        if sweep is not None:
+            document["sweep"] = sweep.model_dump(mode="json")
         certificate = _validated({**document, "digest": digest(document)})
         certificate._payload, certificate._posterior, certificate._theta0 = message.payload, posterior, theta0
         return certificate
