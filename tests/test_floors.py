@@ -17,16 +17,16 @@ REPOSITORY = Path(__file__).parents[1]
 ORDER = (
     "errors", "records", "specs", "bits", "bounds", "certificate", "request", "reports",  # arithmetic and reading
     "subspace", "quantize", "data", "models", "networks", "verification",  # up to counting errors again
-    "measures", "training", "pipeline", "methods",
+    "measures", "training", "pipeline", "methods", "sweeps",
     "",  # pacbound/__init__.py names what is public
 )  # fmt: skip
 FLOORS = {room: floor for floor, room in enumerate(ORDER)}
 TORCHLESS = ORDER[: ORDER.index("subspace")]
-HEAVY = ("torch", "scipy", "sklearn", "tensorly", "bitsandbytes", "matplotlib", "transformers", "timm")
+HEAVY = ("torch", "scipy", "sklearn", "tensorly", "bitsandbytes", "matplotlib", "transformers", "timm", "optuna", "submitit")
 READABLE = ("errors", "records", "bits", "bounds", "certificate")  # reports read certificates and nothing else
 CLI_MAY_IMPORT = (
     "", "errors", "bounds", "certificate", "request", "reports", "data", "verification", "measures", "pipeline",
-    "methods",
+    "methods", "sweeps",
 )  # fmt: skip
 
 

@@ -29,14 +29,14 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from ..records import Record, SparseRecord
-from ..specs.grammar import is_described
+from ..specs.grammar import MAX_DESCRIPTION, is_described
 from ..specs.specs import CHECKPOINT_KINDS, HypothesisSpec
 
 MAX_RUNS = 4096
 MAX_SWEEPS = 1 << 16
 Way = Literal["free", "message", "outcome", "grid"]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-Text = Annotated[str, Field(max_length=200)]
+Text = Annotated[str, Field(max_length=MAX_DESCRIPTION)]
 
 _TRAINED = (
     "budget", "encoder", "step", "levels", "codebook_init", "code", "epochs", "device", "batch", "rate", "beta",
