@@ -22,7 +22,10 @@ ORDER = (
 )  # fmt: skip
 FLOORS = {room: floor for floor, room in enumerate(ORDER)}
 TORCHLESS = ORDER[: ORDER.index("subspace")]
-HEAVY = ("torch", "scipy", "sklearn", "tensorly", "bitsandbytes", "matplotlib", "transformers", "timm", "optuna", "submitit")
+HEAVY = (
+    "torch", "scipy", "sklearn", "tensorly", "bitsandbytes", "matplotlib", "transformers", "timm", "optuna", "submitit",
+    "lightning",
+)  # fmt: skip
 READABLE = ("errors", "records", "bits", "bounds", "certificate")  # reports read certificates and nothing else
 CLI_MAY_IMPORT = (
     "", "errors", "bounds", "certificate", "request", "reports", "data", "verification", "measures", "pipeline",

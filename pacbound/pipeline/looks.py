@@ -1,5 +1,5 @@
-"""How often a sample was looked at where every look has a share of delta: draws, comparisons on unlabelled inputs, sweeps
-with a price.
+"""How often a sample was looked at where every look has a share of delta: draws, comparisons on unlabelled inputs, and
+sweeps with a price.
 
 Who certifies says how many looks went before; a record beside the certificates keeps them across runs, so that a number
 said once need not be counted by hand again, and one said too low is put right. A look that is repeated, as in a resumed

@@ -161,7 +161,9 @@ class _Driver:
 
     def _bar(self) -> "tqdm[None]":
         total = len(self._sweep.plan.runs)
-        bar = tqdm(total=total, initial=len(self._lines), desc="sweep", unit="run", disable=None if self._progress else True)
+        bar = tqdm(
+            total=total, initial=len(self._lines), desc="sweep", unit="run", disable=None if self._progress else True
+        )
         self._say(bar)
         return bar
 

@@ -1,11 +1,11 @@
-"""In which order the runs of a grid are tried. No order changes a price: all runs of the grid are paid, tried or not."""
+"""In which order the runs of a grid are tried. No order changes a price: the whole grid is paid, tried or not."""
 
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
 import numpy as np
 
-from ..certificate.sweep import SweepRecord
+from ..certificate.sweep import SweepOption, SweepRecord
 from ..errors import RequestError
 from .plan import Engine
 
@@ -32,7 +32,10 @@ class InOrder:
 
 
 class Optuna:
-    """Ask and tell: TPE suggests values of the grid, and the run that is left and shares most of them is the next."""
+    """Ask and tell: TPE suggests values of the grid, and the run that is left and lies nearest to them is the next.
+
+    Numbers are suggested by their rank among the values, so that their order counts; all else is a name.
+    """
 
     def __init__(self, grid: SweepRecord, seed: int) -> None:
         """Raises: RequestError where optuna is missing."""
@@ -45,8 +48,12 @@ class Optuna:
             ) from None
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._grid = grid
-        self._spaces = {
-            option.name: optuna.distributions.CategoricalDistribution(option.values) for option in grid.options
+        self._ranks = {option.name: _ranks(option) for option in grid.options}
+        self._spaces: dict[str, optuna.distributions.BaseDistribution] = {
+            option.name: optuna.distributions.CategoricalDistribution(option.values)
+            if self._ranks[option.name] is None
+            else optuna.distributions.IntDistribution(0, len(option.values) - 1)
+            for option in grid.options
         }
         sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=FEW)
         self._study = optuna.create_study(sampler=sampler, direction="minimize")
@@ -59,17 +66,40 @@ class Optuna:
         for run in sorted(set(values) - self._told):
             self._told.add(run)
             self._study.add_trial(
-                optuna.trial.create_trial(
-                    params=self._grid.values_of(run), distributions=self._spaces, value=values[run]
-                )
+                optuna.trial.create_trial(params=self._place(run), distributions=self._spaces, value=values[run])
             )
         trial = self._study.ask(self._spaces)
         self._study.tell(trial, state=optuna.trial.TrialState.FAIL)  # its run is told once it has a bound
         wanted = trial.params
-        return min(left, key=lambda run: (self._differing(run, wanted), run))
+        return min(left, key=lambda run: (self._distance(run, wanted), run))
 
-    def _differing(self, run: int, wanted: Mapping[str, str]) -> int:
-        return sum(wanted[name] != value for name, value in self._grid.values_of(run).items())
+    def _place(self, run: int) -> dict[str, int | str]:
+        """Where a run lies: ranks of numbers, and names."""
+        place: dict[str, int | str] = {}
+        for name, value in self._grid.values_of(run).items():
+            ranks = self._ranks[name]
+            place[name] = value if ranks is None else ranks[value]
+        return place
+
+    def _distance(self, run: int, wanted: Mapping[str, int | str]) -> float:
+        """Ranks as shares of their number; names differ by one or not at all."""
+        distance = 0.0
+        for name, value in self._place(run).items():
+            other, ranks = wanted[name], self._ranks[name]
+            if isinstance(value, int) and isinstance(other, int) and ranks is not None:
+                distance += abs(value - other) / len(ranks)
+            else:
+                distance += value != other
+        return distance
+
+
+def _ranks(option: SweepOption) -> dict[str, int] | None:
+    """Return value -> its place in the order of numbers; None where one is no number."""
+    try:
+        ordered = sorted(option.values, key=float)
+    except ValueError:
+        return None
+    return {value: rank for rank, value in enumerate(ordered)}
 
 
 def engine_of(name: Engine, grid: SweepRecord, seed: int) -> Search:

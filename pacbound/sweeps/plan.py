@@ -1,16 +1,16 @@
 """The plan of a sweep: a TOML file makes a finite grid of requests, all of them valid, before the first one runs.
 
-    data = "digits"                      # options of every run, as in the TOML file of `pacbound certify`
+data = "digits"                      # options of every run, as in the TOML file of `pacbound certify`
 
-    [sweep]                              # how the grid is drawn and searched; all of it may be left out
-    engine = "grid"                      # grid: in its order; random: in a drawn order; optuna: as TPE asks
-    draws = 24                           # so many runs are drawn from the grid; by default the whole product
-    seed = 0                             # of what is drawn
-    earlier_sweeps = 0                   # I say: so many sweeps with a price went before on this sample
+[sweep]                              # how the grid is drawn and searched; all of it may be left out
+engine = "grid"                      # grid: in its order; random: in a drawn order; optuna: as TPE asks
+draws = 24                           # so many runs are drawn from the grid; by default the whole product
+seed = 0                             # of what is drawn
+earlier_sweeps = 0                   # I say: so many sweeps with a price went before on this sample
 
-    [grid]                               # options of the request, each with its values
-    d = [128, 256]
-    rate = {low = 0.001, high = 0.1, log = true}   # a range, of whole numbers too; needs draws
+[grid]                               # options of the request, each with its values
+d = [128, 256]
+rate = {low = 0.001, high = 0.1, log = true}   # a range, of whole numbers too; needs draws
 """
 
 import hashlib
@@ -63,10 +63,8 @@ class Range(Record):
         """Return one value: a whole number where both ends are, else a number of four digits."""
         whole = isinstance(self.low, int) and isinstance(self.high, int)
         low, high = (self.low, self.high + 1) if whole else (self.low, self.high)
-        if self.log:
-            found = math.exp(generator.uniform(math.log(low), math.log(high)))
-        else:
-            found = generator.uniform(low, high)
+        ends = (math.log(low), math.log(high)) if self.log else (low, high)
+        found = math.exp(generator.uniform(*ends)) if self.log else generator.uniform(*ends)
         return min(math.floor(found), int(self.high)) if whole else float(f"{found:.4g}")
 
 

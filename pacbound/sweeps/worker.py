@@ -67,7 +67,8 @@ def main(path: Path) -> None:
     threading.Thread(target=_listen, args=(asked,), daemon=True).start()
     while True:
         run = asked.get()
-        print(json.dumps({"run": run, "refusal": run_one(path, run)}), flush=True)
+        sys.stdout.write(json.dumps({"run": run, "refusal": run_one(path, run)}) + "\n")
+        sys.stdout.flush()
 
 
 def _listen(asked: "queue.Queue[int]") -> None:

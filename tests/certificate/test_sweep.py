@@ -107,7 +107,9 @@ def test_a_grid_with_a_price_has_a_number() -> None:
         ({"rate": ("64", "32")}, 1, None),
     ],
 )
-def test_the_network_is_that_of_the_chosen_run(options: dict[str, tuple[str, ...]], chosen: int, complaint: str) -> None:
+def test_the_network_is_that_of_the_chosen_run(
+    options: dict[str, tuple[str, ...]], chosen: int, complaint: str
+) -> None:
     spec = spec_of(64, 0, base=BaseOrigin(seed=0))
     found = contradiction(grid(chosen=chosen, **options), spec)
     assert found is None if complaint is None else complaint in str(found)
@@ -134,7 +136,10 @@ def test_the_best_of_a_grid_fails_too_often_unpaid_and_seldom_enough_paid() -> N
     assert bits == math.ceil(math.log2(files * 2))
     generator = np.random.default_rng(0)
     errors = generator.binomial(n, risk, (repeats, files)).min(axis=1)
-    bound = {count: [theorem("occam_binomial")(count, n, b, delta).value for b in (0, bits)] for count in set(errors.tolist())}
+    bound = {
+        count: [theorem("occam_binomial")(count, n, b, delta).value for b in (0, bits)]
+        for count in set(errors.tolist())
+    }
     failed = np.array([[value < risk for value in bound[count]] for count in errors.tolist()]).mean(axis=0)
     assert failed[0] > 2 * delta
     assert failed[1] <= delta

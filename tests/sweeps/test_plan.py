@@ -128,5 +128,5 @@ def test_a_file_has_options_a_search_and_a_grid(tmp_path: Path) -> None:
     path.write_text('[sweep]\nengine = "best"\n[grid]\nd = [8]\n')
     with pytest.raises(RequestError, match=r"option 'engine' under \[sweep\]"):
         read_plan(path)
-    with pytest.raises(RequestError, match="no readable TOML file|not a readable TOML file"):
+    with pytest.raises(RequestError, match="not a readable TOML file"):
         read_plan(tmp_path / "none.toml")

@@ -80,7 +80,8 @@ def certify_direct(
 
     Args: model: a module with its weights, which is not touched, or the name of a network whose weights are in the
         file `request.checkpoint`. plan: by default that of the request's epochs, beta, rate and batch. methods: the
-        list that this one is of, where the best of a list will be kept. sweep: the grid that this run is of. The others: as in `pacbound.certify`.
+        list that this one is of, where the best of a list will be kept. sweep: the grid that this run is of.
+        The others: as in `pacbound.certify`.
     Returns: the certificate of the candidate with the smallest bound.
     Raises: PacboundError with the reason of a refusal.
     """
