@@ -29,7 +29,7 @@ class Where(StrEnum):
 
 
 def sweep(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="Options, [grid] and [sweep].")],
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help=r"Options, \[grid] and \[sweep].")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="folder of the sweep [CONFIG]")] = None,
     jobs: Annotated[int, typer.Option(min=1, max=1024, help="runs at a time, one thread each")] = 1,
     budget: Annotated[float | None, typer.Option(min=0.0, help="minutes; what is unfinished then is kept")] = None,
@@ -47,10 +47,10 @@ def sweep(
 
     \b
     data = "digits"
-    [sweep]
+    \\[sweep]
     engine = "grid"          # or random, optuna
     draws = 24               # from the grid; by default all of it
-    [grid]
+    \\[grid]
     d = [64, 128, 256]
     projector = ["fastfood", "kron"]
     rate = {low = 0.001, high = 0.1, log = true}

@@ -88,3 +88,11 @@ def test_a_wrong_configuration_is_one_message(folder: Path, text: str, complaint
     assert isinstance(done.exception, pb.PacboundError)
     assert complaint in str(done.exception)
     assert not (folder / "s").exists()
+
+
+def test_help_shows_the_tables_of_a_configuration() -> None:
+    done = CliRunner().invoke(app, ["sweep", "--help"], env={"COLUMNS": "80", "TERM": "dumb"})
+    text = ANSI.sub("", done.stdout)
+    assert "Options, [grid] and [sweep]." in text
+    assert re.search(r"^ \[sweep\]", text, re.MULTILINE)
+    assert re.search(r"^ \[grid\]", text, re.MULTILINE)
