@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).parents[1]
 ORDER = (
     "errors", "records", "specs", "bits", "bounds", "certificate", "request", "reports",  # arithmetic and reading
     "subspace", "quantize", "data", "models", "networks", "verification",  # up to counting errors again
-    "measures", "training", "pipeline", "methods", "sweeps",
+    "measures", "training", "pipeline", "methods", "sweeps", "integrations",
     "",  # pacbound/__init__.py names what is public
 )  # fmt: skip
 FLOORS = {room: floor for floor, room in enumerate(ORDER)}
