@@ -67,7 +67,7 @@ class CertifiedClassifier(ClassifierMixin, BaseEstimator):
         self.repeats = repeats
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803  # scikit-learn's names
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # scikit-learn's names
         """Train, code and certify.
 
         Args: X: (n, features), numbers. y: (n,), classes.
@@ -77,26 +77,28 @@ class CertifiedClassifier(ClassifierMixin, BaseEstimator):
         check_classification_targets(labels)
         self.classes_ = np.unique(labels)
         if len(self.classes_) < 2:
-            raise ValueError(f"CertifiedClassifier: there are two classes or more, got one class, {self.classes_[0]!r}.")
+            raise ValueError(
+                f"CertifiedClassifier: there are two classes or more, got one class, {self.classes_[0]!r}."
+            )
         try:
             self.certificate_ = self._certify(self._examples(rows, labels))
         except PacboundError as refusal:
             raise ValueError(str(refusal)) from refusal
         return self
 
-    def examples(self, X: ArrayLike, y: ArrayLike) -> Examples:  # noqa: N803
+    def examples(self, X: ArrayLike, y: ArrayLike) -> Examples:
         """Return rows and labels as `pacbound.verify(classifier.certificate_, data=...)` takes them."""
         check_is_fitted(self)
         rows, labels = validate_data(self, X, y, dtype=np.float32, reset=False)
         return self._examples(rows, labels)
 
-    def predict(self, X: ArrayLike) -> NDArray[np.generic]:  # noqa: N803
+    def predict(self, X: ArrayLike) -> NDArray[np.generic]:
         """Return the class of each row, (n,), by the decoded network."""
         best = self._logits(X).argmax(1).numpy()
         chosen: NDArray[np.generic] = self.classes_[best]
         return chosen
 
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return the softmax of the decoded network, (n, classes). The certificate is about `predict` alone."""
         return self._logits(X).double().softmax(1).numpy()
 
@@ -109,7 +111,7 @@ class CertifiedClassifier(ClassifierMixin, BaseEstimator):
         y = torch.from_numpy(np.searchsorted(self.classes_, labels).astype(np.int64))
         return Examples("user", torch.from_numpy(np.ascontiguousarray(rows)), y, classes=len(self.classes_))
 
-    def _logits(self, X: ArrayLike) -> torch.Tensor:  # noqa: N803
+    def _logits(self, X: ArrayLike) -> torch.Tensor:
         """Decode the network from the certificate and ask it."""
         check_is_fitted(self)
         rows = validate_data(self, X, dtype=np.float32, reset=False)

@@ -1,4 +1,4 @@
-"""At the end of a fit by Trainer or Lightning: the network that was fitted, coded directly, or bounded by a surrogate."""
+"""At the end of a fit by Trainer or Lightning: the fitted network, coded directly or bounded by a surrogate."""
 
 from pathlib import Path
 

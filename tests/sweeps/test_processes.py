@@ -47,18 +47,18 @@ def digests(folder: Path) -> dict[int, str | None]:
 @pytest.mark.parametrize(("runs", "jobs"), [(4, 1), pytest.param(24, 2, marks=pytest.mark.slow)])
 def test_killed_three_times_at_random_moments_it_ends_as_if_left_alone(runs: int, jobs: int, tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text(DIGITS.format(epochs=12) + GRIDS[runs])
-    started = time.monotonic()
     whole = ends(tmp_path, "whole", jobs)
-    duration = time.monotonic() - started
-    unfinished = 0
-    for share in np.random.default_rng(runs).uniform(0.3, 0.9, 3):
+    generator, unfinished = np.random.default_rng(runs), 0
+    for lines in np.sort(generator.integers(0, runs - 1, 3)):  # how far it is, and a moment later, whatever it does
         with start(tmp_path, "killed", jobs) as process:
-            time.sleep(share * duration)
+            while process.poll() is None and len(digests(tmp_path / "killed")) < lines:
+                time.sleep(0.02)
+            time.sleep(generator.uniform(0, 0.5))
             process.kill()
             process.communicate()
-        unfinished += process.returncode == -signal.SIGKILL
+        unfinished += len(digests(tmp_path / "killed")) < runs and process.returncode == -signal.SIGKILL
     killed = ends(tmp_path, "killed", jobs)
-    assert unfinished >= 1
+    assert unfinished == 3
     assert len(digests(tmp_path / "whole")) == runs
     assert digests(tmp_path / "killed") == digests(tmp_path / "whole")
     assert (killed["finished"], killed["refused"], killed["broken"]) == (runs, {}, {})
