@@ -20,6 +20,7 @@ from ..methods.table import certify
 from ..request.request import Request
 
 METHODS = ("direct", "surrogate")
+DIRECT = Request(method="direct")
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class AfterFit:
 
     train: object
     output: Path
-    request: Request = Request(method="direct")
+    request: Request = DIRECT
     test: object = None
     unlabelled: object = None
     network: Callable[[nn.Module], nn.Module] | None = None

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import save_file
 
 import pacbound as pb
 from pacbound.certificate.sweep import SweepRecord
 from pacbound.errors import StateError
+from pacbound.models.loading import load_model
 from pacbound.request.request import Request
 from pacbound.sweeps import driver
 from pacbound.sweeps.driver import sweep
@@ -183,6 +185,21 @@ def test_a_grid_with_a_price_is_numbered_and_paid_and_the_record_knows_of_others
     assert any("counted, says the user" in sentence for sentence in certificate.declarations)
     (paid,) = [entry for entry in certificate.entries if entry.item == "sweep"]
     assert paid.bits == 2
+
+
+def test_methods_are_runs_of_a_grid_and_the_message_says_which(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs_here(monkeypatch)
+    module, _ = load_model("h4-R-L", (6,), 3)
+    save_file(module.state_dict(), here / "trained.safetensors")
+    request = Request(model="h4-R-L", data="clouds.npz", checkpoint="trained.safetensors", epochs=6, batch=60)
+    found = sweep(plan({"method": ["direct", "auto"]}, request), here / "s", progress=False)
+    assert (found.finished, found.refused, found.bits) == (2, {}, 0)
+    direct, auto = (pb.Certificate.load(here / "s" / "certificates" / f"000{k}.json") for k in (1, 2))
+    assert direct.hypothesis.base.kind == "zero"
+    assert auto.methods is not None
+    for one in (direct, auto):
+        assert [entry.bits for entry in one.entries if entry.item == "sweep"] == [0]
+        assert pb.verify(one, data=here / "clouds.npz").require().level == "risk"
 
 
 def searched(engine: str, grid: SweepRecord) -> list[int]:
