@@ -16,6 +16,7 @@ from .compare import compare
 from .measure import measure
 from .show import show
 from .simulate import simulate
+from .sweep import sweep
 from .train import train
 from .verify import verify
 
@@ -25,6 +26,7 @@ app.command("verify")(verify)
 app.command("show")(show)
 app.command("compare")(compare)
 app.command("measure")(measure)
+app.command("sweep")(sweep)
 app.command("simulate")(simulate)
 app.command("train")(train)
 app.command("code")(code)

@@ -18,17 +18,20 @@ ORDER = (
     "errors", "records", "specs", "bits", "bounds", "certificate", "request", "reports",  # arithmetic and reading
     "progress",  # the one other module at the root
     "subspace", "quantize", "data", "models", "networks", "picking", "verification",  # up to counting errors again
-    "measures", "training", "pipeline", "methods",
+    "measures", "training", "pipeline", "methods", "sweeps", "integrations",
     "",  # pacbound/__init__.py names what is public
 )  # fmt: skip
 FLOORS = {room: floor for floor, room in enumerate(ORDER)}
 TORCHLESS = ORDER[: ORDER.index("subspace")]
-HEAVY = ("torch", "scipy", "sklearn", "tensorly", "bitsandbytes", "matplotlib", "transformers", "timm")
+HEAVY = (
+    "torch", "scipy", "sklearn", "tensorly", "bitsandbytes", "matplotlib", "transformers", "timm", "optuna", "submitit",
+    "lightning",
+)  # fmt: skip
 LAZY = {"reports": ("matplotlib",)}  # drawings load it when they are made; a test below watches that importing does not
 READABLE = ("errors", "records", "bits", "bounds", "certificate")  # reports read certificates and nothing else
 CLI_MAY_IMPORT = (
     "", "errors", "bounds", "certificate", "request", "reports", "data", "verification", "measures", "pipeline",
-    "methods",
+    "methods", "sweeps",
 )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from torch import nn
 from ..bounds.claims import RiskEstimate
 from ..bounds.table import COUNTS_ONLY, headline_theorem
 from ..certificate.schema import DataRecord
+from ..certificate.sweep import SweepRecord
 from ..certificate.tuned import TUNED_ON
 from ..data.examples import Examples
 from ..data.inputs import check_apart, check_repeats, distinct_inputs
@@ -51,6 +52,7 @@ class Setup:
     split: where theta0 is trained on other examples than those of `train`. theta0: its file, once it is. methods: the
     list that this one is of, where the best of a list will be kept. targets: what the encoder learns in the place of
     labels, (n,) int64. notes: what a reader should know of a checkpoint.
+    sweep: the grid, where this is a run of one.
     """
 
     request: Request
@@ -67,6 +69,7 @@ class Setup:
     methods: tuple[str, ...] = ()
     targets: torch.Tensor | None = None
     notes: tuple[str, ...] = ()
+    sweep: SweepRecord | None = None
 
     @property
     def digest(self) -> str:
