@@ -47,5 +47,5 @@ def test_every_field_but_the_seed_has_a_menu_and_defaults_are_the_cheapest() -> 
 
 
 def test_a_wrong_value_is_named_with_the_menu() -> None:
-    with pytest.raises(ValidationError, match="batch is one of .*64.* got 100"):
+    with pytest.raises(ValidationError, match=r"batch is one of .*64.* got 100"):
         RecipeSpec(batch=100)
