@@ -42,7 +42,12 @@ from ..training.start import train_start
 # The network `auto` reads images with: by their shorter side, from the largest down; everything else gets mlp.
 IMAGE_MODELS = ((32, "pooled"), (16, "lenet1"))
 # The same where a learner makes the network from picked examples: its parameters cost nothing, its description does.
-PICKED_MODELS = ((32, "c32k3-B-R-M2-c64k3-B-R-M2-c128k3-B-R-G-L"), (16, "c16k5-M2-R-c32k5-M2-R-L"), (0, "h64-R-L"))
+PICKED_MODELS = (
+    (32, "flip-c32k3-B-M2-R-c64k3-B-M2-R-c128k3-B-R-G-L"),
+    (16, "V2-c32k3-M2-R-c64k3-M2-R-c128k3-R-G-L"),
+    (4, "V1-r32-L"),
+    (0, "h64-R-L"),
+)
 
 
 @dataclass(frozen=True)
