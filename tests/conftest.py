@@ -12,8 +12,6 @@ settings.register_profile("explore", derandomize=False, deadline=None, max_examp
 settings.load_profile("repeatable")
 
 os.environ.pop("COLUMNS", None)  # the width of somebody's terminal; tests name one where they mean one
-    "1000"  # sentences that tests look for are not broken into lines, except where a test asks for it
-)
 
 
 @pytest.fixture(scope="session")
