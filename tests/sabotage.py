@@ -130,10 +130,17 @@ MUTATIONS = (
         f"{PICKS_FORGERIES}::test_what_only_replay_can_see_is_not_reproduced",
     ),
     Mutation(
-        "the asking stops before the group is whole, or after",
+        "a group by priority holds whoever was asked and wrong",
         "pacbound/picking/selection.py",
-        "                missed = missed[: size - wrong]\n",
-        "                missed = missed[:size]\n",
+        "return np.concatenate(found)[:size], TAIL",
+        "return np.concatenate(found), TAIL",
+        f"{SELECTION}::test_the_selection_is_that_of_a_slow_one_which_asks_everybody",
+    ),
+    Mutation(
+        "a selection ends where nobody is wrong among the last of the order",
+        "pacbound/picking/selection.py",
+        "stop = END if not len(group) else place",
+        "stop = END if not wrong else place",
         f"{SELECTION}::test_the_selection_is_that_of_a_slow_one_which_asks_everybody",
     ),
     Mutation(
