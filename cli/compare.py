@@ -1,37 +1,91 @@
-"""`pacbound compare`: certificates side by side."""
+"""`pacbound compare`: certificates side by side, and what their differences mean."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
+
+from .files import certificate_files, columns
 
 if TYPE_CHECKING:
     from pacbound.certificate import Certificate
+    from pacbound.reports.beside import Format
 
 
 def compare(
-    certificates: Annotated[list[Path], typer.Argument(help="Certificate files.", show_default=False)],
+    certificates: Annotated[
+        list[Path], typer.Argument(metavar="CERT...", help="Certificate files, or folders.", show_default=False)
+    ],
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="CERT", help="Differences are to this one [the smallest bound].")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print a line for each certificate.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+    latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX.")] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.svg",
+            help=escape("Draw error against bits, with lines of equal bound (needs pacbound[report])."),
+        ),
+    ] = None,
 ) -> None:
-    """Print certificates side by side: bound, error, bits, bits per parameter, and the attached measures.
+    """Print certificates side by side, smallest bound first: how far apart, by errors or bits, and beyond seeds or not.
 
-    Certificates about other data, another loss or another delta are set apart, with the reason.
+    Certificates about other data, another loss or another delta are set apart, with the reason; what does not stand
+    by its own arithmetic is in no ranking, and makes the exit status 1. Unreadable files of a folder make it 2.
 
     \b
-    pacbound compare bottleneck_1.json bottleneck_8.json
+    pacbound compare results/mnist --plot mnist.svg
+
+    \b
+      certificate  bound   error   bits  to first  by errors  by bits
+      seed_1.json    6 %  1.62 %  2,048
+      seed_4.json  ... %  1.58 %  2,112     +0.02      -0.06    +0.09
     """
+    from pacbound.reports.beside import render
     from pacbound.reports.compare import compare as beside
-    from pacbound.reports.compare import render, render_json
 
-    comparison = beside([(str(path), _loaded(path)) for path in certificates])
-    typer.echo(render_json(comparison) if json else render(comparison))
+    chosen = _format({"json": json, "csv": csv, "markdown": markdown, "latex": latex})
+    loaded, unusable = _loaded(certificates)
+    comparison = beside(loaded, to)
+    if plot is not None:
+        from pacbound.reports.plane import draw
+
+        draw(comparison, dict(loaded), plot)
+    typer.echo(render(comparison, chosen, columns()))
+    for line in unusable:
+        typer.echo(f"pacbound: {line}", err=True)
+    if unusable or not all(apart.stands for apart in comparison.apart):
+        raise typer.Exit(2 if unusable else 1)
 
 
-def _loaded(path: Path) -> "Certificate":
+def _format(asked: dict[str, bool]) -> "Format":
+    from pacbound.errors import RequestError
+
+    chosen = [name for name, wanted in asked.items() if wanted]
+    if len(chosen) > 1:
+        flags = " and ".join(f"--{name}" for name in chosen)
+        raise RequestError(f"compare: one output at a time, got {flags}. Leave all but one out.")
+    return chosen[0] if chosen else "text"  # type: ignore[return-value]  # the keys are formats
+
+
+def _loaded(paths: list[Path]) -> "tuple[list[tuple[str, Certificate]], list[str]]":
+    """Certificates by their files, and what could not be read of a folder. Raises: CertificateError for a file."""
     from pacbound.certificate import Certificate
     from pacbound.errors import CertificateError
 
-    try:
-        return Certificate.load(path)
-    except CertificateError as why:  # of many files the one at fault is named
-        raise CertificateError(f"{path}: {why}") from None
+    loaded, unusable = [], []
+    for file in certificate_files(paths, "compare"):
+        try:
+            loaded.append((str(file), Certificate.load(file)))
+        except CertificateError as why:  # of many files the one at fault is named
+            complaint = str(why) if file.name in str(why) else f"{file}: {why}"
+            if file in paths:
+                raise CertificateError(complaint) from None
+            unusable.append(complaint)
+    if not loaded:
+        raise CertificateError(f"compare: none of the files is a certificate; {unusable[0]}")
+    return loaded, unusable

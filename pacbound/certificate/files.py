@@ -49,7 +49,8 @@ def read_capped(path: Path, most_bytes: int, *, follow: bool = True) -> bytes:
     try:
         handle = os.open(path, flags)
     except (OSError, ValueError) as cause:
-        raise CertificateError(f"Certificate: {path.name!r} cannot be opened ({cause}).") from None
+        why = cause.strerror if isinstance(cause, OSError) else cause  # str(OSError) names the file again
+        raise CertificateError(f"Certificate: {path.name!r} cannot be opened ({why}).") from None
     found = os.fstat(handle)
     if not stat.S_ISREG(found.st_mode):
         os.close(handle)

@@ -1,30 +1,28 @@
-"""Certificates side by side: what can be compared in one table, and what is set apart with the reason.
+"""Certificates side by side: one table, sorted by the bound, and what is set apart with the reason.
 
-Reads certificates and nothing else; every printed risk is rounded up.
+Reads certificates and nothing else. What the table means is said by `pacbound.reports.beside`.
 """
 
-import json
 from collections import Counter
 from collections.abc import Sequence
-from decimal import Decimal
 
 from ..bounds.claims import Measure
-from ..certificate.canonical import Json
 from ..certificate.recheck import recheck_arithmetic
 from ..certificate.schema import Certificate
-from ..certificate.statement import confidence, percent_up, rate_up, share_up
 from ..errors import CertificateError
 from ..records import Record
-
-HEAD = ("certificate", "bound", "error", "bits", "bits/parameter", "d", "model", "prior")
+from .divided import divide, formula
+from .seeds import Contrast, Group, Named, contrast, group, seed_of
 
 
 class Row(Record):
     """One certificate.
 
     bound, error = errors / n: in [0, 1]. bits: of the whole ledger. D: parameters of the network, None where the
-    projector is none and the certificate does not say. d: dimensions of the subspace, 0 where w = 0. prior: origin of
-    theta0. measures: attached, name -> value. warning: why the certificate does not stand by its own arithmetic, or "".
+    projector is none and the certificate does not say. d: dimensions of the subspace, 0 where w = 0, None where the
+    weights are coded themselves. prior: origin of theta0. measures: attached, name -> value. seed: as seed_of says.
+    difference: the bound minus that of the first; by_errors and by_bits add up to it, and both are None where
+    undivided says why.
     """
 
     name: str
@@ -34,14 +32,18 @@ class Row(Record):
     n: int
     error: float
     bits: int
-    d: int
+    d: int | None
     D: int | None
     model: str
     prior: str
+    seed: str
     measures: dict[str, float]
     units: dict[str, str]
     counts: bool
-    warning: str
+    difference: float = 0.0
+    by_errors: float | None = None
+    by_bits: float | None = None
+    undivided: str = ""
 
     @property
     def bits_per_parameter(self) -> float | None:
@@ -50,76 +52,135 @@ class Row(Record):
 
 
 class Apart(Record):
-    """A certificate that the others are not comparable with, and why."""
+    """A certificate that is not compared with the others, and why; stands is False where it fails its own checks."""
 
     row: Row
     reason: str
+    stands: bool = True
 
 
 class Comparison(Record):
-    """Rows about one sample, one loss and one delta, and the certificates about something else."""
+    """Rows about one sample, one loss and one delta, smallest bound first, and the certificates about something else.
+
+    first: name of the row that differences are to. jointly: the smallest bound if each had been made at delta over
+    the number of rows, so that it holds though it was picked afterwards; None where a row's bound is no function of
+    errors, bits and delta alone.
+    """
 
     data: str
     loss: str
+    n: int
     delta: float
+    first: str
     rows: tuple[Row, ...]
+    groups: tuple[Group, ...]
+    contrasts: tuple[Contrast, ...]
+    jointly: float | None
     apart: tuple[Apart, ...]
 
 
-def compare(certificates: Sequence[tuple[str, Certificate]]) -> Comparison:
+def compare(certificates: Sequence[Named], first: str | None = None) -> Comparison:
     """Put certificates side by side.
 
     Two are comparable where the sample (by digest), the loss and delta are the same. The largest such group makes the
-    table, the first given where two are as large; the others are set apart. Bounds of several certificates hold with
-    probability 1 - delta each, not jointly: the smallest of them was not chosen beforehand.
+    table, the first given where two are as large; the others are set apart. So is what fails its own arithmetic,
+    which is in no ranking, and what states of the same network what another one states.
 
-    Args: certificates: names as they should appear, and certificates; at least one.
-    Raises: CertificateError where there is none, or where a name stands twice.
+    Args: certificates: names as they should appear, and certificates; at least one. first: the name of the one that
+        differences are to; by default the one with the smallest bound.
+
+    Raises: CertificateError where there is none, where a name stands twice, where none stands, or where `first` is
+        not in the table.
     """
     names = [name for name, _ in certificates]
     if not names or len(set(names)) < len(names):
         raise CertificateError(f"compare: give at least one certificate, each under its own name, got {names}.")
-    groups = Counter(_key(certificate) for _, certificate in certificates)
-    chosen = max(groups, key=lambda key: groups[key])  # the first of the largest: Counter keeps the order given
-    first = next(certificate for _, certificate in certificates if _key(certificate) == chosen)
+    broken = _broken(certificates)
+    sound = [(name, one) for name, one in certificates if name not in broken]
+    if not sound:
+        raise CertificateError(
+            f"compare: none of {len(names)} certificates stands; {names[0]}: {broken[names[0]]}. Verify each of them."
+        )
+    chosen, reasons = _comparable(sound, first)
+    ranked = sorted((one for one in sound if one[0] not in reasons), key=_rank)
+    base = ranked[0] if first is None else next(((n, c) for n, c in ranked if n == first), None)
+    if base is None:
+        why = broken.get(first or "") or reasons.get(first or "") or "it is not among the certificates"
+        raise CertificateError(f"compare: differences are to a certificate of the table, got {first!r}: {why}.")
+    groups, contrasts = _over_seeds(base, ranked)
     return Comparison(
-        data=_data(first),
-        loss=first.risk.loss,
-        delta=first.stated_bound.delta,
-        rows=tuple(_row(name, c) for name, c in certificates if _key(c) == chosen),
+        data=describe_data(chosen),
+        loss=chosen.stated_risk.loss,
+        n=chosen.stated_risk.n,
+        delta=chosen.stated_bound.delta,
+        first=base[0],
+        rows=tuple(_compared(base[1], name, one) for name, one in ranked),
+        groups=groups,
+        contrasts=contrasts,
+        jointly=_jointly([one for _, one in ranked]),
         apart=tuple(
-            Apart(row=_row(name, c), reason=_reason(c, first)) for name, c in certificates if _key(c) != chosen
+            Apart(row=_row(name, one), reason=broken.get(name) or reasons[name], stands=name not in broken)
+            for name, one in certificates
+            if name in broken or name in reasons
         ),
     )
 
 
-def render(comparison: Comparison) -> str:
-    """Return the comparison as text, without a final newline; a column for each attached measure."""
-    rows = comparison.rows
-    lines = [f"{comparison.data}, {comparison.loss}, confidence {confidence(comparison.delta)} each, not jointly", ""]
-    lines += _table(rows)
-    if comparison.apart:
-        lines += ["", "Not comparable with these"]
-        for apart in comparison.apart:
-            lines += ["", *(f"  {line}" for line in _table((apart.row,))), f"  because of {apart.reason}"]
-    if len(comparison.rows) > 1:
-        lines += ["", "Each bound holds alone: the best of J statements holds at J delta."]
-    broken = [row for row in (*rows, *(apart.row for apart in comparison.apart)) if row.warning]
-    if broken:
-        lines += ["", *(f"WARNING. {row.name} does not stand: {row.warning}." for row in broken)]
-    return "\n".join(lines)
+def describe_data(certificate: Certificate) -> str:
+    """Name the sample with its size and the head of its digest."""
+    data, split = certificate.data, certificate.hypothesis.base.split
+    apart = "" if split is None else f" apart from {split.first:,} that theta0 saw"
+    return f"{data.name} ({data.n:,} examples{apart}, sha256 {data.digest[:8]})"
 
 
-def render_json(comparison: Comparison) -> str:
-    """Return the comparison as a JSON object: the fields of the records, and bits_per_parameter in every row."""
-    document: dict[str, Json] = {
-        "data": comparison.data,
-        "loss": comparison.loss,
-        "delta": comparison.delta,
-        "rows": [_document(row) for row in comparison.rows],
-        "apart": [{**_document(apart.row), "reason": apart.reason} for apart in comparison.apart],
-    }
-    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
+def describe_model(certificate: Certificate) -> str:
+    """Name the network; one that its user wrote has no name in a certificate, but the digest of its layout."""
+    spec, part = certificate.hypothesis, certificate.comparison
+    own = f"own {spec.layout_digest[:8]}" if spec.model == "user" else spec.model
+    return own if part is None else f"{part.original.model} by {own}"
+
+
+def _broken(certificates: Sequence[Named]) -> dict[str, str]:
+    """The certificates that do not stand by their own arithmetic, and why."""
+    last = {name: recheck_arithmetic(certificate)[-1] for name, certificate in certificates}
+    return {name: f"it does not stand: {one.check}: {one.complaint}" for name, one in last.items() if one.complaint}
+
+
+def _comparable(sound: Sequence[Named], first: str | None) -> tuple[Certificate, dict[str, str]]:
+    """A certificate of the group that makes the table, and why each of the others is set apart."""
+    groups = Counter(_key(one) for _, one in sound)
+    key = max(groups, key=lambda key: groups[key])  # the first of the largest: Counter keeps the order given
+    key = next((_key(one) for name, one in sound if name == first), key)
+    chosen = next(one for _, one in sound if _key(one) == key)
+    reasons = {name: _reason(one, chosen) for name, one in sound if _key(one) != key}
+    seen: dict[tuple[object, ...], str] = {}
+    for name, one in sorted(sound, key=lambda named: named[0] != first):
+        same = seen.setdefault((one.data.digest, one.stated_bound, one.stated_risk, one.message, one.hypothesis), name)
+        if name not in reasons and same != name:
+            reasons[name] = f"the same statement about the same network as {same}"
+    return chosen, reasons
+
+
+def _rank(named: Named) -> tuple[float, int]:
+    return named[1].stated_bound.value, named[1].ledger.bits
+
+
+def _over_seeds(base: Named, ranked: Sequence[Named]) -> tuple[tuple[Group, ...], tuple[Contrast, ...]]:
+    groups = group(ranked)
+    own = next(found for found in groups if base[0] in found.runs)
+    others = [found for found in groups if found is not own]
+    return groups, tuple(contrast(own, other, dict(ranked)) for other in others)
+
+
+def _jointly(certificates: Sequence[Certificate]) -> float | None:
+    """The smallest bound at delta over the number of certificates."""
+    share, values = certificates[0].stated_bound.delta / len(certificates), []
+    for one in certificates:
+        bound = formula(one)
+        if isinstance(bound, str):
+            return None
+        values.append(bound(one.stated_risk.errors, one.ledger.bits, share))
+    return min(values)
 
 
 def _key(certificate: Certificate) -> tuple[str, str, float]:
@@ -129,7 +190,7 @@ def _key(certificate: Certificate) -> tuple[str, str, float]:
 def _reason(certificate: Certificate, first: Certificate) -> str:
     reasons = []
     if certificate.data.digest != first.data.digest:
-        reasons.append(f"other data: {_data(certificate)}, not {_data(first)}")
+        reasons.append(f"other data: {describe_data(certificate)}, not {describe_data(first)}")
     if certificate.stated_risk.loss != first.stated_risk.loss:
         reasons.append(f"another loss: {certificate.stated_risk.loss}, not {first.stated_risk.loss}")
     if certificate.stated_bound.delta != first.stated_bound.delta:
@@ -137,15 +198,8 @@ def _reason(certificate: Certificate, first: Certificate) -> str:
     return "; ".join(reasons)
 
 
-def _data(certificate: Certificate) -> str:
-    data, split = certificate.data, certificate.hypothesis.base.split
-    apart = "" if split is None else f" apart from {split.first:,} that theta0 saw"
-    return f"{data.name} ({data.n:,} examples{apart}, sha256 {data.digest[:8]})"
-
-
 def _row(name: str, certificate: Certificate) -> Row:
     spec, risk = certificate.hypothesis, certificate.risk
-    last, part = recheck_arithmetic(certificate)[-1], certificate.comparison
     return Row(
         name=name,
         bound=certificate.stated_bound.value,
@@ -154,60 +208,36 @@ def _row(name: str, certificate: Certificate) -> Row:
         n=risk.n,
         error=risk.rate,
         bits=certificate.ledger.bits,
-        d=0 if spec.projector is None else spec.projector.d,
+        d=spec.projector.d if spec.projector is not None else 0 if spec.quantizer is None else None,
         D=spec.parameters,
-        model=spec.model if part is None else f"{part.original.model} by {spec.model}",
+        model=describe_model(certificate),
         prior=_prior(certificate),
+        seed=seed_of(name, certificate),
         measures={m.name: m.value for m in certificate.measures},
         units={m.name: _unit(m) for m in certificate.measures},
         counts=risk.counts,
-        warning="" if last.complaint is None else f"{last.check}: {last.complaint}",
+    )
+
+
+def _compared(first: Certificate, name: str, certificate: Certificate) -> Row:
+    """A row with its difference to the first, in parts where there are any."""
+    parts = divide(first, certificate)
+    return _row(name, certificate).model_copy(
+        update={
+            "difference": certificate.stated_bound.value - first.stated_bound.value,
+            "by_errors": parts.by_errors,
+            "by_bits": parts.by_bits,
+            "undivided": parts.why_not,
+        }
     )
 
 
 def _prior(certificate: Certificate) -> str:
     base = certificate.hypothesis.base
+    if base.kind == "zero":
+        return "zeros"
     return f"seeded {base.seed}" if base.sha256 is None else f"{base.kind} {base.sha256[:8]}"
 
 
 def _unit(measure: Measure) -> str:
     return measure.unit if measure.verified else f"{measure.unit}, unverified"
-
-
-def _table(rows: Sequence[Row]) -> list[str]:
-    names = list(dict.fromkeys(name for row in rows for name in row.measures))
-    head = [*HEAD, *names]
-    units = ["" for _ in HEAD] + [next(row.units[n] for row in rows if n in row.units) for n in names]
-    cells = [[*_cells(row), *(_figure(row.measures.get(name)) for name in names)] for row in rows]
-    body = [head, units, *cells] if names else [head, *cells]
-    widths = [max(len(line[column]) for line in body) for column in range(len(head))]
-    text = ("certificate", "model", "prior")
-    return [
-        "  ".join(
-            f"{cell:<{width}}" if title in text else f"{cell:>{width}}"
-            for cell, width, title in zip(line, widths, head, strict=True)
-        ).rstrip()
-        for line in body
-    ]
-
-
-def _cells(row: Row) -> list[str]:
-    per_parameter = row.bits_per_parameter
-    return [
-        row.name, _risk(row.bound, row.counts), _risk(share_up(row.errors, row.n), row.counts), f"{row.bits:,}",
-        "" if per_parameter is None else f"{per_parameter:.4f}", f"{row.d:,}", row.model, row.prior,
-    ]  # fmt: skip
-
-
-def _risk(risk: float | Decimal, counts: bool) -> str:
-    return percent_up(risk) if counts else rate_up(risk)
-
-
-def _figure(value: float | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:,.0f}" if value.is_integer() and abs(value) < 1e15 else f"{value:.4g}"
-
-
-def _document(row: Row) -> dict[str, Json]:
-    return {**row.model_dump(mode="json"), "bits_per_parameter": row.bits_per_parameter}

@@ -15,8 +15,8 @@ from pacbound.measures.measuring import measure
 from pacbound.methods.table import certify
 from pacbound.networks.checkpoints import freeze_start, start_base
 from pacbound.pipeline.preparation import prepare, with_start
+from pacbound.reports.beside import render as render_comparison
 from pacbound.reports.compare import compare
-from pacbound.reports.compare import render as render_comparison
 from pacbound.reports.show import render
 from pacbound.specs.specs import BaseOrigin, SplitSpec
 from tests.tiny import FEATURES, clouds, network, quick
@@ -116,7 +116,7 @@ def test_people_read_of_the_split_and_tables_set_it_apart(certificate: Certifica
     text = render(certificate)
     assert "theta0 saw the first 160 of 320 examples, permuted by seed 3" in text
     plain = certify(network(), clouds(N), request=quick(d=8, epochs=1, batch=60), progress=False)
-    table = render_comparison(compare([("whole", plain), ("split", certificate)]))
+    table = render_comparison(compare([("whole", plain), ("split", certificate)]), width=200)
     assert "user (160 examples apart from 160 that theta0 saw" in table
 
 

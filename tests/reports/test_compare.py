@@ -2,99 +2,85 @@ import json
 
 import pytest
 
-from pacbound.bounds.claims import Measure
 from pacbound.bounds.table import theorem
 from pacbound.certificate import Certificate
 from pacbound.errors import CertificateError
-from pacbound.reports.compare import compare, render, render_json
-from tests.forge import honest
-
-
-def with_measures(certificate: Certificate, **values: float) -> Certificate:
-    measures = tuple(
-        Measure(name=f"redundancy_{name}", value=value, unit="ratio", reference="", verified=name != "vbmf")
-        for name, value in values.items()
-    )
-    return certificate.model_copy(update={"measures": measures})
+from pacbound.reports.compare import compare, describe_model
+from tests.forge import digest_of, honest, make_consistent
 
 
 def at_delta(certificate: Certificate, delta: float) -> Certificate:
-    bound = theorem("occam_binomial")(certificate.risk.errors, certificate.risk.n, certificate.ledger.bits, delta)
-    stated = certificate.stated_bound.model_copy(update={"delta": delta, "value": bound.value})
-    return certificate.model_copy(update={"stated_bound": stated})
+    """The same run stated at another delta."""
+    document = certificate.document()
+    document["bound"]["delta"] = delta
+    make_consistent(document)
+    document["digest"] = digest_of(document)
+    return Certificate.from_json(json.dumps(document).encode())
 
 
-def column(text: str, name: str) -> list[str]:
-    """Cells under a heading, by position."""
-    lines = text.split("\n\n")[1].splitlines()
-    end = lines[0].index(name) + len(name)
-    start = lines[0].rindex("  ", 0, end - len(name)) if "  " in lines[0][: end - len(name)] else 0
-    return [line[start:end].split()[-1] if line[start:end].split() else "" for line in lines[1:]]
+def forged() -> Certificate:
+    """States less than its theorem gives, and was digested again."""
+    stated = honest().stated_bound.model_copy(update={"value": 0.001})
+    broken = honest().model_copy(update={"stated_bound": stated})
+    return broken.model_copy(update={"digest": broken.expected_digest()})
 
 
 def test_every_figure_of_a_row_is_that_of_the_certificate() -> None:
     small, large = honest(), honest(count=100, errors=600)
-    rows = compare([("small", small), ("large", large)]).rows
-    for row, certificate in zip(rows, (small, large), strict=True):
-        document = json.loads(certificate.to_json())
+    rows = {row.name: row for row in compare([("small", small), ("large", large)]).rows}
+    for name, certificate in (("small", small), ("large", large)):
+        row, document = rows[name], json.loads(certificate.to_json())
         bits = sum(entry["bits"] for entry in document["ledger"])
         assert (row.bound, row.bits) == (document["bound"]["value"], bits)
         assert row.error == document["risk"]["errors"] / document["risk"]["n"]
         assert (row.d, row.D) == (document["hypothesis"]["projector"]["d"], document["hypothesis"]["projector"]["D"])
         assert row.bits_per_parameter == bits / document["hypothesis"]["projector"]["D"]
         assert (row.model, row.prior) == ("lenet", f"seeded {document['hypothesis']['base']['seed']}")
-        assert row.warning == ""
 
 
-def test_text_has_a_line_for_each_certificate_in_the_order_given() -> None:
-    text = render(compare([("b", honest()), ("a", honest(count=100, errors=600))]))
-    lines = text.split("\n\n")[1].splitlines()
-    assert [line.split()[0] for line in lines] == ["certificate", "b", "a"]
-    assert lines[0].split() == ["certificate", "bound", "error", "bits", "bits/parameter", "d", "model", "prior"]
-    assert column(text, " d") == ["64", "100"]
-    assert column(text, " bits") == [f"{honest().ledger.bits:,}", f"{honest(count=100, errors=600).ledger.bits:,}"]
+def test_the_smallest_bound_stands_first_and_differences_are_to_it() -> None:
+    runs = [(f"r{errors}", honest(errors=errors)) for errors in (900, 600, 1200, 700)]
+    comparison = compare(runs)
+    assert [row.name for row in comparison.rows] == ["r600", "r700", "r900", "r1200"]
+    assert comparison.first == "r600"
+    values = {name: one.stated_bound.value for name, one in runs}
+    assert [row.difference for row in comparison.rows] == [values[row.name] - values["r600"] for row in comparison.rows]
 
 
-def test_printed_risks_are_rounded_up_and_exact_rates_stay() -> None:
-    text = render(compare([("a", honest(errors=600))]))  # 600 of 60,000
-    assert "1 %" in text
-    assert "1.01 %" not in text
-    bound = float(text.split("\n\n")[1].splitlines()[1].split()[1])
-    assert bound >= 100 * honest(errors=600).bound.value
+def test_differences_are_to_the_one_that_is_named() -> None:
+    runs = [(f"r{errors}", honest(errors=errors)) for errors in (900, 600, 1200)]
+    comparison = compare(runs, first="r900")
+    assert [row.name for row in comparison.rows] == ["r600", "r900", "r1200"]
+    signs = [(row.difference > 0) - (row.difference < 0) for row in comparison.rows]
+    assert signs == [-1, 0, 1]
 
 
-def test_measures_are_columns_and_a_missing_one_stays_empty() -> None:
-    first = with_measures(honest(), k_over_r=4.0, vbmf=1.2345678)
-    second = with_measures(honest(count=100), k_over_r=0.16666667)
-    text = render(compare([("first", first), ("second", second)]))
-    head, units, one, two = text.split("\n\n")[1].splitlines()
-    assert head.split()[-2:] == ["redundancy_k_over_r", "redundancy_vbmf"]
-    assert units.split() == ["ratio", "ratio,", "unverified"]
-    assert one.split()[-2:] == ["4", "1.235"]
-    assert two.split()[-1] == "0.1667"
-    document = json.loads(render_json(compare([("first", first), ("second", second)])))
-    assert document["rows"][0]["measures"] == {"redundancy_k_over_r": 4.0, "redundancy_vbmf": 1.2345678}
+@pytest.mark.parametrize(("first", "why"), [("none", "not among"), ("forged", "it does not stand: bound")])
+def test_differences_are_to_nothing_that_is_not_in_the_table(first: str, why: str) -> None:
+    with pytest.raises(CertificateError, match=why):
+        compare([("a", honest()), ("b", honest(errors=600)), ("forged", forged())], first=first)
+
+
+def test_the_named_first_decides_what_is_compared() -> None:
+    far = honest(name="digits", digest="c" * 64)
+    comparison = compare([("a", honest()), ("b", honest(errors=600)), ("far", far)], first="far")
+    assert [row.name for row in comparison.rows] == ["far"]
 
 
 @pytest.mark.parametrize(
     ("other", "reason"),
     [
         (honest(name="digits", digest="b" * 64), "other data: digits (60,000 examples, sha256 bbbbbbbb), not mnist"),
-        (honest(n=50000), None),
         (honest(loss="top_5"), "another loss: top_5, not zero_one"),
         (at_delta(honest(), 0.01), "another delta: 0.01, not 0.05"),
     ],
 )
-def test_what_is_about_something_else_is_set_apart_with_the_reason(other: Certificate, reason: str | None) -> None:
+def test_what_is_about_something_else_is_set_apart_with_the_reason(other: Certificate, reason: str) -> None:
     comparison = compare([("other", other), ("a", honest()), ("b", honest(count=100))])
-    if reason is None:  # the digest stands for the sample
-        assert [row.name for row in comparison.rows] == ["other", "a", "b"]
-        return
-    assert [row.name for row in comparison.rows] == ["a", "b"]
+    assert {row.name for row in comparison.rows} == {"a", "b"}
     assert [apart.row.name for apart in comparison.apart] == ["other"]
     assert comparison.apart[0].reason.startswith(reason)
-    text = render(comparison)
-    assert text.index("Not comparable") < text.index("other ") < text.index(reason)
+    assert comparison.apart[0].stands
 
 
 def test_every_difference_is_named_and_the_larger_group_makes_the_table() -> None:
@@ -105,26 +91,49 @@ def test_every_difference_is_named_and_the_larger_group_makes_the_table() -> Non
     assert [row.name for row in tie.rows] == ["far"]
 
 
-def test_json_holds_all_that_the_text_shows() -> None:
-    document = json.loads(render_json(compare([("far", at_delta(honest(), 0.01)), ("a", honest()), ("b", honest(4))])))
-    assert [row["name"] for row in document["rows"]] == ["a", "b"]
-    assert document["apart"][0]["reason"] == "another delta: 0.01, not 0.05"
-    assert document["rows"][0]["bits_per_parameter"] == document["rows"][0]["bits"] / document["rows"][0]["D"]
-    assert (document["loss"], document["delta"]) == ("zero_one", 0.05)
+def test_what_does_not_stand_is_in_no_ranking_though_it_states_the_smallest_bound() -> None:
+    comparison = compare([("forged", forged()), ("good", honest()), ("other", honest(errors=600))])
+    assert [row.name for row in comparison.rows] == ["other", "good"]
+    (apart,) = comparison.apart
+    assert not apart.stands
+    assert apart.reason.startswith("it does not stand: bound: occam_binomial gives")
+    assert all("forged" not in found.runs for found in comparison.groups)
+    damaged = honest().model_copy(update={"digest": "0" * 64})
+    assert "digest" in compare([("damaged", damaged), ("good", honest())]).apart[0].reason
 
 
-def test_a_certificate_whose_arithmetic_fails_is_shown_with_a_warning() -> None:
-    stated = honest().stated_bound.model_copy(update={"value": 0.001})
-    forged = honest().model_copy(update={"stated_bound": stated})
-    comparison = compare([("good", honest()), ("forged", forged)])
-    assert [bool(row.warning) for row in comparison.rows] == [False, True]
-    assert "WARNING. forged does not stand" in render(comparison)
+def test_where_none_stands_there_is_no_comparison() -> None:
+    with pytest.raises(CertificateError, match=r"none of 1 certificates stands; forged: it does not stand: bound"):
+        compare([("forged", forged())])
 
 
-def test_a_network_without_a_subspace_has_no_bits_per_parameter() -> None:
-    spec = honest().hypothesis.model_copy(update={"projector": None})
-    (row,) = compare([("zero", honest().model_copy(update={"hypothesis": spec}))]).rows
+def test_a_copy_is_counted_once_and_the_sample_decides_what_a_copy_is() -> None:
+    comparison = compare([("a", honest()), ("copy", honest()), ("b", honest(errors=600))])
+    assert {row.name for row in comparison.rows} == {"a", "b"}
+    assert comparison.apart[0].reason == "the same statement about the same network as a"
+    far = honest(digest="c" * 64)
+    assert compare([("a", honest()), ("b", honest(errors=600)), ("far", far)]).apart[0].reason.startswith("other data")
+
+
+def test_jointly_is_the_best_at_delta_over_the_number_of_rows() -> None:
+    runs = [("a", honest(errors=600)), ("b", honest(errors=900)), ("c", honest(count=100, errors=900))]
+    least = min(theorem("occam_binomial")(c.risk.errors, c.risk.n, c.ledger.bits, 0.05 / 3).value for _, c in runs)
+    comparison = compare(runs)
+    assert comparison.jointly == least
+    assert comparison.jointly > comparison.rows[0].bound
+
+
+def test_a_network_at_its_start_has_no_dimensions_and_weights_that_are_coded_have_none_to_state() -> None:
+    spec = honest().hypothesis.model_copy(update={"projector": None, "quantizer": None, "code": None})
+    zero = honest().model_copy(update={"hypothesis": spec})
+    zero = zero.model_copy(update={"digest": zero.expected_digest()})
+    (row,) = compare([("zero", zero)]).rows
     assert (row.d, row.D, row.bits_per_parameter) == (0, None, None)
+
+
+def test_a_network_of_ones_own_is_told_by_the_digest_of_its_layout() -> None:
+    spec = honest().hypothesis.model_copy(update={"model": "user", "layout_digest": "ab" * 32})
+    assert describe_model(honest().model_copy(update={"hypothesis": spec})) == "own abababab"
 
 
 @pytest.mark.parametrize("names", [[], ["a", "a"]])
