@@ -59,6 +59,8 @@ def lm(
         rows = [one.model_dump(exclude={"delta"}) for one in made]
         typer.echo(json.dumps({**report, "bounds": rows}, indent=2))
         return
+    from pacbound.bounds.table import rounded_up
+
     lines = [f"{sums.n} losses, mean {rounded_up(sums.losses / sums.n)}, {bits} bits, delta {delta:g}"]
     for one in made:
         lines.append(f"{'*' if one is made[0] else ' '} {one.theorem:<21} {rounded_up(one.value)}  {one.reference}")
@@ -71,10 +73,3 @@ def lm(
 
 def _wrapped(sentence: str) -> list[str]:
     return textwrap.wrap(sentence, 116, initial_indent="      ", subsequent_indent="      ")
-
-
-def rounded_up(value: float) -> str:
-    """Print six decimals, never below the value."""
-    from decimal import ROUND_CEILING, Decimal
-
-    return str(Decimal(value).quantize(Decimal("0.000001"), rounding=ROUND_CEILING))

@@ -19,6 +19,7 @@ from ..bounds.claims import TOP_K, Bound, Measure, RiskEstimate
 from ..bounds.disagreement import disagreement
 from ..bounds.table import theorem
 from ..errors import CertificateError, LedgerError
+from ..notebook import html_table
 from ..records import Record, SparseRecord
 from ..specs.repeats import Reason
 from ..specs.specs import MAX_EXAMPLES, DrawSpec, HypothesisSpec
@@ -449,6 +450,25 @@ class Certificate(SparseRecord):
     def ledger(self) -> Ledger:
         """Every bit, and why."""
         return Ledger(self.entries)
+
+    def __repr__(self) -> str:
+        """Show the statement and the head of the digest."""
+        return f"Certificate({self.statement!r}, digest {self.digest[:16]})"
+
+    def _repr_html_(self) -> str:
+        from .recheck import recheck_arithmetic
+
+        last = recheck_arithmetic(self)[-1]
+        wrong = "" if last.complaint is None else f"This certificate DOES NOT STAND: {last.check}: {last.complaint}. "
+        stated, risk = self.stated_bound, self.stated_risk
+        rows = [
+            ("bound", f"{stated.value!r} by {stated.theorem}, delta {stated.delta!r}"),
+            ("training errors", f"{risk.errors:,} of {risk.n:,} ({risk.loss})"),
+            ("bits", f"{self.ledger.bits:,}"),
+            ("data", f"{self.data.name}, sha256 {self.data.digest[:16]}"),
+            ("digest", self.digest),
+        ]
+        return html_table(("certificate", ""), rows, wrong + self.statement)
 
 
 def declared_sentences(ledger: Ledger) -> tuple[str, ...]:

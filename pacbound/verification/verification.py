@@ -16,6 +16,7 @@ from ..bounds.claims import RiskEstimate
 from ..certificate.recheck import Finding, recheck_arithmetic, recheck_message
 from ..certificate.schema import Certificate, OtherBound
 from ..errors import CertificateError, PacboundError, RequestError, VerificationError
+from ..notebook import frame, html_table
 from ..records import Record
 from ..specs.grammar import OWN_NETWORK
 from ..specs.specs import CHECKPOINT_KINDS, DrawSpec, HypothesisSpec
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ..networks.hypothesis import Base, Hypothesis
     from ..networks.original import Original
     from ..networks.risk import LossFunction
+    from ..notebook import Frame
 
 Level = Literal["arithmetic", "message", "risk"]
 EMBEDDED_DATA = ("digits",)  # sets that this package carries, loaded without being asked for
@@ -66,6 +68,26 @@ class Verification(Record):
         if self.failed is not None:
             raise VerificationError(f"{self.name}: check {self.failed!r} failed: {self.reason}.")
         return self
+
+    @property
+    def rows(self) -> tuple[tuple[str, str], ...]:
+        """Check -> what came of it, in order; then what was not checked."""
+        failed = () if self.failed is None else ((self.failed, f"FAILED: {self.reason}"),)
+        return (
+            *((check, "passed") for check in self.passed),
+            *failed,
+            *((sentence, "not checked") for sentence in self.unchecked),
+        )
+
+    def frame(self) -> "Frame":
+        """Return `rows` as a pandas frame. Raises: RequestError where pandas is not installed."""
+        checks, outcomes = zip(*self.rows, strict=True)
+        return frame({"check": checks, "outcome": outcomes})
+
+    def _repr_html_(self) -> str:
+        verdict = "stands" if self.stands else "DOES NOT STAND"
+        caption = f"{self.name} {verdict}, at level {self.level}"
+        return html_table(("check", "outcome"), self.rows, caption, self.statement)
 
 
 def verify(
