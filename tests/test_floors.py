@@ -15,7 +15,8 @@ REPOSITORY = Path(__file__).parents[1]
 # The one order of the house, from the ground up: a room imports from itself and from those before it. A new room gets
 # its place here. `errors`, `records` and `notebook` are the modules at the root that every room may import.
 ORDER = (
-    "errors", "records", "notebook", "specs", "bits", "bounds", "certificate", "request", "reports",  # arithmetic and reading
+    "errors", "records", "notebook",
+    "specs", "bits", "bounds", "certificate", "request", "reports",  # arithmetic and reading
     "subspace", "quantize", "data", "models", "networks", "verification",  # up to counting errors again
     "measures", "training", "pipeline", "methods",
     "",  # pacbound/__init__.py names what is public
