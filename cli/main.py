@@ -12,6 +12,7 @@ from .certify import certify
 from .code import code
 from .compare import compare
 from .measure import measure
+from .report import report
 from .show import show
 from .simulate import simulate
 from .train import train
@@ -22,6 +23,7 @@ app.command("certify")(certify)
 app.command("verify")(verify)
 app.command("show")(show)
 app.command("compare")(compare)
+app.command("report")(report)
 app.command("measure")(measure)
 app.command("simulate")(simulate)
 app.command("train")(train)

@@ -67,7 +67,8 @@ def render(certificate: Certificate, format: Format = "text") -> str:
     return RENDERERS[format](certificate)
 
 
-def _sheet(certificate: Certificate) -> Sheet:
+def sheet(certificate: Certificate) -> Sheet:
+    """Return what every format prints; the arithmetic is rechecked on the way."""
     last = recheck_arithmetic(certificate)[-1]
     warning = "" if last.complaint is None else f"This certificate does not stand: {last.check}: {last.complaint}."
     return Sheet(
@@ -215,48 +216,48 @@ def _base(certificate: Certificate) -> str:
 
 
 def _text(certificate: Certificate) -> str:
-    sheet = _sheet(certificate)
-    width = max(len(name) for name, _ in sheet.facts)
-    items = max(len(item) for item, *_ in sheet.ledger)
-    digits = max(len(sheet.total_bits), *(len(bits) for _, bits, _, _ in sheet.ledger))
-    lines = [f"WARNING. {sheet.warning}", ""] if sheet.warning else []
-    lines += [sheet.statement, ""]
-    lines += [f"  {name:<{width}}  {value}" for name, value in sheet.facts]
+    found = sheet(certificate)
+    width = max(len(name) for name, _ in found.facts)
+    items = max(len(item) for item, *_ in found.ledger)
+    digits = max(len(found.total_bits), *(len(bits) for _, bits, _, _ in found.ledger))
+    lines = [f"WARNING. {found.warning}", ""] if found.warning else []
+    lines += [found.statement, ""]
+    lines += [f"  {name:<{width}}  {value}" for name, value in found.facts]
     lines += ["", "Ledger, in bits: what a receiver must be told"]
-    lines += [f"  {item:<{items}}  {bits:>{digits}}  {kind:<8}  {why}" for item, bits, kind, why in sheet.ledger]
-    lines += [f"  {'sum':<{items}}  {sheet.total_bits:>{digits}}"]
-    lines += ["", "Declared, not checked", *(f"  - {sentence}" for sentence in sheet.declarations)]
-    lines += ["", "What it does not say", *(f"  - {sentence}" for sentence in sheet.not_said)]
+    lines += [f"  {item:<{items}}  {bits:>{digits}}  {kind:<8}  {why}" for item, bits, kind, why in found.ledger]
+    lines += [f"  {'sum':<{items}}  {found.total_bits:>{digits}}"]
+    lines += ["", "Declared, not checked", *(f"  - {sentence}" for sentence in found.declarations)]
+    lines += ["", "What it does not say", *(f"  - {sentence}" for sentence in found.not_said)]
     return "\n".join(lines)
 
 
 def _markdown(certificate: Certificate) -> str:
-    sheet = _sheet(certificate)
-    lines = [f"**WARNING.** {_markdown_text(sheet.warning)}", ""] if sheet.warning else []
-    lines += [f"> {_markdown_text(sheet.statement)}", "", "| | |", "|---|---|"]
-    lines += [f"| {_markdown_text(name)} | {_markdown_text(value)} |" for name, value in sheet.facts]
+    found = sheet(certificate)
+    lines = [f"**WARNING.** {_markdown_text(found.warning)}", ""] if found.warning else []
+    lines += [f"> {_markdown_text(found.statement)}", "", "| | |", "|---|---|"]
+    lines += [f"| {_markdown_text(name)} | {_markdown_text(value)} |" for name, value in found.facts]
     lines += ["", "| ledger item | bits | kind | why |", "|---|---:|---|---|"]
-    lines += ["| " + " | ".join(_markdown_text(cell) for cell in row) + " |" for row in sheet.ledger]
-    lines += [f"| **sum** | **{sheet.total_bits}** | | |"]
-    lines += ["", "Declared, not checked:", "", *(f"- {_markdown_text(s)}" for s in sheet.declarations)]
-    lines += ["", "What it does not say:", "", *(f"- {_markdown_text(s)}" for s in sheet.not_said)]
+    lines += ["| " + " | ".join(_markdown_text(cell) for cell in row) + " |" for row in found.ledger]
+    lines += [f"| **sum** | **{found.total_bits}** | | |"]
+    lines += ["", "Declared, not checked:", "", *(f"- {_markdown_text(s)}" for s in found.declarations)]
+    lines += ["", "What it does not say:", "", *(f"- {_markdown_text(s)}" for s in found.not_said)]
     return "\n".join(lines)
 
 
 def _latex(certificate: Certificate) -> str:
-    sheet = _sheet(certificate)
-    lines = [rf"\textbf{{WARNING.}} {_latex_text(sheet.warning)}", ""] if sheet.warning else []
-    lines += [r"\begin{quote}", _latex_text(sheet.statement), r"\end{quote}", ""]
+    found = sheet(certificate)
+    lines = [rf"\textbf{{WARNING.}} {_latex_text(found.warning)}", ""] if found.warning else []
+    lines += [r"\begin{quote}", _latex_text(found.statement), r"\end{quote}", ""]
     lines += [r"\begin{tabular}{lp{0.7\linewidth}}", r"\hline"]
-    lines += [rf"{_latex_text(name)} & {_latex_text(_breakable(value))} \\" for name, value in sheet.facts]
+    lines += [rf"{_latex_text(name)} & {_latex_text(_breakable(value))} \\" for name, value in found.facts]
     lines += [r"\hline", r"\end{tabular}", "", r"\begin{tabular}{lrlp{0.5\linewidth}}", r"\hline"]
     lines += [r"item & bits & kind & why \\", r"\hline"]
-    lines += [" & ".join(_latex_text(cell) for cell in row) + r" \\" for row in sheet.ledger]
-    lines += [r"\hline", rf"sum & {sheet.total_bits} & & \\", r"\hline", r"\end{tabular}", ""]
+    lines += [" & ".join(_latex_text(cell) for cell in row) + r" \\" for row in found.ledger]
+    lines += [r"\hline", rf"sum & {found.total_bits} & & \\", r"\hline", r"\end{tabular}", ""]
     lines += ["Declared, not checked:", r"\begin{itemize}"]
-    lines += [rf"\item {_latex_text(s)}" for s in sheet.declarations]
+    lines += [rf"\item {_latex_text(s)}" for s in found.declarations]
     lines += [r"\end{itemize}", "What it does not say:", r"\begin{itemize}"]
-    lines += [rf"\item {_latex_text(s)}" for s in sheet.not_said]
+    lines += [rf"\item {_latex_text(s)}" for s in found.not_said]
     return "\n".join([*lines, r"\end{itemize}"])
 
 
