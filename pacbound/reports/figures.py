@@ -44,7 +44,7 @@ def bits_of_one(ledger: Ledger, name: str) -> Drawing:
     with sheet(0.7 + 0.24 * len(entries)) as (figure, axes):
         places = range(len(entries))
         bars = axes.barh(places, [bits for _, bits in entries], color=COLOURS[0])
-        axes.bar_label(bars, [f" {bits:,}" for _, bits in entries], color=INK)
+        axes.bar_label(bars, [f"{bits:,}" for _, bits in entries], color=INK, padding=3)
         axes.set_yticks(places, [item for item, _ in entries])
         axes.invert_yaxis()
         axes.margins(x=0.15)

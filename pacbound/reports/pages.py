@@ -14,7 +14,7 @@ from .figures import against_d, against_size, bits_of_many, bits_of_one, by_laye
 from .report import Report, Subject
 from .show import sheet
 from .tables import Column, Table, markdown_table, markdown_text
-from .words import Checking, Declared, Lever, beside, checking, declared, figure, in_words, levers
+from .words import Checking, Declared, Lever, checking, declared, figure, in_words, levers
 
 TEMPLATES = Path(__file__).with_name("templates")
 MOST_LAYERS = 12  # measures drawn
@@ -23,6 +23,9 @@ LEFT_OUT = f"Left out of reports on more than {MOST_DRAWN} certificates: report 
 CHECKED = "For this report its arithmetic and its message were checked; errors were not counted again."
 UNPROVED = "No frontier: the certificate does not stand."
 NOT_CHECKED = "For this report its checks were run up to the one that failed."
+
+
+Pairs = tuple[tuple[str, str], ...]  # name, value
 
 
 class Part(NamedTuple):
@@ -40,9 +43,9 @@ class Part(NamedTuple):
     declared: tuple[Declared, ...]
     frontier: Drawing | str | None
     levers: Table | None
-    beside: tuple[tuple[str, str], ...]
+    figures: Pairs
     layers: tuple[Drawing, ...]
-    provenance: tuple[tuple[str, str], ...]
+    provenance: Pairs
     checking: Checking
     checked: str
     not_said: tuple[str, ...]
@@ -89,6 +92,7 @@ def _parts(report: Report, drawn: bool) -> list[Part]:
 def _part(subject: Subject, anchor: str, drawn: bool, few: bool) -> Part:
     certificate, stands = subject.certificate, subject.stands
     found, moved = sheet(certificate), levers(certificate) if stands else ()
+    figures, origin = _divided(found.facts)
     bits, frontier, layers = _figures(subject, anchor, few) if drawn else (None, None, ())
     return Part(
         name=subject.name,
@@ -103,9 +107,9 @@ def _part(subject: Subject, anchor: str, drawn: bool, few: bool) -> Part:
         declared=declared(certificate),
         frontier=frontier,
         levers=_levers(moved) if moved else None,
-        beside=beside(certificate) if stands else (),
+        figures=figures,
         layers=layers,
-        provenance=_provenance(found.facts, certificate),
+        provenance=_provenance(origin, certificate),
         checking=checking(certificate, f"{subject.name}.json"),
         checked=CHECKED if stands else NOT_CHECKED,
         not_said=found.not_said,
@@ -141,13 +145,19 @@ def _ledger(certificate: Certificate) -> Table:
     )
 
 
-def _provenance(facts: tuple[tuple[str, str], ...], certificate: Certificate) -> tuple[tuple[str, str], ...]:
-    """The facts of `show`, the sample's whole digest, versions and times."""
+def _divided(facts: Pairs) -> tuple[Pairs, Pairs]:
+    """The facts of `show`: figures, and, from the data on, where they come from."""
+    start = [name for name, _ in facts].index("data")
+    return facts[:start], tuple((name, value) for name, value in facts[start:] if name != "digest")
+
+
+def _provenance(facts: Pairs, certificate: Certificate) -> Pairs:
+    """With the sample's whole digest, versions and times."""
     made = certificate.environment
     versions = ", ".join(f"{name} {version}" for name, version in sorted(made.versions.items()))
     times = ", ".join(f"{name} {seconds:,.0f} s" for name, seconds in made.seconds.items())
     rows = [
-        *((name, value) for name, value in facts if name != "digest"),
+        *facts,
         ("sample, sha256", certificate.data.digest),
         *((("versions", versions),) if versions else ()),
         *((("time taken", times),) if times else ()),

@@ -5,8 +5,8 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from ..bounds.claims import RiskEstimate
-from ..certificate.schema import Certificate, OtherBound
-from ..certificate.statement import confidence, describe_loss, guessing_risk, percent_up, rate_up, share_up, vacuous
+from ..certificate.schema import Certificate
+from ..certificate.statement import describe_loss, guessing_risk, percent_up, rate_up, share_up, vacuous
 from .divided import formula
 
 NAMED_DATA = ("digits", "mnist", "fashion-mnist", "cifar10")  # that `--data` takes by name
@@ -50,7 +50,7 @@ def in_words(certificate: Certificate) -> tuple[str, ...]:
         f"Everything about it that could have been fitted to them is told in {ledger.bits:,} bits{each}. "
         "The fewer bits, the less it can have learned by heart.",
         f"So on new data from the same source its {loss} is at most {limit}, unless the sample was an unlucky one; the "
-        f"chance of that was at most {percent_up(stated.delta)} before it was drawn.",
+        f"chance of that was at most {percent_up(Decimal(repr(stated.delta)))} before it was drawn.",
     ]
     if certificate.comparison is not None:
         sentences[0] = sentences[0].replace(" its ", " the stand-in's ", 1)
@@ -92,23 +92,6 @@ def levers(certificate: Certificate) -> tuple[Lever, ...]:
         ("no errors at all: what the bits alone cost", 0, bits),
     ]
     return tuple(Lever(what, figure(bound(errors, cost, delta), risk)) for what, errors, cost in cases)
-
-
-def beside(certificate: Certificate) -> tuple[tuple[str, str], ...]:
-    """Return the other bounds and baselines: name -> figure."""
-    rows = []
-    for other in certificate.also:
-        at = figure(share_up(other.errors, other.n), certificate.risk)
-        if not isinstance(other, OtherBound):
-            rows.append((f"always the most frequent class ({other.sample})", f"error {at}"))
-        elif other.sample == "train":
-            value = figure(other.value, certificate.risk)
-            rows.append((f"by {other.theorem}", f"at most {value}, confidence {confidence(other.delta)}"))
-        else:
-            value = figure(other.value, certificate.risk)
-            what = f"error {at} of {other.n:,}; by {other.theorem} at most {value}"
-            rows.append(("held-out examples, as their author counted", what))
-    return tuple(rows)
 
 
 def checking(certificate: Certificate, file: str) -> Checking:
