@@ -11,6 +11,7 @@ from . import bound, data
 from .certify import certify
 from .code import code
 from .compare import compare
+from .export import export
 from .measure import measure
 from .report import report
 from .show import show
@@ -24,6 +25,7 @@ app.command("verify")(verify)
 app.command("show")(show)
 app.command("compare")(compare)
 app.command("report")(report)
+app.command("export")(export)
 app.command("measure")(measure)
 app.command("simulate")(simulate)
 app.command("train")(train)
