@@ -30,6 +30,7 @@ from .statement import write_statement
 from .tuned import TunedName, check_like
 
 SCHEMA_VERSION: Literal["2"] = "2"
+SCHEMA_ID = f"urn:pacbound:certificate:{SCHEMA_VERSION}"  # the $id of schema.json
 UNRELEASED = "1"  # its certificates paid no architecture: results/finish_again.py writes them anew
 MAX_INLINE_CHARACTERS = 1_000_000
 MAX_LEDGER_BITS = 1 << 40

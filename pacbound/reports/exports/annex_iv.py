@@ -37,7 +37,7 @@ def annex_iv(exported: Exported) -> str:
         "",
         f"**Data it was measured on.** {_plain(data.name)}, {data.n:,} examples of {data.classes} classes, "
         f"{data.distinct:,} of them distinct, SHA-256 {data.digest}. "
-        f"{_plain(data.note + ' ' if data.note else '')}The same examples served for training: the bound pays for that.",
+        f"{_plain(data.note + '. ' if data.note else '')}The network was fitted to them; the bound pays for that.",
         "",
         f"**Held-out data.** {_held_out(exported)}",
         "",

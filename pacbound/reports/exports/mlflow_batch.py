@@ -50,5 +50,5 @@ def log_batch(exported: Exported) -> dict[str, Json]:
 
 
 def _key(name: str) -> str:
-    """A name in the letters that keys may have; of several that become one the place tells them apart nowhere else."""
+    """A name in the letters that keys may have."""
     return "".join(letter if letter.isascii() and (letter.isalnum() or letter in "_-. /") else "_" for letter in name)

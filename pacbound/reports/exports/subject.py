@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from ...certificate.canonical import MAX_JSON_BYTES
-from ...certificate.export import SCHEMA_ID
 from ...certificate.files import read_capped
-from ...certificate.schema import Certificate, OtherBound, SidecarMessage
+from ...certificate.schema import SCHEMA_ID, Certificate, OtherBound, SidecarMessage
 from ...errors import VerificationError
 from ..report import complaint
 
