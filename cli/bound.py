@@ -8,6 +8,7 @@ import typer
 from pacbound.errors import RequestError
 
 from .bound_lm import lm
+from .files import sentence_lines, theorem_lines
 
 if TYPE_CHECKING:
     from pacbound.bounds.claims import Bound
@@ -116,9 +117,11 @@ def _print_picks(picked: int, errors: int, n: int, bits: int, delta: float, orde
         return
     lines = [f"{picked} picks and {errors} errors outside them, in all {total} of {n}, {bits} bits, delta {delta:g}"]
     for one in made:
-        lines.append(f"{'*' if one is made[0] else ' '} {one.theorem:<21} {rounded_up(one.value)}  {one.reference}")
-    lines.append(f"Each holds by itself with probability at least 1 - {delta:g} over the examples; * is the headline.")
-    lines.append("If " + ";\n   ".join(made[0].assumes) + ".")
+        lines += theorem_lines(one is made[0], one.theorem, rounded_up(one.value), one.reference)
+    lines += sentence_lines(f"Each holds by itself {_confidence(delta)}; * is the headline.")
+    for place, assumption in enumerate(made[0].assumes, 1):
+        end = "." if place == len(made[0].assumes) else ";"
+        lines += sentence_lines(assumption + end, "If " if place == 1 else "   ", "   ")
     typer.echo("\n".join(lines))
 
 
@@ -148,9 +151,8 @@ def _as_table(bounds: "tuple[Bound, ...]", errors: int, n: int, bits: int, delta
     tightest = min(one.value for one in bounds)
     lines = [f"{errors} errors of {n} (rate {errors / n:.6g}), {bits} bits, delta {delta:g}"]
     for one in bounds:
-        mark = "*" if one.value == tightest else " "
-        lines.append(f"{mark} {one.theorem:<21} {rounded_up(one.value)}  {one.reference}")
-    lines.append(f"Each holds by itself with probability at least 1 - {delta:g} over the examples; * is the tightest.")
+        lines += theorem_lines(one.value == tightest, one.theorem, rounded_up(one.value), one.reference)
+    lines += sentence_lines(f"Each holds by itself {_confidence(delta)}; * is the tightest.")
     if tightest >= 1.0:
         lines.append("All are vacuous: 1 says nothing. Fewer bits or more examples are needed.")
     return "\n".join(lines)
@@ -164,4 +166,8 @@ def _plan_in_words(plan: Plan) -> str:
         if examples is None
         else f"at least {examples} examples at this error rate and these bits"
     )
-    return f"To reach {plan['risk']:g} with occam_binomial: {at_most}; {at_least}."
+    return "\n".join(sentence_lines(f"To reach {plan['risk']:g} with occam_binomial: {at_most}; {at_least}."))
+
+
+def _confidence(delta: float) -> str:
+    return f"with probability at least 1 - {delta:g} over the examples"

@@ -1,11 +1,12 @@
 """`pacbound bound lm`: every bound on a mean loss, such as bits a token, that follows from a file of losses."""
 
 import json
-import textwrap
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from .files import sentence_lines, theorem_lines
 
 
 def lm(
@@ -63,13 +64,15 @@ def lm(
 
     lines = [f"{sums.n} losses, mean {rounded_up(sums.losses / sums.n)}, {bits} bits, delta {delta:g}"]
     for one in made:
-        lines.append(f"{'*' if one is made[0] else ' '} {one.theorem:<21} {rounded_up(one.value)}  {one.reference}")
+        lines += theorem_lines(one is made[0], one.theorem, rounded_up(one.value), one.reference)
         lines += _wrapped(f"about {one.about};") + _wrapped(f"if {'; '.join(one.assumes)}.")
-    lines.append(f"Each holds by itself, for draws of its own kind, with probability at least 1 - {delta:g}.")
+    lines += sentence_lines(
+        f"Each holds by itself, for draws of its own kind, with probability at least 1 - {delta:g}."
+    )
     if sums.ceiling is None or sums.centre is None:
-        lines.append("Centres or ceilings vary: what needs one for the whole population is left out.")
+        lines += sentence_lines("Centres or ceilings vary: what needs one for the whole population is left out.")
     typer.echo("\n".join(lines))
 
 
 def _wrapped(sentence: str) -> list[str]:
-    return textwrap.wrap(sentence, 116, initial_indent="      ", subsequent_indent="      ")
+    return sentence_lines(sentence, "      ", "      ")

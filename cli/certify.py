@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .files import columns, refuse_to_overwrite, sentence_lines
 from .options import given, with_parameters
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def _certify(**options: object) -> None:
         )
     if not output.parent.is_dir():
         raise RequestError(f"certify: the folder of --output exists, got {str(output.parent)!r}. Create it first.")
+    refuse_to_overwrite(output, bool(options["force"]), "certify")
     state = output.with_name(f"{output.name}.state")
     if state.exists() and not options["resume"]:
         raise RequestError(
@@ -73,7 +75,7 @@ def _certify(**options: object) -> None:
     shutil.rmtree(methods_folder(state), ignore_errors=True)
     if options["as_json"]:
         typer.echo(certificate.to_json().decode(), nl=False)
-    typer.echo(render(certificate), err=True)
+    typer.echo(render(certificate, width=columns()), err=True)
     if changed := differences(request):
         typer.echo("\nDiffers from the defaults\n" + "\n".join(f"  - {line}" for line in changed), err=True)
     check = f"pacbound verify {shlex.quote(str(output))}{_verify_hint(request, options['data_dir'])}"
@@ -119,12 +121,19 @@ def _in_words(plan: "Forecast") -> str:
     lines = [
         f"data     {plan.data}, n = {plan.n:,}",
         f"network  {plan.model}, D = {plan.D:,} parameters, "
-        + ("which are coded themselves" if plan.d is None else f"d = {plan.d:,} coefficients"),
+        + (
+            f"d = {plan.d:,} coefficients"
+            if plan.d
+            else f"made from picks, at most {plan.picks:,}"
+            if plan.picks
+            else "which are coded themselves"
+        ),
         f"training {plan.epochs} epochs in batches of {plan.batch}, about {plan.seconds:,.0f} s on this machine",
         f"memory   about {plan.memory_bytes / 2**20:,.0f} MiB beside the program",
         "ledger   expected, in bits",
     ]
-    lines += [f"  {entry.item:<18}{entry.bits:>8,}  {entry.why}" for entry in plan.ledger]
+    for entry in plan.ledger:
+        lines += sentence_lines(entry.why, f"  {entry.item:<18}{entry.bits:>8,}  ", " " * 30)
     return "\n".join([*lines, f"  {'sum':<18}{plan.bits:>8,}"])
 
 
@@ -133,13 +142,15 @@ def _own_parameters() -> list[inspect.Parameter]:
     options = {
         "output": (str, typer.Option("--output", "-o", help="certificate file [DATA.json]", rich_help_panel=MAIN)),
         "resume": (bool, typer.Option("--resume", help="go on with an unfinished run", rich_help_panel=MAIN)),
+        "force": (bool, typer.Option("--force", help="overwrite the file of --output", rich_help_panel=RUN)),
         "preset": (str, typer.Option("--preset", help="default or lotfi2022", rich_help_panel=RUN)),
         "config": (str, typer.Option("--config", help="options in a TOML file", rich_help_panel=RUN)),
         "data_dir": (str, typer.Option("--data-dir", help="folder of data sets [PACBOUND_DATA]", rich_help_panel=RUN)),
         "dry_run": (bool, typer.Option("--dry-run", help="print the plan and stop", rich_help_panel=RUN)),
         "as_json": (bool, typer.Option("--json", help="print the certificate on standard output", rich_help_panel=RUN)),
     }
-    defaults: dict[str, object] = {"resume": False, "dry_run": False, "as_json": False, "preset": "default"}
+    flags = ("resume", "force", "dry_run", "as_json")
+    defaults: dict[str, object] = {"preset": "default", **dict.fromkeys(flags, False)}
     return [
         inspect.Parameter(
             name,

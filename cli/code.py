@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from .files import columns
+
 
 def code(
     file: Annotated[Path, typer.Argument(help="weights, .safetensors")],
@@ -23,6 +25,7 @@ def code(
       all                    648,226    20,743,232  ...            4.11
     """
     from pacbound.methods.direct.files import code_file
+    from pacbound.reports.tables import Column, text_table
 
     target = output or file.with_name(f"{file.name}.coded")
     coded = code_file(file, target, quantizer)  # type: ignore[arg-type]
@@ -30,8 +33,12 @@ def code(
         typer.echo(coded.model_dump_json(indent=1))
     rows = [(t.name, t.count, t.bits_before, t.bits) for t in coded.tensors]
     rows.append(("all", coded.parameters, coded.bits_before, coded.bits))
-    width = max(len(name) for name, *_ in rows)
-    typer.echo(f"  {'layer':<{width}} {'parameters':>15} {'bits before':>17} {'coded':>17} {'bits each':>10}", err=True)
-    for name, count, before, bits in rows:
-        typer.echo(f"  {name:<{width}} {count:>15,} {before:>17,} {bits:>17,} {bits / max(1, count):>10.2f}", err=True)
+    table = (
+        Column("layer", tuple(name for name, *_ in rows), True),
+        Column("parameters", tuple(f"{count:,}" for _, count, *_ in rows)),
+        Column("bits before", tuple(f"{before:,}" for *_, before, _ in rows)),
+        Column("coded", tuple(f"{bits:,}" for *_, bits in rows)),
+        Column("bits each", tuple(f"{bits / max(1, count):.2f}" for _, count, _, bits in rows)),
+    )
+    typer.echo("\n".join(text_table(table, columns(), "  ")), err=True)
     typer.echo(f"written to {target}", err=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from .files import certificate_files, columns
+from .files import certificate_files, columns, load_certificate
 
 if TYPE_CHECKING:
     from pacbound.certificate import Certificate
@@ -41,9 +41,11 @@ def compare(
     pacbound compare results/mnist --plot mnist.svg
 
     \b
-      certificate  bound   error   bits  to first  by errors  by bits
-      seed_1.json    6 %  1.62 %  2,048
-      seed_4.json  ... %  1.58 %  2,112     +0.02      -0.06    +0.09
+      certificate   bound   error   bits  to first  by errors  by bits
+      seed_1          6 %  1.62 %  2,048
+      seed_4       6.03 %  1.58 %  2,112     +0.03      -0.07    +0.09
+      ...
+      Each bound holds alone, with confidence 95 %. The best of J ...
     """
     from pacbound.reports.beside import render
     from pacbound.reports.compare import compare as beside
@@ -74,18 +76,16 @@ def _format(asked: dict[str, bool]) -> "Format":
 
 def _loaded(paths: list[Path]) -> "tuple[list[tuple[str, Certificate]], list[str]]":
     """Certificates by their files, and what could not be read of a folder. Raises: CertificateError for a file."""
-    from pacbound.certificate import Certificate
     from pacbound.errors import CertificateError
 
     loaded, unusable = [], []
     for file in certificate_files(paths, "compare"):
         try:
-            loaded.append((str(file), Certificate.load(file)))
-        except CertificateError as why:  # of many files the one at fault is named
-            complaint = str(why) if file.name in str(why) else f"{file}: {why}"
+            loaded.append((str(file), load_certificate(file)))
+        except CertificateError as why:
             if file in paths:
-                raise CertificateError(complaint) from None
-            unusable.append(complaint)
+                raise
+            unusable.append(str(why))
     if not loaded:
         raise CertificateError(f"compare: none of the files is a certificate; {unusable[0]}")
     return loaded, unusable

@@ -1,17 +1,63 @@
-"""Certificates that a command line names: files as they are, folders as the .json files in them."""
+"""Certificate files on the command line (naming, reading, never losing one), and lines that fit the terminal."""
 
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pacbound.certificate import Certificate
 
 
 def certificate_files(paths: list[Path], verb: str) -> list[Path]:
-    """Return the files. Raises: RequestError where there is none."""
+    """Return files as they are, folders as the .json files in them. Raises: RequestError where there is none."""
     from pacbound.errors import RequestError
 
     files = [file for path in paths for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
     if not files:
         raise RequestError(f"{verb}: there is no .json file in that folder. Name a certificate, or the folder of some.")
     return files
+
+
+def load_certificate(file: Path) -> "Certificate":
+    """Read a certificate. Raises: CertificateError that names the file once."""
+    from pacbound.certificate import Certificate
+    from pacbound.errors import CertificateError
+
+    try:
+        return Certificate.load(file)
+    except CertificateError as why:
+        raise CertificateError(named(file, why)) from None
+
+
+def named(file: Path, refusal: Exception) -> str:
+    """Return a refusal that names the file it is about."""
+    return str(refusal) if file.name in str(refusal) else f"{file}: {refusal}"
+
+
+def refuse_to_overwrite(output: Path, force: bool, verb: str) -> None:
+    """Refuse, before any work, to write over a file that is there. Raises: RequestError unless forced."""
+    from pacbound.errors import RequestError
+
+    if output.exists() and not force:
+        raise RequestError(
+            f"{verb}: {str(output)!r} exists, and a finished certificate is not overwritten. Name another file, or add "
+            "--force."
+        )
+
+
+def theorem_lines(best: bool, name: str, figure: str, reference: str) -> list[str]:
+    """Return a row of a table of bounds, with its reference broken to the width of the terminal."""
+    from pacbound.reports.tables import wrapped
+
+    head = f"{'*' if best else ' '} {name:<21} {figure}  "
+    return wrapped(reference, columns(), head, " " * len(head))
+
+
+def sentence_lines(sentence: str, first: str = "", rest: str = "") -> list[str]:
+    """Return a sentence broken to the width of the terminal; first and rest stand before its lines."""
+    from pacbound.reports.tables import wrapped
+
+    return wrapped(sentence, columns(), first, rest)
 
 
 def columns() -> int:

@@ -2,9 +2,11 @@
 
 import logging
 import sys
+from typing import Annotated
 
 import typer
 
+from pacbound import __version__
 from pacbound.errors import PacboundError, VerificationError
 
 from . import bound, data
@@ -42,8 +44,18 @@ class _Said(logging.Handler):
         print(f"pacbound: {record.getMessage()}", file=sys.stderr)
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"pacbound {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _listen() -> None:
+def _listen(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
     """Certificates of generalization by compression."""
     log = logging.getLogger("pacbound")
     log.setLevel(logging.INFO)

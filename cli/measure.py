@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from .files import load_certificate, refuse_to_overwrite, sentence_lines
+
 if TYPE_CHECKING:
     from pacbound.measures.measuring import Measured
 
@@ -52,6 +54,7 @@ def measure(
     attach: Annotated[
         Path | None, typer.Option(metavar="OUT.json", help="Write the certificate again, with these measures.")
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file of --attach.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
 ) -> None:
     """Measure a network. Measures carry no probability; * marks those that rest on a formula proved here.
@@ -67,7 +70,6 @@ def measure(
 
     --bounds adds, apart from them, what holds with probability 1 - delta: theorem, delta and what it assumes.
     """
-    from pacbound.certificate import Certificate
     from pacbound.errors import RequestError
     from pacbound.measures.measuring import attach as attached
     from pacbound.measures.measuring import measure as measured_of
@@ -75,13 +77,17 @@ def measure(
 
     if attach is not None and source.suffix != ".json":
         raise RequestError("measure: --attach adds measures to a certificate, got a checkpoint. Give a .json file.")
+    if attach is not None:
+        refuse_to_overwrite(attach, force, "measure")
     names = tuple(name for name in measures.split(",") if name)
     rules = tuple(rule for rule in rename.split(",") if rule)
-    measured = measured_of(source, model, data, names, _shape(input_shape), data_dir, checkpoint, rules, key, bounds)
+    weights = source.suffix != ".json" or source.name.endswith(".index.json") or not source.is_file()
+    subject = source if weights else load_certificate(source)
+    measured = measured_of(subject, model, data, names, _shape(input_shape), data_dir, checkpoint, rules, key, bounds)
     if plot is not None:
         draw(measured, plot)
     if attach is not None:
-        attached(Certificate.load(source), measured).save(attach)
+        attached(load_certificate(source), measured).save(attach)
     typer.echo(measured.model_dump_json(indent=1) if as_json else _in_words(measured, per_layer))
     for name, why in measured.refused.items():
         typer.echo(f"pacbound: {name} does not apply: {why}", err=True)
@@ -104,13 +110,15 @@ def _in_words(measured: "Measured", per_layer: bool) -> str:
     width = max(len(one.name) for one in measured.measures)
     lines = [measured.model]
     for one in measured.measures:
-        lines.append(f"{'*' if one.verified else ' '} {one.name:<{width}}  {one.value:>12,.6g}  {one.unit}")
+        head = f"{'*' if one.verified else ' '} {one.name:<{width}}  {one.value:>12,.6g}  "
+        lines += sentence_lines(one.unit, head, " " * len(head))
         if per_layer:
             lines += [f"    {name:<{width - 2}}  {value:>12,.6g}" for name, value in one.per_layer.items()]
-    lines.append("Measures carry no probability; * rests on a formula proved in pacbound.")
+    lines += sentence_lines("Measures carry no probability; * rests on a formula proved in pacbound.")
     for bound in measured.bounds:
         vacuous = " (vacuous: it says nothing)" if bound.value == 1 else ""
         lines += ["", f"{bound.theorem}: risk <= {bound.value:.6g}{vacuous}"]
-        lines.append(f"  with probability {1 - bound.delta:g} (delta {bound.delta:g}), by itself; {bound.reference}")
-        lines += [f"  assumes: {assumption}" for assumption in bound.assumes]
+        sure = f"with probability {1 - bound.delta:g} (delta {bound.delta:g}), by itself; {bound.reference}"
+        lines += sentence_lines(sure, "  ", "  ")
+        lines += [line for one in bound.assumes for line in sentence_lines(one, "  assumes: ", "    ")]
     return "\n".join(lines)

@@ -16,6 +16,7 @@ PANELS = {
     "Statement": "Statement",
     "Network": "Network",
     "Subspace": "Subspace",
+    "Picks": "Picks (--method picks; each is coded)",
     "Code": "Code (free: only the message counts)",
     "Training": "Training (free: only the message counts)",
 }

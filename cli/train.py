@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .files import sentence_lines
+
 if TYPE_CHECKING:
     from pacbound.methods.plain_training import Training
 
@@ -57,5 +59,5 @@ def _in_words(found: "Training", output: Path) -> str:
     for row in found.curve:
         ranks = [f"{row.stable_rank[name]:>{len(head)}.3f}" for name, head in zip(names, heads, strict=True)]
         lines.append("  ".join([f"{row.epoch:>5}", f"{100 * row.error:>12.2f} %", *ranks]))
-    lines.append(f"written to {output}; measured on the sample itself, no figure is a bound")
+    lines += sentence_lines(f"written to {output}; measured on the sample itself, no figure is a bound")
     return "\n".join(lines)

@@ -1,4 +1,7 @@
-"""`pacbound verify`: recheck certificates; exit 0 where they stand, 1 where one does not, 2 on wrong usage."""
+"""`pacbound verify`: recheck certificates.
+
+Exit 0 where they stand, 1 where one does not, 2 on wrong usage, 3 where one is not reproduced here (level replay).
+"""
 
 import json
 from collections.abc import Sequence
@@ -8,8 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .files import certificate_files, columns, named
+
 if TYPE_CHECKING:
+    from pacbound.verification.replay import Replay
     from pacbound.verification.verification import Verification
+
+
+NOT_REPRODUCED = 3
 
 
 class Level(StrEnum):
@@ -18,6 +27,7 @@ class Level(StrEnum):
     arithmetic = "arithmetic"
     message = "message"
     risk = "risk"
+    replay = "replay"
 
 
 def verify(
@@ -59,7 +69,8 @@ def verify(
 ) -> None:
     """Check certificates, and say what was not checked. Nothing that a certificate names is opened or imported.
 
-    arithmetic: the document. message: decode it and recompute every bit. risk: count the errors again.
+    arithmetic: the document. message: decode it and recompute every bit. risk: count the errors again. replay: run a
+    selection of examples again.
 
     \b
     pacbound verify certificate.json --data mnist
@@ -74,7 +85,7 @@ def verify(
     from pacbound.errors import PacboundError
     from pacbound.verification.verification import verify as recheck
 
-    files, asked = _files(certificates), None if level is None else level.value
+    files, asked = certificate_files(certificates, "verify"), None if level is None else level.value
     before = None if attest is None else _digest_to_attest(files)
     rules = tuple(rule for rule in rename.split(",") if rule)
     results, unusable = [], []
@@ -85,7 +96,7 @@ def verify(
         except PacboundError as refusal:
             if len(files) == 1:
                 raise
-            unusable.append(f"{file.name}: {refusal}")
+            unusable.append(named(file, refusal))
     if attest is not None and before is not None:
         from pacbound.certificate.files import write_atomic
         from pacbound.verification.attest import attest as attested
@@ -94,21 +105,13 @@ def verify(
     if as_json:
         records = [result.model_dump(mode="json") for result in results]
         typer.echo(json.dumps(records[0] if len(files) == 1 else records, indent=1))
-    else:
-        typer.echo(_in_words(results[0]) if len(files) == 1 else _as_table(results))
+    elif results:
+        typer.echo(_in_words(results[0], columns()) if len(files) == 1 else _as_table(results, columns()))
     for line in unusable:
         typer.echo(f"pacbound: {line}", err=True)
-    raise typer.Exit(2 if unusable else int(not all(result.stands for result in results)))
-
-
-def _files(paths: list[Path]) -> list[Path]:
-    """Files as they are, a folder as the .json files in it. Raises: RequestError where there is none."""
-    from pacbound.errors import RequestError
-
-    files = [file for path in paths for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])]
-    if not files:
-        raise RequestError("verify: there is no .json file in that folder. Name a certificate, or the folder of some.")
-    return files
+    failing = any(result.failed is not None for result in results)
+    other = 0 if all(result.stands for result in results) else NOT_REPRODUCED
+    raise typer.Exit(2 if unusable else 1 if failing else other)
 
 
 def _digest_to_attest(files: list[Path]) -> str:
@@ -121,27 +124,64 @@ def _digest_to_attest(files: list[Path]) -> str:
     return file_sha256(files[0])
 
 
-def _in_words(result: "Verification") -> str:
-    if not result.stands:
-        return f"{result.name} DOES NOT STAND, at level {result.level}\ncheck {result.failed!r} failed: {result.reason}"
-    lines = [f"{result.name} stands, at level {result.level} ({len(result.passed)} checks)", result.statement]
+def _in_words(result: "Verification", width: int) -> str:
+    from pacbound.reports.tables import wrapped
+
+    if result.failed is not None:
+        head = f"{result.name} DOES NOT STAND, at level {result.level}"
+        return "\n".join([head, *wrapped(f"check {result.failed!r} failed: {result.reason}", width)])
+    lines = [f"{result.name} stands, at level {result.level} ({len(result.passed)} checks)"]
+    lines += wrapped(result.statement, width)
+    if result.replay is not None and not result.stands:
+        lines = [f"{result.name} is NOT REPRODUCED here, at level {result.level}"]
+        lines += wrapped(_otherwise(result.replay), width)
+    elif result.replay is not None:
+        same = "The selection, run again here, made the same picks and the same network, bit for bit."
+        lines += wrapped(same, width)
     if result.recount is not None:
-        lines.append(
-            f"Counted again: {result.recount.errors:,} errors of {result.recount.n:,}; {result.distinct:,} of the "
-            "inputs are distinct."
-        )
+        counted = f"Counted again: {result.recount.errors:,} errors of {result.recount.n:,}; {result.distinct:,}"
+        lines += wrapped(f"{counted} of the inputs are distinct.", width)
     if result.held_out is not None:
         lines.append(f"Held-out examples, counted again: {result.held_out.errors:,} errors of {result.held_out.n:,}.")
-    return "\n".join([*lines, "Not checked:", *(f"  - {sentence}" for sentence in result.unchecked)])
+    return "\n".join([*lines, *_not_checked(result.unchecked, width)])
 
 
-def _as_table(results: "Sequence[Verification]") -> str:
-    width = max((len(result.name) for result in results), default=0)
-    rows = [
-        f"{result.name:<{width}}  {'stands' if result.stands else 'FAILS '}  {result.level:<10}  {result.failed or ''}"
-        for result in results
-    ]
-    failing = [f"{result.name}: {result.failed}: {result.reason}" for result in results if not result.stands]
+def _outcome(result: "Verification") -> str:
+    return "FAILS" if result.failed is not None else "stands" if result.stands else "differs"
+
+
+def _otherwise(replay: "Replay") -> str:
+    from pacbound.certificate.statement import percent_up
+
+    return (
+        "The selection, run again here, made another network: it rounds otherwise on this machine, or its author did "
+        f"not run it. The network made here has {replay.picked:,} picks, {replay.errors:,} errors outside them and a "
+        f"bound of {percent_up(replay.value)}, which says nothing about the network in the file."
+    )
+
+
+def _as_table(results: "Sequence[Verification]", width: int) -> str:
+    from pacbound.reports.tables import Column, shortest_names, text_table, wrapped
+
+    folder, names = shortest_names([result.name for result in results])
+    table = (
+        Column("certificate", names, True),
+        Column("verdict", tuple(_outcome(result) for result in results), True),
+        Column("level", tuple(result.level for result in results), True),
+        Column("failed check", tuple(result.failed or "" for result in results), True),
+    )
+    lines = [f"in {folder}"] if folder else []
+    lines += text_table(table, width)
+    for name, result in zip(names, results, strict=True):
+        if result.failed is not None:
+            lines += wrapped(f"{name}: {result.failed}: {result.reason}", width, "", "  ")
+        elif result.replay is not None and not result.stands:
+            lines += wrapped(f"{name}: {_otherwise(result.replay)}", width, "", "  ")
     unchecked = sorted({sentence for result in results if result.stands for sentence in result.unchecked})
-    notes = ["Not checked:", *(f"  - {sentence}" for sentence in unchecked)] if unchecked else []
-    return "\n".join([*(row.rstrip() for row in rows), *failing, *notes])
+    return "\n".join([*lines, *(_not_checked(unchecked, width) if unchecked else [])])
+
+
+def _not_checked(sentences: "Sequence[str]", width: int) -> list[str]:
+    from pacbound.reports.tables import wrapped
+
+    return ["Not checked:", *(line for one in sentences for line in wrapped(one, width, "  - ", "    "))]

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .bits.ledger import Entry as Entry
     from .bits.ledger import Ledger as Ledger
+    from .bounds.arrays import bound as bound
     from .bounds.claims import Bound as Bound
     from .bounds.claims import Measure as Measure
     from .bounds.claims import RiskEstimate as RiskEstimate
-    from .bounds.occam import occam_binomial as bound  # noqa: F401
     from .certificate.schema import Certificate as Certificate
     from .data.examples import Examples as Examples
     from .data.registry import load as load
@@ -40,7 +40,7 @@ _PUBLIC = {
     "Request": ("request.request", "Request"),
     "RiskEstimate": ("bounds.claims", "RiskEstimate"),
     "Verification": ("verification.verification", "Verification"),
-    "bound": ("bounds.occam", "occam_binomial"),
+    "bound": ("bounds.arrays", "bound"),
     "certify": ("methods.table", "certify"),
     "load": ("data.registry", "load"),
     "measure": ("measures.measuring", "measure"),

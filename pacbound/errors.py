@@ -56,6 +56,13 @@ class StateError(PacboundError):
     """A resumable training state does not belong to this request."""
 
 
+def without_file(cause: BaseException) -> str:
+    """Return what an exception says, without the name of a file, which the message around it has given already."""
+    if isinstance(cause, FileNotFoundError):
+        return "no such file"
+    return cause.strerror if isinstance(cause, OSError) and cause.strerror else first_line(cause).rstrip(".")
+
+
 def first_line(cause: BaseException) -> str:
     """Return the first line of what an exception says, at most 300 characters; its class where it says nothing."""
     return (str(cause).strip().splitlines() or [type(cause).__name__])[0][:300]

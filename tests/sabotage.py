@@ -39,6 +39,7 @@ COUNTED = "tests/soundness/test_what_is_counted.py"
 FORGERIES = "tests/attacks/test_forgeries.py"
 INVERSION = "tests/bounds/test_inversion.py"
 PICKS = "tests/bounds/test_picks.py"
+LEARNER = "tests/picking/test_learner.py"
 LOSSES = "tests/bounds/test_losses.py"
 LANGUAGE = "tests/bounds/test_language.py"
 CODER = "tests/bits/test_coder.py"
@@ -63,8 +64,95 @@ PASSES = "tests/networks/test_passes.py"
 HIDDEN = "tests/networks/test_hidden.py"
 REBUILT = "tests/networks/test_rebuilt.py"
 COVERING = "tests/measures/covering/test_covering.py"
+PICKS_FORGERIES = "tests/attacks/test_picks_forgeries.py"
+SELECTION = "tests/picking/test_selection.py"
+PICKING_ORDER = "tests/picking/test_order.py"
 
 MUTATIONS = (
+    Mutation(
+        "picks may be fewer than the size that was written down",
+        "pacbound/certificate/picked.py",
+        "(spec.stop >= len(listed) or part.picked < listed[spec.stop])",
+        "spec.stop >= len(listed)",
+        f"{PICKS_FORGERIES}::test_every_edit_is_refused_by_name",
+    ),
+    Mutation(
+        "picks by priority may be more than the size that was written down",
+        "pacbound/certificate/picked.py",
+        '    if spec.recipe.order == "priority" and part.picked != exact:\n',
+        "    if False:\n",
+        f"{PICKS_FORGERIES}::test_every_edit_is_refused_by_name",
+    ),
+    Mutation(
+        "an example may be picked twice",
+        "pacbound/bits/picks.py",
+        "    if len(np.unique(found)) < count:\n",
+        "    if False:\n",
+        "tests/bits/test_picks.py::test_what_is_no_list_of_examples_is_refused",
+    ),
+    Mutation(
+        "verify lets more errors outside the picks pass than stated",
+        "pacbound/verification/recount.py",
+        "    if part is not None and complaint is None and outside > part.errors:\n",
+        "    if False:\n",
+        f"{PICKS_FORGERIES}::test_every_edit_is_refused_by_name",
+    ),
+    Mutation(
+        "errors outside the picks are counted inside too",
+        "pacbound/networks/risk.py",
+        "    outside[torch.from_numpy(picked)] = False\n",
+        "",
+        f"{PICKS_FORGERIES}::test_the_honest_one_stands_at_every_level_and_says_on_whose_word",
+    ),
+    Mutation(
+        "a picked network enters occam with the bits of its recipe",
+        "pacbound/certificate/composed.py",
+        "    picked, errors = (None, errors) if part is None else (part.picked, part.errors)\n",
+        "    picked = None\n",
+        f"{PICKS_FORGERIES}::test_a_network_made_from_picks_is_no_surrogate_whose_code_is_short",
+    ),
+    Mutation(
+        "replay is content with the same picks",
+        "pacbound/verification/replay.py",
+        "    reproduced = same_picks and last.network == certificate.beside()\n",
+        "    reproduced = same_picks\n",
+        f"{PICKS_FORGERIES}::test_what_only_replay_can_see_is_not_reproduced",
+    ),
+    Mutation(
+        "replay is content with the same network",
+        "pacbound/verification/replay.py",
+        "    reproduced = same_picks and last.network == certificate.beside()\n",
+        "    reproduced = last.network == certificate.beside()\n",
+        f"{PICKS_FORGERIES}::test_what_only_replay_can_see_is_not_reproduced",
+    ),
+    Mutation(
+        "the asking stops before the group is whole, or after",
+        "pacbound/picking/selection.py",
+        "                missed = missed[: size - wrong]\n",
+        "                missed = missed[:size]\n",
+        f"{SELECTION}::test_the_selection_is_that_of_a_slow_one_which_asks_everybody",
+    ),
+    Mutation(
+        "a group by loss is parted where rounding may part it",
+        "pacbound/picking/order.py",
+        "    while 0 < end < len(values) and not",
+        "    while False and not",
+        f"{PICKING_ORDER}::test_a_group_ends_at_the_first_gap_that_rounding_cannot_close",
+    ),
+    Mutation(
+        "the label has no part in the priority of an example",
+        "pacbound/picking/order.py",
+        "        hasher.update(label.tobytes())\n",
+        "",
+        f"{PICKING_ORDER}::test_priorities_are_hashes_of_seed_bytes_and_label",
+    ),
+    Mutation(
+        "what a network notes when it is asked reaches the learner",
+        "pacbound/picking/selection.py",
+        "        module = private_copy(self.theta0)\n",
+        "        module = self.theta0\n",
+        f"{SELECTION}::test_what_a_network_notes_when_it_is_asked_does_not_reach_the_learner",
+    ),
     Mutation(
         "the split of delta is paid by one part only",
         "pacbound/certificate/composed.py",
@@ -95,14 +183,14 @@ MUTATIONS = (
     ),
     Mutation(
         "verify lets fewer disagreements than there are pass",
-        "pacbound/verification/verification.py",
+        "pacbound/verification/recount.py",
         "differing > part.differing else None",
         "differing < part.differing else None",
         f"{COMPOSED}::test_each_forgery_is_caught_first_at_its_level",
     ),
     Mutation(
         "verify does not hash the inputs one by one",
-        "pacbound/verification/verification.py",
+        "pacbound/verification/recount.py",
         "    common = overlap(examples.x, inputs.x)\n",
         "    common = 0\n",
         f"{COMPOSED}::test_inputs_that_stand_in_the_sample_are_caught_by_hashing",
@@ -172,7 +260,7 @@ MUTATIONS = (
     ),
     Mutation(
         "verify believes the errors on held-out examples",
-        "pacbound/verification/verification.py",
+        "pacbound/verification/recount.py",
         "complaint=more if recount.errors > stated.errors else None)",
         "complaint=None)",
         f"{HELD_OUT}::test_forged_held_out_figures_do_not_stand_beside_the_examples",
@@ -204,6 +292,34 @@ MUTATIONS = (
         "counts)}{BY_ITS_AUTHOR}; bound",
         "counts)}; bound",
         f"{HELD_OUT}::test_where_nobody_counted_them_again_that_is_said_with_the_figure",
+    ),
+    Mutation(
+        "a comparison ranks what does not stand",
+        "pacbound/reports/compare.py",
+        "    sound = [(name, one) for name, one in certificates if name not in broken]\n",
+        "    sound = list(certificates)\n",
+        "tests/reports/test_compare.py::test_what_does_not_stand_is_in_no_ranking_though_it_states_the_smallest_bound",
+    ),
+    Mutation(
+        "a difference is divided in one order only",
+        "pacbound/reports/divided.py",
+        "by_errors=(only_errors - start + end - only_bits) / 2",
+        "by_errors=only_errors - start",
+        "tests/reports/test_divided.py::test_the_parts_are_the_average_over_both_orders_and_add_up",
+    ),
+    Mutation(
+        "the interval over seeds is that of one difference",
+        "pacbound/reports/seeds.py",
+        "statistics.stdev(gaps) / len(gaps) ** 0.5",
+        "statistics.stdev(gaps)",
+        "tests/reports/test_seeds.py::test_equal_seeds_are_compared_pair_by_pair_as_scipy_does",
+    ),
+    Mutation(
+        "a finished certificate is overwritten",
+        "cli/certify.py",
+        '    refuse_to_overwrite(output, bool(options["force"]), "certify")\n',
+        "",
+        "tests/cli/test_everyday.py::test_a_certificate_is_not_overwritten_before_any_work_is_done",
     ),
     Mutation(
         "tuned data in another form pay nothing",
@@ -291,8 +407,8 @@ MUTATIONS = (
     ),
     Mutation(
         "verify counts by a loss that the caller brings",
-        "pacbound/verification/verification.py",
-        "    return stated.loss if _known_loss(stated) or given.loss is None else given.loss\n",
+        "pacbound/verification/recount.py",
+        "    return stated.loss if known_loss(stated) or given.loss is None else given.loss\n",
         "    return stated.loss if given.loss is None else given.loss\n",
         "tests/attacks/test_risk_forgeries.py"
         "::test_a_loss_with_a_name_of_this_package_is_counted_by_it_and_not_by_whoever_brings_another",
@@ -412,7 +528,7 @@ MUTATIONS = (
     ),
     Mutation(
         "groups are not compared with those of the network",
-        "pacbound/verification/verification.py",
+        "pacbound/verification/recount.py",
         "    if found == stated:\n",
         "    if True:\n",
         f"{DIRECT_FORGERIES}::test_groups_that_the_network_does_not_have_are_caught_when_it_is_rebuilt",
@@ -839,7 +955,7 @@ MUTATIONS = (
     ),
     Mutation(
         "verify does not test the promise of a seed",
-        "pacbound/verification/verification.py",
+        "pacbound/verification/recount.py",
         "        check_promise(base, examples, certificate.hypothesis.preprocess)\n",
         "",
         "tests/verification/test_hidden_state.py::test_verify_refuses_a_network_that_holds_what_no_seed_renews",
@@ -935,6 +1051,34 @@ MUTATIONS = (
         "(n * arb(e)).log()",
         "arb(e).log()",
         f"{PICKS}::test_published_figures_from_both_sides",
+    ),
+    Mutation(
+        "picks: the learner averages over all its steps",
+        "pacbound/picking/learner.py",
+        "            if step >= first:\n                _average(mean, trained, step - first)\n",
+        "            _average(mean, trained, step)\n",
+        f"{LEARNER}::test_a_network_without_statistics_is_the_mean_of_adam_run_by_hand",
+    ),
+    Mutation(
+        "picks: batch statistics are those of the weights before the mean",
+        "pacbound/picking/learner.py",
+        "            _take_statistics(module, batches)\n",
+        "            pass\n",
+        f"{LEARNER}::test_batch_statistics_are_those_of_the_picks_under_the_final_weights",
+    ),
+    Mutation(
+        "picks: dropout draws from whatever was drawn before",
+        "pacbound/picking/learner.py",
+        "        torch.manual_seed(torchs)  # of dropout, in a network of the user's own\n",
+        "",
+        f"{LEARNER}::test_dropout_in_a_network_of_the_users_own_is_drawn_from_the_recipe",
+    ),
+    Mutation(
+        "picks: an image is never mirrored",
+        "pacbound/picking/augment.py",
+        "    images = torch.where(turned[:, None, None, None], images.flip(-1), images)\n",
+        "",
+        "tests/picking/test_augment.py::test_flip_crop_is_one_of_the_mirrored_crops_and_every_other_image_is_turned",
     ),
     Mutation(
         "picks: only the errors count, not the picked",
@@ -1114,8 +1258,8 @@ MUTATIONS = (
     Mutation(
         "w = 0 does not pay for its flag",
         "pacbound/bits/message.py",
-        '        "zero flag", 1, "w = 0 is always',
-        '        "zero flag", 0 if spec is not None and spec.projector else 1, "w = 0 is always',
+        'stream.integer("zero flag", 1, ',
+        'stream.integer("zero flag", 0 if spec is not None and spec.projector else 1, ',
         "tests/bits/test_message.py::test_both_branches_of_the_zero_flag_pay_for_it",
     ),
     Mutation(
@@ -1183,7 +1327,7 @@ MUTATIONS = (
     ),
     Mutation(
         "verify lets fewer errors than there are pass",
-        "pacbound/verification/verification.py",
+        "pacbound/verification/recount.py",
         "    complaint = more if recount.errors > stated.errors else None\n",
         "    complaint = more if recount.errors < stated.errors else None\n",
         "tests/attacks/test_risk_forgeries.py"
@@ -1298,7 +1442,7 @@ MUTATIONS = (
     ),
     Mutation(
         "another state dict of the same file may be the original",
-        "pacbound/verification/verification.py",
+        "pacbound/verification/recount.py",
         "        if original.record.values != part.original.values:\n",
         "        if False:\n",
         f"{SURROGATE}::test_another_state_dict_of_the_same_file_is_not_the_original",
@@ -1316,6 +1460,27 @@ MUTATIONS = (
         "        harmless = not (buffer.is_floating_point() or buffer.is_complex())\n",
         "        harmless = True\n",
         "tests/subspace/test_layout.py::test_unaccounted_buffers_are_refused_by_name",
+    ),
+    Mutation(
+        "pictures of any sample are shown as the picks",
+        "pacbound/verification/sheet.py",
+        "    if finding.complaint is not None:\n",
+        "    if False:\n",
+        "tests/verification/test_sheet.py::test_examples_of_another_sample_are_not_shown",
+    ),
+    Mutation(
+        "a part of an estimated error is drawn as none",
+        "pacbound/reports/picks_plot.py",
+        "-int(-left // 1))\n",
+        "int(left // 1))\n",
+        "tests/reports/test_picks_plot.py::test_points_are_those_of_the_rounds",
+    ),
+    Mutation(
+        "a bound is drawn where the selection could not stop",
+        "pacbound/certificate/picked.py",
+        "        now > last or (",
+        "        now >= last or (",
+        "tests/reports/test_picks_plot.py::test_between_two_sizes_of_the_list_no_bound_is_drawn_unless_nothing_is_left",
     ),
 )
 

@@ -17,7 +17,8 @@ REPOSITORY = Path(__file__).parents[1]
 ORDER = (
     "errors", "records", "notebook",
     "specs", "bits", "bounds", "certificate", "request", "reports",  # arithmetic and reading
-    "subspace", "quantize", "data", "models", "networks", "verification",  # up to counting errors again
+    "progress",  # the one other module at the root
+    "subspace", "quantize", "data", "models", "networks", "picking", "verification",  # up to counting errors again
     "measures", "training", "pipeline", "methods",
     "",  # pacbound/__init__.py names what is public
 )  # fmt: skip
@@ -26,14 +27,8 @@ TORCHLESS = ORDER[: ORDER.index("subspace")]
 HEAVY = ("torch", "scipy", "sklearn", "tensorly", "bitsandbytes", "matplotlib", "pandas", "transformers", "timm")
 # drawings and frames load these when they are made; a test below watches that importing does not
 LAZY = {"reports": ("matplotlib",), "notebook": ("pandas",)}
-READABLE = (
-    "errors",
-    "records",
-    "notebook",
-    "bits",
-    "bounds",
-    "certificate",
-)  # reports read certificates and nothing else
+# reports read certificates and nothing else
+READABLE = ("errors", "records", "notebook", "bits", "bounds", "certificate")
 CLI_MAY_IMPORT = (
     "", "errors", "bounds", "certificate", "request", "reports", "data", "verification", "measures", "pipeline",
     "methods",

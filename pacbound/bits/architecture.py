@@ -29,7 +29,13 @@ WORDS = {
     "N": "11100", "B": "11101", "G": "11110", "P": "111110", "extra": "111111",
 }  # fmt: skip
 KINDS_OF_WORDS = {word: kind for kind, word in WORDS.items()}
-EXTRA = ("tanh", "gelu", "silu")  # after the word `extra`, by the gamma code of their place; new kinds join at the end
+EXTRA = (
+    "tanh",
+    "gelu",
+    "silu",
+    "V",
+    "flip",
+)  # after the word `extra`, by the gamma code of their place; new kinds join at the end
 KERNELS = (3, 5, 1, 2, 4, *range(6, MAX_KERNEL + 1))  # by the gamma code of their place
 USUAL_SIZES = {"A": 3, "M": 2, "N": 8}
 EXPONENT_BITS = 4
@@ -83,6 +89,8 @@ def _layer(stream: Stream, before: tuple[Layer, ...], sent: Layer | None) -> Lay
         values["repeat"] = last
     if kind in USUAL_SIZES:
         values |= _usual(stream, kind, sent)
+    if kind == "V":
+        values["size"] = 1 + _gamma(stream, None if sent is None else _known(sent.size) - 1)
     return Layer(kind, **values)
 
 

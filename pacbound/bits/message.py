@@ -2,8 +2,8 @@
 
 What the receiver knows beforehand (declared, 0 bits): the module's layout and its size D, the sha256 of a
 checkpoint or of values handed over, and the statement about it; of a split, the whole sample and the file of theta0; of
-a draw, its file and index; of a direct code, names and shapes of the tensors and where the units of a group lie.
-Everything else stands in the message.
+a draw, its file and index; of picks, that they are picks, and the file of the network; of a direct code, names and
+shapes of the tensors and where the units of a group lie. Everything else stands in the message.
 """
 
 from functools import partial
@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 
 from ..errors import CodeError, MessageError
 from ..records import Record
+from ..specs.picks import PicksSpec
 from ..specs.specs import (
     BASE_KINDS,
     PREPROCESS_NAMES,
@@ -35,6 +36,7 @@ from .architecture import code_model
 from .coder import MAX_COUNT, Decoder, Encoder, Stream, Symbols
 from .codes import code_header, code_symbols
 from .ledger import Ledger
+from .picks import code_picks
 from .profile import code_profile_header, code_profile_symbols
 from .tensors import code_direct
 
@@ -85,9 +87,9 @@ def _describe(
     spec: HypothesisSpec | None = None,
     symbols: Symbols | None = None,
 ) -> tuple[HypothesisSpec, Symbols]:
-    zero = stream.integer(
-        "zero flag", 1, "w = 0 is always a candidate", None if spec is None else spec.quantizer is None
-    )
+    flag, zero = None if spec is None else spec.quantizer is None, 0
+    if not isinstance(declared.quantizer, PicksSpec):
+        zero = stream.integer("zero flag", 1, "w = 0 is always a candidate", flag)
     model = code_model(stream, None if spec is None else spec.model)
     base = _base(stream, declared.base, None if spec is None else spec.base)
     preprocess_index = None if spec is None else PREPROCESS_NAMES.index(spec.preprocess.name)
@@ -103,6 +105,10 @@ def _describe(
     )
     if zero:
         return build(layer_scale=False), np.zeros(0, np.int32)
+    if isinstance(declared.quantizer, PicksSpec):
+        sent = spec.quantizer if spec is not None and isinstance(spec.quantizer, PicksSpec) else None
+        learned = code_picks(stream, declared.quantizer, sent)
+        return build(layer_scale=False, quantizer=learned), np.zeros(0, np.int32)
     if base.kind == "zero":
         return _direct(stream, build, declared, spec, symbols)
     scaled = stream.integer(

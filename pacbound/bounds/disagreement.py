@@ -9,7 +9,7 @@ from flint import arb
 from ..errors import BoundError
 from .balls import IID, check, check_count, claim, working
 from .claims import Bound
-from .inversion import binomial_tail_inverse
+from .inversion import binomial_tail_inverse, preference_inverse
 
 SPLITS = 16
 SPLIT_BITS = 4  # log2 of SPLITS
@@ -47,9 +47,18 @@ def delta_splits(delta: float) -> tuple[tuple[float, float], ...]:
 
 
 def disagreement(
-    errors: int, n: int, bits: int, differing: int, inputs: int, choice_bits: int, delta: float
+    errors: int,
+    n: int,
+    bits: int,
+    differing: int,
+    inputs: int,
+    choice_bits: int,
+    delta: float,
+    picked: int | None = None,
 ) -> Disagreement:
     """Bound the risk of h by B_g + D: occam_binomial of g at delta1 plus the binomial tail of g != h at delta2.
+
+    Where g is what a learner makes from `picked` examples, B_g is the theorem `picks` in the place of occam_binomial.
 
         L(h) <= L(g) + P[g(x) != h(x)] <= B_g(errors, n, bits, delta1) + D(differing, inputs, choice_bits, delta2)
 
@@ -63,8 +72,9 @@ def disagreement(
     Reference: Bazinet, Zantedeschi and Germain 2026, "Bound to Disagree: Generalization Bounds via Certifiable
     Surrogates" (arXiv 2602.23128); the terms are Langford 2005, Theorems 4.1 and 3.3, and a union bound.
 
-    Args: errors, n: of g on the labelled sample. bits: of g's whole ledger. differing: inputs on which g and h differ,
-        of `inputs` unlabelled ones. choice_bits: of the choices in the ledger, from 4 to `bits`. delta: in (0, 1).
+    Args: errors, n: of g on the labelled sample; with picks, errors are those outside them. bits: of g's whole ledger.
+        differing: inputs on which g and h differ, of `inputs` unlabelled ones. choice_bits: of the choices in the
+        ledger, from 4 to `bits`. delta: in (0, 1). picked: |T|, None for a coded g.
 
     Raises: BoundError outside the ranges.
 
@@ -84,7 +94,7 @@ def disagreement(
     made = []
     for first, second in delta_splits(delta):
         if first > 0 and second > 0:
-            one = binomial_tail_inverse(errors, n, bits, first)
+            one = surrogate_risk(errors, n, bits, first, picked)
             other = binomial_tail_inverse(differing, inputs, choice_bits, second)
             made.append((sum_up(one, other), one, first, other, second))
     if not made:
@@ -92,6 +102,16 @@ def disagreement(
     value, one, first, other, second = min(made)
     bound = claim("disagreement", value, delta, "Bazinet et al. 2026; Langford 2005, Theorems 4.1 and 3.3", _ASSUMES)
     return Disagreement(bound, one, first, other, second)
+
+
+def surrogate_risk(errors: int, n: int, bits: int, delta: float, picked: int | None = None) -> float:
+    """Return the bound of the surrogate alone, rounded up: by its code, or by the examples it is made from.
+
+    Raises: BoundError outside the ranges.
+    """
+    if picked is None:
+        return binomial_tail_inverse(errors, n, bits, delta)
+    return preference_inverse(picked + errors, n, bits, delta)
 
 
 def sum_up(one: float, other: float) -> float:

@@ -9,6 +9,7 @@ from ..bits.ledger import Ledger
 from ..bounds.disagreement import SPLITS
 from ..errors import LedgerError
 from ..specs.grammar import OWN_NETWORK
+from ..specs.picks import PicksSpec
 from ..specs.repeats import repeats_sentence
 from ..specs.specs import CHECKPOINT_KINDS, DrawSpec, HypothesisSpec
 from ..specs.tensors import DirectSpec
@@ -23,6 +24,10 @@ UNTOUCHED_INPUTS = (
 RATIO_ITEM = "log density ratio"
 ORBIT_ITEM = "orbit saving"
 ORBIT_WHY = "units in any order are one function: log2 of the distinct orders, rounded down"
+FIXED_LEARNER = (
+    "the network is what the learner of the recipe makes from the picked examples, and these are what the selection "
+    "picks, says the author; verify --level replay runs it again"
+)
 HONEST_SAMPLING = (
     "the draw is honest, says the user: the posterior was frozen before its noise was known, and every draw evaluated "
     "on this sample, discarded trainings included, is counted"
@@ -116,6 +121,8 @@ def complete(
         ledger = ledger.declare("constants", why)
     if drawn:
         ledger = ledger.declare("sampling", HONEST_SAMPLING)
+    if isinstance(hypothesis.quantizer, PicksSpec):
+        ledger = ledger.declare("learner", FIXED_LEARNER)
     if hypothesis.base.kind in CHECKPOINT_KINDS:
         ledger = ledger.declare(
             "checkpoint",

@@ -3,6 +3,8 @@
 Python's reader accepts NaN, repeated keys and any depth; two programs may then disagree on what a file says.
 """
 
+import base64
+import binascii
 import hashlib
 import json
 import math
@@ -29,6 +31,22 @@ def canonical_bytes(value: Json) -> bytes:
 def digest(value: Json) -> str:
     """Return the SHA-256 of the canonical form, as 64 hex digits."""
     return hashlib.sha256(canonical_bytes(value)).hexdigest()
+
+
+def write_base64(raw: bytes) -> str:
+    """Return standard base64, which `read_base64` reads back."""
+    return base64.b64encode(raw).decode("ascii")
+
+
+def read_base64(text: str, what: str) -> bytes:
+    """Return what stands in base64. Raises: CertificateError where it is none, or not in its one canonical form."""
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise CertificateError(f"Certificate: {what} is not standard base64.") from None
+    if write_base64(raw) != text:
+        raise CertificateError(f"Certificate: {what} is not base64 in its one canonical form.")
+    return raw
 
 
 def read_strict(raw: bytes) -> dict[str, Json]:

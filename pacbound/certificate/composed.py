@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from ..bounds.disagreement import SPLIT_BITS, delta_splits, sum_up
+from ..bounds.disagreement import SPLIT_BITS, delta_splits, sum_up, surrogate_risk
 from ..bounds.inversion import binomial_tail_inverse
 from ..specs.grammar import OWN_NETWORK
 from ..specs.specs import DrawSpec
@@ -37,8 +37,9 @@ def recheck_parts(certificate: "Certificate") -> str | None:
 
 def _values(certificate: "Certificate", one: SurrogatePart, other: DisagreementPart, errors: int) -> str | None:
     """Each value may be larger than what its counts give, never smaller; likewise the sum."""
-    bits, stated = certificate.ledger.bits, certificate.stated_bound.value
-    first = binomial_tail_inverse(errors, certificate.risk.n, bits, one.delta)
+    bits, stated, part = certificate.ledger.bits, certificate.stated_bound.value, certificate.picks
+    picked, errors = (None, errors) if part is None else (part.picked, part.errors)
+    first = surrogate_risk(errors, certificate.risk.n, bits, one.delta, picked)
     if one.value < first:
         return f"the surrogate has {errors:,} errors and {bits:,} bits, which gives {first!r}; stated is {one.value!r}"
     second = binomial_tail_inverse(other.differing, other.inputs.m, other.bits, other.delta)

@@ -7,7 +7,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from ..errors import CertificateError
+from ..errors import CertificateError, without_file
 
 MAX_SIDECAR_BYTES = 1 << 28
 POSTERIOR_NAME = r"[0-9a-f]{16}\.safetensors"
@@ -49,8 +49,7 @@ def read_capped(path: Path, most_bytes: int, *, follow: bool = True) -> bytes:
     try:
         handle = os.open(path, flags)
     except (OSError, ValueError) as cause:
-        why = cause.strerror if isinstance(cause, OSError) else cause  # str(OSError) names the file again
-        raise CertificateError(f"Certificate: {path.name!r} cannot be opened ({why}).") from None
+        raise CertificateError(f"Certificate: {path.name!r} cannot be opened ({without_file(cause)}).") from None
     found = os.fstat(handle)
     if not stat.S_ISREG(found.st_mode):
         os.close(handle)

@@ -19,6 +19,7 @@ from ..specs.tensors import DirectSpec
 from .accounting import ORBIT_ITEM, RATIO_ITEM, Comparison, complete
 from .composed import recheck_parts
 from .draw import Drawn, draw
+from .picked import recheck_classical, recheck_order, recheck_picks, recheck_picks_value
 from .schema import Baseline, Certificate, OtherBound, declared_sentences
 from .statement import write_statement
 
@@ -27,6 +28,7 @@ from .statement import write_statement
 HEADLINE_THEOREMS = ("occam_binomial", "occam_kl", "occam_hoeffding", "catoni_grid", "pac_bayes_kl")
 COMPOSED_THEOREMS = ("disagreement",)  # about another network than the decoded one
 DRAW_THEOREMS = ("single_draw",)  # a data-dependent Q breaks the others
+PICKS_THEOREMS = ("picks",)  # about a learner's network, whatever its weights
 
 
 class Finding(Record):
@@ -76,6 +78,10 @@ def recheck_message(certificate: Certificate) -> tuple[tuple[Finding, ...], Deco
         except PacboundError as cause:
             return (*findings, Finding(check="order", complaint=str(cause))), None
         findings += (Finding(check="order"),)
+    if certificate.picks is not None:
+        findings += (Finding(check="picks", complaint=recheck_order(certificate)),)
+        if findings[-1].complaint is not None:
+            return findings, None
     if _drawn(certificate):
         try:
             ratio_bits = _redraw(certificate).bits
@@ -110,7 +116,7 @@ def _redraw(certificate: Certificate) -> Drawn:
     spec = certificate.hypothesis
     if spec.projector is None or not isinstance(spec.quantizer, DrawSpec):
         raise CertificateError("draw: a draw has a projector and a posterior file, this certificate has not.")
-    return draw(certificate.posterior(), spec.quantizer, spec.projector.d)
+    return draw(certificate.beside(), spec.quantizer, spec.projector.d)
 
 
 def _check_digest(certificate: Certificate) -> str | None:
@@ -157,6 +163,8 @@ def _check_repeats(certificate: Certificate) -> str | None:
 def _check_theorem(certificate: Certificate) -> str | None:
     name = certificate.stated_bound.theorem
     kind, names = ("drawn", DRAW_THEOREMS) if _drawn(certificate) else ("decoded", HEADLINE_THEOREMS)
+    if certificate.picks is not None:
+        kind, names = "picked", PICKS_THEOREMS
     if certificate.comparison is not None:
         kind, names = "compared", COMPOSED_THEOREMS
     if name not in names:
@@ -168,8 +176,12 @@ def _check_theorem(certificate: Certificate) -> str | None:
 
 def _check_bound(certificate: Certificate) -> str | None:
     stated, risk = certificate.stated_bound, certificate.risk
+    if certificate.picks is not None and (complaint := recheck_picks(certificate)) is not None:
+        return complaint
     if certificate.comparison is not None:
         return recheck_parts(certificate)
+    if certificate.picks is not None:
+        return recheck_picks_value(certificate)
     return _compare_value(stated.theorem, stated.value, risk.errors, risk.n, certificate.ledger.bits, stated.delta)
 
 
@@ -187,8 +199,9 @@ def _compare_value(name: str, value: float, errors: float, n: int, bits: int, de
 def _check_statement(certificate: Certificate) -> str | None:
     split = certificate.hypothesis.base.split
     expected = write_statement(
-        certificate.bound, certificate.risk, certificate.data.classes, split, certificate.comparison
-    )
+        certificate.bound, certificate.risk, certificate.data.classes, split, certificate.comparison,
+        None if certificate.picks is None else certificate.picks.picked,
+    )  # fmt: skip
     return None if certificate.statement == expected else f"the numbers say {expected!r}"
 
 
@@ -215,6 +228,8 @@ def _other(certificate: Certificate, other: OtherBound) -> str | None:
         return f"single_draw is the one theorem of a draw, and of nothing else; got {other.theorem} on train"
     if other.sample == "train" and certificate.comparison is not None:
         return "the headline is about the original network, and a bound of the training sample about another"
+    if other.sample == "train" and certificate.picks is not None:
+        return recheck_classical(certificate, other)
     if other.sample == "train" and other.theorem == "test_set":
         return "test_set is about held-out examples, got it on train"
     if other.sample == "train" and (other.errors, other.n, other.bits) != (risk.errors, risk.n, total):

@@ -4,8 +4,6 @@
 `pacbound.verify` is for. FORMAT.md is the prose of this file.
 """
 
-import base64
-import binascii
 import hashlib
 import json
 from pathlib import Path
@@ -17,15 +15,18 @@ from ..bits.ledger import Entry, Ledger
 from ..bits.message import Message
 from ..bounds.claims import TOP_K, Bound, Measure, RiskEstimate
 from ..bounds.disagreement import disagreement
+from ..bounds.picks import picks
 from ..bounds.table import theorem
 from ..errors import CertificateError, LedgerError
 from ..notebook import html_table
 from ..records import Record, SparseRecord
+from ..specs.picks import PicksSpec
 from ..specs.repeats import Reason
 from ..specs.specs import MAX_EXAMPLES, DrawSpec, HypothesisSpec
-from .canonical import MAX_JSON_BYTES, Json, canonical_bytes, digest, read_strict
+from .canonical import MAX_JSON_BYTES, Json, canonical_bytes, digest, read_base64, read_strict, write_base64
 from .files import MAX_SIDECAR_BYTES, SIDECAR_NAME, read_capped, read_sidecar, write_atomic
 from .parts import DisagreementPart, SurrogatePart
+from .picked import PicksPart
 from .statement import write_statement
 from .tuned import TunedName, check_like
 
@@ -42,7 +43,7 @@ Token = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+!_-]{0,63}$")]  #
 TheoremName = Literal[
     "occam_binomial", "occam_kl", "occam_hoeffding", "pac_bayes_kl_xi", "pac_bayes_kl", "catoni_grid",
     "catoni_fixed", "thiemann_lambda", "rivasplata_quadratic", "tolstikhin_seldin", "mcallester", "single_draw",
-    "test_set", "disagreement",
+    "test_set", "disagreement", "picks", "picks_classical",
 ]  # fmt: skip
 
 
@@ -203,7 +204,7 @@ class Certificate(SparseRecord):
     """
 
     model_config = ConfigDict(title="pacbound certificate")
-    LEFT_OUT = ("methods",)  # sections that do not apply
+    LEFT_OUT = ("methods", "picks")  # sections that do not apply
 
     schema_version: Literal["2"] = SCHEMA_VERSION
     statement: str = Field(max_length=2000)
@@ -218,6 +219,7 @@ class Certificate(SparseRecord):
     parts: tuple[Annotated[SurrogatePart | DisagreementPart, Field(discriminator="kind")], ...] = Field(
         default=(), max_length=2
     )
+    picks: PicksPart | None = None
     methods: tuple[MethodRow, ...] | None = Field(default=None, min_length=2, max_length=16)
     also: tuple[Annotated[OtherBound | Baseline, Field(discriminator="kind")], ...] = Field(default=(), max_length=100)
     environment: Environment = Environment()
@@ -225,7 +227,7 @@ class Certificate(SparseRecord):
 
     _folder: Path | None = PrivateAttr(default=None)
     _payload: bytes | None = PrivateAttr(default=None)
-    _posterior: bytes | None = PrivateAttr(default=None)
+    _beside: bytes | None = PrivateAttr(default=None)
     _theta0: bytes | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
@@ -233,6 +235,14 @@ class Certificate(SparseRecord):
         kinds = [part.kind for part in self.parts]
         if kinds not in ([], ["surrogate", "disagreement"]):
             raise ValueError(f"parts are none, or a surrogate and a disagreement in this order, got {kinds}")
+        return self
+
+    @model_validator(mode="after")
+    def _picks_together(self) -> Self:
+        if (self.picks is not None) != isinstance(self.hypothesis.quantizer, PicksSpec):
+            raise ValueError("the section `picks` goes with a hypothesis of picks, and with nothing else")
+        if self.picks is not None and self.picks.picked + self.picks.errors > self.stated_risk.n:
+            raise ValueError(f"picks and errors outside them are different examples of the n = {self.stated_risk.n}")
         return self
 
     @model_validator(mode="after")
@@ -253,6 +263,14 @@ class Certificate(SparseRecord):
         """Hash of the digest."""
         return hash(self.digest)
 
+    def __repr__(self) -> str:
+        """One line: data, bound, theorem, errors and bits."""
+        stated, risk = self.stated_bound, self.stated_risk
+        said = f"risk <= {stated.value:.6g} by {stated.theorem}, delta {stated.delta:g}"
+        return f"Certificate({self.data.name}: {said}; {risk.errors:g} of {risk.n:,} errors, {self.ledger.bits:,} bits)"
+
+    __str__ = __repr__
+
     @classmethod
     def issue(
         cls,
@@ -263,16 +281,17 @@ class Certificate(SparseRecord):
         message: Message,
         data: DataRecord,
         hypothesis: HypothesisSpec,
-        posterior: bytes | None = None,
+        beside: bytes | None = None,
         theta0: bytes | None = None,
         also: tuple[OtherBound | Baseline, ...] = (),
         measures: tuple[Measure, ...] = (),
         parts: tuple[SurrogatePart, DisagreementPart] | tuple[()] = (),
+        picks: PicksPart | None = None,
         methods: tuple[MethodRow, ...] = (),
         environment: Environment | None = None,
     ) -> "Certificate":
-        """Write the document: statement, declarations and digest follow from the rest. posterior: the file of a draw.
-        theta0: the file of a base of kind split.
+        """Write the document: statement, declarations and digest follow from the rest. beside: the file of a draw or
+        of the network that was made from picks. theta0: the file of a base of kind split.
 
         parts: where the headline is about a network other than the decoded one. methods: where it is the best of some.
 
@@ -285,7 +304,14 @@ class Certificate(SparseRecord):
             )
         document: dict[str, Json] = {
             "schema_version": SCHEMA_VERSION,
-            "statement": write_statement(bound, risk, data.classes, hypothesis.base.split, *parts[1:]),
+            "statement": write_statement(
+                bound,
+                risk,
+                data.classes,
+                hypothesis.base.split,
+                parts[1] if parts else None,
+                None if picks is None else picks.picked,
+            ),
             "bound": bound.model_dump(mode="json", include={"value", "theorem", "delta"}),
             "risk": risk.model_dump(mode="json", include={"errors", "n", "loss"}),
             "ledger": [entry.model_dump(mode="json") for entry in ledger.entries],
@@ -298,10 +324,12 @@ class Certificate(SparseRecord):
             "also": [other.model_dump(mode="json") for other in also],
             "environment": (environment or Environment()).model_dump(mode="json"),
         }
+        if picks is not None:
+            document["picks"] = picks.model_dump(mode="json")
         if methods:
             document["methods"] = [row.model_dump(mode="json") for row in methods]
         certificate = _validated({**document, "digest": digest(document)})
-        certificate._payload, certificate._posterior, certificate._theta0 = message.payload, posterior, theta0
+        certificate._payload, certificate._beside, certificate._theta0 = message.payload, beside, theta0
         return certificate
 
     def with_methods(
@@ -363,8 +391,8 @@ class Certificate(SparseRecord):
         target = Path(path)
         if isinstance(self.message, SidecarMessage):
             write_atomic(target.parent / self.message.file, self.payload())
-        if isinstance(self.hypothesis.quantizer, DrawSpec):
-            write_atomic(target.parent / self.hypothesis.quantizer.file, self.posterior())
+        if isinstance(self.hypothesis.quantizer, DrawSpec | PicksSpec):
+            write_atomic(target.parent / self.hypothesis.quantizer.file, self.beside())
         if self.hypothesis.base.split is not None:
             write_atomic(target.parent / self.hypothesis.base.file, self.theta0())
         write_atomic(target, self.to_json())
@@ -385,21 +413,20 @@ class Certificate(SparseRecord):
             if self._folder is None:
                 raise CertificateError("Certificate: its message is a sidecar file; load the certificate by its path.")
             return read_sidecar(self._folder, self.message.file, self.message.size, self.message.sha256)
-        try:
-            payload = base64.b64decode(self.message.payload, validate=True)
-        except (binascii.Error, ValueError):
-            raise CertificateError("Certificate: the payload is not standard base64.") from None
-        if base64.b64encode(payload).decode("ascii") != self.message.payload:
-            raise CertificateError("Certificate: the payload is not base64 in its one canonical form.")
-        return payload
+        return read_base64(self.message.payload, "the payload")
 
-    def posterior(self) -> bytes:
-        """Return the bytes of a draw's posterior file. Raises: CertificateError where absent or not the declared."""
-        if self._posterior is not None:
-            return self._posterior
+    def beside(self) -> bytes:
+        """Return the file of a draw's posterior, or of the network made from picks.
+
+        Raises: CertificateError where it is absent or not the one declared.
+        """
+        if self._beside is not None:
+            return self._beside
         spec = self.hypothesis.quantizer
-        if not isinstance(spec, DrawSpec) or self._folder is None:
-            raise CertificateError("Certificate: a draw has a file beside it; load the certificate by its path.")
+        if not isinstance(spec, DrawSpec | PicksSpec) or self._folder is None:
+            raise CertificateError(
+                "Certificate: a draw or a picked network has a file beside it; load the certificate by its path."
+            )
         return read_sidecar(self._folder, spec.file, spec.size, spec.sha256)
 
     def theta0(self) -> bytes:
@@ -425,13 +452,16 @@ class Certificate(SparseRecord):
     @property
     def bound(self) -> Bound:
         """The headline as a Bound, with the reference and the assumptions of its theorem."""
-        stated, comparison = self.stated_bound, self.comparison
-        if comparison is None:
+        stated, comparison, part = self.stated_bound, self.comparison, self.picks
+        if comparison is None and part is not None:
+            source = picks(part.picked, part.errors, self.risk.n, self.ledger.bits, stated.delta)
+        elif comparison is None:
             source = theorem(stated.theorem)(self.risk.errors, self.risk.n, self.ledger.bits, stated.delta)
         else:
+            errors, picked = (round(self.risk.errors), None) if part is None else (part.errors, part.picked)
             source = disagreement(
-                round(self.risk.errors), self.risk.n, self.ledger.bits,
-                comparison.differing, comparison.inputs.m, comparison.bits, stated.delta,
+                errors, self.risk.n, self.ledger.bits,
+                comparison.differing, comparison.inputs.m, comparison.bits, stated.delta, picked,
             ).bound  # fmt: skip
         return source.model_copy(update={"value": stated.value})
 
@@ -451,10 +481,6 @@ class Certificate(SparseRecord):
     def ledger(self) -> Ledger:
         """Every bit, and why."""
         return Ledger(self.entries)
-
-    def __repr__(self) -> str:
-        """Show the statement and the head of the digest."""
-        return f"Certificate({self.statement!r}, digest {self.digest[:16]})"
 
     def _repr_html_(self) -> str:
         from .recheck import recheck_arithmetic
@@ -489,7 +515,7 @@ def _validated(document: dict[str, Json]) -> Certificate:
 
 
 def _message_document(message: Message) -> dict[str, Json]:
-    encoded = base64.b64encode(message.payload).decode("ascii")
+    encoded = write_base64(message.payload)
     if len(encoded) <= MAX_INLINE_CHARACTERS:
         return {"bits": message.bits, "payload": encoded}
     sha256 = hashlib.sha256(message.payload).hexdigest()

@@ -78,14 +78,17 @@ def write_statement(
     classes: int,
     split: SplitSpec | None = None,
     compared: DisagreementPart | None = None,
+    picked: int | None = None,
 ) -> str:
     """Return the statement in words; verification writes it again and compares.
 
     split: where theta0 saw examples. compared: of the original network with the decoded one, where the bound is about
-    the original.
+    the original. picked: how many examples a fixed learner makes the network from, where it does.
     """
     drawn = bound.theorem == "single_draw"
     both, network = (" and of the network", "drawn network") if drawn else ("", "decoded network")
+    if picked is not None:
+        network = f"network that a fixed learner makes from {picked:,} picked ones of them"
     if compared is not None:
         both = f" and of m = {compared.inputs.m:,} unlabelled inputs"
         network = f"original network, whose file has SHA-256 {compared.original.sha256},"

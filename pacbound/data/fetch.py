@@ -140,9 +140,9 @@ def _download(address: str, pin: Pin, part: Path) -> None:
 
 
 def _copy(answer: http.client.HTTPResponse, pin: Pin, part: Path, start: int) -> None:
-    from tqdm import tqdm
+    from ..progress import hidden, tqdm
 
-    bar = tqdm(total=pin.size_bytes, initial=start, desc=pin.file, unit="B", unit_scale=True, disable=None)
+    bar = tqdm(total=pin.size_bytes, initial=start, desc=pin.file, unit="B", unit_scale=True, disable=hidden())
     with bar, open(part, "r+b" if start else "wb") as out:
         out.seek(start)
         room = pin.size_bytes - start + 1  # one byte too many shows that the file is another one

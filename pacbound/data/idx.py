@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError
+from ..errors import DataError, without_file
 
 IDX_UINT8 = 0x08
 MAX_IDX_BYTES = 1 << 30
@@ -58,7 +58,8 @@ def _gunzipped(path: Path) -> bytes:
         with gzip.open(path) as stream:
             raw = stream.read(MAX_IDX_BYTES + 1)
     except (OSError, EOFError, zlib.error) as cause:
-        raise DataError(f"idx: {path.name} is a whole gzip file, got: {cause}. Fetch the file again.") from None
+        why = without_file(cause)
+        raise DataError(f"idx: {path.name} is a whole gzip file, got: {why}. Fetch the file again.") from None
     if len(raw) > MAX_IDX_BYTES:
         raise DataError(f"idx: {path.name} unpacks to at most {MAX_IDX_BYTES} bytes, got more.")
     return raw

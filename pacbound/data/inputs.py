@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import DataError
+from ..errors import DataError, without_file
 from ..specs.repeats import too_many_repeats
 from ..specs.specs import PreprocessName
 from ..subspace.random import permutation
@@ -102,7 +102,8 @@ def load_x(path: Path) -> Tensor | np.ndarray:
                 return archive.get_tensor("x")
         return read_npz(path, ("x",))["x"]
     except (OSError, KeyError, SafetensorError) as cause:
-        raise DataError(f"load: {path.name} is a file with an array x, got: {cause}. Save it with x=x.") from None
+        why = without_file(cause)
+        raise DataError(f"load: {path.name} is a file with an array x, got: {why}. Save it with x=x.") from None
 
 
 def row_digests(x: Tensor, half: bool = False) -> list[bytes]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import DataError
+from ..errors import DataError, without_file
 from ..specs.specs import PreprocessName
 from .callables import call_named
 from .examples import LAYOUTS, Examples
@@ -91,8 +91,9 @@ def read_npz(path: Path, wanted: tuple[str, ...] = ("x", "y")) -> dict[str, Arra
                 raise DataError(f"load: {path.name} is an .npz archive, got a single array. Use numpy.savez.")
             return {name: archive[name] if name in wanted else np.empty(0) for name in archive.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as cause:
+        why = without_file(cause).split(". ")[0]  # what numpy says next advises to unpickle the file
         raise DataError(
-            f"load: {path.name} is an .npz archive of plain arrays (no pickled objects), got: {cause}. "
+            f"load: {path.name} is an .npz archive of plain arrays (no pickled objects), got: {why}. "
             "Save it with numpy.savez(path, x=x, y=y) from numeric arrays."
         ) from None
 
@@ -104,7 +105,8 @@ def _read_safetensors(path: Path) -> dict[str, Array]:
     try:
         return dict(load_tensors(path))
     except (SafetensorError, OSError) as cause:
-        raise DataError(f"load: {path.name} is a safetensors file, got: {cause}. Write the file again.") from None
+        why = without_file(cause)
+        raise DataError(f"load: {path.name} is a safetensors file, got: {why}. Write the file again.") from None
 
 
 def as_inputs(x: object) -> Tensor:
@@ -179,6 +181,6 @@ def _pair(item: object, index: int) -> tuple[Tensor, int]:
 
 
 def _counted(data: Sized, task: str) -> Iterator[int]:
-    from tqdm import tqdm
+    from ..progress import hidden, tqdm
 
-    return iter(tqdm(range(len(data)), desc=task, disable=None, leave=False, delay=1.0))
+    return iter(tqdm(range(len(data)), desc=task, disable=hidden(), leave=False, delay=1.0))

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
-from tqdm import tqdm
 
 from ..bounds.claims import Bound, Measure
 from ..certificate.recheck import recheck_arithmetic
 from ..certificate.schema import Certificate
 from ..errors import CertificateError, DataError, ModelError, PacboundError, RequestError
+from ..progress import hidden, tqdm
 from ..records import Record
 from ..specs.grammar import OWN_NETWORK, is_described
+from ..specs.picks import PicksSpec
 from ..specs.specs import DrawSpec, PreprocessSpec
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ SHAPES: dict[str, tuple[int, ...]] = {
     "digits": (1, 8, 8), "mnist": (1, 28, 28), "fashion-mnist": (1, 28, 28), "cifar10": (3, 32, 32),
 }  # fmt: skip
 PLOT_COLUMNS = 2
-MOST_LABELS = 40
+LABEL_INCHES = 0.12  # of a layer in a plot, so that each one is named
 
 
 class Measured(Record):
@@ -107,7 +108,7 @@ def measure(
     found: list[Measure] = []
     refused: dict[str, str] = {}
     private_copy(subject.module)  # refuses what no measure can read
-    for name in tqdm(measures or tuple(MEASURES), desc="measures", unit="measure", delay=2, disable=None):
+    for name in tqdm(measures or tuple(MEASURES), desc="measures", unit="measure", delay=2, disable=hidden()):
         try:
             with failures("measure"):
                 for one in _one(name, subject):
@@ -156,13 +157,14 @@ def plot(measured: Measured, path: str | Path) -> None:
         raise RequestError("plot: matplotlib is not installed. Install pacbound[report].") from None
     rows = -(-len(shown) // PLOT_COLUMNS)
     with matplotlib.rc_context({"svg.hashsalt": "pacbound", "font.size": 8}):
-        figure = Figure(figsize=(10, 2.6 * rows), layout="constrained")
+        tallest = max(2.6, max(LABEL_INCHES * len(one.per_layer) for one in shown))
+        figure = Figure(figsize=(10, tallest * rows), layout="constrained")
         figure.suptitle(measured.model)
         for axes, one in zip(figure.subplots(rows, PLOT_COLUMNS, squeeze=False).flat, shown, strict=False):
-            axes.bar(range(len(one.per_layer)), list(one.per_layer.values()))
-            every = -(-len(one.per_layer) // MOST_LABELS)  # more would overlap
-            labels = list(one.per_layer)[::every]
-            axes.set_xticks(range(0, len(one.per_layer), every), labels, rotation=90, fontsize=6)
+            names = [f"layer {name}" if name.isdecimal() else name for name in one.per_layer]
+            axes.barh(range(len(names)), list(one.per_layer.values()))
+            axes.set_yticks(range(len(names)), names, fontsize=6)
+            axes.invert_yaxis()  # the first layer on top
             axes.set_title(f"{one.name} ({one.unit})", fontsize=8)
         for axes in figure.axes[len(shown) :]:
             axes.remove()
@@ -298,9 +300,9 @@ def _decoded(
     module = model if isinstance(model, nn.Module) else _named(str(model or name), sizes, stated.classes)
     theta0 = None if origin.split is None else certificate.theta0()
     base = rebuild_base(module, origin, weights.checkpoint, weights.rename, theta0, weights.key)
-    drawn = isinstance(certificate.hypothesis.quantizer, DrawSpec)
-    posterior = certificate.posterior() if drawn else None
-    hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base, posterior)
+    has_file = isinstance(certificate.hypothesis.quantizer, DrawSpec | PicksSpec)
+    beside = certificate.beside() if has_file else None
+    hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base, beside)
     sample = None if examples is None else _read(examples, hypothesis.preprocess)
     return _Subject(name, hypothesis.network(), _example(sizes, sample), sample, base.module)
 

@@ -18,20 +18,27 @@ from torch import nn
 from ..certificate.schema import Certificate, MethodRow
 from ..data.registry import load_any, load_inputs
 from ..errors import PacboundError, RequestError
-from ..networks.checkpoints import file_digest, freeze_start
+from ..networks.checkpoints import file_digest
+from ..networks.frozen import freeze_network
+from ..request.request import Request
 from ..training.state import Checkpoint
 from .direct.method import direct
+from .picks import UNREAD, picks
 from .subspace import subspace
 from .surrogate import surrogate
 from .work import Work, methods_folder
 
 LOG = logging.getLogger("pacbound")
 NO_CHECKPOINT = {"checkpoint": None, "disjoint": False, "new_head": False, "rename": (), "key": None, "base": "seeded"}
-NO_SURROGATE = {"surrogate": "auto", "earlier_looks": None, "unlabelled": None}
+NO_SURROGATE = {"surrogate": "auto", "surrogate_by": "codes", "earlier_looks": None, "unlabelled": None}
 NO_SPLIT = {"prior_share": None}  # of these methods theta0 is trained on nothing
 NO_SUBSPACE = {
     "disjoint": False, "new_head": False, "base": "seeded", "posterior": "point", "d": None, "budget": None, **NO_SPLIT,
 }  # fmt: skip
+
+
+NOT_CODED = {name: getattr(Request(), name) for name in UNREAD}
+PICKED = {"method": "picks", **NOT_CODED, **NO_SURROGATE, **NO_SPLIT}
 
 
 class Option(NamedTuple):
@@ -76,6 +83,11 @@ def _file_and_inputs(work: Work) -> str:
     return _file(work) or ("" if work.unlabelled is not None else "no --unlabelled inputs are given")
 
 
+def _other_loss(work: Work) -> str:
+    zero_one = work.request.loss == "zero_one" and work.loss in (None, "zero_one")
+    return "" if zero_one else "examples are picked by their errors, and the loss is another"
+
+
 # a method joins by one line
 OPTIONS = (
     Option("subspace", _nothing, {**NO_CHECKPOINT, **NO_SURROGATE, **NO_SPLIT}, subspace),
@@ -83,6 +95,8 @@ OPTIONS = (
     Option("transfer", _disjoint_file, {**NO_SURROGATE, **NO_SPLIT}, subspace),
     Option("direct", _file, {**NO_SUBSPACE, **NO_SURROGATE}, direct),
     Option("surrogate", _file_and_inputs, {"disjoint": False, "new_head": False, **NO_SPLIT}, surrogate),
+    Option("picks", _other_loss, {**NO_CHECKPOINT, **PICKED}, picks),
+    Option("picks_transfer", lambda work: _other_loss(work) or _disjoint_file(work), PICKED, picks),
 )
 
 
@@ -156,7 +170,7 @@ def _contents(work: Work) -> list[str]:
     readers: list[Callable[[], str]] = [lambda: load_any(work.train, work.data_dir).digest()]
     if isinstance(work.model, nn.Module):
         network = work.model
-        readers.append(lambda: hashlib.sha256(freeze_start(network)).hexdigest())
+        readers.append(lambda: hashlib.sha256(freeze_network(network)).hexdigest())
     if work.request.checkpoint is not None:
         readers.append(lambda: file_digest(str(work.request.checkpoint)))
     if work.test is not None:

@@ -8,18 +8,24 @@ from pathlib import Path
 import torch
 
 from ..certificate.accounting import Comparison
+from ..certificate.schema import Certificate
 from ..data.inputs import Inputs
 from ..errors import PacboundError
 from ..models.others import failures
 from ..networks.original import Original
 from ..networks.risk import BATCH
 from ..pipeline.forecast import Forecast, forecast
+from ..pipeline.picked import forecast_picks
 from ..pipeline.preparation import prepare
 from ..request.request import Request
 from ..specs.grammar import OWN_NETWORK
 from .auto import announced, part_of
 from .direct.forecast import forecast_direct
-from .surrogate import checked, distilled
+from .direct.method import direct
+from .picks import chosen, most_picks, picks
+from .subspace import subspace
+from .surrogate import checked, distilled, surrogate
+from .table import METHODS
 from .work import Work, refuse_surrogate_options
 
 
@@ -32,15 +38,14 @@ def plans(request: Request, data_dir: str | Path | None = None) -> dict[str, For
         request.model, request.data, request.test, request.unlabelled, request, None, data_dir, None, progress=False
     )
     if request.method != "auto":
-        return {request.method: FORECASTS[request.method](work)}
+        return {request.method: FORECASTS[METHODS[request.method]](work)}
     options = announced(work)
     names = tuple(option.name for option in options)
     found: dict[str, Forecast | str] = {}
     for option in options:
         part = part_of(option, work, names, None)
-        method = option.name if option.name in FORECASTS else Request().method
         try:
-            found[option.name] = FORECASTS[method](part)
+            found[option.name] = FORECASTS[option.run](part)
         except PacboundError as refusal:
             found[option.name] = str(refusal)
     return found
@@ -52,6 +57,13 @@ def _subspace(work: Work) -> Forecast:
     setup = prepare(work.model, work.train, work.test, work.request, loss, work.data_dir)
     with failures("certify", setup.model == OWN_NETWORK):
         return forecast(replace(setup, methods=work.methods))
+
+
+def _picks(work: Work) -> Forecast:
+    """The forecast of a selection of the most picks that it may come to; it ends earlier where more would not help."""
+    setup, recipe = chosen(work)
+    with failures("certify", setup.model == OWN_NETWORK):
+        return forecast_picks(setup, recipe, most_picks(setup))
 
 
 def _surrogate(work: Work) -> Forecast:
@@ -73,8 +85,9 @@ def _seconds_to_answer(original: Original, inputs: Inputs) -> float:
     return (time.perf_counter() - started) / len(x)
 
 
-FORECASTS: dict[str, Callable[[Work], Forecast]] = {
-    "subspace": _subspace,
-    "direct": forecast_direct,
-    "surrogate": _surrogate,
+FORECASTS: dict[Callable[[Work], Certificate], Callable[[Work], Forecast]] = {
+    subspace: _subspace,
+    direct: forecast_direct,
+    surrogate: _surrogate,
+    picks: _picks,
 }

@@ -32,9 +32,12 @@ from ..pipeline.finish import Finished, baseline, best_of, environment, held_out
 from ..pipeline.first_look import first_look
 from ..pipeline.looks import number_of_look
 from ..pipeline.preparation import Setup, prepare
+from ..request.request import Method
 from ..specs.grammar import OWN_NETWORK, is_described
+from ..specs.picks import RecipeSpec
 from ..specs.specs import REFERENCE_MODELS, PreprocessSpec
 from ..training.state import Checkpoint
+from .picks import recipe_of, run
 from .work import Work
 
 
@@ -91,17 +94,21 @@ def _certified(work: Work, task: Task) -> Certificate:
     train, inputs, original = task.train, task.inputs, task.original
     started = time.monotonic()
     seen = first_look(original.module, train, original.record.preprocess, original.record.model)
-    setup = distilled(work, train, answers(original, train.x, work.progress))
-    checkpoint = Checkpoint(work.state, setup.key)
-    encoded = encode(setup, checkpoint, work.progress)
-    trained = time.monotonic()
-    best = best_of(setup, encoded.candidates, work.progress)
+    if work.request.surrogate_by == "picks":
+        setup, recipe = from_labels(work, train)
+        best, seconds = run(setup, recipe, Checkpoint(work.state, setup.key), work.progress)
+        epochs = 0.0
+    else:
+        setup = distilled(work, train, answers(original, train.x, work.progress))
+        encoded = encode(setup, Checkpoint(work.state, setup.key), work.progress)
+        trained, epochs = time.monotonic(), encoded.epochs
+        best = best_of(setup, encoded.candidates, work.progress)
+        seconds = {"training": trained - started, "counting": time.monotonic() - trained}
     pair, earlier = _pair(best, inputs, original), work.request.earlier_looks or 0
     looks = number_of_look(work.looks, "comparison", inputs.digest(), pair, earlier)
     differing = count_differing(best.hypothesis, original, inputs, work.progress)
     compared = Compared(best, inputs, task.record, differing, looks)
-    seconds = {"training": trained - started, "counting": time.monotonic() - trained}
-    made_in = environment(seconds, encoded.epochs, (*original.notes, *seen))
+    made_in = environment(seconds, epochs, (*original.notes, *seen))
     return _issue(setup, compared, original, _held_out(original, task.test, work.request.delta), made_in)
 
 
@@ -110,9 +117,22 @@ def distilled(work: Work, train: Examples, targets: Tensor) -> Setup:
 
     targets: the original's answers on the training inputs, (n,) int64.
     """
+    setup = _prepared(work, train, "subspace")
+    return replace(setup, targets=targets.clamp(max=train.classes - 1))
+
+
+def from_labels(work: Work, train: Examples) -> tuple[Setup, RecipeSpec]:
+    """Fix the surrogate that a learner makes from picked examples: it sees their labels, and never the original.
+
+    Raises: RequestError outside the menus of the learner.
+    """
+    return _prepared(work, train, "picks"), recipe_of(work.request, train.shape)
+
+
+def _prepared(work: Work, train: Examples, method: Method) -> Setup:
     own = work.request.model_copy(
         update={
-            "method": "subspace",
+            "method": method,
             "model": work.request.surrogate,
             "base": "seeded",
             "checkpoint": None,
@@ -126,7 +146,7 @@ def distilled(work: Work, train: Examples, targets: Tensor) -> Setup:
     )
     setup = prepare(work.request.surrogate, train, None, own, "zero_one", work.data_dir)
     refuse_followed_prior(setup)
-    return replace(setup, targets=targets.clamp(max=train.classes - 1), methods=work.methods)
+    return replace(setup, methods=work.methods)
 
 
 def refuse_followed_prior(setup: Setup) -> None:
@@ -207,7 +227,12 @@ def _original(work: Work, train: Examples) -> Original:
 
 def _pair(best: Finished, inputs: Inputs, original: Original) -> str:
     """Digest of what is compared with what on which inputs: the same again is the same look."""
-    parts = (best.message.payload, bytes.fromhex(inputs.digest()), bytes.fromhex(original.record.values))
+    parts = (
+        best.message.payload,
+        best.beside or b"",
+        bytes.fromhex(inputs.digest()),
+        bytes.fromhex(original.record.values),
+    )
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 
@@ -250,9 +275,9 @@ def _issue(
     """Compose both parts; the ledger is the surrogate's, and both parts pay every choice in it."""
     best, train, ledger = compared.best, setup.train, _ledger(setup, compared)
     choices = ledger.bits_of("choice")
-    errors = round(best.risk.errors)
+    errors, picked = (round(best.risk.errors), None) if best.picks is None else (best.picks.errors, best.picks.picked)
     made = disagreement(
-        errors, train.n, ledger.bits, compared.differing, compared.inputs.m, choices, setup.request.delta
+        errors, train.n, ledger.bits, compared.differing, compared.inputs.m, choices, setup.request.delta, picked
     )
     return Certificate.issue(
         bound=made.bound,
@@ -261,6 +286,8 @@ def _issue(
         message=best.message,
         data=setup.data,
         hypothesis=best.spec,
+        beside=best.beside,
+        picks=best.picks,
         parts=_parts(compared, made, choices, original),
         also=(*held_out, baseline(setup)),
         methods=tuple(MethodRow(name=name) for name in setup.methods),

@@ -11,6 +11,7 @@ from ..pipeline.looks import looks_beside
 from ..request.request import Method, Request
 from .auto import auto
 from .direct.method import direct
+from .picks import picks
 from .subspace import subspace
 from .surrogate import surrogate
 from .work import Work
@@ -19,6 +20,7 @@ METHODS: dict[Method, Callable[[Work], Certificate]] = {
     "subspace": subspace,
     "direct": direct,
     "surrogate": surrogate,
+    "picks": picks,
     "auto": auto,
 }
 

@@ -35,7 +35,11 @@ def methods_folder(state: Path) -> Path:
 def refuse_surrogate_options(request: Request, unlabelled: object) -> None:
     """Refuse what only the method surrogate has a use for. Raises: RequestError."""
     default = Request()
-    given = [name for name in ("surrogate", "earlier_looks") if getattr(request, name) != getattr(default, name)]
+    given = [
+        name
+        for name in ("surrogate", "surrogate_by", "earlier_looks")
+        if getattr(request, name) != getattr(default, name)
+    ]
     if unlabelled is not None:
         given.append("unlabelled")
     if given:

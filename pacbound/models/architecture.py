@@ -3,11 +3,12 @@
 import math
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import ModelError
-from ..specs.grammar import NORMS, ON_MAPS, Architecture, Layer
+from ..specs.grammar import NORMS, ON_MAPS, VIEWS, Architecture, Layer
 from .published import CIFAR_MEAN, CIFAR_STD, Pixels
 
 SMALL_SIDE = 16  # below it, images are padded by default
@@ -33,7 +34,9 @@ def build_architecture(architecture: Architecture, input_shape: Sequence[int], c
     draft = _Draft(architecture, shape, classes)
     for position in range(len(architecture.layers)):
         draft.add(position)
-    return nn.Sequential(*draft.modules)
+    network = nn.Sequential(*draft.modules)
+    views = {layer.kind: layer.size for layer in architecture.layers if layer.kind in VIEWS}
+    return nn.Sequential(MeanOverViews(network, "flip" in views, views.get("V") or 0)) if views else network
 
 
 class _Draft:
@@ -54,6 +57,8 @@ class _Draft:
             self._read_images()
         if layer.kind in ("unit", "imagenet"):
             self._pixels(layer.kind)
+        elif layer.kind in VIEWS:
+            pass  # around all others: see build_architecture
         elif layer.kind == "c":
             self._convolution(layer)
         elif layer.kind == "r":
@@ -169,6 +174,37 @@ class _Draft:
         self._spend((self.shape[0] + 1) * units)
         last = self.position == len(self.architecture.layers) - 1
         self._append(nn.Linear(self.shape[0], units, bias=last or not self._normed_next()), (units,))
+
+
+class MeanOverViews(nn.Module):
+    """In eval mode the mean answer to an image, its mirror image, and its shifts; in training that to the image alone.
+
+    A shift is of at most `reach` places, vertical and horizontal ones together; what comes in from outside an image has
+    the value of the nearest place inside.
+    """
+
+    def __init__(self, network: nn.Module, mirrored: bool, reach: int) -> None:
+        """Args: network: from images (batch, ..., h, w) to logits (batch, classes)."""
+        super().__init__()
+        self.network, self.mirrored, self.reach = network, mirrored, reach
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Average over the views."""
+        if self.training:
+            answer: Tensor = self.network(x)
+            return answer
+        answers = [
+            self.network(view) for image in ([x, x.flip(-1)] if self.mirrored else [x]) for view in self._of(image)
+        ]
+        return torch.stack(answers).mean(0)
+
+    def _of(self, x: Tensor) -> list[Tensor]:
+        """Shifts of a batch of images, the image itself among them."""
+        reach, (high, wide) = self.reach, x.shape[-2:]
+        padded = F.pad(x, (reach,) * 4, mode="replicate")
+        steps = range(-reach, reach + 1)
+        places = [(reach + i, reach + j) for i in steps for j in steps if abs(i) + abs(j) <= reach]
+        return [padded[..., top : top + high, left : left + wide] for top, left in places]
 
 
 class MeanOverPlaces(nn.Module):

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load
 from torch import Tensor, nn
 
 from ..errors import ModelError
 from ..models.foreign import folder_digest
 from ..models.reference import initialise
 from ..specs.specs import CHECKPOINT_KINDS, BaseKind, BaseOrigin
+from .frozen import named_tensors
 from .hypothesis import Base, make_base, make_zero_base, values_digest
 from .reading import Read, fitted, read_checkpoint
 
@@ -48,17 +49,6 @@ def load_checkpoint(
         LOG.info("checkpoint %s: %s", read.file, note)
     _fill(module, read, new_head_seed)
     return read.notes
-
-
-def named_tensors(module: nn.Module) -> dict[str, Tensor]:
-    """Return what a file of a module holds: parameters and persistent buffers by name, tied ones under every name."""
-    buffers = {
-        f"{prefix}.{name}" if prefix else name: buffer
-        for prefix, part in module.named_modules(remove_duplicate=False)
-        for name, buffer in part.named_buffers(recurse=False, remove_duplicate=False)
-        if name not in part._non_persistent_buffers_set
-    }
-    return {**dict(module.named_parameters(remove_duplicate=False)), **buffers}
 
 
 def _fill(module: nn.Module, read: Read, new_head_seed: int | None = None) -> None:
@@ -126,13 +116,8 @@ def checkpoint_base(
     return replace(base, origin=origin, notes=notes)
 
 
-def freeze_start(module: nn.Module) -> bytes:
-    """Return the file of a theta0: every parameter and buffer of a module by name, as safetensors."""
-    return save({name: tensor.detach().contiguous().clone() for name, tensor in named_tensors(module).items()})
-
-
 def start_base(module: nn.Module, raw: bytes, origin: BaseOrigin, frozen_buffers: tuple[str, ...] = ()) -> Base:
-    """Copy a module and fix its theta0 to that in a file of `freeze_start`, for a base of kind split.
+    """Copy a module and fix its theta0 to that in a file of `frozen.freeze_network`, for a base of kind split.
 
     Raises: ModelError where the file is not the one that the origin names, or does not fit the module.
     """

@@ -23,11 +23,13 @@ from ..models.others import private_copy
 from ..models.reference import initialise
 from ..quantize import dequantize
 from ..quantize.tensors import dequantize_tensors
+from ..specs.picks import PicksSpec
 from ..specs.specs import BaseOrigin, DrawSpec, HypothesisSpec, PreprocessSpec, ProjectorSpec
 from ..specs.tensors import DirectSpec
 from ..subspace.layout import NORM_BUFFERS, Layout, frozen_digest, tensors_digest
 from ..subspace.projectors import make_projector
 from ..subspace.subspace import Subspace, layer_scale
+from .frozen import thaw_network
 from .hidden import refuse_hidden
 
 _UNPACKED = object()
@@ -134,7 +136,7 @@ class Hypothesis:
         base: Base,
         spec: HypothesisSpec,
         symbols: Symbols,
-        posterior: bytes | None,
+        beside: bytes | None,
         ledger: Ledger,
     ) -> None:
         """Use `Hypothesis.unpack`."""
@@ -144,20 +146,24 @@ class Hypothesis:
         self.ledger = ledger
         self.preprocess: PreprocessSpec = spec.preprocess
         self._module = private_copy(base.module)
+        if isinstance(spec.quantizer, PicksSpec):
+            thaw_network(self._module, _file_of(spec.quantizer, beside))
+            return
         own = dict(self._module.named_parameters(remove_duplicate=False))
         with torch.no_grad():
-            for name, value in _decoded(base, spec, symbols, posterior).items():
+            for name, value in _decoded(base, spec, symbols, beside).items():
                 own[name].copy_(value)
 
     @classmethod
-    def unpack(
-        cls, payload: bytes, declared: HypothesisSpec, base: Base, posterior: bytes | None = None
-    ) -> "Hypothesis":
+    def unpack(cls, payload: bytes, declared: HypothesisSpec, base: Base, beside: bytes | None = None) -> "Hypothesis":
         """Decode a message on top of a base; a draw is drawn again from its posterior file.
+
+        A network made from picks is read from its file: that the learner makes it is seen by replay alone.
 
         Raises:
             MessageError: the payload is not a message.
-            ModelError: the base is not the one the message names, or a draw lacks its file.
+            ModelError: the base is not the one the message names, a draw or a picked network lacks its file, or the
+                file holds another network.
             CertificateError: the posterior file is not the one declared.
         """
         spec, symbols, ledger = unpack(payload, declared)
@@ -168,7 +174,7 @@ class Hypothesis:
             )
         if base.origin != spec.base:
             raise ModelError(f"Hypothesis: the message starts from {spec.base}, got {base.origin}. Give that theta0.")
-        return cls(_UNPACKED, base, spec, symbols, posterior, ledger)
+        return cls(_UNPACKED, base, spec, symbols, beside, ledger)
 
     def network(self) -> nn.Module:
         """Return a copy of the decoded module, in eval mode; it reads preprocessed inputs."""
@@ -179,6 +185,12 @@ class Hypothesis:
     def __call__(self, x: Tensor) -> Tensor:
         """Return float32 logits (batch, classes) of raw inputs (batch, ...), in eval mode on the CPU, not autocast."""
         return self._module(preprocessed(x, self.preprocess)).float()
+
+
+def _file_of(spec: PicksSpec, beside: bytes | None) -> bytes:
+    if beside is None or hashlib.sha256(beside).hexdigest() != spec.sha256:
+        raise ModelError(f"Hypothesis: a network made from picks is the file {spec.file}, got none or another.")
+    return beside
 
 
 def _decoded(base: Base, spec: HypothesisSpec, symbols: Symbols, posterior: bytes | None) -> dict[str, Tensor]:
@@ -215,5 +227,5 @@ def _coefficients(spec: HypothesisSpec, symbols: Symbols, posterior: bytes | Non
             raise ModelError("Hypothesis: a draw needs its posterior file, got none. Give the bytes of the sidecar.")
         return draw(posterior, spec.quantizer, spec.projector.d).coefficients
     assert spec.code is not None
-    assert not isinstance(spec.quantizer, DirectSpec)
+    assert not isinstance(spec.quantizer, DirectSpec | PicksSpec)
     return dequantize(symbols, spec.code.levels, spec.quantizer)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from ..bounds.claims import RiskEstimate
 from ..certificate.parts import OriginalNetwork
@@ -19,9 +18,11 @@ from ..data.inputs import Inputs
 from ..data.preprocess import preprocessed
 from ..errors import ModelError, first_line
 from ..models.others import private_copy
+from ..progress import hidden, tqdm
 from ..specs.specs import PreprocessSpec
 from ..subspace.layout import tensors_digest
-from .checkpoints import file_digest, load_checkpoint, named_tensors
+from .checkpoints import file_digest, load_checkpoint
+from .frozen import named_tensors
 from .hidden import from_library
 from .passes import BATCH, Network, check_deterministic, readings
 from .rebuilt import check_memory
@@ -95,7 +96,7 @@ def check_answers(original: Original, x: Tensor, classes: int) -> None:
 
 def answers(network: Network, x: Tensor, progress: bool = True) -> Tensor:
     """Return the class with the largest logit for each input, shape (n,)."""
-    starts = tqdm(range(0, len(x), BATCH), desc="asking", disable=None if progress else True, delay=2)
+    starts = tqdm(range(0, len(x), BATCH), desc="asking", disable=hidden(progress), delay=2)
     return torch.cat([network(x[start : start + BATCH]).argmax(1) for start in starts])
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ..errors import ModelError, first_line
+from ..progress import hidden, tqdm
 from ..subspace.random import permutation
 
 Network = Callable[[Tensor], Tensor]
@@ -71,7 +71,7 @@ def check_deterministic(network: Network, x: Tensor) -> None:
 
 
 def _batches(rows: Tensor, batch: int, name: str, progress: bool) -> Iterator[Tensor]:
-    yield from tqdm(rows.split(batch), desc=name, disable=None if progress else True, delay=2)
+    yield from tqdm(rows.split(batch), desc=name, disable=hidden(progress), delay=2)
 
 
 def _ask(network: Network, x: Tensor) -> Tensor:

@@ -9,7 +9,9 @@ import math
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..bounds.claims import TOP_K, RiskEstimate
@@ -93,15 +95,33 @@ def evaluate(
         ModelError: the network is no function of one input; or what was given is not a decoded Hypothesis.
         RequestError: the loss leaves [0, 1], or that of an example depends on others.
     """
-    if not isinstance(hypothesis, Hypothesis):
-        raise ModelError(f"evaluate: only a decoded Hypothesis is evaluated, got {type(hypothesis).__name__}.")
     name, function = loss_function(loss)
-    check_deterministic(hypothesis, examples.x[:BATCH])
-    worst = worst_losses(hypothesis, examples, name, function, progress)
-    total = math.fsum(worst.tolist())
+    total = math.fsum(_worst(hypothesis, examples, name, function, progress).tolist())
     counted = name == "zero_one" or name.startswith("top_")
     errors = round(total) if counted else min(examples.n, (math.floor(total * GRAIN) + 2) / GRAIN)
     return RiskEstimate(errors=errors, n=examples.n, loss=name, data_digest=examples.digest())
+
+
+def evaluate_apart(
+    hypothesis: Hypothesis, examples: Examples, picked: NDArray[np.int64], progress: bool = True
+) -> tuple[RiskEstimate, int]:
+    """Count errors as `evaluate` does.
+
+    Returns: the errors on all examples, and those among the ones that are not picked, (t,) indices.
+    Raises: ModelError as `evaluate` does.
+    """
+    worst = _worst(hypothesis, examples, "zero_one", zero_one, progress)
+    outside = torch.ones(examples.n, dtype=torch.bool)
+    outside[torch.from_numpy(picked)] = False
+    risk = RiskEstimate(errors=round(float(worst.sum())), n=examples.n, loss="zero_one", data_digest=examples.digest())
+    return risk, round(float(worst[outside].sum()))
+
+
+def _worst(hypothesis: Hypothesis, examples: Examples, name: str, function: LossFunction, progress: bool) -> Tensor:
+    if not isinstance(hypothesis, Hypothesis):
+        raise ModelError(f"evaluate: only a decoded Hypothesis is evaluated, got {type(hypothesis).__name__}.")
+    check_deterministic(hypothesis, examples.x[:BATCH])
+    return worst_losses(hypothesis, examples, name, function, progress)
 
 
 def worst_losses(

@@ -17,9 +17,11 @@ from ..bits.ledger import Ledger
 from ..bits.message import Message, pack
 from ..bits.units import orbit_saving
 from ..bounds.claims import Bound, RiskEstimate
+from ..bounds.picks import picks_classical
 from ..bounds.table import headline_theorem, theorem
 from ..certificate.accounting import complete
 from ..certificate.draw import draw
+from ..certificate.picked import PicksPart
 from ..certificate.schema import Baseline, Certificate, Environment, HeldOut, MethodRow, OtherBound
 from ..data.examples import Examples
 from ..data.inputs import distinct_inputs
@@ -36,7 +38,7 @@ PACKAGES = ("pacbound", "torch", "numpy", "constriction", "python-flint")
 
 @dataclass(frozen=True)
 class Finished:
-    """One candidate, decoded and counted."""
+    """One candidate, decoded and counted. beside: the file of a draw or of a picked network; picks: of the latter."""
 
     spec: HypothesisSpec
     message: Message
@@ -44,7 +46,8 @@ class Finished:
     risk: RiskEstimate
     ledger: Ledger
     bound: Bound
-    posterior: bytes | None = None
+    beside: bytes | None = None
+    picks: PicksPart | None = None
 
 
 def finish(setup: Setup, encoded: Encoded, seconds: dict[str, float], progress: bool = True) -> Certificate:
@@ -75,7 +78,8 @@ def issue(setup: Setup, best: Finished, made_in: Environment, progress: bool = T
         message=best.message,
         data=setup.data,
         hypothesis=best.spec,
-        posterior=best.posterior,
+        beside=best.beside,
+        picks=best.picks,
         theta0=setup.theta0,
         also=also,
         methods=tuple(MethodRow(name=name) for name in setup.methods),
@@ -147,7 +151,16 @@ def held_out_bound(risk: RiskEstimate, delta: float, test: Examples) -> OtherBou
 
 
 def _default_bound(setup: Setup, best: Finished) -> tuple[OtherBound, ...]:
-    """Beside a theorem asked for by name, what the default theorem says of the same message."""
+    """Beside a theorem asked for by name, what the default theorem says of the same message; beside picks the other.
+
+    The classical bound of sample compression holds with probability 1 - delta by itself, and is another event.
+    """
+    if best.picks is not None:
+        value = picks_classical(
+            best.picks.picked, best.picks.errors, best.risk.n, best.ledger.bits, setup.request.delta
+        ).value
+        outside = best.risk.model_copy(update={"errors": best.picks.errors})
+        return (_other("train", "picks_classical", value, setup.request.delta, outside, best.ledger.bits),)
     name = headline_theorem(best.risk.counts)
     if best.bound.theorem in (name, "single_draw"):
         return ()

@@ -29,7 +29,7 @@ ADAM_VECTORS = 4  # value, gradient and two moments
 class Forecast(Record):
     """Sizes, epochs of all phases together, expected seconds on this machine, memory beside the program, ledger.
 
-    d: coefficients, None where the parameters themselves are coded.
+    d: coefficients, None where there is no subspace. picks: how many examples are picked at most, None elsewhere.
     """
 
     data: str
@@ -42,6 +42,7 @@ class Forecast(Record):
     seconds: float
     memory_bytes: int
     ledger: tuple[Entry, ...]
+    picks: int | None = None
 
     @property
     def bits(self) -> int:

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from ..errors import StateError
+from ..errors import StateError, without_file
 
 RECORD = "pacbound-looks.jsonl"  # one line a look: kind, digest of the sample, what was looked at, its number
 
@@ -42,8 +42,9 @@ def number_of_look(
         with record.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"kind": kind, "sample": sample, "what": what, "number": number}) + "\n")
     except (OSError, ValueError, KeyError, TypeError) as cause:
+        why = without_file(cause)
         raise StateError(
-            f"looks: {record.name} holds one JSON object a line, in a folder that can be written to, got: {cause}. "
+            f"looks: {record.name} holds one JSON object a line, in a folder that can be written to, got: {why}. "
             "Put it right: without it nobody knows how many looks there were."
         ) from None
     return number

@@ -23,7 +23,8 @@ from ..errors import DataError, ModelError, RequestError, first_line
 from ..models.foreign import CONFIG, FOLDER
 from ..models.loading import load_model, preprocess_for
 from ..models.others import failures, private_copy
-from ..networks.checkpoints import checkpoint_base, freeze_start, start_base
+from ..networks.checkpoints import checkpoint_base, start_base
+from ..networks.frozen import freeze_network
 from ..networks.hypothesis import Base, make_base, make_subspace
 from ..networks.passes import BATCH, Network, check_deterministic
 from ..networks.rebuilt import check_promise
@@ -39,6 +40,8 @@ from ..training.start import train_start
 
 # The network `auto` reads images with: by their shorter side, from the largest down; everything else gets mlp.
 IMAGE_MODELS = ((32, "pooled"), (16, "lenet1"))
+# The same where a learner makes the network from picked examples: its parameters cost nothing, its description does.
+PICKED_MODELS = ((32, "c32k3-B-R-M2-c64k3-B-R-M2-c128k3-B-R-G-L"), (16, "c16k5-M2-R-c32k5-M2-R-L"), (0, "h64-R-L"))
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,7 @@ def prepare(
     device_of(request.device)
     whole = load_any(train, data_dir)
     split, sample = _split(whole, request)
-    module, name = _network(model, sample)
+    module, name = _network(model, sample, PICKED_MODELS if request.method == "picks" else IMAGE_MODELS)
     base = _base(module, request, named=isinstance(model, str))
     held_out = _test_examples(train, test, whole, data_dir, untouched=base.origin.kind == "seeded")
     if held_out is not None:
@@ -180,7 +183,7 @@ def with_start(setup: Setup, progress: bool = True) -> Setup:
     sample = Sample(preprocessed(split.first.x, setup.preprocess), split.first.y)
     module = copy.deepcopy(setup.base.module)
     train_start(module, sample, setup.request.seed, progress)
-    raw = freeze_start(module)
+    raw = freeze_network(module)
     whole = split.first.n + split.rest.n
     record = SplitSpec(
         seed=split.seed, parts=split.parts, whole=whole, digest=split.whole, size=len(raw), start=start.sha256
@@ -205,8 +208,10 @@ def _refuse_contradictions(request: Request, model: nn.Module | str) -> None:
 
     Raises: RequestError, above all where nobody says that the checkpoint has not seen the sample.
     """
-    if request.prior_share is not None and request.method != "subspace":
-        raise RequestError(f"certify: a prior share is for the method subspace, got {request.method!r}. Leave one out.")
+    if request.prior_share is not None and request.method not in ("subspace", "picks"):
+        raise RequestError(
+            f"certify: a prior share is for the methods subspace and picks, got {request.method!r}. Leave one out."
+        )
     if request.checkpoint is None:
         for option, given in (
             ("disjoint", request.disjoint),
@@ -378,10 +383,10 @@ def _test_examples(
     return held_out
 
 
-def _network(model: nn.Module | str, sample: Examples) -> tuple[nn.Module, str]:
+def _network(model: nn.Module | str, sample: Examples, images: tuple[tuple[int, str], ...]) -> tuple[nn.Module, str]:
     if isinstance(model, nn.Module):
         return model, OWN_NETWORK
     if model == "auto":
         side = min(sample.shape[-2:]) if len(sample.shape) >= 2 else 0
-        model = next((name for least, name in IMAGE_MODELS if side >= least), "mlp")
+        model = next((name for least, name in images if side >= least), "mlp")
     return load_model(model, sample.shape, sample.classes)

@@ -87,6 +87,7 @@ def sections(comparison: Comparison) -> list[Section]:
     head = f"{comparison.data}, {describe_loss(comparison.loss)}, confidence {confidence(comparison.delta)} each"
     columns, same = _columns(rows, short, comparison.first)
     about = [head + (f"; in {folder}" if folder else "")] + ([f"the same in all: {'; '.join(same)}"] if same else [])
+    about += [f"first: {short[comparison.first]}"] if comparison.first != rows[0].name else []
     sections = [Section("", None, tuple(about)), Section("", columns, tuple(_about_parts(rows, short)))]
     if len(rows) > 1:
         sections += [*_seeds(comparison, short), Section("What this means", None, _meaning(comparison, short))]
@@ -115,6 +116,7 @@ def _figures(rows: Sequence[Row], first: str) -> list[Column]:
         Column("bound", tuple(_risk(row.bound, row.counts) for row in rows)),
         Column("error", tuple(_risk(share_up(row.errors, row.n), row.counts) for row in rows)),
         Column("bits", tuple(f"{row.bits:,}" for row in rows)),
+        Column("picked", tuple("" if row.picked is None else f"{row.picked:,}" for row in rows)),
     ]
     if len(rows) > 1:
         gaps = [("to first", "difference"), ("by errors", "by_errors"), ("by bits", "by_bits")]
@@ -262,8 +264,8 @@ def _csv(comparison: Comparison) -> str:
     measures = list(dict.fromkeys(n for row in _every(comparison) for n in row.measures))
     groups = {name: one.name for one in comparison.groups for name in one.runs}
     fields = [
-        "name", "bound", "theorem", "errors", "n", "error", "bits", "bits_per_parameter", "d", "D", "model", "prior",
-        "seed", "difference", "by_errors", "by_bits",
+        "name", "bound", "theorem", "errors", "n", "error", "bits", "bits_per_parameter", "picked", "d", "D", "model",
+        "prior", "seed", "difference", "by_errors", "by_bits",
     ]  # fmt: skip
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")

@@ -18,9 +18,10 @@ from .seeds import Contrast, Group, Named, contrast, group, seed_of
 class Row(Record):
     """One certificate.
 
-    bound, error = errors / n: in [0, 1]. bits: of the whole ledger. D: parameters of the network, None where the
-    projector is none and the certificate does not say. d: dimensions of the subspace, 0 where w = 0, None where the
-    weights are coded themselves. prior: origin of theta0. measures: attached, name -> value. seed: as seed_of says.
+    bound, error = errors / n: in [0, 1]. bits: of the whole ledger. picked: how many examples the network was made
+    from, where it was. D: parameters of the network, None where the certificate does not say. d: dimensions of the
+    subspace, 0 where w = 0, None where the network lies in none. prior: origin of theta0. measures: attached,
+    name -> value. seed: as seed_of says.
     difference: the bound minus that of the first; by_errors and by_bits add up to it, and both are None where
     undivided says why.
     """
@@ -32,6 +33,7 @@ class Row(Record):
     n: int
     error: float
     bits: int
+    picked: int | None
     d: int | None
     D: int | None
     model: str
@@ -208,6 +210,7 @@ def _row(name: str, certificate: Certificate) -> Row:
         n=risk.n,
         error=risk.rate,
         bits=certificate.ledger.bits,
+        picked=None if certificate.picks is None else certificate.picks.picked,
         d=spec.projector.d if spec.projector is not None else 0 if spec.quantizer is None else None,
         D=spec.parameters,
         model=describe_model(certificate),

@@ -27,7 +27,7 @@ def formula(certificate: Certificate) -> Formula | str:
     if certificate.parts:
         return "its bound is a sum: that of a surrogate, and how often two networks differ"
     if stated.theorem not in THEOREMS:
-        return f"by {stated.theorem} its bound depends on more than errors and bits"
+        return f"by {stated.theorem} its bound is one of more than errors and bits"
     function = theorem(stated.theorem)
 
     def value(errors: float, bits: float, delta: float) -> float:

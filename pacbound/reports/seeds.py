@@ -76,6 +76,8 @@ def seed_of(name: str, certificate: Certificate) -> str:
         seeds.add(spec.base.seed)
     if spec.base.split is not None:
         seeds.add(spec.base.split.seed)
+    if spec.quantizer is not None and spec.quantizer.kind == "picks":
+        seeds.add(spec.quantizer.recipe.seed)
     return ",".join(str(seed) for seed in sorted(seeds))
 
 
@@ -164,7 +166,8 @@ def _settings(name: str, certificate: Certificate) -> tuple[str, str]:
         return repr(head), ""
     projector = spec.projector
     kinds = None if projector is None else (projector.kind, projector.d, [part.kind for part in projector.parts])
-    return repr(head), repr((kinds, spec.layer_scale, spec.quantizer.kind))
+    recipe = spec.quantizer.recipe.model_dump(exclude={"seed"}) if spec.quantizer.kind == "picks" else None
+    return repr(head), repr((kinds, spec.layer_scale, spec.quantizer.kind, recipe))
 
 
 def _groups(members: list[Named]) -> list[Group]:

@@ -10,6 +10,8 @@ from typing import Literal, NamedTuple
 from ..certificate.recheck import recheck_arithmetic
 from ..certificate.schema import Baseline, Certificate, MethodRow, OtherBound
 from ..certificate.statement import confidence, describe_loss, percent_up, rate_up, share_up
+from .picked import ON_ITS_WORD, facts_of_picks, not_said_of_picks, picked_network
+from .tables import latex_text, markdown_text, wrapped
 
 Format = Literal["text", "markdown", "latex", "json"]
 FORMATS: tuple[Format, ...] = Format.__args__  # type: ignore[attr-defined]
@@ -40,6 +42,9 @@ NOT_SAID_OF_ORIGINAL = (
 )
 BY_ITS_AUTHOR = ", as its author counted; not rechecked here (verify --test does)"
 UNSEEN = ", if its examples had no part in the weights that were handed over"
+BY_THE_SET = "; charges which examples were picked, and needs no order of picking"
+CORE = "of all but versions, seconds and notes: the same for whoever runs this again with the same outcome"
+UNBROKEN = 1 << 30  # columns
 SIMPLER = "; smaller than the bound above: here the simple bound is the better one"
 
 
@@ -55,16 +60,16 @@ class Sheet(NamedTuple):
     not_said: tuple[str, ...]
 
 
-def render(certificate: Certificate, format: Format = "text") -> str:
+def render(certificate: Certificate, format: Format = "text", width: int | None = None) -> str:
     """Return the certificate in one of FORMATS, without a final newline.
 
     The arithmetic is rechecked on the way: where a check fails, what people read opens with a warning. json is the
-    document itself.
+    document itself. width: of the lines of text, which are broken between words; None leaves them as long as they are.
 
     >>> FORMATS
     ('text', 'markdown', 'latex', 'json')
     """
-    return RENDERERS[format](certificate)
+    return _text(certificate, width or UNBROKEN) if format == "text" else RENDERERS[format](certificate)
 
 
 def sheet(certificate: Certificate) -> Sheet:
@@ -84,7 +89,9 @@ def sheet(certificate: Certificate) -> Sheet:
 
 def _not_said(certificate: Certificate) -> tuple[str, ...]:
     if certificate.comparison is not None:
-        return NOT_SAID_OF_ORIGINAL
+        return NOT_SAID_OF_ORIGINAL if certificate.picks is None else (*NOT_SAID_OF_ORIGINAL, ON_ITS_WORD)
+    if certificate.picks is not None:
+        return (ELSEWHERE, *not_said_of_picks(certificate), UNPAID, INTEGRITY)
     quantizer = certificate.hypothesis.quantizer
     return NOT_SAID_OF_DRAW if quantizer is not None and quantizer.kind == "draw" else NOT_SAID
 
@@ -94,6 +101,7 @@ def _facts(certificate: Certificate) -> list[tuple[str, str]]:
     facts = [
         ("bound", f"{_figure(stated.value, risk.counts)} ({stated.theorem}, confidence {confidence(stated.delta)})"),
         *_parts(certificate),
+        *facts_of_picks(certificate),
         (f"training {describe_loss(risk.loss)}", _errors(risk.errors, risk.n, risk.counts)),
         *(_beside(other, certificate) for other in certificate.also),
         *_methods(certificate),
@@ -116,6 +124,8 @@ def _facts(certificate: Certificate) -> list[tuple[str, str]]:
     facts += [(f"measure {one.name}", f"{one.value:.6g} {one.unit}".strip()) for one in certificate.measures]
     facts += [("note", note) for note in certificate.environment.notes or ()]
     facts.append(("digest", certificate.digest))
+    facts.append(("core digest", certificate.core_digest))
+    facts.append(("", CORE))
     return facts
 
 
@@ -173,7 +183,7 @@ def _beside(other: OtherBound | Baseline, certificate: Certificate) -> tuple[str
         return f"majority class, {other.sample}", _errors(other.errors, other.n, True)
     at = f"{_figure(other.value, counts)} (confidence {confidence(other.delta)})"
     if other.sample == "train":
-        return f"by {other.theorem}", at
+        return f"by {other.theorem}", at + (BY_THE_SET if other.theorem == "picks_classical" else "")
     spec = certificate.hypothesis
     from_seed = spec.base.kind == "seeded" or (spec.base.kind == "split" and spec.model != "user")
     handed_over = certificate.comparison is not None or not from_seed
@@ -194,12 +204,15 @@ def _figure(risk: float | Decimal, counts: bool) -> str:
 
 def _network(certificate: Certificate) -> str:
     spec = certificate.hypothesis
+    model = f"the user's own, layout {spec.layout_digest[:8]}" if spec.model == "user" else spec.model
     if spec.quantizer is not None and spec.quantizer.kind == "direct":
         kept = "".join(f", {group.kept} of {group.size}" for group in spec.quantizer.groups if group.kept < group.size)
-        return f"{spec.model}, {spec.parameters:,} parameters coded directly{kept and '; units kept' + kept[1:]}"
+        return f"{model}, {spec.parameters:,} parameters coded directly{kept and '; units kept' + kept[1:]}"
+    if (picked := picked_network(certificate)) is not None:
+        return picked
     if spec.projector is None:
-        return f"{spec.model}, w = 0: theta0 itself"
-    return f"{spec.model}, D = {spec.projector.D:,} parameters, d = {spec.projector.d:,} ({spec.projector.kind})"
+        return f"{model}; w = 0: nothing was added to theta0, which is the network itself"
+    return f"{model}, D = {spec.projector.D:,} parameters, d = {spec.projector.d:,} ({spec.projector.kind})"
 
 
 def _base(certificate: Certificate) -> str:
@@ -215,74 +228,64 @@ def _base(certificate: Certificate) -> str:
     return f"{what}, sha256 {base.sha256[:16]}{head}"
 
 
-def _text(certificate: Certificate) -> str:
+def _text(certificate: Certificate, columns: int) -> str:
     found = sheet(certificate)
-    width = max(len(name) for name, _ in found.facts)
+    names = max(len(name) for name, _ in found.facts)
     items = max(len(item) for item, *_ in found.ledger)
     digits = max(len(found.total_bits), *(len(bits) for _, bits, _, _ in found.ledger))
-    lines = [f"WARNING. {found.warning}", ""] if found.warning else []
-    lines += [found.statement, ""]
-    lines += [f"  {name:<{width}}  {value}" for name, value in found.facts]
+    lines = [*wrapped(f"WARNING. {found.warning}", columns), ""] if found.warning else []
+    lines += [*wrapped(found.statement, columns), ""]
+    for name, value in found.facts:
+        lines += _beside_name(f"  {name:<{names}}  ", value, columns)
     lines += ["", "Ledger, in bits: what a receiver must be told"]
-    lines += [f"  {item:<{items}}  {bits:>{digits}}  {kind:<8}  {why}" for item, bits, kind, why in found.ledger]
+    for item, bits, kind, why in found.ledger:
+        lines += _beside_name(f"  {item:<{items}}  {bits:>{digits}}  {kind:<8}  ", why, columns)
     lines += [f"  {'sum':<{items}}  {found.total_bits:>{digits}}"]
-    lines += ["", "Declared, not checked", *(f"  - {sentence}" for sentence in found.declarations)]
-    lines += ["", "What it does not say", *(f"  - {sentence}" for sentence in found.not_said)]
+    for title, sentences in (("Declared, not checked", found.declarations), ("What it does not say", found.not_said)):
+        lines += ["", title, *(line for one in sentences for line in wrapped(one, columns, "  - ", "    "))]
     return "\n".join(lines)
+
+
+def _beside_name(name: str, value: str, columns: int) -> list[str]:
+    """A name with its value beside it, or below it where a word of the value would not fit beside it."""
+    if max(len(word) for word in value.split(" ")) + len(name) <= columns:
+        return wrapped(value, columns, name, " " * len(name))
+    return [name.rstrip(), *wrapped(value, columns, "    ", "    ")]
 
 
 def _markdown(certificate: Certificate) -> str:
     found = sheet(certificate)
-    lines = [f"**WARNING.** {_markdown_text(found.warning)}", ""] if found.warning else []
-    lines += [f"> {_markdown_text(found.statement)}", "", "| | |", "|---|---|"]
-    lines += [f"| {_markdown_text(name)} | {_markdown_text(value)} |" for name, value in found.facts]
+    lines = [f"**WARNING.** {markdown_text(found.warning)}", ""] if found.warning else []
+    lines += [f"> {markdown_text(found.statement)}", "", "| | |", "|---|---|"]
+    lines += [f"| {markdown_text(name)} | {markdown_text(value)} |" for name, value in found.facts]
     lines += ["", "| ledger item | bits | kind | why |", "|---|---:|---|---|"]
-    lines += ["| " + " | ".join(_markdown_text(cell) for cell in row) + " |" for row in found.ledger]
+    lines += ["| " + " | ".join(markdown_text(cell) for cell in row) + " |" for row in found.ledger]
     lines += [f"| **sum** | **{found.total_bits}** | | |"]
-    lines += ["", "Declared, not checked:", "", *(f"- {_markdown_text(s)}" for s in found.declarations)]
-    lines += ["", "What it does not say:", "", *(f"- {_markdown_text(s)}" for s in found.not_said)]
+    lines += ["", "Declared, not checked:", "", *(f"- {markdown_text(s)}" for s in found.declarations)]
+    lines += ["", "What it does not say:", "", *(f"- {markdown_text(s)}" for s in found.not_said)]
     return "\n".join(lines)
 
 
 def _latex(certificate: Certificate) -> str:
     found = sheet(certificate)
-    lines = [rf"\textbf{{WARNING.}} {_latex_text(found.warning)}", ""] if found.warning else []
-    lines += [r"\begin{quote}", _latex_text(found.statement), r"\end{quote}", ""]
+    lines = [rf"\textbf{{WARNING.}} {latex_text(found.warning)}", ""] if found.warning else []
+    lines += [r"\begin{quote}", latex_text(found.statement), r"\end{quote}", ""]
     lines += [r"\begin{tabular}{lp{0.7\linewidth}}", r"\hline"]
-    lines += [rf"{_latex_text(name)} & {_latex_text(_breakable(value))} \\" for name, value in found.facts]
+    lines += [rf"{latex_text(name)} & {latex_text(_breakable(value))} \\" for name, value in found.facts]
     lines += [r"\hline", r"\end{tabular}", "", r"\begin{tabular}{lrlp{0.5\linewidth}}", r"\hline"]
     lines += [r"item & bits & kind & why \\", r"\hline"]
-    lines += [" & ".join(_latex_text(cell) for cell in row) + r" \\" for row in found.ledger]
+    lines += [" & ".join(latex_text(cell) for cell in row) + r" \\" for row in found.ledger]
     lines += [r"\hline", rf"sum & {found.total_bits} & & \\", r"\hline", r"\end{tabular}", ""]
     lines += ["Declared, not checked:", r"\begin{itemize}"]
-    lines += [rf"\item {_latex_text(s)}" for s in found.declarations]
+    lines += [rf"\item {latex_text(s)}" for s in found.declarations]
     lines += [r"\end{itemize}", "What it does not say:", r"\begin{itemize}"]
-    lines += [rf"\item {_latex_text(s)}" for s in found.not_said]
+    lines += [rf"\item {latex_text(s)}" for s in found.not_said]
     return "\n".join([*lines, r"\end{itemize}"])
 
 
 def _json(certificate: Certificate) -> str:
     """The document itself, indented."""
     return certificate.to_json().decode("utf-8").rstrip()
-
-
-MARKDOWN_SPECIAL = frozenset("\\`*_{}[]<>#|&~$")
-LATEX_SPECIAL = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': r"\textquotedbl{}",
-}  # fmt: skip
-
-
-def _markdown_text(text: str) -> str:
-    """Escape what Markdown and HTML would read as markup."""
-    return "".join(f"\\{c}" if c in MARKDOWN_SPECIAL else c for c in text)
-
-
-def _latex_text(text: str) -> str:
-    """Escape what TeX would read as a command; percentages get a thin space."""
-    escaped = "".join(LATEX_SPECIAL.get(c, c) for c in text)
-    return escaped.replace(r" \%", r"\,\%")
 
 
 def _breakable(value: str) -> str:
@@ -293,7 +296,6 @@ def _breakable(value: str) -> str:
 
 
 RENDERERS: dict[Format, Callable[[Certificate], str]] = {
-    "text": _text,
     "markdown": _markdown,
     "latex": _latex,
     "json": _json,

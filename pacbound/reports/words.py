@@ -52,6 +52,11 @@ def in_words(certificate: Certificate) -> tuple[str, ...]:
         f"So on new data from the same source its {loss} is at most {limit}, unless the sample was an unlucky one; the "
         f"chance of that was at most {percent_up(Decimal(repr(stated.delta)))} before it was drawn.",
     ]
+    if certificate.picks is not None:
+        sentences[1] = (
+            f"It was made from {certificate.picks.picked:,} of these examples alone, by a recipe that is told in "
+            f"{ledger.bits:,} bits. The fewer examples it needed, the less it can have learned by heart."
+        )
     if certificate.comparison is not None:
         sentences[0] = sentences[0].replace(" its ", " the stand-in's ", 1)
         sentences[1] = (

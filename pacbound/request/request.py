@@ -8,16 +8,30 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from ..errors import RequestError
+from ..errors import RequestError, without_file
 from ..records import Record
+from ..specs.picks import MENUS, Augmentation, Order
 from ..specs.repeats import Reason
 from ..specs.specs import PROJECTOR_KINDS, RAW_PIXEL_MODELS, REFERENCE_MODELS, ProjectorKind, ProjectorSpec
 
 _OWN = [name for name in REFERENCE_MODELS if name not in RAW_PIXEL_MODELS]
-Group = Literal["Main", "Statement", "Network", "Subspace", "Code", "Training"]
-Method = Literal["subspace", "direct", "surrogate", "auto"]
+Group = Literal["Main", "Statement", "Network", "Subspace", "Picks", "Code", "Training"]
+Method = Literal["subspace", "direct", "surrogate", "picks", "auto"]
 Encoder = Literal["posterior", "plain", "codebook"]
 SentCode = Literal["gaussian", "laplace", "adaptive", "static"]
+
+
+# option -> field of the recipe
+PICK_OPTIONS = {
+    "pick_order": "order", "pick_first": "first", "pick_growth": "growth", "pick_steps": "steps",
+    "pick_epochs": "epochs", "pick_batch": "batch", "pick_rate": "rate", "augmentation": "augmentation",
+}  # fmt: skip
+
+
+def _menu(field: str, text: str) -> dict[str, str]:
+    """Help of an option from a menu, the default being its first entry."""
+    menu = MENUS[field]
+    return _option("Picks", f"{text}: {', '.join(map(str, sorted(menu)))}; coded [{menu[0]}]")
 
 
 def _option(group: Group, text: str) -> dict[str, str]:
@@ -42,7 +56,7 @@ class Stated(Record):
         Method,
         Field(
             json_schema_extra=_option(
-                "Main", "subspace: train; direct: code a file; surrogate: bound it untouched; auto: the best"
+                "Main", "subspace, direct (code a file), surrogate (file untouched), picks (examples), auto: best"
             )
         ),
     ] = "subspace"
@@ -99,6 +113,12 @@ class Stated(Record):
             )
         ),
     ] = "auto"
+    surrogate_by: Annotated[
+        Literal["codes", "picks"],
+        Field(
+            json_schema_extra=_option("Network", "how the surrogate is made: codes, or picks, from true labels alone")
+        ),
+    ] = "codes"
     base: Annotated[
         Literal["seeded", "values"],
         Field(
@@ -157,8 +177,24 @@ class Stated(Record):
         bool, Field(json_schema_extra=_option("Subspace", "scale each layer's part by its He value"))
     ] = True
     seed: Annotated[
-        int, Field(ge=0, lt=1 << 63, json_schema_extra=_option("Subspace", "of theta0 and of the projector; coded"))
+        int, Field(ge=0, lt=1 << 63, json_schema_extra=_option("Subspace", "of theta0, projector and picks; coded"))
     ] = 0
+    pick_order: Annotated[
+        Order | None,
+        Field(json_schema_extra=_option("Picks", "priority: random; worst; boundary: nearest to it; coded [priority]")),
+    ] = None
+    pick_first: Annotated[int | None, Field(json_schema_extra=_menu("first", "examples picked at first"))] = None
+    pick_growth: Annotated[int | None, Field(json_schema_extra=_menu("growth", "16ths by which they grow a round"))] = (
+        None
+    )
+    pick_steps: Annotated[int | None, Field(json_schema_extra=_menu("steps", "steps a round"))] = None
+    pick_epochs: Annotated[int | None, Field(json_schema_extra=_menu("epochs", "passes over the picks a round"))] = None
+    pick_batch: Annotated[int | None, Field(json_schema_extra=_menu("batch", "examples a step"))] = None
+    pick_rate: Annotated[int | None, Field(json_schema_extra=_menu("rate", "rate of Adam in millionths"))] = None
+    augmentation: Annotated[
+        Augmentation | None,
+        Field(json_schema_extra=_option("Picks", f"{', '.join(MENUS['augmentation'])}; coded [by shape]")),
+    ] = None
 
 
 class Encoding(Record):
@@ -166,6 +202,9 @@ class Encoding(Record):
 
     budget: Annotated[
         float | None, Field(gt=0, json_schema_extra=_option("Main", "minutes of training; the default is a fixed plan"))
+    ] = None
+    max_picks: Annotated[
+        int | None, Field(ge=0, json_schema_extra=_option("Picks", "pick no more examples [a quarter of them]"))
     ] = None
     encoder: Annotated[
         Encoder,
@@ -214,11 +253,12 @@ class Request(Encoding, Stated):  # fields of Stated first
 
 
 # of Encoding, what a method reads; all that it does not read it refuses, or has no effect
-_TRAINED = tuple(Encoding.model_fields)
+_TRAINED = tuple(name for name in Encoding.model_fields if name != "max_picks")
 FREE: dict[Method, tuple[str, ...]] = {
     "subspace": _TRAINED,
     "direct": ("epochs", "device", "batch", "rate", "beta", "encoder_seed"),
     "surrogate": _TRAINED,
+    "picks": ("budget", "max_picks"),  # every size is paid for; all else is the learner
     "auto": _TRAINED,
 }
 
@@ -277,7 +317,7 @@ def read_toml(path: Path, base: Request | None = None) -> Request:
     try:
         return make_request(tomllib.loads(path.read_text("utf-8")), f"config {path.name}", base)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
-        raise RequestError(f"config: {path.name!r} is not a readable TOML file ({cause}).") from None
+        raise RequestError(f"config: {path.name!r} is not a readable TOML file ({without_file(cause)}).") from None
 
 
 def parse_projector(text: str, D: int, d: int, seed: int) -> ProjectorSpec:

@@ -3,6 +3,8 @@
 A description is layers joined by '-', from the pixels to the logits. Layers (N, K, ... are decimal integers):
     unit        first only: raw pixels / 255; the preprocessing beside it is `none`
     imagenet    first only: raw pixels / 255, standardised by the constants of ImageNet; a grey image fills 3 channels
+    flip        first but for these: answers are means over the image and its mirror image
+    VN          first but for these: means over all shifts by at most N places, vertical and horizontal ones together
     cNkK        convolution to N channels, K x K; sS stride (1), pP zeros on each side
     rN          residual block of two 3 x 3 convolutions to N channels; xX blocks in a row (1)
     AW, MW      average or maximum over W x W places; sS stride (2)
@@ -19,6 +21,8 @@ Rules that depend on what stands around or on the shape of an example:
     - A residual block is conv, norm, ReLU, conv, norm, plus the shortcut, ReLU, by the last norm that stands before it;
       without one it has no norm, and biases. Where channels grow, the first has stride 2 and the shortcut is option A
       of He et al. 2015 (arXiv:1512.03385, sec. 3.3): every second place, new channels zero on both sides of the old.
+    - A network is trained on images as they are; views are of the pixels that come in, and at the border a place that a
+      shift brings in from outside has the value of the nearest one inside.
     - An image of (height, width) is grey; h and L flatten what is not flat.
 A prefix such as 'w2/' multiplies all N of c, r and h. Every network has one canonical spelling, which `str` gives: the
 multiplier carried out, defaults left out, equal blocks in a row as one layer. A name of REFERENCE_STRINGS may stand for
@@ -58,12 +62,24 @@ USUAL_STRIDES = {"c": 1, "A": 2, "M": 2}
 PIXELS = ("unit", "imagenet")
 ACTIVATIONS = ("R", "tanh", "gelu", "silu")
 NORMS = ("N", "B")
-ON_MAPS = ("c", "r", "A", "M", "G", "P")  # these read (channels, height, width), and nothing may have flattened it
+VIEWS = ("flip", "V")  # of the image, over which a network that is not being trained takes the mean; in this order
+MAX_VIEWS = 3
+ON_MAPS = (
+    "c",
+    "r",
+    "A",
+    "M",
+    "G",
+    "P",
+    *VIEWS,
+)  # these read (channels, height, width), and nothing may have flattened it
 HEADS = ("L", "P")
 
 # kind -> (field of Layer, letter before its number, least, most): in the order in which they are written
 KINDS: dict[str, tuple[tuple[str, str, int, int], ...]] = {
     **dict.fromkeys(PIXELS, ()),
+    "flip": (),
+    "V": (("size", "", 1, MAX_VIEWS),),
     "c": (
         ("size", "", 1, MAX_WIDTH), ("kernel", "k", 1, MAX_KERNEL), ("stride", "s", 1, MAX_STRIDE),
         ("padding", "p", 0, MAX_KERNEL - 1),
@@ -126,7 +142,9 @@ def expected(layers: tuple[Layer, ...]) -> tuple[str, ...]:
     if kinds and kinds[-1] in HEADS:
         return ()
     flat = "h" in kinds or "G" in kinds
+    begun = [kind for kind in kinds if kind not in PIXELS]
     barred = (ON_MAPS if flat else ()) + (PIXELS if kinds else ())
+    barred += VIEWS if begun not in ([], ["flip"]) else ("flip",) if begun else ()
     return tuple(kind for kind in KINDS if kind not in barred)
 
 

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from ..records import Record, SparseRecord
 from .grammar import MAX_DESCRIPTION, REFERENCE_STRINGS, model_name
+from .picks import PicksSpec
 from .tensors import DirectSpec
 
 REFERENCE_MODELS = tuple(REFERENCE_STRINGS)
@@ -205,7 +206,7 @@ class DrawSpec(Record):
 
 
 SymbolSpec = LatticeSpec | CodebookSpec | ProfileSpec  # what gives symbols a meaning
-QuantizerSpec = SymbolSpec | DrawSpec | DirectSpec
+QuantizerSpec = SymbolSpec | DrawSpec | DirectSpec | PicksSpec
 QUANTIZER_KINDS = ("profile", "lattice", "codebook", "draw")  # of coefficients; the first costs 1 bit, then 3, 3, 5
 
 
@@ -230,7 +231,8 @@ class PreprocessSpec(Record):
 class HypothesisSpec(Record):
     """Everything but the symbols. projector, quantizer and code are None together: that is w = 0.
 
-    A draw has no code. A direct code has a quantizer alone, and goes with a base of zeros.
+    A draw has no code. A direct code has a quantizer alone, and goes with a base of zeros; picks have a quantizer
+    alone.
     """
 
     model: ModelName
@@ -254,6 +256,10 @@ class HypothesisSpec(Record):
         if isinstance(self.quantizer, DirectSpec):
             if self.base.kind != "zero" or self.layer_scale or self.projector is not None or self.code is not None:
                 raise ValueError("a direct code has a base of zeros, no projector, no code of its own, no layer_scale")
+            return self
+        if isinstance(self.quantizer, PicksSpec):
+            if self.base.kind == "zero" or self.layer_scale or self.projector is not None or self.code is not None:
+                raise ValueError("picks have a theta0 that is not zero, no projector, no code and no layer_scale")
             return self
         if self.base.kind == "zero" and self.quantizer is not None:
             raise ValueError("a base of zeros goes with a direct code")

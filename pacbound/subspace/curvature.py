@@ -21,9 +21,9 @@ import torch
 from torch import Generator, Tensor
 from torch.func import grad, jacrev, vmap
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from ..errors import SubspaceError
+from ..progress import hidden, tqdm
 from .subspace import Subspace
 
 CHUNK_ELEMENTS = 1 << 23  # rows in theta held at once: 32 MB of float32, and a few copies of it in the adjoint
@@ -130,7 +130,7 @@ def for_each_chunk(
     """Hand left and right of every chunk to `use`, in random order of the examples."""
     n = len(rows.x)
     order = torch.cat([torch.randperm(n, generator=generator) for _ in range(-(-examples // n))])[:examples]
-    with tqdm(total=examples, desc="curvature", unit="example", disable=None if progress else True, leave=False) as bar:
+    with tqdm(total=examples, desc="curvature", unit="example", disable=hidden(progress), leave=False) as bar:
         for places in order.split(rows.chunk(kind)):
             use(*rows.of(kind, places, generator))
             bar.update(len(places))

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
-from tqdm import tqdm
 
 from ..errors import QuantizeError
+from ..progress import hidden, tqdm
 from ..subspace.subspace import Subspace
 from .losses import SURROGATES
 from .phases import Parameters, Phase, one_cycle
@@ -56,7 +56,7 @@ def fit(
     saved = checkpoint.load() or {}
     done_epochs = int(saved.get("epochs", torch.zeros(())))
     total = sum(phase.epochs for phase in phases)
-    bar = tqdm(total=total, initial=done_epochs, desc="training", unit="epoch", disable=None if progress else True)
+    bar = tqdm(total=total, initial=done_epochs, desc="training", unit="epoch", disable=hidden(progress))
     before = 0
     with bar:
         for index, phase in enumerate(phases):

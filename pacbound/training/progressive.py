@@ -19,10 +19,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ..bounds.occam import occam_kl
 from ..errors import QuantizeError, SubspaceError
+from ..progress import hidden, tqdm
 from ..specs.specs import PROFILE_CODE
 from ..subspace.curvature import DENSE_DIMENSION, Draw, Rows, curvature
 from ..subspace.low_rank import low_rank_curvature
@@ -158,8 +158,8 @@ class _Run:
             self._keep(now)
         total = sum(stage.steps for stage in self.stages)
         self.steps = sum(stage.steps for stage in self.stages[:index])
-        shown = None if self.task.progress else True
-        with tqdm(total=total, initial=self.steps, desc="posterior", unit="step", disable=shown) as bar:
+        off = hidden(self.task.progress)
+        with tqdm(total=total, initial=self.steps, desc="posterior", unit="step", disable=off) as bar:
             for k in range(index, len(self.stages)):
                 resumed = {name[4:]: value for name, value in saved.items() if name.startswith("run/")}
                 if not saved:

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from ..bounds.occam import occam_binomial
 from ..networks.risk import zero_one
+from ..progress import hidden, tqdm
 from ..subspace.curvature import example_gradients
 from ..subspace.subspace import Subspace
 from .fit import Sample
@@ -62,7 +62,7 @@ def refine(
     until: float = math.inf,
 ) -> Point:
     """Return a point whose bound is at most the given one's; no round begins after `until` of time.monotonic()."""
-    bar = tqdm(range(settings.refine_rounds), desc="refinement", disable=None if progress else True)
+    bar = tqdm(range(settings.refine_rounds), desc="refinement", disable=hidden(progress))
     for _ in bar:
         if time.monotonic() > until:
             break

@@ -7,9 +7,9 @@ is, so that a run of this package keeps that word.
 import torch
 from torch import Generator, nn
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from ..errors import ModelError, first_line
+from ..progress import hidden, tqdm
 from .fit import Sample
 from .phases import one_cycle
 
@@ -28,7 +28,7 @@ def train_start(module: nn.Module, sample: Sample, seed: int, progress: bool = T
     batch = min(sample.n, max(SMALLEST_BATCH, min(BATCH, sample.n // STEPS_AN_EPOCH)))
     steps, total = sample.n // batch, EPOCHS * (sample.n // batch)
     adam = torch.optim.Adam([p for p in module.parameters() if p.requires_grad], RATE)
-    bar = tqdm(total=total, desc="theta0", unit="step", disable=None if progress else True)
+    bar = tqdm(total=total, desc="theta0", unit="step", disable=hidden(progress))
     module.train()
     with bar, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

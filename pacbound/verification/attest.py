@@ -31,10 +31,17 @@ def attest(found: Verification, path: str | Path, sha256: str) -> str:
     from .. import __version__
 
     statement = verification_summary(
-        Path(path).name, sha256, __version__, _now(), found.level, found.passed, found.failed, found.reason,
+        Path(path).name, sha256, __version__, _now(), found.level, found.passed, *_failure(found),
         found.unchecked, found.statement,
     )  # fmt: skip
     return json.dumps(statement, indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _failure(found: Verification) -> tuple[str | None, str | None]:
+    """The check that failed and why; a selection that was not reproduced is no failed check and does not stand."""
+    if found.failed is None and not found.stands:
+        return "replay", "the selection run again here made another network"
+    return found.failed, found.reason
 
 
 def _now() -> str:

@@ -64,7 +64,7 @@ def test_the_honest_draw_stands_at_every_level_and_says_what_it_rests_on(
 
 def shifted(certificate: Certificate) -> tuple[bytes, Drawn]:
     """A file whose mean makes the wanted h come out of the OLD noise, and what it gives with its own."""
-    spec, raw = spec_of(certificate), certificate.posterior()
+    spec, raw = spec_of(certificate), certificate.beside()
     tensors = safetensors.numpy.load(raw)
     factor = np.zeros((D_SMALL, D_SMALL), np.float32)
     factor[np.tril_indices(D_SMALL)] = tensors["factor"]

@@ -14,7 +14,7 @@ from pacbound.bits.message import pack, unpack
 from pacbound.certificate import Certificate
 from pacbound.certificate.accounting import complete
 from pacbound.methods.table import certify
-from pacbound.networks.checkpoints import freeze_start
+from pacbound.networks.frozen import freeze_network
 from pacbound.specs.specs import BaseOrigin, HypothesisSpec
 from tests.forge import Document, Edit, caught, forge
 from tests.tiny import clouds, network, quick
@@ -134,12 +134,12 @@ def test_a_shifted_cut_with_its_own_n_is_caught_by_the_examples(certificate: Cer
 
 
 def test_another_theta0_beside_the_certificate_is_caught_by_its_digest(certificate: Certificate, folder: Path) -> None:
-    (folder / certificate.hypothesis.base.file).write_bytes(freeze_start(network(seed=8)))
+    (folder / certificate.hypothesis.base.file).write_bytes(freeze_network(network(seed=8)))
     assert refused(folder / "honest.json") == ("risk", "network")
 
 
 def test_another_theta0_under_its_own_digest_is_caught_by_its_errors(certificate: Certificate, folder: Path) -> None:
-    raw = freeze_start(network(seed=8))
+    raw = freeze_network(network(seed=8))
     sha256 = hashlib.sha256(raw).hexdigest()
     (folder / f"{sha256[:16]}.safetensors").write_bytes(raw)
 

@@ -1,6 +1,7 @@
 """The ledger's rules of bookkeeping, against mpmath where a number is rounded."""
 
 import math
+import sys
 
 import mpmath
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pacbound.bits.ledger import MAX_BITS, Entry, Ledger
-from pacbound.errors import LedgerError
+from pacbound.errors import LedgerError, RequestError
 
 WHY = "for this test"
 
@@ -87,3 +88,26 @@ def test_charging_leaves_the_old_ledger_alone() -> None:
     assert repr(new) == "Ledger(2 entries, 3 bits)"
     with pytest.raises(ValidationError):
         old.entries[0].bits = 0
+
+
+def test_a_ledger_is_gone_through_entry_by_entry() -> None:
+    ledger = Ledger().charge("symbols", 3, WHY).declare("task", WHY)
+    assert list(ledger) == list(ledger.entries)
+    assert sum(entry.bits for entry in ledger) == ledger.bits
+    assert list(Ledger()) == []
+
+
+def test_a_ledger_becomes_a_frame_with_a_row_for_each_entry() -> None:
+    pytest.importorskip("pandas", reason="pandas is not installed")
+    ledger = Ledger().charge("symbols", 3, WHY).choice("code", 4, WHY)
+    frame = ledger.frame()
+    assert list(frame.columns) == ["item", "bits", "kind", "why"]
+    assert frame.to_dict("records") == [entry.model_dump() for entry in ledger.entries]
+    assert frame["bits"].sum() == ledger.bits
+    assert list(Ledger().frame().columns) == ["item", "bits", "kind", "why"]
+
+
+def test_without_pandas_the_frame_is_refused_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(RequestError, match="pandas is not installed"):
+        Ledger().frame()

@@ -133,7 +133,8 @@ def test_the_environment_has_no_room_for_a_path(value: str) -> None:
 
 def test_every_theorem_has_a_name_in_the_schema_and_no_other_does() -> None:
     enum = StatedBound.model_json_schema()["properties"]["theorem"]["enum"]
-    assert set(enum) == {*THEOREMS, "disagreement"}  # which is about two networks and has arguments of its own
+    own_arguments = {"disagreement", "picks", "picks_classical"}  # about two networks, or about picked examples
+    assert set(enum) == {*THEOREMS, *own_arguments}
 
 
 def test_a_loss_that_is_no_count_carries_a_sum() -> None:
@@ -183,3 +184,12 @@ def test_reading_and_rechecking_need_neither_torch_nor_scipy(tmp_path: Path) -> 
         [sys.executable, "-c", code, str(tmp_path / "a.json")], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "set()"
+
+
+def test_the_representation_is_one_line_with_bound_theorem_and_data() -> None:
+    certificate = issue(honest())
+    for text in (repr(certificate), str(certificate), f"{certificate}"):
+        assert "\n" not in text
+        assert len(text) < 160
+        for part in ("mnist", "occam_binomial", f"{certificate.bound.value:.6g}", "900 of 60,000", "delta 0.05"):
+            assert part in text

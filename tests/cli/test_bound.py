@@ -32,7 +32,7 @@ def test_json_holds_every_bound_at_full_precision():
 def test_the_table_marks_the_tightest_and_prints_values_rounded_up():
     done = pacbound(*ARGUMENTS)
     assert (done.returncode, done.stderr) == (0, "")
-    rows = {line[2:].split()[0]: line for line in done.stdout.splitlines()[1:-1]}
+    rows = {line[2:].split()[0]: line for line in done.stdout.splitlines()[1:-2] if line[2] != " "}
     assert [name for name, line in rows.items() if line.startswith("*")] == ["occam_binomial"]
     for one in all_bounds(1200, 60_000, 5000, 0.05):
         printed = float(rows[one.theorem][2:].split()[1])
@@ -42,7 +42,7 @@ def test_the_table_marks_the_tightest_and_prints_values_rounded_up():
 def test_a_target_answers_both_planning_questions():
     report = json.loads(pacbound(*ARGUMENTS, "--target", "0.1", "--json").stdout)
     assert report["target"] == {"risk": 0.1, "affordable_bits": 4439, "examples_needed": 67_587}
-    words = pacbound(*ARGUMENTS, "--target", "0.1").stdout
+    words = " ".join(pacbound(*ARGUMENTS, "--target", "0.1").stdout.split())
     assert "4439 bits" in words
     assert "67587 examples" in words
 
@@ -50,8 +50,8 @@ def test_a_target_answers_both_planning_questions():
 def test_a_target_out_of_reach_is_a_result():
     done = pacbound(*ARGUMENTS, "--target", "0.02")
     assert done.returncode == 0
-    assert "no message is short enough" in done.stdout
-    assert "no number of examples" in done.stdout
+    assert "no message is short enough" in " ".join(done.stdout.split())
+    assert "no number of examples" in " ".join(done.stdout.split())
     assert json.loads(pacbound(*ARGUMENTS, "--target", "0.02", "--json").stdout)["target"]["affordable_bits"] is None
 
 

@@ -293,7 +293,7 @@ def test_what_is_read_of_a_checkpoint_and_how_it_does_is_said_before_the_work(
     places = [err.index(line) for line in said]
     assert places == sorted(places)
     assert places[-1] < err.index("With probability at least")
-    code, _, err = in_process(folder, *options, "--key", "model_ema", monkeypatch=monkeypatch)
+    code, _, err = in_process(folder, *options, "--key", "model_ema", "--force", monkeypatch=monkeypatch)
     assert "checkpoint two.pt: read under the key model_ema" in err
     hint = err[err.index("pacbound verify") :].split()
     assert hint[-2:] == ["--key", "model_ema"]

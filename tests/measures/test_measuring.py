@@ -182,6 +182,7 @@ def test_the_plot_is_an_svg_that_repeats_itself(tmp_path: Path) -> None:
     plot(measured, tmp_path / "b.svg")
     drawn = (tmp_path / "a.svg").read_text()
     assert "<svg" in drawn
+    assert all(f"<!-- layer {name} -->" in drawn for one in measured.measures for name in one.per_layer)
     assert drawn == (tmp_path / "b.svg").read_text()
     with pytest.raises(RequestError, match=r"\.svg"):
         plot(measured, tmp_path / "a.png")

@@ -32,7 +32,7 @@ def certificate(file: Path) -> pb.Certificate:
 
 def test_every_method_of_the_list_pays_for_being_chosen_from_it(certificate: pb.Certificate) -> None:
     assert certificate.methods is not None
-    assert [row.name for row in certificate.methods] == ["subspace", "direct", "surrogate"]
+    assert [row.name for row in certificate.methods] == ["subspace", "direct", "surrogate", "picks"]
     paid = next(entry for entry in certificate.entries if entry.item == "methods")
     assert (paid.kind, paid.bits) == ("choice", 2)
     values = [row.value for row in certificate.methods]
@@ -62,7 +62,7 @@ def test_it_is_said_which_methods_are_tried_and_why_not_the_others(
     asked = pb.Request(checkpoint=str(file), method="auto")
     with caplog.at_level("INFO", "pacbound"):
         announced(Work("lenet", None, None, unlabelled(), asked, None, None, None, False))
-    assert caplog.messages[0] == "methods that will be tried: subspace, direct, surrogate"
+    assert caplog.messages[0] == "methods that will be tried: subspace, direct, surrogate, picks"
     assert reasons == set(caplog.messages[1:])
 
 
@@ -80,18 +80,20 @@ def names_for(file: Path | None, inputs: object, **options: Any) -> list[str]:
 
 
 def test_the_list_follows_from_the_request_alone(file: Path) -> None:
-    assert names_for(None, None) == ["subspace"]
-    assert names_for(file, None) == ["subspace", "direct"]
-    assert names_for(None, None, prior_share=0.5) == ["subspace", "prior"]
-    assert names_for(file, None, disjoint=True) == ["subspace", "transfer", "direct"]
-    assert names_for(file, unlabelled()) == ["subspace", "direct", "surrogate"]
-    assert names_for(file, unlabelled(), disjoint=True) == ["subspace", "transfer", "direct", "surrogate"]
+    assert names_for(None, None) == ["subspace", "picks"]
+    assert names_for(None, None, loss="error_probability") == ["subspace"]
+    assert names_for(file, None) == ["subspace", "direct", "picks"]
+    assert names_for(None, None, prior_share=0.5) == ["subspace", "prior", "picks"]
+    assert names_for(file, None, disjoint=True) == ["subspace", "transfer", "direct", "picks", "picks_transfer"]
+    assert names_for(file, unlabelled()) == ["subspace", "direct", "surrogate", "picks"]
+    every = ["subspace", "transfer", "direct", "surrogate", "picks", "picks_transfer"]
+    assert names_for(file, unlabelled(), disjoint=True) == every
 
 
 def test_each_gets_an_equal_share_of_the_budget_and_its_own_request(file: Path) -> None:
-    asked = pb.Request(checkpoint=str(file), disjoint=True, budget=7.5, method="auto", seed=5)
+    asked = pb.Request(checkpoint=str(file), disjoint=True, budget=10.5, method="auto", seed=5, d=16)
     work = Work("lenet", None, None, unlabelled(), asked, None, None, None, False)
-    names = ("subspace", "prior", "transfer", "direct", "surrogate")
+    names = ("subspace", "prior", "transfer", "direct", "surrogate", "picks", "picks_transfer")
     parts = {option.name: part_of(option, work, names, None) for option in OPTIONS}
     assert {name: part.request.budget for name, part in parts.items()} == {**dict.fromkeys(names, 1.5), "direct": None}
     assert {part.methods for part in parts.values()} == {names}
@@ -99,6 +101,8 @@ def test_each_gets_an_equal_share_of_the_budget_and_its_own_request(file: Path) 
     assert parts["subspace"].unlabelled is None
     assert parts["transfer"].request.disjoint
     assert not parts["surrogate"].request.disjoint
+    assert [parts[name].request.disjoint for name in ("picks", "picks_transfer")] == [False, True]
+    assert (parts["picks"].request.method, parts["picks"].request.d, parts["subspace"].request.d) == ("picks", None, 16)
     assert all(part.request.seed == 5 for part in parts.values())
 
 
@@ -109,7 +113,7 @@ def test_one_method_that_is_refused_leaves_the_others_and_still_costs(file: Path
     assert made.methods is not None
     refused = [row.name for row in made.methods if row.value is None]
     assert ([row.name for row in made.methods], refused) == (
-        ["subspace", "direct", "surrogate"],
+        ["subspace", "direct", "surrogate", "picks"],
         ["direct", "surrogate"],
     )
     assert any(entry.item == "methods" for entry in made.entries)
@@ -119,8 +123,8 @@ def test_one_method_that_is_refused_leaves_the_others_and_still_costs(file: Path
 def test_where_every_method_is_refused_the_reasons_are_given(tmp_path: Path) -> None:
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(b"nothing")
-    with pytest.raises(RequestError, match=r"every method was refused. subspace: .* direct: .* surrogate: "):
-        run(broken, d=16, budget=1.0)  # a budget and epochs
+    with pytest.raises(RequestError, match=r"every method was refused. subspace: .* direct: .* surrogate: .* picks: "):
+        run(broken, d=16, budget=1.0, pick_first=5)  # a budget and epochs; no size of the menu
 
 
 def test_what_was_finished_is_not_run_again(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +136,7 @@ def test_what_was_finished_is_not_run_again(file: Path, tmp_path: Path, monkeypa
     monkeypatch.setattr("pacbound.methods.auto.OPTIONS", tuple(o._replace(run=_only_surrogate(o)) for o in OPTIONS))
     certificate = run(file, state)
     assert certificate.methods is not None
-    assert len(certificate.methods) == 3
+    assert len(certificate.methods) == 4
     again = run(file, state)  # what is finished is kept until somebody has saved the certificate and removes it
     assert again.core_digest == certificate.core_digest
 

@@ -54,9 +54,9 @@ def test_the_certificate_is_about_the_drawn_network_and_no_other_bound_of_the_sa
     spec = made.hypothesis
     assert isinstance(spec.quantizer, DrawSpec)
     base = make_base(network(), None)
-    hypothesis = Hypothesis.unpack(made.payload(), spec, base, made.posterior())
+    hypothesis = Hypothesis.unpack(made.payload(), spec, base, made.beside())
     x, y = clouds(600)
-    w = draw(made.posterior(), spec.quantizer, 8).coefficients
+    w = draw(made.beside(), spec.quantizer, 8).coefficients
     setup = prepare(network(), clouds(600), None, QUICK, "zero_one")
     expected = setup.subspace().call(torch.from_numpy(w), x)
     assert torch.allclose(hypothesis(x), expected, atol=1e-5)

@@ -13,7 +13,8 @@ from pacbound.certificate import Certificate
 from pacbound.errors import ModelError, RequestError
 from pacbound.measures.measuring import measure
 from pacbound.methods.table import certify
-from pacbound.networks.checkpoints import freeze_start, start_base
+from pacbound.networks.checkpoints import start_base
+from pacbound.networks.frozen import freeze_network
 from pacbound.pipeline.preparation import prepare, with_start
 from pacbound.reports.beside import render as render_comparison
 from pacbound.reports.compare import compare
@@ -86,7 +87,7 @@ def test_a_share_is_rounded_to_64ths_and_leaves_both_sides_some(share: float) ->
 
 
 def test_a_file_of_theta0_must_be_the_one_named_and_fit_the_network() -> None:
-    raw = freeze_start(network())
+    raw = freeze_network(network())
     split = SplitSpec(parts=32, whole=N, digest="0" * 64, size=len(raw))
     origin = BaseOrigin(kind="split", sha256="1" * 64, split=split)
     with pytest.raises(ModelError, match="another SHA-256"):

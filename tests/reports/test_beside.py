@@ -95,6 +95,12 @@ def test_differences_and_their_parts_are_printed_in_points() -> None:
     assert f"{100 * row.by_errors:+.2f}" in cells.split()
 
 
+def test_where_the_first_is_not_the_best_it_is_named() -> None:
+    runs = [(f"r{errors}", honest(errors=errors)) for errors in (600, 900, 1200)]
+    assert "first: r900" in render(compare(runs, first="r900")).splitlines()
+    assert "first:" not in render(compare(runs, first="r600"))
+
+
 def test_a_loss_that_is_no_count_has_differences_as_numbers() -> None:
     runs = [("a", honest(errors=900.5, loss="square")), ("b", honest(errors=1200.5, loss="square"))]
     comparison = compare(runs)

@@ -7,6 +7,7 @@ from pacbound.certificate import Certificate
 from pacbound.errors import CertificateError
 from pacbound.reports.compare import compare, describe_model
 from tests.forge import digest_of, honest, make_consistent
+from tests.reports.picks_cases import picked
 
 
 def at_delta(certificate: Certificate, delta: float) -> Certificate:
@@ -134,6 +135,16 @@ def test_a_network_at_its_start_has_no_dimensions_and_weights_that_are_coded_hav
 def test_a_network_of_ones_own_is_told_by_the_digest_of_its_layout() -> None:
     spec = honest().hypothesis.model_copy(update={"model": "user", "layout_digest": "ab" * 32})
     assert describe_model(honest().model_copy(update={"hypothesis": spec})) == "own abababab"
+
+
+def test_picks_are_ranked_with_codes_and_not_divided() -> None:
+    comparison = compare([("picks", picked()), ("code", honest(errors=900))])
+    assert [row.name for row in comparison.rows] == ["picks", "code"]
+    row, code = comparison.rows
+    assert (row.picked, row.d, code.picked) == (picked().document()["picks"]["picked"], None, None)
+    assert row.undivided == "by picks its bound is one of more than errors and bits"
+    assert code.undivided == "its bound is by occam_binomial, not picks"
+    assert comparison.jointly is None
 
 
 @pytest.mark.parametrize("names", [[], ["a", "a"]])

@@ -74,7 +74,7 @@ def test_theorems_are_not_mixed() -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"theorem": "picks"}, "by picks its bound depends on more than errors and bits"),
+        ({"theorem": "picks"}, "by picks its bound is one of more than errors and bits"),
         ({"value": 0.5}, "it states 0.5, where occam_binomial gives"),
     ],
 )

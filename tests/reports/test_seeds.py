@@ -7,6 +7,7 @@ from scipy import stats
 from pacbound.certificate import Certificate
 from pacbound.reports.seeds import Contrast, contrast, group, seed_of, student
 from tests.forge import honest
+from tests.reports.picks_cases import picked
 
 ERRORS = {"a": (900, 931, 886, 910, 905), "b": (700, 745, 690, 720, 701)}
 
@@ -152,3 +153,11 @@ def test_a_run_that_ended_at_its_start_belongs_to_its_group() -> None:
     assert found.runs == ("seed_0", "seed_1", "seed_2")
     two = [*named, ("seed_7", honest(count=100, seed=7))]
     assert sorted(len(found.runs) for found in group(two)) == [1, 1, 2]
+
+
+def test_picks_of_one_recipe_at_other_seeds_are_one_group_and_other_recipes_another() -> None:
+    named = {f"p{seed}.json": picked(seed=seed, errors=600 + seed) for seed in range(3)}
+    (found,) = group(list(named.items()))
+    assert found.seeds == ("0,3", "1,3", "2,3")
+    other = {**named, "far.json": picked(seed=7, growth=8)}
+    assert sorted(len(found.runs) for found in group(list(other.items()))) == [1, 3]

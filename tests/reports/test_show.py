@@ -1,6 +1,6 @@
 import pytest
 
-from pacbound.certificate import Certificate
+from pacbound.certificate import Certificate, Environment
 from pacbound.reports.show import FORMATS, NOT_SAID, render
 from tests.forge import honest
 
@@ -74,4 +74,28 @@ def test_latex_braces_balance_and_environments_close() -> None:
 
 def test_the_zero_hypothesis_is_shown_in_words() -> None:
     zero = honest().hypothesis.model_copy(update={"projector": None, "quantizer": None, "code": None})
-    assert "w = 0" in render(honest().model_copy(update={"hypothesis": zero}))
+    text = render(honest().model_copy(update={"hypothesis": zero}))
+    assert "lenet; w = 0: nothing was added to theta0, which is the network itself" in text
+
+
+@pytest.mark.parametrize("name", PEOPLE)
+def test_the_core_digest_is_printed_with_what_it_leaves_out(name: str) -> None:
+    text = plain(render(honest(), name))  # type: ignore[arg-type]
+    assert honest().core_digest in text.replace(" ", "")
+    assert "of all but versions, seconds and notes" in text
+    later = honest().model_copy(update={"environment": Environment(seconds={"fit": 2.5})})
+    assert honest().core_digest in plain(render(later, name)).replace(" ", "")  # type: ignore[arg-type]
+
+
+def test_a_network_of_ones_own_is_named_by_its_layout() -> None:
+    own = honest().hypothesis.model_copy(update={"model": "user"})
+    assert "the user's own, layout 11111111, D = " in render(honest().model_copy(update={"hypothesis": own}))
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_text_of_a_width_breaks_between_words_only(width: int) -> None:
+    broken, whole = render(honest(note="word " * 60), width=width), render(honest(note="word " * 60))
+    lines = broken.splitlines()
+    assert max(len(line) for line in lines if len(line.split()) > 1) <= width
+    assert [line for line in lines if len(line) > width and len(line.strip()) != 64] == []
+    assert broken.split() == whole.split()

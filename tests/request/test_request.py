@@ -20,7 +20,9 @@ def test_an_empty_request_certifies_digits_with_every_default_written_down() -> 
         "projector": "fastfood", "layer_scale": True, "seed": 0, "encoder": "posterior", "step": None, "levels": 7,
         "codebook_init": "kmeans", "code": ["gaussian", "laplace", "adaptive", "static"], "epochs": None,
         "batch": None, "rate": 0.005, "beta": 3.0, "encoder_seed": 0, "posterior": "point", "earlier_draws": None,
-        "device": "auto", "repeats": None,
+        "device": "auto", "repeats": None, "pick_order": None, "pick_first": None, "pick_growth": None,
+        "pick_steps": None, "pick_epochs": None, "pick_batch": None, "pick_rate": None, "augmentation": None,
+        "max_picks": None, "surrogate_by": "codes",
     }  # fmt: skip
 
 
@@ -95,7 +97,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 def test_every_option_has_a_group_and_a_line_of_help() -> None:
     groups = {group_of(name) for name in Request.model_fields}
-    assert groups == {"Main", "Statement", "Network", "Subspace", "Code", "Training"}
+    assert groups == {"Main", "Statement", "Network", "Subspace", "Picks", "Code", "Training"}
     assert [name for name in Request.model_fields if group_of(name) == "Main"] == ["data", "model", "method", "budget"]
     lines = [help_of(name) for name in Request.model_fields]
     assert all(3 < len(line) < 90 and line == line.strip() for line in lines)

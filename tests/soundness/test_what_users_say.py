@@ -93,7 +93,7 @@ def test_an_option_helps_the_encoder_or_reaches_the_receiver_and_never_both() ->
     free = set(Encoding.model_fields)
     declared = {"data", "test", "delta", "loss", "unlabelled", "earlier_draws", "earlier_looks", "disjoint"}
     assert declared & free == set()
-    for method in ("subspace", "direct", "surrogate", "auto"):
+    for method in ("subspace", "direct", "surrogate", "picks", "auto"):
         assert set(free_options(Request(method=method))) <= free  # type: ignore[arg-type]
     assert free_options(Request(posterior="draw")) == ()
 

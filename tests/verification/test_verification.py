@@ -5,7 +5,8 @@ import pytest
 from pacbound.errors import RequestError, VerificationError
 from pacbound.networks.risk import LOSSES
 from pacbound.specs.specs import REFERENCE_MODELS
-from pacbound.verification.verification import EMBEDDED_DATA, KNOWN_FRACTIONAL, verify
+from pacbound.verification.recount import EMBEDDED_DATA, KNOWN_FRACTIONAL
+from pacbound.verification.verification import verify
 from tests.forge import honest
 
 

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
-from tqdm import tqdm
 
 from ...bounds.claims import Measure
 from ...errors import ModelError, first_line
 from ...models.others import private_copy
+from ...progress import hidden, tqdm
 from ...subspace.random import normals
 from .. import Sample
 from ..layers.altered import blame
@@ -54,7 +54,7 @@ def empirical_ntk(model: nn.Module, x: Tensor, kind: Kind = "trace") -> Kernel:
     rows = _Rows.of(model, x, kind)
     matrix = torch.zeros(rows.n * rows.kept, rows.n * rows.kept, dtype=torch.float64)
     trace = dict.fromkeys(rows.parameters, 0.0)
-    for first in tqdm(list(rows.blocks()), desc="tangent kernel", unit="block", delay=2, disable=None, leave=False):
+    for first in tqdm(list(rows.blocks()), desc="tangent kernel", unit="block", delay=2, disable=hidden(), leave=False):
         left = rows.jacobian(first)
         _add_trace(trace, rows, left)
         for second in rows.blocks():

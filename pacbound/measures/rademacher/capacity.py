@@ -16,9 +16,9 @@ from fractions import Fraction
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ...errors import BoundError, ModelError
+from ...progress import hidden, tqdm
 from ..layers.layers import Branch, LayerRecord, Layers
 from ..layers.operator_norms import operator_norm
 
@@ -114,7 +114,7 @@ def norms_of(network: Layers) -> NetworkClass:
         limits = tuple(Limit(r.name, operator_norm(r).upper, 0.0, r.parameters) for r in branch.layers)
         return Path(limits, branch.after, branch.before)
 
-    shown = tqdm(network.blocks, desc="operator norms", unit="block", delay=2, disable=None, leave=False)
+    shown = tqdm(network.blocks, desc="operator norms", unit="block", delay=2, disable=hidden(), leave=False)
     stages = tuple(
         Stage(path(b.main), None if b.shortcut is None else path(b.shortcut), b.after, b.joins) for b in shown
     )

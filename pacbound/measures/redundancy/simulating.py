@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from ...errors import ModelError
+from ...progress import hidden, tqdm
 from ...records import Record
 from .sample_complexity import Counts, cp_counts, tucker_counts
 
@@ -75,7 +75,7 @@ def simulate(
     _check(form, shape, ranks, outputs, repeats, seed)
     points, generator = [], np.random.default_rng(seed)
     pairs = [(channels, multiple) for channels in outputs for multiple in MULTIPLES]
-    for channels, multiple in tqdm(pairs, desc="simulate", unit="size", delay=2, disable=None):
+    for channels, multiple in tqdm(pairs, desc="simulate", unit="size", delay=2, disable=hidden()):
         counts = _counts(form, sizes, ranks, places, channels)
         n = multiple * counts.dimension
         squares = [_squared_error(form, shape, ranks, channels, n, generator) for _ in range(repeats)]

@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
-from tqdm import tqdm
 
 from ...bounds.claims import Measure
 from ...errors import ModelError
+from ...progress import hidden, tqdm
 from ...subspace.random import normals
 from .. import Sample
 from ..layers.layers import Layers, layers_of, squared_frobenius
@@ -59,7 +59,7 @@ def measure_stable_rank(model: nn.Module, example_input: Tensor, data: Sample | 
         )
     reshaped = {r.name: stable_rank(r.weight.reshape(r.out_channels, -1)) for r in layers.records}
     sized = [r for r in layers.records if r.padding_mode in ("zeros", "circular")]
-    shown = tqdm(sized, desc="operator norms", unit="layer", delay=2, disable=None, leave=False)
+    shown = tqdm(sized, desc="operator norms", unit="layer", delay=2, disable=hidden(), leave=False)
     tops = {r.name: operator_norm(r).upper for r in shown}
     frobenius = {r.name: math.sqrt(squared_frobenius(r)) for r in sized}
     operator = {name: max(1.0, (frobenius[name] / top) ** 2) if top > 0 else 0.0 for name, top in tops.items()}

@@ -16,12 +16,12 @@ from typing import BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
-from tqdm import tqdm
 
 from ...bits.coder import Decoder, Encoder
 from ...bits.tensors import code_coding, code_tensor
 from ...bits.units import side_count
-from ...errors import ModelError, PacboundError, QuantizeError
+from ...errors import ModelError, PacboundError, QuantizeError, without_file
+from ...progress import hidden, tqdm
 from ...quantize.blockwise import to_blocks
 from ...quantize.rates import fit_static, lattice_coding
 from ...quantize.tensors import dequantize_tensor, nearest_step, step_size, to_integers
@@ -112,7 +112,7 @@ def code_file(
     entries = safetensors_entries(Path(path))
     temporary = target_path.with_name(target_path.name + ".part")
     total = sum(entry.stop - entry.start for entry in entries)
-    bar = tqdm(total=total, unit="B", unit_scale=True, desc="coding", disable=None if progress else True)
+    bar = tqdm(total=total, unit="B", unit_scale=True, desc="coding", disable=hidden(progress))
     try:
         with open(path, "rb") as source, open(temporary, "wb") as target, bar:
             tensors = tuple(_code_entry(source, target, entry, quantizer, bar) for entry in entries)
@@ -214,7 +214,7 @@ def decode_file(path: str | Path, progress: bool = True) -> Iterator[tuple[Coded
     """
     coded = read_index(path)
     pieces = sum(len(tensor.pieces) for tensor in coded.tensors)
-    bar = tqdm(total=pieces, unit="piece", desc="decoding", disable=None if progress else True)
+    bar = tqdm(total=pieces, unit="piece", desc="decoding", disable=hidden(progress))
     with open(path, "rb") as file, bar:
         for tensor in coded.tensors:
             digest, left = hashlib.sha256(), tensor.count
@@ -244,7 +244,8 @@ def safetensors_entries(path: Path) -> tuple[_Entry, ...]:
     except PacboundError:
         raise
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as why:
-        raise ModelError(f"code_file: {path.name} is a safetensors file ({type(why).__name__}: {why}).") from None
+        said = f"{type(why).__name__}: {without_file(why)}"
+        raise ModelError(f"code_file: {path.name} is a safetensors file ({said}).") from None
     for entry in entries:
         count = int(np.prod(entry.shape, dtype=object))
         wrong = entry.dtype in FLOATS and entry.stop - entry.start != count * FLOATS[entry.dtype]

@@ -16,11 +16,11 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
-from tqdm import tqdm
 
 from ...bits.units import coded_positions
 from ...errors import QuantizeError
 from ...networks.hypothesis import Base
+from ...progress import hidden, tqdm
 from ...quantize.tensors import nearest_step, step_size
 from ...specs.tensors import MAX_HALF
 from ...subspace.subspace import channels_last, has_bfloat16
@@ -173,7 +173,7 @@ def _train(
     generator = torch.Generator().manual_seed(plan.seed)
     per_epoch = max(1, sample.n // plan.batch)
     total = epochs * per_epoch
-    bar = tqdm(range(total), desc=f"{name}, beta {beta:.2g}", disable=None if progress else True)
+    bar = tqdm(range(total), desc=f"{name}, beta {beta:.2g}", disable=hidden(progress))
     order = torch.zeros(0, dtype=torch.int64)
     for step in bar:
         if step % per_epoch == 0:

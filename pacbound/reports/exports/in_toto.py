@@ -14,7 +14,7 @@ STATEMENT = "https://in-toto.io/Statement/v1"
 CLAIM = "urn:pacbound:predicate:certificate:1"
 SUMMARY = "https://slsa.dev/verification_summary/v1"
 FOUND = "urn:pacbound:predicate:verification:1"  # a field of ours, which readers of summaries pass over
-LEVELS = ("arithmetic", "message", "risk")
+LEVELS = ("arithmetic", "message", "risk", "replay")
 
 
 def claim(exported: Exported) -> dict[str, Json]:

@@ -43,10 +43,12 @@ class Exported(NamedTuple):
 
     @property
     def network_sha256(self) -> str:
-        """SHA-256 of the file of an original network, else of the message that the network is decoded from."""
-        compared, message = self.certificate.comparison, self.certificate.message
+        """SHA-256 of the file of an original network or of one made from picks, else of the message."""
+        compared, message, made = self.certificate.comparison, self.certificate.message, self.certificate.hypothesis
         if compared is not None:
             return compared.original.sha256
+        if made.quantizer is not None and made.quantizer.kind == "picks":
+            return made.quantizer.sha256
         if isinstance(message, SidecarMessage):
             return message.sha256
         return hashlib.sha256(self.certificate.payload()).hexdigest()

@@ -1,0 +1,112 @@
+"""Method picks: a fixed learner makes the network from a few examples, and the certificate says which.
+
+Sample compression by pick-to-learn: picking/selection.py runs it, bounds/picks.py is the theorem.
+"""
+
+import time
+from dataclasses import replace
+
+from pydantic import ValidationError
+
+from ..certificate.schema import Certificate
+from ..errors import RequestError
+from ..models.others import failures
+from ..picking.augment import fitting
+from ..pipeline.finish import Finished, environment, issue
+from ..pipeline.first_look import first_look
+from ..pipeline.picked import affordable, best_round, bind, bound_of, finish_picked, select
+from ..pipeline.preparation import Setup, prepare, with_start
+from ..request.request import PICK_OPTIONS, Request
+from ..specs.grammar import OWN_NETWORK
+from ..specs.picks import Augmentation, RecipeSpec
+from ..training.state import Checkpoint
+from .work import Work, refuse_surrogate_options
+
+COLOURS = 3  # channels of an image that is mirrored and cropped
+MOST_SHARE = 4  # by default at most a quarter of the sample is picked
+UNREAD = (
+    "theorem", "posterior", "earlier_draws", "d", "projector", "layer_scale", "encoder", "step", "levels",
+    "codebook_init", "code", "epochs", "batch", "rate", "beta", "encoder_seed",
+)  # fmt: skip
+
+
+def picks(work: Work) -> Certificate:
+    """Return the certificate of the size of T with the fewest picks and errors together.
+
+    Raises: RequestError for options of other methods; other PacboundErrors with the reason of a refusal.
+    """
+    setup, recipe = chosen(work)
+    with failures("certify", setup.model == OWN_NETWORK):
+        if work.request.checkpoint is not None and not work.request.new_head:
+            setup = replace(setup, notes=first_look(setup.base.module, setup.train, setup.preprocess, setup.model))
+        setup = with_start(setup, work.progress)
+        finished, seconds = run(setup, recipe, Checkpoint(work.state, setup.key), work.progress)
+        return issue(setup, finished, environment(seconds, 0, (*setup.base.notes, *setup.notes)), work.progress)
+
+
+def chosen(work: Work) -> tuple[Setup, RecipeSpec]:
+    """Fix theta0 and the learner. Raises: RequestError for options of other methods, or outside the menus."""
+    refuse_surrogate_options(work.request, work.unlabelled)
+    _refuse_unread(work)
+    recipe_of(work.request, ())  # before anything is loaded
+    setup = prepare(work.model, work.train, work.test, work.request, "zero_one", work.data_dir)
+    recipe = recipe_of(work.request, setup.train.shape)
+    return replace(setup, methods=work.methods), _check_fits(recipe, setup.train.shape)
+
+
+def run(
+    setup: Setup, recipe: RecipeSpec, checkpoint: Checkpoint, progress: bool = True
+) -> tuple[Finished, dict[str, float]]:
+    """Run a selection and count the errors of the best of its networks; return it, and the seconds of each stage."""
+    started = time.monotonic()
+    selection = bind(setup, recipe)
+    last = checkpoint.note("last", lambda: [affordable(selection, most_picks(setup), setup.request.budget)])[0]
+    selected = select(selection, last, checkpoint, progress, bound_of(setup, recipe))
+    taken = best_round(selection, selected)
+    picked = time.monotonic()
+    finished = finish_picked(setup, recipe, taken, selected, progress)
+    return finished, {"picking": picked - started, "counting": time.monotonic() - picked}
+
+
+def recipe_of(request: Request, shape: tuple[int, ...]) -> RecipeSpec:
+    """Return the learner that a request asks for; augmentation follows the shape of an example where nobody says.
+
+    Raises: RequestError outside the menus.
+    """
+    given = {field: value for name, field in PICK_OPTIONS.items() if (value := getattr(request, name)) is not None}
+    usual: Augmentation = "flip_crop" if len(shape) == 3 and shape[0] == COLOURS else "elastic"
+    given.setdefault("augmentation", usual if fitting(usual, shape) else "none")
+    device = "cuda" if request.device == "cuda" else "cpu"
+    try:
+        return RecipeSpec.model_validate({**given, "seed": request.seed, "device": device})
+    except ValidationError as cause:
+        raise RequestError(f"picks: {cause.errors()[0]['msg'].removeprefix('Value error, ')}.") from None
+
+
+def _check_fits(recipe: RecipeSpec, shape: tuple[int, ...]) -> RecipeSpec:
+    """Return the recipe. Raises: RequestError where its augmentation is for examples of another shape."""
+    if fitting(recipe.augmentation, shape):
+        return recipe
+    raise RequestError(
+        f"picks: the augmentation {recipe.augmentation} is for images, (height, width) or (channels, height, width), "
+        f"got examples {shape}. Leave --augmentation out."
+    )
+
+
+def most_picks(setup: Setup) -> int:
+    """Return how many examples may be picked: what was asked for, or a quarter of them."""
+    most = setup.request.max_picks
+    return max(1, setup.train.n // MOST_SHARE) if most is None else most
+
+
+def _refuse_unread(work: Work) -> None:
+    """Refuse what this method has no use for. Raises: RequestError."""
+    default = Request()
+    for name in UNREAD:
+        if getattr(work.request, name) != getattr(default, name):
+            option = name.replace("_", "-")
+            raise RequestError(
+                f"picks: --{option} is for networks that are coded, not for picked examples. Leave it out."
+            )
+    if work.loss not in (None, "zero_one") or work.request.loss != "zero_one":
+        raise RequestError("picks: an example is misclassified or not, so the loss is zero_one. Leave --loss out.")

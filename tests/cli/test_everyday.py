@@ -1,0 +1,142 @@
+"""What everybody meets: help and tables of 80 columns, the version, files that are not overwritten or named twice."""
+
+import importlib.metadata
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from pacbound_cli.main import app, main
+from typer.testing import CliRunner
+
+from tests.forge import honest
+from tests.tiny import clouds
+
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+COMMANDS = [
+    [], ["certify"], ["verify"], ["show"], ["compare"], ["measure"], ["simulate"], ["train"], ["code"], ["bound"],
+    ["bound", "lm"], ["data"], ["data", "fetch"], ["data", "list"],
+]  # fmt: skip
+
+
+def said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a command."""
+    monkeypatch.setattr(sys, "argv", ["pacbound", *arguments])
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit) as end:
+        main()
+    captured = capsys.readouterr()
+    return int(end.value.code or 0), captured.out, captured.err
+
+
+def words(text: str) -> set[str]:
+    return set(ANSI.sub("", text).replace("│", " ").replace("─", " ").split())
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help_at_80_columns_breaks_no_word(command: list[str]) -> None:
+    narrow, wide = (
+        CliRunner().invoke(app, [*command, "--help"], env={"COLUMNS": columns, "TERM": "dumb"}).stdout
+        for columns in ("80", "400")
+    )
+    assert max(len(line) for line in ANSI.sub("", narrow).splitlines()) <= 80
+    assert words(narrow) - words(wide) == set()
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, _ = said(capsys, monkeypatch, "--version")
+    assert (code, out) == (0, f"pacbound {importlib.metadata.version('pacbound')}\n")
+
+
+@pytest.mark.parametrize("verb", ["show", "verify", "compare"])
+def test_what_is_printed_of_certificates_fits_80_columns_word_by_word(
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    honest(note="a note " * 40).save(tmp_path / "a.json")
+    honest(count=100, note="a note " * 40).save(tmp_path / "b.json")
+    _, narrow, _ = said(capsys, monkeypatch, verb, "a.json", *(["b.json"] if verb != "show" else []))
+    assert max(len(line) for line in narrow.splitlines()) <= 80
+    wide = (
+        CliRunner()
+        .invoke(app, [verb, "a.json", *(["b.json"] if verb != "show" else [])], env={"COLUMNS": "2000"})
+        .output
+    )
+    assert words(narrow) - words(wide) == set()
+    assert words(wide) - words(narrow) == set()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["show", "FILE.json"], ["verify", "FILE.json"], ["compare", "FILE.json"],
+        ["certify", "--config", "FILE.toml"], ["certify", "--data", "FILE.npz"], ["code", "FILE.safetensors"],
+        ["certify", "--data", "FILE.safetensors"], ["measure", "FILE.json"],
+        ["bound", "lm", "--losses", "FILE.npz", "--bits", "3"],
+        ["measure", "FILE.pt", "--model", "mlp", "--data", "digits"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+@pytest.mark.parametrize("content", [None, b"junk"])
+def test_a_file_that_is_missing_or_broken_is_named_once(
+    arguments: list[str], content: bytes | None, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    honest().save(tmp_path / "good.json")
+    given = [argument.replace("FILE", "qzx") for argument in arguments]
+    (name,) = (argument for argument in given if argument.startswith("qzx"))
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    code, out, err = said(capsys, monkeypatch, *given)
+    assert code != 0
+    assert "Traceback" not in err
+    text = err if err else out  # verify says of a malformed file that it does not stand
+    assert text.count("qzx") == 1
+
+
+def test_of_several_files_the_one_that_is_missing_is_named_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    honest().save(tmp_path / "good.json")
+    code, out, err = said(capsys, monkeypatch, "verify", "qzx.json", "good.json")
+    assert (code, (out + err).count("qzx")) == (2, 1)
+    assert "stands" in out
+
+
+def test_a_certificate_is_not_overwritten_before_any_work_is_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    honest().save(tmp_path / "c.json")
+    before = (tmp_path / "c.json").read_bytes()
+
+    def work(**options: object) -> None:
+        pytest.fail("the work began")
+
+    monkeypatch.setattr("pacbound.methods.table.certify", work)
+    for more in ([], ["--resume"]):
+        code, _, err = said(capsys, monkeypatch, "certify", "-o", "c.json", *more)
+        assert code == 2
+        assert "certify: 'c.json' exists" in err
+        assert "--force" in err
+    code, _, err = said(capsys, monkeypatch, "measure", "c.json", "--model", "lenet", "--attach", "c.json")
+    assert code == 2
+    assert "measure: 'c.json' exists" in err
+    assert (tmp_path / "c.json").read_bytes() == before
+
+
+def test_force_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    import numpy as np
+
+    monkeypatch.chdir(tmp_path)
+    x, y = clouds(200)
+    np.savez(tmp_path / "clouds.npz", x=x.numpy(), y=y.numpy())
+    honest().save(tmp_path / "clouds.json")
+    before = (tmp_path / "clouds.json").read_bytes()
+    quick = ["--encoder", "plain", "--d", "4", "--epochs", "1", "--batch", "50"]
+    result = CliRunner().invoke(app, ["certify", "--data", "clouds.npz", *quick, "--force"])
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "clouds.json").read_bytes() != before
+    assert capsys.readouterr() is not None

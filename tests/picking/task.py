@@ -1,0 +1,71 @@
+"""Selections of a second: clouds with noisy labels, tiny networks, and what the network of a round misclassifies."""
+
+import hashlib
+import struct
+
+import torch
+from safetensors.torch import load
+from torch import Tensor, nn
+
+from pacbound.data.examples import Examples
+from pacbound.picking.selection import Round, Selection
+from pacbound.specs.picks import RecipeSpec
+from pacbound.specs.specs import PreprocessSpec
+from tests.tiny import CLASSES, FEATURES, clouds, network
+
+PLAIN = PreprocessSpec(name="none")
+TIE = 1e-4
+
+
+def recipe(**fields: object) -> RecipeSpec:
+    """A learner of 25 steps a round, at a high rate and without augmentation."""
+    quick = {"first": 4, "steps": 25, "epochs": 0, "batch": 16, "rate": 30000, "augmentation": "none"}
+    return RecipeSpec.model_validate({**quick, **fields})
+
+
+def noisy(n: int = 150, share: float = 0.15, seed: int = 0) -> Examples:
+    """Clouds of which a share has another label."""
+    x, y = clouds(n, seed)
+    generator = torch.Generator().manual_seed(100 + seed)
+    flipped = torch.rand(n, generator=generator) < share
+    y = torch.where(flipped, (y + 1 + torch.randint(CLASSES - 1, (n,), generator=generator)) % CLASSES, y)
+    return Examples("clouds", x, y, classes=CLASSES)
+
+
+def normalised(seed: int = 0) -> nn.Module:
+    """6 -> 8 -> 3 with batch normalisation, whose running statistics are the learner's."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return nn.Sequential(nn.Linear(FEATURES, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, CLASSES))
+
+
+def select(examples: Examples, module: nn.Module | None = None, last: int = 63, **fields: object) -> list[Round]:
+    """All rounds of a selection."""
+    module = network() if module is None else module
+    return list(Selection(module, examples, PLAIN, recipe(**fields)).rounds(last, progress=False))
+
+
+def logits_of(one: Round, module: nn.Module, x: Tensor) -> Tensor:
+    """What the network of a round says, by other means: the file loaded strictly, rows one by one, in float64."""
+    module.load_state_dict(load(one.network))
+    module = module.double().eval()
+    with torch.no_grad():
+        return torch.cat([module(row[None].double()) for row in x])
+
+
+def wrong(logits: Tensor, y: Tensor) -> list[bool]:
+    """Which labels do not lead by more than a near tie, row by row."""
+    found = []
+    for row, label in zip(logits.tolist(), y.tolist(), strict=True):
+        rivals = [value for k, value in enumerate(row) if k != label]
+        lead = row[label] - max(rivals)
+        found.append(not lead > TIE * max(map(abs, row)))
+    return found
+
+
+def priority(examples: Examples, row: int, seed: int) -> bytes:
+    """SHA-256 of seed, bytes and label of one example, written without the package."""
+    numbers = examples.x[row].flatten().tolist()
+    kind = {torch.uint8: "B", torch.float16: "e", torch.float32: "f", torch.float64: "d"}[examples.x.dtype]
+    raw = struct.pack("<q", seed) + struct.pack(f"<{len(numbers)}{kind}", *numbers)
+    return hashlib.sha256(raw + struct.pack("<q", int(examples.y[row]))).digest()

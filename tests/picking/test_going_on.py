@@ -1,0 +1,109 @@
+"""The same bits in another process, after an interruption anywhere, and after a process was killed."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from pacbound_cli.main import app
+from torch import Tensor
+from typer.testing import CliRunner
+
+from pacbound.picking.selection import END, Selection
+from pacbound.pipeline.picked import select
+from pacbound.training.state import Checkpoint
+from tests.picking.task import PLAIN, noisy, recipe
+from tests.tiny import network
+
+PROGRAM = """
+import hashlib, torch
+from tests.picking.task import noisy, normalised, select
+torch.set_num_threads(2)
+for order in ("priority", "worst"):
+    *_, last = select(noisy(60), normalised(), order=order)
+    print(last.picked.tolist(), hashlib.sha256(last.network).hexdigest())
+"""
+
+
+def test_another_process_with_other_threads_makes_the_same_bits(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONHASHSEED": "5", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, env=environment, cwd=tmp_path
+    )
+    from tests.picking.task import normalised
+    from tests.picking.task import select as run
+
+    found = []
+    for order in ("priority", "worst"):
+        *_, last = run(noisy(60), normalised(), order=order)
+        found.append(f"{last.picked.tolist()} {hashlib.sha256(last.network).hexdigest()}")
+    assert done.stdout.splitlines() == found
+
+
+class Killed(Checkpoint):
+    """Saves every time, and is killed after so many."""
+
+    left = 0
+
+    def save(self, tensors: dict[str, Tensor], force: bool = False) -> None:
+        super().save(tensors, force=True)
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("order", ["priority", "worst"])
+def test_a_run_killed_after_any_round_ends_with_the_same_rounds_and_networks(order: str, tmp_path: Path) -> None:
+    def selection() -> Selection:
+        return Selection(network(), noisy(60), PLAIN, recipe(order=order))
+
+    whole = select(selection(), END, Checkpoint(None, "key"), progress=False)
+    assert len(whole.rounds) > 5
+    for number in range(1, len(whole.rounds)):
+        state = tmp_path / f"{number}.state"
+        first = Killed(state, "key")
+        first.left = number
+        with pytest.raises(KeyboardInterrupt):
+            select(selection(), END, first, progress=False)
+        again = select(selection(), END, Checkpoint(state, "key"), progress=False)
+        assert again.rounds == whole.rounds
+        assert [one.picked.tolist() for one in again.best] == [one.picked.tolist() for one in whole.best]
+        assert [one.network for one in again.best] == [one.network for one in whole.best]
+
+
+ARGUMENTS = [
+    "certify", "--method", "picks", "--model", "h8-R-L", "--pick-steps", "800", "--pick-epochs", "0", "--max-picks",
+    "31", "--augmentation", "none",
+]  # fmt: skip
+
+
+def certificate(path: Path) -> tuple[dict[str, object], bytes]:
+    """What a run says, but for times and digest; and the network that it made."""
+    document = json.loads(path.read_text())
+    file = path.parent / f"{document['hypothesis']['quantizer']['sha256'][:16]}.safetensors"
+    return {key: value for key, value in document.items() if key not in ("environment", "digest")}, file.read_bytes()
+
+
+def test_kill_9_and_resume_end_with_the_same_certificate(tmp_path: Path) -> None:
+    output, state = tmp_path / "killed.json", tmp_path / "killed.json.state"
+    command = [sys.executable, "-c", "from pacbound_cli.main import main; main()", *ARGUMENTS, "--output", str(output)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    child = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    while not state.exists() and child.poll() is None:
+        time.sleep(0.005)
+    child.send_signal(signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL, "it had ended before it was killed"
+    assert (state.exists(), output.exists()) == (True, False)
+    again = CliRunner().invoke(app, [*ARGUMENTS, "--output", str(output), "--resume"])
+    assert again.exit_code == 0, again.output
+    assert not state.exists()
+    straight = CliRunner().invoke(app, [*ARGUMENTS, "--output", str(tmp_path / "straight.json")])
+    assert straight.exit_code == 0, straight.output
+    assert certificate(output) == certificate(tmp_path / "straight.json")
