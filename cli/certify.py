@@ -3,6 +3,7 @@
 import inspect
 import shlex
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -75,7 +76,7 @@ def _certify(**options: object) -> None:
     shutil.rmtree(methods_folder(state), ignore_errors=True)
     if options["as_json"]:
         typer.echo(certificate.to_json().decode(), nl=False)
-    typer.echo(render(certificate, width=columns()), err=True)
+    typer.echo(render(certificate, width=columns(sys.stderr)), err=True)
     if changed := differences(request):
         typer.echo("\nDiffers from the defaults\n" + "\n".join(f"  - {line}" for line in changed), err=True)
     check = f"pacbound verify {shlex.quote(str(output))}{_verify_hint(request, options['data_dir'])}"

@@ -1,5 +1,6 @@
 """`pacbound code`: code a weight file of any size, and say how many bits every layer takes."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -40,5 +41,5 @@ def code(
         Column("coded", tuple(f"{bits:,}" for *_, bits in rows)),
         Column("bits each", tuple(f"{bits / max(1, count):.2f}" for _, count, _, bits in rows)),
     )
-    typer.echo("\n".join(text_table(table, columns(), "  ")), err=True)
+    typer.echo("\n".join(text_table(table, columns(sys.stderr), "  ")), err=True)
     typer.echo(f"written to {target}", err=True)

@@ -1,11 +1,14 @@
 """Certificate files on the command line (naming, reading, never losing one), and lines that fit the terminal."""
 
-import shutil
+import os
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from pacbound.certificate import Certificate
+
+UNBROKEN = 1 << 30  # columns
 
 
 def certificate_files(paths: list[Path], verb: str) -> list[Path]:
@@ -60,6 +63,14 @@ def sentence_lines(sentence: str, first: str = "", rest: str = "") -> list[str]:
     return wrapped(sentence, columns(), first, rest)
 
 
-def columns() -> int:
-    """Width of the terminal, or what COLUMNS says; 80 where nothing does."""
-    return shutil.get_terminal_size((80, 24)).columns
+def columns(stream: TextIO | None = None) -> int:
+    """Return what COLUMNS says, else the width of the terminal that a stream goes to (standard output by default).
+
+    A pipe and a file get lines that are not broken, for the programs that read them.
+    """
+    if (said := os.environ.get("COLUMNS", "")).isdecimal() and int(said) > 0:
+        return int(said)
+    try:
+        return os.get_terminal_size((stream or sys.stdout).fileno()).columns
+    except (OSError, ValueError):
+        return UNBROKEN

@@ -68,6 +68,10 @@ PICKS_FORGERIES = "tests/attacks/test_picks_forgeries.py"
 SELECTION = "tests/picking/test_selection.py"
 PICKING_ORDER = "tests/picking/test_order.py"
 
+SWEEP = "tests/certificate/test_sweep.py"
+SWEEP_FORGERIES = "tests/attacks/test_sweep_forgeries.py"
+SWEEPS = "tests/sweeps/test_driver.py"
+
 MUTATIONS = (
     Mutation(
         "picks may be fewer than the size that was written down",
@@ -126,10 +130,17 @@ MUTATIONS = (
         f"{PICKS_FORGERIES}::test_what_only_replay_can_see_is_not_reproduced",
     ),
     Mutation(
-        "the asking stops before the group is whole, or after",
+        "a group by priority holds whoever was asked and wrong",
         "pacbound/picking/selection.py",
-        "                missed = missed[: size - wrong]\n",
-        "                missed = missed[:size]\n",
+        "return np.concatenate(found)[:size], TAIL",
+        "return np.concatenate(found), TAIL",
+        f"{SELECTION}::test_the_selection_is_that_of_a_slow_one_which_asks_everybody",
+    ),
+    Mutation(
+        "a selection ends where nobody is wrong among the last of the order",
+        "pacbound/picking/selection.py",
+        "stop = END if not len(group) else place",
+        "stop = END if not wrong else place",
         f"{SELECTION}::test_the_selection_is_that_of_a_slow_one_which_asks_everybody",
     ),
     Mutation(
@@ -152,6 +163,39 @@ MUTATIONS = (
         "        module = private_copy(self.theta0)\n",
         "        module = self.theta0\n",
         f"{SELECTION}::test_what_a_network_notes_when_it_is_asked_does_not_reach_the_learner",
+        "the grid of a sweep costs nothing",
+        "pacbound/certificate/accounting.py",
+        '        ledger = ledger.choice("sweep", sweep.choices, sweep.why)\n',
+        '        ledger = ledger.choice("sweep", 1, sweep.why)\n',
+        f"{SWEEP_FORGERIES}::test_the_honest_one_stands_and_pays",
+    ),
+    Mutation(
+        "networks of their author's are no choice of a grid",
+        "pacbound/certificate/sweep.py",
+        '        return "message" if value == "auto" or is_described(value) else "grid"\n',
+        '        return "message"\n',
+        f"{SWEEP}::test_the_price_counts_different_combinations_of_what_has_one",
+    ),
+    Mutation(
+        "a later sweep costs no more than the first",
+        "pacbound/certificate/sweep.py",
+        "self.combinations * self.number * (self.number + 1)",
+        "self.combinations * 2",
+        f"{SWEEP}::test_the_price_counts_different_combinations_of_what_has_one",
+    ),
+    Mutation(
+        "a run of a grid may be another run's network",
+        "pacbound/certificate/sweep.py",
+        "        if values.get(name, value) != value:\n",
+        "        if False:\n",
+        f"{SWEEP_FORGERIES}::test_each_forgery_is_caught",
+    ),
+    Mutation(
+        "a sweep goes on with a sample that changed",
+        "pacbound/sweeps/worker.py",
+        "    if (certificate.data.digest if split is None else split.digest) != sweep.sample:\n",
+        "    if False:\n",
+        f"{SWEEPS}::test_a_sample_that_changes_meanwhile_is_refused",
     ),
     Mutation(
         "the split of delta is paid by one part only",

@@ -19,19 +19,22 @@ ORDER = (
     "specs", "bits", "bounds", "certificate", "request", "reports",  # arithmetic and reading
     "progress",  # the one other module at the root
     "subspace", "quantize", "data", "models", "networks", "picking", "verification",  # up to counting errors again
-    "measures", "training", "pipeline", "methods",
+    "measures", "training", "pipeline", "methods", "sweeps", "integrations",
     "",  # pacbound/__init__.py names what is public
 )  # fmt: skip
 FLOORS = {room: floor for floor, room in enumerate(ORDER)}
 TORCHLESS = ORDER[: ORDER.index("subspace")]
-HEAVY = ("torch", "scipy", "sklearn", "tensorly", "bitsandbytes", "matplotlib", "pandas", "transformers", "timm")
+HEAVY = (
+    "torch", "scipy", "sklearn", "tensorly", "bitsandbytes", "matplotlib", "pandas", "transformers", "timm", "optuna",
+    "submitit", "lightning",
+)  # fmt: skip
 # drawings and frames load these when they are made; a test below watches that importing does not
 LAZY = {"reports": ("matplotlib",), "notebook": ("pandas",)}
 # reports read certificates and nothing else
 READABLE = ("errors", "records", "notebook", "bits", "bounds", "certificate")
 CLI_MAY_IMPORT = (
     "", "errors", "bounds", "certificate", "request", "reports", "data", "verification", "measures", "pipeline",
-    "methods",
+    "methods", "sweeps",
 )  # fmt: skip
 
 

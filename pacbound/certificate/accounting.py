@@ -14,6 +14,7 @@ from ..specs.repeats import repeats_sentence
 from ..specs.specs import CHECKPOINT_KINDS, DrawSpec, HypothesisSpec
 from ..specs.tensors import DirectSpec
 from .parts import InputsRecord
+from .sweep import GRID_WHY, SweepRecord
 from .tuned import tuned_on
 
 TUNING_OPTIONS = 256  # 8 bits, by convention, for the look at the data sets of tuned.py
@@ -71,6 +72,7 @@ def complete(
     methods: int = 1,
     like: str | None = None,
     repeats: str | None = None,
+    sweep: SweepRecord | None = None,
 ) -> Ledger:
     """Return the ledger of the message followed by the choices and declarations that the certificate rests on.
 
@@ -78,6 +80,7 @@ def complete(
     ratio_bits: of a draw, ln dQ/dP over ln 2, rounded up (certificate/draw.py). saving_bits: of a direct code, what
     the order of its units is worth, rounded down (bits/units.py). compared: of a surrogate. methods: how many were to
     be tried, by a list fixed beforehand. like: what the inputs were recognised as. repeats: why some stand twice.
+    sweep: the grid that this run is of.
     """
     ledger = coded
     if isinstance(hypothesis.quantizer, DirectSpec) != (saving_bits is not None) or (saving_bits or 0) < 0:
@@ -105,6 +108,8 @@ def complete(
         )
     if methods > 1:
         ledger = ledger.choice("methods", methods, "the best of a list of methods fixed beforehand, tried or not")
+    if sweep is not None:
+        ledger = ledger.choice("sweep", sweep.choices, sweep.why)
     if compared is not None:
         ledger = ledger.choice("split of delta", SPLITS, "the best of 16 splits; both parts pay every choice")
         ledger = ledger.choice("looks", compared.options, "look j has delta / (j (j + 1)), over all earlier counts")
@@ -114,6 +119,8 @@ def complete(
     ledger = ledger.declare("format", "the message format and its symbol tables are those of this schema version")
     if repeats is not None:
         ledger = ledger.declare("repeats", repeats_sentence(repeats))
+    if sweep is not None and sweep.number is not None:
+        ledger = ledger.declare("grid", GRID_WHY)
     if hypothesis.model == OWN_NETWORK:
         ledger = ledger.declare("architecture", "the network was fixed before the sample was seen, says the user")
     if hypothesis.base.constants is not None:

@@ -5,10 +5,15 @@ from pathlib import Path
 
 from ..specs.specs import BaseOrigin
 from .parts import InputsRecord
+<<<<<<< HEAD
 from .schema import SCHEMA_ID, Certificate, DataRecord, Environment, OtherBound
+=======
+from .schema import SCHEMA_VERSION, Certificate, DataRecord, Environment, OtherBound
+from .sweep import SweepRecord
+>>>>>>> main
 
 PATH = Path(__file__).with_name("schema.json")
-SPARSE = (BaseOrigin, DataRecord, Environment, InputsRecord, OtherBound)
+SPARSE = (BaseOrigin, DataRecord, Environment, InputsRecord, OtherBound, SweepRecord)
 LEFT_OUT = {"": Certificate.LEFT_OUT, **{record.__name__: record.LEFT_OUT for record in SPARSE}}
 
 

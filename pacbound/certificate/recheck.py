@@ -22,6 +22,7 @@ from .draw import Drawn, draw
 from .picked import recheck_classical, recheck_order, recheck_picks, recheck_picks_value
 from .schema import Baseline, Certificate, OtherBound, declared_sentences
 from .statement import write_statement
+from .sweep import contradiction
 
 # A theorem may stand as the headline of one decoded, deterministic network. occam_binomial (counts) and occam_kl
 # (other losses) are the smallest of them for every outcome, so that naming another afterwards gains nothing.
@@ -174,6 +175,15 @@ def _check_theorem(certificate: Certificate) -> str | None:
     return None
 
 
+def _check_sweep(certificate: Certificate) -> str | None:
+    """Of the run that the grid calls this one, what the hypothesis says too is the same."""
+    if certificate.sweep is None:
+        return None
+    if _drawn(certificate) or certificate.comparison is not None:
+        return "a draw or a comparison is another look at the data each time it is made, and no run of a grid"
+    return contradiction(certificate.sweep, certificate.hypothesis)
+
+
 def _check_bound(certificate: Certificate) -> str | None:
     stated, risk = certificate.stated_bound, certificate.risk
     if certificate.picks is not None and (complaint := recheck_picks(certificate)) is not None:
@@ -264,7 +274,7 @@ def _compare_ledger(
     try:
         expected = complete(
             decoded.coded, decoded.spec, data.name, data.digest, ratio_bits, saving_bits, compared, methods,
-            data.like, data.repeats,
+            data.like, data.repeats, certificate.sweep,
         ).entries  # fmt: skip
     except PacboundError as cause:
         return str(cause)
@@ -285,6 +295,7 @@ ARITHMETIC: tuple[tuple[str, Callable[[Certificate], str | None]], ...] = (
     ("sums", _check_sums),
     ("sample", _check_sample),
     ("theorem", _check_theorem),
+    ("sweep", _check_sweep),
     ("bound", _check_bound),
     ("statement", _check_statement),
     ("declarations", _check_declarations),

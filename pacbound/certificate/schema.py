@@ -28,6 +28,7 @@ from .files import MAX_SIDECAR_BYTES, SIDECAR_NAME, read_capped, read_sidecar, w
 from .parts import DisagreementPart, SurrogatePart
 from .picked import PicksPart
 from .statement import write_statement
+from .sweep import SweepRecord
 from .tuned import TunedName, check_like
 
 SCHEMA_VERSION: Literal["2"] = "2"
@@ -204,7 +205,7 @@ class Certificate(SparseRecord):
     """
 
     model_config = ConfigDict(title="pacbound certificate")
-    LEFT_OUT = ("methods", "picks")  # sections that do not apply
+    LEFT_OUT = ("methods", "picks", "sweep")  # sections that do not apply
 
     schema_version: Literal["2"] = SCHEMA_VERSION
     statement: str = Field(max_length=2000)
@@ -221,6 +222,7 @@ class Certificate(SparseRecord):
     )
     picks: PicksPart | None = None
     methods: tuple[MethodRow, ...] | None = Field(default=None, min_length=2, max_length=16)
+    sweep: SweepRecord | None = None
     also: tuple[Annotated[OtherBound | Baseline, Field(discriminator="kind")], ...] = Field(default=(), max_length=100)
     environment: Environment = Environment()
     digest: Sha256
@@ -288,12 +290,14 @@ class Certificate(SparseRecord):
         parts: tuple[SurrogatePart, DisagreementPart] | tuple[()] = (),
         picks: PicksPart | None = None,
         methods: tuple[MethodRow, ...] = (),
+        sweep: SweepRecord | None = None,
         environment: Environment | None = None,
     ) -> "Certificate":
         """Write the document: statement, declarations and digest follow from the rest. beside: the file of a draw or
         of the network that was made from picks. theta0: the file of a base of kind split.
 
         parts: where the headline is about a network other than the decoded one. methods: where it is the best of some.
+        sweep: where it is a run of a grid.
 
         Raises: CertificateError where the parts do not make a certificate.
         """
@@ -328,6 +332,8 @@ class Certificate(SparseRecord):
             document["picks"] = picks.model_dump(mode="json")
         if methods:
             document["methods"] = [row.model_dump(mode="json") for row in methods]
+        if sweep is not None:
+            document["sweep"] = sweep.model_dump(mode="json")
         certificate = _validated({**document, "digest": digest(document)})
         certificate._payload, certificate._beside, certificate._theta0 = message.payload, beside, theta0
         return certificate

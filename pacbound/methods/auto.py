@@ -156,7 +156,9 @@ def _begin(work: Work, names: tuple[str, ...]) -> Path | None:
     """Return the folder of finished and unfinished methods; a mark at work.state binds it to this request."""
     if work.state is None:
         return None
-    key = hashlib.sha256(f"{work.request.model_dump_json()} {names} {_contents(work)}".encode()).hexdigest()
+    key = hashlib.sha256(
+        f"{work.request.model_dump_json()} {names} {_contents(work)} {work.sweep}".encode()
+    ).hexdigest()
     mark, folder = Checkpoint(work.state, key), methods_folder(work.state)
     if mark.load() is None:
         shutil.rmtree(folder, ignore_errors=True)

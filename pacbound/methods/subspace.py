@@ -22,7 +22,7 @@ def subspace(work: Work) -> Certificate:
     refuse_surrogate_options(work.request, work.unlabelled)
     loss = work.request.loss if work.loss is None else work.loss
     setup = prepare(work.model, work.train, work.test, work.request, loss, work.data_dir)
-    setup = replace(setup, methods=work.methods)
+    setup = replace(setup, methods=work.methods, sweep=work.sweep)
     started = time.monotonic()
     with failures("certify", setup.model == OWN_NETWORK):
         if work.request.checkpoint is not None and not work.request.new_head:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
+from ..certificate.sweep import SweepRecord
 from ..errors import RequestError
 from ..networks.risk import LossFunction
 from ..request.request import Request
@@ -12,7 +13,8 @@ from ..request.request import Request
 
 @dataclass(frozen=True)
 class Work:
-    """The arguments of `methods.table.certify`; the list where this method is of a list; where looks are recorded."""
+    """The arguments of `methods.table.certify`; the list where this method is of a list; where looks are
+    recorded; the grid where this is a run of a sweep."""
 
     model: nn.Module | str
     train: object
@@ -25,6 +27,7 @@ class Work:
     progress: bool
     methods: tuple[str, ...] = ()
     looks: Path | None = None
+    sweep: SweepRecord | None = None
 
 
 def methods_folder(state: Path) -> Path:

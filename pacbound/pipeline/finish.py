@@ -83,6 +83,7 @@ def issue(setup: Setup, best: Finished, made_in: Environment, progress: bool = T
         theta0=setup.theta0,
         also=also,
         methods=tuple(MethodRow(name=name) for name in setup.methods),
+        sweep=setup.sweep,
         environment=made_in,
     )
 
@@ -125,6 +126,7 @@ def finish_one(setup: Setup, candidate: Candidate | None, progress: bool = True)
     ledger = complete(
         hypothesis.ledger, spec, setup.train.name, setup.digest, ratio_bits, saving_bits,
         methods=max(1, len(setup.methods)), like=setup.data.like, repeats=setup.data.repeats,
+        sweep=setup.sweep,
     )  # fmt: skip
     bound = theorem(name)(risk.errors, risk.n, ledger.bits, setup.request.delta)
     return Finished(spec, message, hypothesis, risk, ledger, bound, posterior)

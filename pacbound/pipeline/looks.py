@@ -1,4 +1,5 @@
-"""How often a sample was looked at where every look has a share of delta: draws, and comparisons on unlabelled inputs.
+"""How often a sample was looked at where every look has a share of delta: draws, comparisons on unlabelled inputs, and
+sweeps with a price.
 
 Who certifies says how many looks went before; a record beside the certificates keeps them across runs, so that a number
 said once need not be counted by hand again, and one said too low is put right. A look that is repeated, as in a resumed
@@ -20,7 +21,7 @@ def looks_beside(state: Path | None) -> Path | None:
 
 
 def number_of_look(
-    record: Path | None, kind: Literal["draw", "comparison"], sample: str, what: str, earlier: int
+    record: Path | None, kind: Literal["draw", "comparison", "sweep"], sample: str, what: str, earlier: int
 ) -> int:
     """Number the look that is about to be taken, and write the number down before the look is.
 

@@ -12,6 +12,7 @@ from torch import nn
 from ..bounds.claims import RiskEstimate
 from ..bounds.table import COUNTS_ONLY, headline_theorem
 from ..certificate.schema import DataRecord
+from ..certificate.sweep import SweepRecord
 from ..certificate.tuned import TUNED_ON
 from ..data.examples import Examples
 from ..data.inputs import check_apart, check_repeats, distinct_inputs
@@ -41,7 +42,12 @@ from ..training.start import train_start
 # The network `auto` reads images with: by their shorter side, from the largest down; everything else gets mlp.
 IMAGE_MODELS = ((32, "pooled"), (16, "lenet1"))
 # The same where a learner makes the network from picked examples: its parameters cost nothing, its description does.
-PICKED_MODELS = ((32, "c32k3-B-R-M2-c64k3-B-R-M2-c128k3-B-R-G-L"), (16, "c16k5-M2-R-c32k5-M2-R-L"), (0, "h64-R-L"))
+PICKED_MODELS = (
+    (32, "flip-c32k3-B-M2-R-c64k3-B-M2-R-c128k3-B-R-G-L"),
+    (16, "V2-c32k3-M2-R-c64k3-M2-R-c128k3-R-G-L"),
+    (4, "V1-r32-L"),
+    (0, "h64-R-L"),
+)
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,7 @@ class Setup:
     split: where theta0 is trained on other examples than those of `train`. theta0: its file, once it is. methods: the
     list that this one is of, where the best of a list will be kept. targets: what the encoder learns in the place of
     labels, (n,) int64. notes: what a reader should know of a checkpoint.
+    sweep: the grid, where this is a run of one.
     """
 
     request: Request
@@ -67,6 +74,7 @@ class Setup:
     methods: tuple[str, ...] = ()
     targets: torch.Tensor | None = None
     notes: tuple[str, ...] = ()
+    sweep: SweepRecord | None = None
 
     @property
     def digest(self) -> str:

@@ -52,14 +52,15 @@ def divide(first: Certificate, other: Certificate) -> Division:
     names = first.stated_bound.theorem, other.stated_bound.theorem
     if names[0] != names[1] and not first.parts and not other.parts:
         return Division(why_not=f"its bound is by {names[1]}, not {names[0]}")
-    functions = [formula(one) for one in (first, other)]
-    for function in functions:
-        if isinstance(function, str):
-            return Division(why_not=function if function is functions[1] else f"of the first, {function}")
+    bound, base = formula(other), formula(first)
+    if isinstance(bound, str):
+        return Division(why_not=bound)
+    if isinstance(base, str):
+        return Division(why_not=f"of the first, {base}")
     (e, b), (e2, b2) = _point(first), _point(other)
-    bound, start, end = functions[1], first.stated_bound.value, other.stated_bound.value
+    start, end = first.stated_bound.value, other.stated_bound.value
     delta = other.stated_bound.delta
-    only_errors, only_bits = bound(e2, b, delta), bound(e, b2, delta)  # type: ignore[operator]  # no str is left
+    only_errors, only_bits = bound(e2, b, delta), bound(e, b2, delta)
     return Division(
         by_errors=(only_errors - start + end - only_bits) / 2, by_bits=(only_bits - start + end - only_errors) / 2
     )

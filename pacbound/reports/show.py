@@ -105,6 +105,7 @@ def _facts(certificate: Certificate) -> list[tuple[str, str]]:
         (f"training {describe_loss(risk.loss)}", _errors(risk.errors, risk.n, risk.counts)),
         *(_beside(other, certificate) for other in certificate.also),
         *_methods(certificate),
+        *_sweep(certificate),
         ("data", f"{data.name}, {data.n:,} examples, {data.classes} classes, sha256 {data.digest[:16]}"),
         ("distinct inputs", _distinct(certificate)),
     ]
@@ -166,6 +167,15 @@ def _methods(certificate: Certificate) -> list[tuple[str, str]]:
         (f"method {row.name}", _outcome(row, certificate.risk.counts, times.get(f"method-{row.name}")))
         for row in certificate.methods or ()
     ]
+
+
+def _sweep(certificate: Certificate) -> list[tuple[str, str]]:
+    """Which run of which grid this is."""
+    sweep = certificate.sweep
+    if sweep is None:
+        return []
+    values = ", ".join(f"{name} {value}" for name, value in sweep.values_of(sweep.chosen).items())
+    return [("sweep", f"run {sweep.chosen + 1} of {len(sweep.runs)}: {values}" if values else "one run")]
 
 
 def _outcome(row: MethodRow, counts: bool, seconds: float | None) -> str:

@@ -4,6 +4,7 @@ import datetime
 import hashlib
 import json
 import os
+from importlib.metadata import version
 from pathlib import Path
 
 from ..certificate.canonical import MAX_JSON_BYTES
@@ -28,10 +29,8 @@ def attest(found: Verification, path: str | Path, sha256: str) -> str:
     """
     if file_sha256(path) != sha256:
         raise RequestError(f"attest: {Path(path).name} changed while it was verified. Verify it again.")
-    from .. import __version__
-
     statement = verification_summary(
-        Path(path).name, sha256, __version__, _now(), found.level, found.passed, *_failure(found),
+        Path(path).name, sha256, version("pacbound"), _now(), found.level, found.passed, *_failure(found),
         found.unchecked, found.statement,
     )  # fmt: skip
     return json.dumps(statement, indent=1, ensure_ascii=False, allow_nan=False)

@@ -277,6 +277,8 @@ def _unchecked(certificate: Certificate, level: Level, counted: Counted) -> tupl
         unchecked.append("that the units whose order is not paid for may change places in the network (level risk)")
     if certificate.methods:
         unchecked.append("what came of the other methods of the list")
+    if certificate.sweep is not None:
+        unchecked.append("that the grid of the sweep is the one that was searched")
     stated = stated_held_out(certificate)
     if stated is not None and stated.held_out is not None and counted.held_out is None:
         unchecked.append(

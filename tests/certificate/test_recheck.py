@@ -8,7 +8,7 @@ from tests.forge import honest, spec_of, symbols_of
 def test_an_honest_certificate_passes_every_check_by_name() -> None:
     names = [finding.check for finding in recheck_arithmetic(honest())]
     assert names == [
-        "digest", "sums", "sample", "theorem", "bound", "statement", "declarations", "other bounds"
+        "digest", "sums", "sample", "theorem", "sweep", "bound", "statement", "declarations", "other bounds"
     ]  # fmt: skip
     findings, decoded = recheck_message(honest())
     assert [finding.check for finding in findings] == ["payload", "decode", "hypothesis", "ledger"]

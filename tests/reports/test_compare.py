@@ -141,7 +141,9 @@ def test_picks_are_ranked_with_codes_and_not_divided() -> None:
     comparison = compare([("picks", picked()), ("code", honest(errors=900))])
     assert [row.name for row in comparison.rows] == ["picks", "code"]
     row, code = comparison.rows
-    assert (row.picked, row.d, code.picked) == (picked().document()["picks"]["picked"], None, None)
+    part = picked().picks
+    assert part is not None
+    assert (row.picked, row.d, code.picked) == (part.picked, None, None)
     assert row.undivided == "by picks its bound is one of more than errors and bits"
     assert code.undivided == "its bound is by occam_binomial, not picks"
     assert comparison.jointly is None

@@ -167,8 +167,8 @@ def test_what_does_not_stand_is_marked_and_in_no_ranking(several: str) -> None:
     assert "forged" not in ranking
     assert 'id="unread"' in several
     text = " ".join(Page(several).text.split())
-    assert "forged: DOES NOT STAND" in text
-    assert text.index("b: at most") < text.index("a: at most") < text.index("forged: DOES NOT STAND")
+    assert "forged : DOES NOT STAND" in text
+    assert text.index("b : at most") < text.index("a : at most") < text.index("forged : DOES NOT STAND")
     part = text[text.rindex("forged") :]
     assert "This certificate does not stand. bound: occam_binomial gives" in part
     assert "In plain words" not in part

@@ -1,6 +1,6 @@
 """The recipe of a learner stays inside its menus, and the list of sizes follows from it and n alone."""
 
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 from pydantic import ValidationError
@@ -26,7 +26,7 @@ def test_sizes_are_those_of_a_simple_loop_and_fit_six_bits(n: int) -> None:
         assert found == listed(int(first), int(growth), n)
         assert found[0] == 0
         assert len(found) <= SIZES
-        assert all(one < other for one, other in zip(found, found[1:], strict=False))
+        assert all(one < other for one, other in pairwise(found))
 
 
 @pytest.mark.parametrize("field", MENUS)
@@ -47,5 +47,5 @@ def test_every_field_but_the_seed_has_a_menu_and_defaults_are_the_cheapest() -> 
 
 
 def test_a_wrong_value_is_named_with_the_menu() -> None:
-    with pytest.raises(ValidationError, match="batch is one of .*64.* got 100"):
+    with pytest.raises(ValidationError, match=r"batch is one of .*64.* got 100"):
         RecipeSpec(batch=100)

@@ -19,6 +19,7 @@ from torch.func import functional_call
 
 from ...bits.units import Coded
 from ...certificate.schema import Certificate
+from ...certificate.sweep import SweepRecord
 from ...data.preprocess import preprocessed
 from ...errors import QuantizeError, RequestError
 from ...models.others import failures, private_copy
@@ -73,17 +74,19 @@ def certify_direct(
     data_dir: str | Path | None = None,
     progress: bool = True,
     methods: tuple[str, ...] = (),
+    sweep: SweepRecord | None = None,
 ) -> Certificate:
     """Code the weights of a network directly and certify what the code decodes to.
 
     Args: model: a module with its weights, which is not touched, or the name of a network whose weights are in the
         file `request.checkpoint`. plan: by default that of the request's epochs, beta, rate and batch. methods: the
-        list that this one is of, where the best of a list will be kept. The others: as in `pacbound.certify`.
+        list that this one is of, where the best of a list will be kept. sweep: the grid that this run is of.
+        The others: as in `pacbound.certify`.
     Returns: the certificate of the candidate with the smallest bound.
     Raises: PacboundError with the reason of a refusal.
     """
     request = request or Request()
-    setup = prepare_direct(model, train, test, request, loss, data_dir, methods)
+    setup = replace(prepare_direct(model, train, test, request, loss, data_dir, methods), sweep=sweep)
     started = time.monotonic()
     with failures("certify", setup.model == OWN_NETWORK):
         weights = checkpoint_weights(setup, model, request.checkpoint, request.rename, request.key)

@@ -10,5 +10,5 @@ def direct(work: Work) -> Certificate:
     refuse_surrogate_options(work.request, work.unlabelled)
     return certify_direct(
         work.model, work.train, test=work.test, request=work.request, loss=work.loss, data_dir=work.data_dir,
-        progress=work.progress, methods=work.methods,
+        progress=work.progress, methods=work.methods, sweep=work.sweep,
     )  # fmt: skip

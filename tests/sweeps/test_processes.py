@@ -1,0 +1,127 @@
+"""Runs in processes of their own: killed at random moments, a sweep ends with the certificates of one left alone."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pacbound.request.request import Request
+from pacbound.sweeps.driver import begin, sweep
+from pacbound.sweeps.executors import Processes
+from pacbound.sweeps.folder import Folder
+from pacbound.sweeps.plan import Search, make_plan
+
+COMMAND = [sys.executable, "-c", "from pacbound_cli.main import main; main()", "sweep", "s.toml"]
+DIGITS = 'data = "digits"\nencoder = "plain"\nmodel = "h16-R-L"\nepochs = {epochs}\n[sweep]\nengine = "random"\n'
+GRIDS = {
+    4: "[grid]\nd = [16, 32]\nrate = [0.02, 0.05]\n",
+    24: "[grid]\nd = [16, 32]\nrate = [0.02, 0.05]\nseed = [0, 1, 2]\nbeta = [1.0, 3.0]\n",
+}
+
+
+def start(folder: Path, output: str, jobs: int) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [*COMMAND, "--output", output, "--json", "--jobs", str(jobs)], cwd=folder, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def ends(folder: Path, output: str, jobs: int) -> dict[str, object]:
+    with start(folder, output, jobs) as process:
+        out, err = process.communicate(timeout=900)
+    assert process.returncode == 0, err
+    return dict(json.loads(out))
+
+
+def digests(folder: Path) -> dict[int, str | None]:
+    return {run: line.core_digest for run, line in Folder(folder).lines().items()}
+
+
+@pytest.mark.parametrize(("runs", "jobs"), [(4, 1), pytest.param(24, 2, marks=pytest.mark.slow)])
+def test_killed_three_times_at_random_moments_it_ends_as_if_left_alone(runs: int, jobs: int, tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text(DIGITS.format(epochs=12) + GRIDS[runs])
+    whole = ends(tmp_path, "whole", jobs)
+    generator, unfinished = np.random.default_rng(runs), 0
+    for lines in np.sort(generator.integers(0, runs - 1, 3)):  # how far it is, and a moment later, whatever it does
+        with start(tmp_path, "killed", jobs) as process:
+            while process.poll() is None and len(digests(tmp_path / "killed")) < lines:
+                time.sleep(0.02)
+            time.sleep(generator.uniform(0, 0.5))
+            process.kill()
+            process.communicate()
+        unfinished += len(digests(tmp_path / "killed")) < runs and process.returncode == -signal.SIGKILL
+    killed = ends(tmp_path, "killed", jobs)
+    assert unfinished == 3
+    assert len(digests(tmp_path / "whole")) == runs
+    assert digests(tmp_path / "killed") == digests(tmp_path / "whole")
+    assert (killed["finished"], killed["refused"], killed["broken"]) == (runs, {}, {})
+    assert dict(killed["best"])["run"] == dict(whole["best"])["run"]  # type: ignore[call-overload]
+    assert list((tmp_path / "killed" / "runs").glob("*.state")) == []
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
+    """A plan of two runs of some seconds, written down."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    request = Request(data="digits", encoder="plain", model="h16-R-L", epochs=400)
+    folder = Folder(tmp_path / "s")
+    begin(make_plan(request, Search(), {"d": [16, 32]}), folder, None)
+    return folder
+
+
+def test_a_worker_goes_when_the_one_that_asked_it_is_gone_and_keeps_its_state(folder: Folder) -> None:
+    program = [sys.executable, "-m", "pacbound.sweeps.worker", str(folder.path)]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdin is not None
+        worker.stdin.write("0\n")
+        worker.stdin.flush()
+        until = time.monotonic() + 120
+        while not folder.state(0).exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        worker.stdin.close()  # as the kernel does when its owner is killed
+        assert worker.wait(timeout=60) == 75
+    assert folder.state(0).exists()
+    assert not folder.certificate(0).exists()
+
+
+def test_a_worker_that_is_killed_is_told_and_another_goes_on(folder: Folder) -> None:
+    executor = Processes(folder)
+    try:
+        executor.start(0)
+        until = time.monotonic() + 120
+        while not folder.state(0).exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        (worker,) = executor._workers
+        worker.process.kill()
+        outcome = None
+        while outcome is None and time.monotonic() < until:
+            outcome = executor.wait(1.0)
+        assert outcome is not None
+        assert (outcome.run, outcome.refusal) == (0, None)
+        assert "ended with -9" in str(outcome.broken)
+        executor.start(1)
+        assert executor.wait(0.2) is None  # at work
+    finally:
+        executor.stop()
+    assert executor._workers == []
+
+
+def test_jobs_of_submitit_end_with_the_same_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("submitit", reason="runs on Slurm are optional")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    request = Request(data="digits", encoder="plain", model="h16-R-L", epochs=4)
+    plan = make_plan(request, Search(), {"d": [16, 32]})
+    by_jobs = sweep(plan, tmp_path / "jobs", jobs=2, where="local", progress=False)
+    assert (by_jobs.finished, by_jobs.broken) == (2, {})
+    by_processes = sweep(plan, tmp_path / "processes", progress=False)
+    assert digests(tmp_path / "jobs") == digests(tmp_path / "processes")
+    assert by_jobs.best is not None
+    assert by_processes.best is not None
+    assert by_jobs.best.core_digest == by_processes.best.core_digest
