@@ -5,12 +5,8 @@ from pathlib import Path
 
 from ..specs.specs import BaseOrigin
 from .parts import InputsRecord
-<<<<<<< HEAD
 from .schema import SCHEMA_ID, Certificate, DataRecord, Environment, OtherBound
-=======
-from .schema import SCHEMA_VERSION, Certificate, DataRecord, Environment, OtherBound
 from .sweep import SweepRecord
->>>>>>> main
 
 PATH = Path(__file__).with_name("schema.json")
 SPARSE = (BaseOrigin, DataRecord, Environment, InputsRecord, OtherBound, SweepRecord)
