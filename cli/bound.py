@@ -7,7 +7,7 @@ import typer
 
 from pacbound.errors import RequestError
 
-from .bound_lm import lm, rounded_up
+from .bound_lm import lm
 from .files import sentence_lines, theorem_lines
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ def _required(name: str, value: int | None) -> int:
 
 def _print_picks(picked: int, errors: int, n: int, bits: int, delta: float, ordered: bool, as_json: bool) -> None:
     from pacbound.bounds.picks import picks, picks_classical
+    from pacbound.bounds.table import rounded_up
 
     made = [picks_classical(picked, errors, n, bits, delta, ordered)]
     if not ordered:
@@ -145,6 +146,8 @@ def _as_json(bounds: "tuple[Bound, ...]", errors: int, n: int, bits: int, delta:
 
 
 def _as_table(bounds: "tuple[Bound, ...]", errors: int, n: int, bits: int, delta: float) -> str:
+    from pacbound.bounds.table import rounded_up
+
     tightest = min(one.value for one in bounds)
     lines = [f"{errors} errors of {n} (rate {errors / n:.6g}), {bits} bits, delta {delta:g}"]
     for one in bounds:

@@ -60,6 +60,8 @@ def lm(
         rows = [one.model_dump(exclude={"delta"}) for one in made]
         typer.echo(json.dumps({**report, "bounds": rows}, indent=2))
         return
+    from pacbound.bounds.table import rounded_up
+
     lines = [f"{sums.n} losses, mean {rounded_up(sums.losses / sums.n)}, {bits} bits, delta {delta:g}"]
     for one in made:
         lines += theorem_lines(one is made[0], one.theorem, rounded_up(one.value), one.reference)
@@ -74,10 +76,3 @@ def lm(
 
 def _wrapped(sentence: str) -> list[str]:
     return sentence_lines(sentence, "      ", "      ")
-
-
-def rounded_up(value: float) -> str:
-    """Print six decimals, never below the value."""
-    from decimal import ROUND_CEILING, Decimal
-
-    return str(Decimal(value).quantize(Decimal("0.000001"), rounding=ROUND_CEILING))

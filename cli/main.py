@@ -13,7 +13,9 @@ from . import bound, data
 from .certify import certify
 from .code import code
 from .compare import compare
+from .export import export
 from .measure import measure
+from .report import report
 from .show import show
 from .simulate import simulate
 from .sweep import sweep
@@ -25,6 +27,8 @@ app.command("certify")(certify)
 app.command("verify")(verify)
 app.command("show")(show)
 app.command("compare")(compare)
+app.command("report")(report)
+app.command("export")(export)
 app.command("measure")(measure)
 app.command("sweep")(sweep)
 app.command("simulate")(simulate)

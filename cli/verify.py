@@ -61,6 +61,10 @@ def verify(
     level: Annotated[
         Level | None, typer.Option(help="How far to check; by default the highest that the arguments allow.")
     ] = None,
+    attest: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write what was found as an in-toto statement, to be signed."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
 ) -> None:
     """Check certificates, and say what was not checked. Nothing that a certificate names is opened or imported.
@@ -82,6 +86,7 @@ def verify(
     from pacbound.verification.verification import verify as recheck
 
     files, asked = certificate_files(certificates, "verify"), None if level is None else level.value
+    before = None if attest is None else _digest_to_attest(files)
     rules = tuple(rule for rule in rename.split(",") if rule)
     results, unusable = [], []
     for file in files:
@@ -92,6 +97,11 @@ def verify(
             if len(files) == 1:
                 raise
             unusable.append(named(file, refusal))
+    if attest is not None and before is not None:
+        from pacbound.certificate.files import write_atomic
+        from pacbound.verification.attest import attest as attested
+
+        write_atomic(attest, (attested(results[0], files[0], before) + "\n").encode("utf-8"))
     if as_json:
         records = [result.model_dump(mode="json") for result in results]
         typer.echo(json.dumps(records[0] if len(files) == 1 else records, indent=1))
@@ -102,6 +112,16 @@ def verify(
     failing = any(result.failed is not None for result in results)
     other = 0 if all(result.stands for result in results) else NOT_REPRODUCED
     raise typer.Exit(2 if unusable else 1 if failing else other)
+
+
+def _digest_to_attest(files: list[Path]) -> str:
+    """SHA-256 of the one certificate. Raises: RequestError where there are several."""
+    from pacbound.errors import RequestError
+    from pacbound.verification.attest import file_sha256
+
+    if len(files) != 1:
+        raise RequestError(f"verify: --attest is about one certificate, got {len(files)}. Verify them one by one.")
+    return file_sha256(files[0])
 
 
 def _in_words(result: "Verification", width: int) -> str:

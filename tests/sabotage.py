@@ -72,7 +72,46 @@ SWEEP = "tests/certificate/test_sweep.py"
 SWEEP_FORGERIES = "tests/attacks/test_sweep_forgeries.py"
 SWEEPS = "tests/sweeps/test_driver.py"
 
+REPORT = "tests/reports/test_report.py"
+EXPORTS = "tests/reports/test_exports.py"
+CONTOURS = "tests/reports/test_contours.py"
+
 MUTATIONS = (
+    Mutation(
+        "a report ranks what does not stand",
+        "pacbound/reports/report.py",
+        "for name, one in certificates if subjects[name].stands]",
+        "for name, one in certificates]",
+        f"{REPORT}::test_a_message_that_was_changed_does_not_stand_though_its_arithmetic_does",
+    ),
+    Mutation(
+        "a report looks at the arithmetic alone",
+        "pacbound/reports/report.py",
+        "        findings = recheck_message(certificate)[0]\n",
+        "        findings = findings[:]\n",
+        f"{REPORT}::test_a_message_that_was_changed_does_not_stand_though_its_arithmetic_does",
+    ),
+    Mutation(
+        "claims of a certificate that does not stand are exported",
+        "pacbound/reports/exports/subject.py",
+        "        if self.complaint:\n",
+        "        if False:\n",
+        f"{EXPORTS}::test_what_does_not_stand_is_exported_nowhere_else",
+    ),
+    Mutation(
+        "a failed verification is attested as passed",
+        "pacbound/reports/exports/in_toto.py",
+        '"PASSED" if failed is None else "FAILED"',
+        '"PASSED"',
+        f"{EXPORTS}::test_a_verification_summary_is_read_by_its_published_predicate",
+    ),
+    Mutation(
+        "lines of equal bound lie where another level belongs",
+        "pacbound/reports/contours.py",
+        "    return tuple(level / scale for level in levels)\n",
+        "    return tuple(level / 50 for level in levels)\n",
+        f"{CONTOURS}::test_every_point_of_a_line_has_the_bound_that_its_label_says",
+    ),
     Mutation(
         "picks may be fewer than the size that was written down",
         "pacbound/certificate/picked.py",
@@ -163,6 +202,8 @@ MUTATIONS = (
         "        module = private_copy(self.theta0)\n",
         "        module = self.theta0\n",
         f"{SELECTION}::test_what_a_network_notes_when_it_is_asked_does_not_reach_the_learner",
+    ),
+    Mutation(
         "the grid of a sweep costs nothing",
         "pacbound/certificate/accounting.py",
         '        ledger = ledger.choice("sweep", sweep.choices, sweep.why)\n',

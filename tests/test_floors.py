@@ -13,9 +13,10 @@ import pytest
 REPOSITORY = Path(__file__).parents[1]
 
 # The one order of the house, from the ground up: a room imports from itself and from those before it. A new room gets
-# its place here. `errors` and `records` are the two modules at the root that every room may import.
+# its place here. `errors`, `records` and `notebook` are the modules at the root that every room may import.
 ORDER = (
-    "errors", "records", "specs", "bits", "bounds", "certificate", "request", "reports",  # arithmetic and reading
+    "errors", "records", "notebook",
+    "specs", "bits", "bounds", "certificate", "request", "reports",  # arithmetic and reading
     "progress",  # the one other module at the root
     "subspace", "quantize", "data", "models", "networks", "picking", "verification",  # up to counting errors again
     "measures", "training", "pipeline", "methods", "sweeps", "integrations",
@@ -24,11 +25,13 @@ ORDER = (
 FLOORS = {room: floor for floor, room in enumerate(ORDER)}
 TORCHLESS = ORDER[: ORDER.index("subspace")]
 HEAVY = (
-    "torch", "scipy", "sklearn", "tensorly", "bitsandbytes", "matplotlib", "transformers", "timm", "optuna", "submitit",
-    "lightning",
+    "torch", "scipy", "sklearn", "tensorly", "bitsandbytes", "matplotlib", "pandas", "transformers", "timm", "optuna",
+    "submitit", "lightning",
 )  # fmt: skip
-LAZY = {"reports": ("matplotlib",)}  # drawings load it when they are made; a test below watches that importing does not
-READABLE = ("errors", "records", "bits", "bounds", "certificate")  # reports read certificates and nothing else
+# drawings and frames load these when they are made; a test below watches that importing does not
+LAZY = {"reports": ("matplotlib",), "notebook": ("pandas",)}
+# reports read certificates and nothing else
+READABLE = ("errors", "records", "notebook", "bits", "bounds", "certificate")
 CLI_MAY_IMPORT = (
     "", "errors", "bounds", "certificate", "request", "reports", "data", "verification", "measures", "pipeline",
     "methods", "sweeps",

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from ..errors import LedgerError
+from ..notebook import frame, html_table
+from ..records import Record
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
-from ..records import Record
+    from ..notebook import Frame
 
 Kind = Literal["counted", "choice", "derived", "declared"]
 MAX_BITS = 1 << 53  # integers of this size are exact in float64, which `nats` rests on
@@ -101,20 +102,20 @@ class Ledger:
         """Write down a fact that was fixed before the data, at 0 bits."""
         return self.charge(item, 0, why, kind="declared")
 
+    def frame(self) -> "Frame":
+        """Return the entries as a pandas frame. Raises: RequestError where pandas is not installed."""
+        return frame(
+            {
+                "item": [entry.item for entry in self],
+                "bits": [entry.bits for entry in self],
+                "kind": [entry.kind for entry in self],
+                "why": [entry.why for entry in self],
+            }
+        )
+
     def __iter__(self) -> Iterator[Entry]:
         """Go through the entries, in order."""
         return iter(self.entries)
-
-    def frame(self) -> "DataFrame":
-        """Return the entries as a pandas frame with columns item, bits, kind and why.
-
-        Raises: LedgerError where pandas is not installed.
-        """
-        try:
-            import pandas
-        except ImportError:
-            raise LedgerError("frame: pandas is not installed. Install it, or go through the ledger itself.") from None
-        return pandas.DataFrame([entry.model_dump() for entry in self], columns=list(Entry.model_fields))
 
     def __eq__(self, other: object) -> bool:
         """Ledgers are equal when their entries are, in order."""
@@ -127,3 +128,7 @@ class Ledger:
     def __repr__(self) -> str:
         """Show the sum and the number of entries."""
         return f"Ledger({len(self.entries)} entries, {self.bits} bits)"
+
+    def _repr_html_(self) -> str:
+        rows = [(entry.item, f"{entry.bits:,}", entry.kind, entry.why) for entry in self]
+        return html_table(("item", "bits", "kind", "why"), [*rows, ("sum", f"{self.bits:,}", "", "")])

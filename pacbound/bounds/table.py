@@ -1,8 +1,11 @@
 """The theorems by name: one explicit table, read by certificates, the command line and the Python API."""
 
 from collections.abc import Callable
+from decimal import ROUND_CEILING, Decimal
+from typing import TYPE_CHECKING
 
 from ..errors import BoundError
+from ..notebook import frame, html_table
 from .claims import Bound
 from .draw import single_draw
 from .occam import occam_binomial, occam_hoeffding, occam_kl, test_set
@@ -16,6 +19,9 @@ from .pac_bayes import (
     thiemann_lambda,
     tolstikhin_seldin,
 )
+
+if TYPE_CHECKING:
+    from ..notebook import Frame
 
 Theorem = Callable[[float, int, float, float], Bound]
 
@@ -38,6 +44,39 @@ THEOREMS: dict[str, Theorem] = {
 COUNTS_ONLY = ("occam_binomial", "test_set")
 
 
+class BoundTable(tuple[Bound, ...]):
+    """Bounds by several theorems of the same errors, examples, bits and delta; each holds by itself."""
+
+    __slots__ = ()
+
+    def frame(self) -> "Frame":
+        """Return a line for each bound as a pandas frame. Raises: RequestError where pandas is not installed."""
+        return frame(
+            {
+                "theorem": [one.theorem for one in self],
+                "value": [one.value for one in self],
+                "delta": [one.delta for one in self],
+                "reference": [one.reference for one in self],
+            }
+        )
+
+    def _repr_html_(self) -> str:
+        rows = [(one.theorem, rounded_up(one.value), one.reference) for one in self]
+        return html_table(("theorem", "risk at most", "reference"), rows, note=EACH_ALONE)
+
+
+EACH_ALONE = "Each holds by itself, not all jointly: reporting the smallest is a choice, unless named beforehand."
+
+
+def rounded_up(value: float) -> str:
+    """Print a risk or a mean loss with six decimals, rounded up.
+
+    >>> rounded_up(0.12345601), rounded_up(1.0)
+    ('0.123457', '1.000000')
+    """
+    return str(Decimal(value).quantize(Decimal("0.000001"), ROUND_CEILING))
+
+
 def theorem(name: str) -> Theorem:
     """Return the theorem of that name. Raises: BoundError that lists the names."""
     if name not in THEOREMS:
@@ -53,7 +92,7 @@ def headline_theorem(loss_counts: bool) -> str:
     return "occam_binomial" if loss_counts else "occam_kl"
 
 
-def all_bounds(errors: float, n: int, bits: float, delta: float, loss_counts: bool = True) -> tuple[Bound, ...]:
+def all_bounds(errors: float, n: int, bits: float, delta: float, loss_counts: bool = True) -> BoundTable:
     """Return every bound of a message that applies, in the order of THEOREMS.
 
     `single_draw` is about no message; `test_set` applies to no message only; binomial theorems apply to counts only.
@@ -71,4 +110,4 @@ def all_bounds(errors: float, n: int, bits: float, delta: float, loss_counts: bo
     skipped = {"single_draw"} if loss_counts else {"single_draw", *COUNTS_ONLY}
     if bits != 0:
         skipped.add("test_set")
-    return tuple(function(errors, n, bits, delta) for name, function in THEOREMS.items() if name not in skipped)
+    return BoundTable(function(errors, n, bits, delta) for name, function in THEOREMS.items() if name not in skipped)

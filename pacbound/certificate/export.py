@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ..specs.specs import BaseOrigin
 from .parts import InputsRecord
-from .schema import SCHEMA_VERSION, Certificate, DataRecord, Environment, OtherBound
+from .schema import SCHEMA_ID, Certificate, DataRecord, Environment, OtherBound
 from .sweep import SweepRecord
 
 PATH = Path(__file__).with_name("schema.json")
@@ -18,7 +18,7 @@ def schema_text() -> str:
     schema = Certificate.model_json_schema(mode="serialization")
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"urn:pacbound:certificate:{SCHEMA_VERSION}",
+        "$id": SCHEMA_ID,
     }
     for title, part in (("", schema), *schema["$defs"].items()):
         part["required"] = [name for name in part["properties"] if name not in LEFT_OUT.get(title, ())]

@@ -18,6 +18,7 @@ from ..bounds.disagreement import disagreement
 from ..bounds.picks import picks
 from ..bounds.table import theorem
 from ..errors import CertificateError, LedgerError
+from ..notebook import html_table
 from ..records import Record, SparseRecord
 from ..specs.picks import PicksSpec
 from ..specs.repeats import Reason
@@ -31,6 +32,7 @@ from .sweep import SweepRecord
 from .tuned import TunedName, check_like
 
 SCHEMA_VERSION: Literal["2"] = "2"
+SCHEMA_ID = f"urn:pacbound:certificate:{SCHEMA_VERSION}"  # the $id of schema.json
 UNRELEASED = "1"  # its certificates paid no architecture: results/finish_again.py writes them anew
 MAX_INLINE_CHARACTERS = 1_000_000
 MAX_LEDGER_BITS = 1 << 40
@@ -485,6 +487,21 @@ class Certificate(SparseRecord):
     def ledger(self) -> Ledger:
         """Every bit, and why."""
         return Ledger(self.entries)
+
+    def _repr_html_(self) -> str:
+        from .recheck import recheck_arithmetic
+
+        last = recheck_arithmetic(self)[-1]
+        wrong = "" if last.complaint is None else f"This certificate DOES NOT STAND: {last.check}: {last.complaint}. "
+        stated, risk = self.stated_bound, self.stated_risk
+        rows = [
+            ("bound", f"{stated.value!r} by {stated.theorem}, delta {stated.delta!r}"),
+            ("training errors", f"{risk.errors:,} of {risk.n:,} ({risk.loss})"),
+            ("bits", f"{self.ledger.bits:,}"),
+            ("data", f"{self.data.name}, sha256 {self.data.digest[:16]}"),
+            ("digest", self.digest),
+        ]
+        return html_table(("certificate", ""), rows, wrong + self.statement)
 
 
 def declared_sentences(ledger: Ledger) -> tuple[str, ...]:

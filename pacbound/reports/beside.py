@@ -70,15 +70,16 @@ def render(comparison: Comparison, format: Format = "text", width: int = WIDTH) 
     every row and a verdict in every contrast. width: of the text.
     """
     return {
-        "text": lambda: _text(_sections(comparison), width),
-        "markdown": lambda: _markdown(_sections(comparison)),
-        "latex": lambda: _latex(_sections(comparison)),
+        "text": lambda: _text(sections(comparison), width),
+        "markdown": lambda: _markdown(sections(comparison)),
+        "latex": lambda: _latex(sections(comparison)),
         "csv": lambda: _csv(comparison),
         "json": lambda: _json(comparison),
     }[format]()
 
 
-def _sections(comparison: Comparison) -> list[Section]:
+def sections(comparison: Comparison) -> list[Section]:
+    """Return what every format prints, in order."""
     rows = comparison.rows
     names = list(dict.fromkeys([row.name for row in _every(comparison)] + [one.name for one in comparison.groups]))
     folder, shortened = shortest_names(names)

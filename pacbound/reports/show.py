@@ -72,7 +72,8 @@ def render(certificate: Certificate, format: Format = "text", width: int | None 
     return _text(certificate, width or UNBROKEN) if format == "text" else RENDERERS[format](certificate)
 
 
-def _sheet(certificate: Certificate) -> Sheet:
+def sheet(certificate: Certificate) -> Sheet:
+    """Return what every format prints; the arithmetic is rechecked on the way."""
     last = recheck_arithmetic(certificate)[-1]
     warning = "" if last.complaint is None else f"This certificate does not stand: {last.check}: {last.complaint}."
     return Sheet(
@@ -238,19 +239,19 @@ def _base(certificate: Certificate) -> str:
 
 
 def _text(certificate: Certificate, columns: int) -> str:
-    sheet = _sheet(certificate)
-    names = max(len(name) for name, _ in sheet.facts)
-    items = max(len(item) for item, *_ in sheet.ledger)
-    digits = max(len(sheet.total_bits), *(len(bits) for _, bits, _, _ in sheet.ledger))
-    lines = [*wrapped(f"WARNING. {sheet.warning}", columns), ""] if sheet.warning else []
-    lines += [*wrapped(sheet.statement, columns), ""]
-    for name, value in sheet.facts:
+    found = sheet(certificate)
+    names = max(len(name) for name, _ in found.facts)
+    items = max(len(item) for item, *_ in found.ledger)
+    digits = max(len(found.total_bits), *(len(bits) for _, bits, _, _ in found.ledger))
+    lines = [*wrapped(f"WARNING. {found.warning}", columns), ""] if found.warning else []
+    lines += [*wrapped(found.statement, columns), ""]
+    for name, value in found.facts:
         lines += _beside_name(f"  {name:<{names}}  ", value, columns)
     lines += ["", "Ledger, in bits: what a receiver must be told"]
-    for item, bits, kind, why in sheet.ledger:
+    for item, bits, kind, why in found.ledger:
         lines += _beside_name(f"  {item:<{items}}  {bits:>{digits}}  {kind:<8}  ", why, columns)
-    lines += [f"  {'sum':<{items}}  {sheet.total_bits:>{digits}}"]
-    for title, sentences in (("Declared, not checked", sheet.declarations), ("What it does not say", sheet.not_said)):
+    lines += [f"  {'sum':<{items}}  {found.total_bits:>{digits}}"]
+    for title, sentences in (("Declared, not checked", found.declarations), ("What it does not say", found.not_said)):
         lines += ["", title, *(line for one in sentences for line in wrapped(one, columns, "  - ", "    "))]
     return "\n".join(lines)
 
@@ -263,32 +264,32 @@ def _beside_name(name: str, value: str, columns: int) -> list[str]:
 
 
 def _markdown(certificate: Certificate) -> str:
-    sheet = _sheet(certificate)
-    lines = [f"**WARNING.** {markdown_text(sheet.warning)}", ""] if sheet.warning else []
-    lines += [f"> {markdown_text(sheet.statement)}", "", "| | |", "|---|---|"]
-    lines += [f"| {markdown_text(name)} | {markdown_text(value)} |" for name, value in sheet.facts]
+    found = sheet(certificate)
+    lines = [f"**WARNING.** {markdown_text(found.warning)}", ""] if found.warning else []
+    lines += [f"> {markdown_text(found.statement)}", "", "| | |", "|---|---|"]
+    lines += [f"| {markdown_text(name)} | {markdown_text(value)} |" for name, value in found.facts]
     lines += ["", "| ledger item | bits | kind | why |", "|---|---:|---|---|"]
-    lines += ["| " + " | ".join(markdown_text(cell) for cell in row) + " |" for row in sheet.ledger]
-    lines += [f"| **sum** | **{sheet.total_bits}** | | |"]
-    lines += ["", "Declared, not checked:", "", *(f"- {markdown_text(s)}" for s in sheet.declarations)]
-    lines += ["", "What it does not say:", "", *(f"- {markdown_text(s)}" for s in sheet.not_said)]
+    lines += ["| " + " | ".join(markdown_text(cell) for cell in row) + " |" for row in found.ledger]
+    lines += [f"| **sum** | **{found.total_bits}** | | |"]
+    lines += ["", "Declared, not checked:", "", *(f"- {markdown_text(s)}" for s in found.declarations)]
+    lines += ["", "What it does not say:", "", *(f"- {markdown_text(s)}" for s in found.not_said)]
     return "\n".join(lines)
 
 
 def _latex(certificate: Certificate) -> str:
-    sheet = _sheet(certificate)
-    lines = [rf"\textbf{{WARNING.}} {latex_text(sheet.warning)}", ""] if sheet.warning else []
-    lines += [r"\begin{quote}", latex_text(sheet.statement), r"\end{quote}", ""]
+    found = sheet(certificate)
+    lines = [rf"\textbf{{WARNING.}} {latex_text(found.warning)}", ""] if found.warning else []
+    lines += [r"\begin{quote}", latex_text(found.statement), r"\end{quote}", ""]
     lines += [r"\begin{tabular}{lp{0.7\linewidth}}", r"\hline"]
-    lines += [rf"{latex_text(name)} & {latex_text(_breakable(value))} \\" for name, value in sheet.facts]
+    lines += [rf"{latex_text(name)} & {latex_text(_breakable(value))} \\" for name, value in found.facts]
     lines += [r"\hline", r"\end{tabular}", "", r"\begin{tabular}{lrlp{0.5\linewidth}}", r"\hline"]
     lines += [r"item & bits & kind & why \\", r"\hline"]
-    lines += [" & ".join(latex_text(cell) for cell in row) + r" \\" for row in sheet.ledger]
-    lines += [r"\hline", rf"sum & {sheet.total_bits} & & \\", r"\hline", r"\end{tabular}", ""]
+    lines += [" & ".join(latex_text(cell) for cell in row) + r" \\" for row in found.ledger]
+    lines += [r"\hline", rf"sum & {found.total_bits} & & \\", r"\hline", r"\end{tabular}", ""]
     lines += ["Declared, not checked:", r"\begin{itemize}"]
-    lines += [rf"\item {latex_text(s)}" for s in sheet.declarations]
+    lines += [rf"\item {latex_text(s)}" for s in found.declarations]
     lines += [r"\end{itemize}", "What it does not say:", r"\begin{itemize}"]
-    lines += [rf"\item {latex_text(s)}" for s in sheet.not_said]
+    lines += [rf"\item {latex_text(s)}" for s in found.not_said]
     return "\n".join([*lines, r"\end{itemize}"])
 
 

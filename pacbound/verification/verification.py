@@ -16,6 +16,7 @@ from ..bounds.claims import RiskEstimate
 from ..certificate.recheck import Finding, recheck_arithmetic, recheck_message
 from ..certificate.schema import Certificate
 from ..errors import CertificateError, RequestError, VerificationError
+from ..notebook import frame, html_table
 from ..records import Record
 from ..specs.grammar import OWN_NETWORK
 from ..specs.specs import CHECKPOINT_KINDS
@@ -27,6 +28,7 @@ from .samples import check_data, check_sample, parts_of_split, stated_held_out
 if TYPE_CHECKING:
     from ..data.examples import Examples
     from ..networks.risk import LossFunction
+    from ..notebook import Frame
 
 Level = Literal["arithmetic", "message", "risk", "replay"]
 COUNTING = ("risk", "replay")  # the levels that need the data
@@ -66,6 +68,26 @@ class Verification(Record):
         if not self.stands:
             raise VerificationError(f"{self.name}: not reproduced here: the selection run again made another network.")
         return self
+
+    @property
+    def rows(self) -> tuple[tuple[str, str], ...]:
+        """Check -> what came of it, in order; then what was not checked."""
+        failed = () if self.failed is None else ((self.failed, f"FAILED: {self.reason}"),)
+        return (
+            *((check, "passed") for check in self.passed),
+            *failed,
+            *((sentence, "not checked") for sentence in self.unchecked),
+        )
+
+    def frame(self) -> "Frame":
+        """Return `rows` as a pandas frame. Raises: RequestError where pandas is not installed."""
+        checks, outcomes = zip(*self.rows, strict=True)
+        return frame({"check": checks, "outcome": outcomes})
+
+    def _repr_html_(self) -> str:
+        verdict = "stands" if self.stands else "DOES NOT STAND"
+        caption = f"{self.name} {verdict}, at level {self.level}"
+        return html_table(("check", "outcome"), self.rows, caption, self.statement)
 
 
 def verify(

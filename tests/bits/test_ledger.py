@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from pacbound.bits.ledger import MAX_BITS, Entry, Ledger
-from pacbound.errors import LedgerError
+from pacbound.errors import LedgerError, RequestError
 
 WHY = "for this test"
 
@@ -109,5 +109,5 @@ def test_a_ledger_becomes_a_frame_with_a_row_for_each_entry() -> None:
 
 def test_without_pandas_the_frame_is_refused_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(LedgerError, match="pandas is not installed"):
+    with pytest.raises(RequestError, match="pandas is not installed"):
         Ledger().frame()

@@ -1,0 +1,134 @@
+"""A certificate in plain words: what was promised, by how much of what, on whose word, and how to check it."""
+
+import shlex
+from decimal import Decimal
+from typing import NamedTuple
+
+from ..bounds.claims import RiskEstimate
+from ..certificate.schema import Certificate
+from ..certificate.statement import describe_loss, guessing_risk, percent_up, rate_up, share_up, vacuous
+from .divided import formula
+
+NAMED_DATA = ("digits", "mnist", "fashion-mnist", "cifar10")  # that `--data` takes by name
+ALTERED = {"cifar10-86jpeg": "cifar10"}  # named so because some images differ, and loaded by the name of the others
+KNOWN_LOSSES = ("zero_one", "error_probability")
+SAID_BY_USER = "says the user"
+
+
+class Declared(NamedTuple):
+    """One thing taken on somebody's word."""
+
+    item: str
+    sentence: str
+    by: str
+
+
+class Lever(NamedTuple):
+    """What the bound would be if one thing were otherwise."""
+
+    change: str
+    bound: str
+
+
+class Checking(NamedTuple):
+    """How to check a certificate: lines for a shell, and what to put in place of the words in capitals."""
+
+    install: str
+    command: str
+    fill_in: tuple[str, ...]
+
+
+def in_words(certificate: Certificate) -> tuple[str, ...]:
+    """Return a few sentences for a reader who knows none of the words of the field."""
+    risk, stated, ledger = certificate.risk, certificate.stated_bound, certificate.ledger
+    parameters = certificate.hypothesis.parameters
+    each = "" if not parameters else f", {ledger.bits / parameters:.3f} for each of its {parameters:,} parameters"
+    loss = describe_loss(risk.loss)
+    at, limit = figure(share_up(risk.errors, risk.n), risk), figure(stated.value, risk)
+    sentences = [
+        f"On the {risk.n:,} examples of the sample its {loss} is {at} ({risk.errors:,} of {risk.n:,}).",
+        f"Everything about it that could have been fitted to them is told in {ledger.bits:,} bits{each}. "
+        "The fewer bits, the less it can have learned by heart.",
+        f"So on new data from the same source its {loss} is at most {limit}, unless the sample was an unlucky one; the "
+        f"chance of that was at most {percent_up(Decimal(repr(stated.delta)))} before it was drawn.",
+    ]
+    if certificate.picks is not None:
+        sentences[1] = (
+            f"It was made from {certificate.picks.picked:,} of these examples alone, by a recipe that is told in "
+            f"{ledger.bits:,} bits. The fewer examples it needed, the less it can have learned by heart."
+        )
+    if certificate.comparison is not None:
+        sentences[0] = sentences[0].replace(" its ", " the stand-in's ", 1)
+        sentences[1] = (
+            f"A simpler network that stands in for it is told in {ledger.bits:,} bits, and how often both answer "
+            "differently was counted on inputs without labels."
+        )
+    if vacuous(certificate.bound, risk.loss, certificate.data.classes):
+        guess = guessing_risk(risk.loss, certificate.data.classes)
+        sentences.append(f"That says nothing: a guess does as well ({figure(guess, risk)}).")
+    return tuple(sentences)
+
+
+def declared(certificate: Certificate) -> tuple[Declared, ...]:
+    """Return the declared entries, and on whose word they stand."""
+    return tuple(
+        Declared(
+            entry.item,
+            entry.why,
+            "the user, in so many words" if SAID_BY_USER in entry.why else "whoever made the certificate, by making it",
+        )
+        for entry in certificate.entries
+        if entry.kind == "declared"
+    )
+
+
+def levers(certificate: Certificate) -> tuple[Lever, ...]:
+    """Return what the same theorem says of fewer bits or errors; none where its bound is no function of these."""
+    bound = formula(certificate)
+    bits, risk, delta = certificate.ledger.bits, certificate.risk, certificate.stated_bound.delta
+    if isinstance(bound, str) or bits <= 0:
+        return ()
+    half = risk.errors // 2 if risk.counts else risk.errors / 2
+    cases = [
+        ("as it is", risk.errors, bits),
+        ("half the bits", risk.errors, bits // 2),
+        ("no bits at all: what the size of the sample alone costs", risk.errors, 0),
+        ("half the errors", half, bits),
+        ("no errors at all: what the bits alone cost", 0, bits),
+    ]
+    return tuple(Lever(what, figure(bound(errors, cost, delta), risk)) for what, errors, cost in cases)
+
+
+def checking(certificate: Certificate, file: str) -> Checking:
+    """Return how to check a certificate to the highest level. file: its name, as a shell is to read it."""
+    words = ["pacbound", "verify", shlex.quote(file)]
+    fill_in = []
+    name = ALTERED.get(certificate.data.name, certificate.data.name)
+    if name in NAMED_DATA:
+        words += ["--data", name]
+    else:
+        words += ["--data", "DATA"]
+        fill_in.append(f"DATA: the sample, called {name}, as a .npz or .safetensors file or module:callable")
+    comparison = certificate.comparison
+    if (certificate.hypothesis.model if comparison is None else comparison.original.model) == "user":
+        words += ["--model", "MODEL"]
+        fill_in.append("MODEL: the network, as module:callable")
+    if certificate.hypothesis.base.kind.startswith("checkpoint") or comparison is not None:
+        words += ["--checkpoint", "FILE"]
+        stated = certificate.hypothesis.base.sha256 if comparison is None else comparison.original.sha256
+        fill_in.append(f"FILE: the checkpoint with SHA-256 {stated}")
+    if comparison is not None:
+        words += ["--unlabelled", "INPUTS"]
+        fill_in.append(f"INPUTS: the {comparison.inputs.m:,} inputs without labels, called {comparison.inputs.name}")
+    if not certificate.risk.counts and certificate.risk.loss not in KNOWN_LOSSES:
+        words += ["--loss", "LOSS"]
+        fill_in.append(f"LOSS: the loss called {certificate.risk.loss}, as module:function")
+    if certificate.data.note and name in NAMED_DATA:
+        fill_in.append(f"instead of {name}, where it was prepared: {certificate.data.note}")
+    version = certificate.environment.versions.get("pacbound")
+    return Checking(f"pip install pacbound{'' if version is None else f'=={version}'}", " ".join(words), tuple(fill_in))
+
+
+def figure(risk: float | Decimal, estimate: RiskEstimate) -> str:
+    """Print a risk rounded up: per cent where errors are counted, else a rate."""
+    return percent_up(risk) if estimate.counts else rate_up(risk)
