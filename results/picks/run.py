@@ -16,7 +16,7 @@ LARGE = ["--pick-growth", "8", "--pick-steps", "100", "--pick-epochs", "16"]
 FEATURES = str(Path(os.environ.get("PACBOUND_DATA", ".")) / "cifar10-lite0.npz")
 COMMANDS = {
     **{f"digits_{s}": ["--data", "digits", *PICKS, "--seed", str(s), "--pick-growth", "2"] for s in range(3)},
-    **{f"mnist_{s}": ["--data", "mnist", *PICKS, "--seed", str(s), "--pick-first", "64"] for s in range(3)},
+    **{f"mnist_{s}": ["--data", "mnist", *PICKS, "--seed", str(s), "--pick-first", "64", "--max-picks", "600"] for s in range(3)},
     **{
         f"fashion-mnist_{s}": [
             "--data", "fashion-mnist", *PICKS, "--seed", str(s), *CLOTHES, "--pick-first", "256", *LARGE,
