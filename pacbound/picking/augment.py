@@ -53,7 +53,7 @@ def affine(x: Tensor, noise: Generator) -> Tensor:
 
 
 def elastic(x: Tensor, noise: Generator) -> Tensor:
-    """Bend each image by a smooth displacement, normal at 4 x 4 knots and bicubic between them; then `affine`, more of it.
+    """Bend each image by a smooth displacement, normal at 4 x 4 knots and bicubic between; then `affine`, more of it.
 
     After Simard, Steinkraus and Platt 2003, "Best practices for convolutional neural networks", sec. 2.
     """
