@@ -53,7 +53,7 @@ def test_killed_three_times_at_random_moments_it_ends_as_if_left_alone(runs: int
         with start(tmp_path, "killed", jobs) as process:
             while process.poll() is None and len(digests(tmp_path / "killed")) < lines:
                 time.sleep(0.02)
-            time.sleep(generator.uniform(0, 0.5))
+            time.sleep(generator.uniform(0, 0.3))
             process.kill()
             process.communicate()
         unfinished += len(digests(tmp_path / "killed")) < runs and process.returncode == -signal.SIGKILL
