@@ -232,6 +232,13 @@ MUTATIONS = (
         f"{SWEEP_FORGERIES}::test_each_forgery_is_caught",
     ),
     Mutation(
+        "a network that saw the sample may be theta0 after a fit",
+        "pacbound/integrations/after_fit.py",
+        "        if request.method not in METHODS:\n",
+        "        if False:\n",
+        "tests/integrations/test_callbacks.py::test_what_a_fitted_network_cannot_have_is_refused_before_the_fit",
+    ),
+    Mutation(
         "a sweep goes on with a sample that changed",
         "pacbound/sweeps/worker.py",
         "    if (certificate.data.digest if split is None else split.digest) != sweep.sample:\n",

@@ -29,7 +29,7 @@ def trainer_callback(after: AfterFit) -> "TrainerCallback":
     """
     transformers = _optional("transformers", "trainer")
 
-    class CertifyAtEnd(transformers.TrainerCallback):  # type: ignore[misc, name-defined]
+    class CertifyAtEnd(transformers.TrainerCallback):  # type: ignore[name-defined]
         """Certify where the fit ends, once among all processes."""
 
         certificate: Certificate | None = None
@@ -64,7 +64,7 @@ def lightning_callback(after: AfterFit) -> "Callback":
         )
     lightning = _optional("lightning.pytorch", "lightning")
 
-    class CertifyAtEnd(lightning.Callback):  # type: ignore[misc, name-defined]
+    class CertifyAtEnd(lightning.Callback):  # type: ignore[name-defined]
         """Certify where the fit ends, once among all processes."""
 
         certificate: Certificate | None = None

@@ -105,7 +105,9 @@ class CertifiedClassifier(ClassifierMixin, BaseEstimator):
     def _certify(self, examples: Examples) -> Certificate:
         names = ("model", "d", "projector", "encoder", "epochs", "batch", "rate", "beta", "delta", "repeats")
         options = {name: getattr(self, name) for name in names} | {"seed": self.random_state}
-        return certify(None, examples, request=make_request(options, "CertifiedClassifier"), progress=False)
+        request = make_request(options, "CertifiedClassifier")
+        with torch.random.fork_rng(devices=[]):  # layers draw values when they are made, which theta0 then replaces
+            return certify(None, examples, request=request, progress=False)
 
     def _examples(self, rows: NDArray[np.float32], labels: NDArray[np.generic]) -> Examples:
         y = torch.from_numpy(np.searchsorted(self.classes_, labels).astype(np.int64))
@@ -116,7 +118,8 @@ class CertifiedClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         rows = validate_data(self, X, dtype=np.float32, reset=False)
         certificate, classes = self.certificate_, len(self.classes_)
-        module, _ = load_model(certificate.hypothesis.model, rows.shape[1:], classes)
+        with torch.random.fork_rng(devices=[]):
+            module, _ = load_model(certificate.hypothesis.model, rows.shape[1:], classes)
         network = Hypothesis.unpack(
             certificate.payload(), certificate.hypothesis, make_base(module, certificate.hypothesis.base.seed)
         )

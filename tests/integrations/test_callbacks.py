@@ -1,5 +1,6 @@
 """At the end of a fit by Trainer or Lightning: the fitted network, coded directly or bounded by a surrogate."""
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -147,11 +148,13 @@ def test_lightning_ends_with_a_certificate_and_logs_it(tmp_path: Path) -> None:
             return torch.optim.Adam(self.parameters(), 0.02)
 
     callback, task = lightning_callback(after(tmp_path)), Task()
-    trainer = lightning.Trainer(
-        max_epochs=20, accelerator="cpu", callbacks=[callback], logger=CSVLogger(tmp_path), enable_progress_bar=False,
-        enable_model_summary=False, enable_checkpointing=False, log_every_n_steps=1,
-    )  # fmt: skip
-    trainer.fit(task, DataLoader(TensorDataset(*clouds(N)), batch_size=30, shuffle=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Lightning's own, of what it calls in torch and of data loaders
+        trainer = lightning.Trainer(
+            max_epochs=20, accelerator="cpu", callbacks=[callback], logger=CSVLogger(tmp_path),
+            enable_progress_bar=False, enable_model_summary=False, enable_checkpointing=False, log_every_n_steps=1,
+        )  # fmt: skip
+        trainer.fit(task, DataLoader(TensorDataset(*clouds(N)), batch_size=30, shuffle=True))
     made = callback.certificate
     assert made is not None
     assert made.risk.errors < N / 5

@@ -49,11 +49,11 @@ def test_killed_three_times_at_random_moments_it_ends_as_if_left_alone(runs: int
     (tmp_path / "s.toml").write_text(DIGITS.format(epochs=12) + GRIDS[runs])
     whole = ends(tmp_path, "whole", jobs)
     generator, unfinished = np.random.default_rng(runs), 0
-    for lines in np.sort(generator.integers(0, runs - 1, 3)):  # how far it is, and a moment later, whatever it does
+    for lines in np.sort(generator.permutation(runs - 1)[:3]):  # how far it is, and a moment later, whatever it does
         with start(tmp_path, "killed", jobs) as process:
             while process.poll() is None and len(digests(tmp_path / "killed")) < lines:
                 time.sleep(0.02)
-            time.sleep(generator.uniform(0, 0.5))
+            time.sleep(generator.uniform(0, 0.3))
             process.kill()
             process.communicate()
         unfinished += len(digests(tmp_path / "killed")) < runs and process.returncode == -signal.SIGKILL
