@@ -162,7 +162,6 @@ def _provenance(facts: Pairs, certificate: Certificate) -> Pairs:
         *((("versions", versions),) if versions else ()),
         *((("time taken", times),) if times else ()),
         ("schema version", certificate.schema_version),
-        ("core digest, without environment", certificate.core_digest),
         ("digest", certificate.digest),
     ]
     return tuple(rows)
