@@ -18,7 +18,8 @@ def compare(
         list[Path], typer.Argument(metavar="CERT...", help="Certificate files, or folders.", show_default=False)
     ],
     to: Annotated[
-        str | None, typer.Option("--to", metavar="CERT", help="Differences are to this one [the smallest bound].")
+        str | None,
+        typer.Option("--to", metavar="CERT", help=escape("Differences are to this one [the smallest bound].")),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print a line for each certificate.")] = False,
@@ -34,8 +35,9 @@ def compare(
 ) -> None:
     """Print certificates side by side, smallest bound first: how far apart, by errors or bits, and beyond seeds or not.
 
-    Certificates about other data, another loss or another delta are set apart, with the reason; what does not stand
-    by its own arithmetic is in no ranking, and makes the exit status 1. Unreadable files of a folder make it 2.
+    Other data, another loss or another delta is set apart, with the reason. What does not stand is in no ranking.
+
+    Exit status: 1 where a certificate does not stand, 2 where a file of a folder cannot be read, else 0.
 
     \b
     pacbound compare results/mnist --plot mnist.svg

@@ -59,7 +59,8 @@ def verify(
         str | None, typer.Option(help="The held-out examples that the certificate names, to count their errors again.")
     ] = None,
     level: Annotated[
-        Level | None, typer.Option(help="How far to check; by default the highest that the arguments allow.")
+        Level | None,
+        typer.Option(metavar="LEVEL", help=f"{', '.join(Level)}; by default the highest that the arguments allow."),
     ] = None,
     attest: Annotated[
         Path | None,

@@ -26,7 +26,9 @@ def tokens_on_maps(draw: st.DrawFn) -> str:
 @st.composite
 def spellings(draw: st.DrawFn) -> str:
     """Any string of the grammar, defaults written out or not."""
-    start = draw(st.sampled_from(("", "", "unit-", "imagenet-")))
+    start = draw(st.sampled_from(("", "", "unit-", "imagenet-"))) + draw(
+        st.sampled_from(("", "", "flip-", "V1-", "flip-V3-"))
+    )
     maps = draw(st.lists(tokens_on_maps(), max_size=7))
     if draw(st.booleans()):
         return start + "-".join([*maps, "P"])

@@ -15,7 +15,8 @@ from ..specs.picks import Augmentation
 SHIFT = 14  # parts of a side that make the longest shift: 2 of 28 pixels, at least 1
 CROP = 8  # of a side that is mirrored around an image before it is cropped: 4 of 32 pixels, at least 1
 DEGREES, SCALE, SHEAR = 15.0, 0.1, 0.1  # most of a rotation, of the logarithm of a scale, and of a shear
-KNOTS, BEND = 4, 0.06  # knots on a side of a smooth displacement, and its standard deviation in half sides
+KNOTS, BEND = 4, 0.085  # knots on a side of a smooth displacement, and its standard deviation in half sides
+STRONGER = 1.4  # of the affine map where an image is bent too
 
 Augment = Callable[[Tensor, Generator], Tensor]
 
@@ -48,15 +49,15 @@ def flip_crop(x: Tensor, noise: Generator) -> Tensor:
 
 def affine(x: Tensor, noise: Generator) -> Tensor:
     """Rotate, scale along both axes, shear and move each image, bilinear."""
-    return _warped(x, _maps(x, noise), None)
+    return _warped(x, _maps(x, noise, 1), None)
 
 
 def elastic(x: Tensor, noise: Generator) -> Tensor:
-    """Do as `affine`, after bending each image by a smooth displacement: normal at 4 x 4 knots, bicubic between them.
+    """Bend each image by a smooth displacement, normal at 4 x 4 knots and bicubic between; then `affine`, more of it.
 
     After Simard, Steinkraus and Platt 2003, "Best practices for convolutional neural networks", sec. 2.
     """
-    maps = _maps(x, noise)
+    maps = _maps(x, noise, STRONGER)
     knots = torch.randn((len(x), 2, KNOTS, KNOTS), generator=noise) * BEND
     bend = F.interpolate(knots, size=x.shape[-2:], mode="bicubic", align_corners=True)
     return _warped(x, maps, bend.permute(0, 2, 3, 1))  # (batch, h, w, 2)
@@ -99,9 +100,9 @@ def _window(padded: Tensor, reach: int, noise: Generator) -> Tensor:
     return padded[one, torch.arange(channels, device=padded.device)[None, :, None, None], rows, columns]
 
 
-def _maps(x: Tensor, noise: Generator) -> Tensor:
+def _maps(x: Tensor, noise: Generator, strength: float) -> Tensor:
     """A random affine map of the plane for each image, (batch, 2, 3), in half sides."""
-    turn, wide, high, shear, right, down = 2 * torch.rand((6, len(x)), generator=noise) - 1
+    turn, wide, high, shear, right, down = strength * (2 * torch.rand((6, len(x)), generator=noise) - 1)
     angle = turn * math.radians(DEGREES)
     wide, high, reach = torch.exp(SCALE * wide), torch.exp(SCALE * high), 2 / SHIFT
     cosine, sine = torch.cos(angle), torch.sin(angle)

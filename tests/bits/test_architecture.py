@@ -67,8 +67,8 @@ def price_by_hand(text: str) -> int:
         if token in ("unit", "imagenet"):
             bits += 1
             continue
-        if token in ("tanh", "gelu", "silu"):
-            bits += 6 + {"tanh": 1, "gelu": 3, "silu": 3}[token]
+        if token in (extra := {"tanh": 1, "gelu": 3, "silu": 3, "flip": 5, "V1": 5 + 1, "V3": 5 + 3}):
+            bits += 6 + extra[token]
             continue
         kind, size = token[0], int((re.findall(r"^.(\d+)", token) or ["0"])[0])
         named = {letter: int(number) for letter, number in re.findall(r"([kspx])(\d+)", token)}
@@ -175,7 +175,7 @@ def test_the_words_of_kinds_fill_the_tree() -> None:
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("00" + "111111" + "00100", "layer number 3 is unknown"),
+        ("00" + "111111" + "00110", "layer number 5 is unknown"),
         ("00" + "01" * MAX_LAYERS, f"at most {MAX_LAYERS} layers"),
         ("00" + "1100" + "1111" + "1" + "100", "no network of the grammar"),  # 2^15 hidden units
         ("00" + "1101" + "0000" + "1" + "1" + "1101" + "10" + "0" + "100", "canonical spelling"),  # r1-r1

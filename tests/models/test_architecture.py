@@ -196,3 +196,32 @@ def test_a_description_is_a_network_by_name_and_keeps_its_canonical_one() -> Non
 def test_descriptions_that_scale_pixels_get_raw_ones() -> None:
     names = ("unit-h8-L", "imagenet-c4k3-L", "h8-L", *RAW_PIXEL_MODELS)
     assert [preprocess_for(name, "ink") for name in names] == ["none", "none", "ink", "none", "none", "none"]
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (3, 6, 5)])
+@pytest.mark.parametrize(
+    ("text", "mirrored", "reach"), [("flip-h4-R-L", True, 0), ("V1-h4-R-L", False, 1), ("flip-V2-h4-R-L", True, 2)]
+)
+def test_views_are_averaged_in_eval_mode_and_left_alone_in_training(
+    shape: tuple[int, ...], text: str, mirrored: bool, reach: int
+) -> None:
+    module, plain = described(text, shape, 3), described("h4-R-L", shape, 3)
+    initialise(module, 5)
+    plain.load_state_dict(dict(zip(plain.state_dict(), module.state_dict().values(), strict=True)))
+    x = inputs(*shape)
+    height, width = shape[-2:]
+    answers = []
+    for image in [x, torch.from_numpy(x.numpy()[..., ::-1].copy())] if mirrored else [x]:
+        for i in range(-reach, reach + 1):
+            for j in range(-reach + abs(i), reach - abs(i) + 1):
+                rows = [min(max(row + i, 0), height - 1) for row in range(height)]  # the nearest place inside
+                columns = [min(max(column + j, 0), width - 1) for column in range(width)]
+                answers.append(plain(image[..., rows, :][..., columns]))
+    assert len(answers) == (1 + mirrored) * (1 + 2 * reach * (reach + 1))
+    assert torch.allclose(module.eval()(x), torch.stack(answers).mean(0), atol=1e-6)
+    assert torch.equal(module.train()(x), plain(x))
+
+
+def test_views_are_of_images() -> None:
+    with pytest.raises(ModelError, match="reads images"):
+        described("V1-L", (7,), 3)

