@@ -23,24 +23,30 @@ class Format(StrEnum):
 
 def export(
     certificates: Annotated[
-        list[Path], typer.Argument(metavar="CERT...", help="A certificate; for csv several, or folders.")
+        list[Path], typer.Argument(metavar="CERT", help="A certificate; for csv several, or folders.")
     ],
-    format: Annotated[Format, typer.Option("--format", help="What to write.", show_default=False)],
+    format: Annotated[
+        Format, typer.Option("--format", metavar="NAME", help="What to write: one of these.", show_default=False)
+    ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help=escape("[standard output]"))
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help=escape("Where to write it [standard output]."))
     ] = None,
 ) -> None:
     """Write a certificate for other tools. What does not stand is refused; csv says so in its line.
 
-    model-card: front matter and a section for the Hugging Face Hub. in-toto: a statement to be signed. cyclonedx: a
-    bill of materials 1.7 with a model card. mlflow: metrics, params and tags of log-batch. csv: a line each. annex-iv:
-    accuracy and robustness for technical documentation, facts and what is not said.
+    \b
+    model-card  front matter and a section for the Hugging Face Hub
+    in-toto     a statement about the network, to be signed
+    cyclonedx   a bill of materials 1.7 with a model card
+    mlflow      metrics, params and tags, as log-batch takes them
+    csv         a line for each certificate
+    annex-iv    accuracy and robustness, for technical documentation
 
     \b
     pacbound export certificate.json --format model-card -o README.md
     pacbound export results/mnist --format csv
     pacbound export certificate.json --format in-toto -o claim.json
-    cosign attest-blob --statement claim.json --bundle claim.bundle certificate.json
+    cosign attest-blob --statement claim.json --bundle b.json certificate.json
     """
     from pacbound.certificate.files import write_atomic
     from pacbound.reports.exports.subject import Exported

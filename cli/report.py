@@ -19,10 +19,10 @@ class Format(StrEnum):
 
 def report(
     certificates: Annotated[
-        list[Path], typer.Argument(metavar="CERT|DIR...", help="Certificate files, or folders.", show_default=False)
+        list[Path], typer.Argument(metavar="CERT|DIR", help="Certificate files, or folders.", show_default=False)
     ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to write it [standard output].")
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help=escape("Where to write it [standard output]."))
     ] = None,
     format: Annotated[
         Format | None,

@@ -10,6 +10,7 @@ from pacbound.bits.ledger import Ledger
 from pacbound.bounds.table import all_bounds
 from pacbound.errors import RequestError
 from pacbound.notebook import frame, html_table
+from pacbound.reports.compare import compare
 from pacbound.verification.verification import verify
 from tests.forge import honest
 
@@ -73,6 +74,17 @@ def test_a_verification_shows_what_passed_what_failed_and_what_was_not_checked()
     bad = verify(honest().model_copy(update={"digest": "0" * 64}), level="arithmetic")
     assert "DOES NOT STAND" in bad._repr_html_()
     assert [row[0] for row in Cells(bad._repr_html_()).rows if row[1].startswith("FAILED")] == ["digest"]
+
+
+def test_a_comparison_shows_its_table_and_what_it_means() -> None:
+    found = compare([("a", honest()), ("b", honest(count=100, errors=600))])
+    shown = Cells(found._repr_html_())
+    names = [row[0] for row in shown.rows]
+    assert names.index("b") < names.index("a")
+    assert "Each bound holds alone" in found._repr_html_()
+    pytest.importorskip("pandas", reason="pandas is not installed")
+    assert list(found.frame()["name"]) == ["b", "a"]
+    assert list(found.frame()["bits"]) == [row.bits for row in found.rows]
 
 
 def test_no_text_becomes_markup() -> None:

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 from ..certificate.canonical import Json
 from ..certificate.statement import confidence, describe_loss, percent_up, rate_up, share_up
+from ..notebook import html_table
 from .compare import Apart, Comparison, Row
 from .seeds import Contrast
 from .tables import (
@@ -76,6 +77,19 @@ def render(comparison: Comparison, format: Format = "text", width: int = WIDTH) 
         "csv": lambda: _csv(comparison),
         "json": lambda: _json(comparison),
     }[format]()
+
+
+def render_html(comparison: Comparison) -> str:
+    """Return what a notebook shows: the tables, and the sentences under them."""
+    blocks = []
+    for section in sections(comparison):
+        note = " ".join(section.sentences)
+        if section.table is None:
+            blocks.append(html_table((section.title,), ((note,),)) if note else "")
+        else:
+            rows = list(zip(*(column.cells for column in section.table), strict=True))
+            blocks.append(html_table([column.head for column in section.table], rows, section.title, note))
+    return "".join(blocks)
 
 
 def sections(comparison: Comparison) -> list[Section]:

@@ -5,14 +5,19 @@ Reads certificates and nothing else. What the table means is said by `pacbound.r
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..bounds.claims import Measure
 from ..certificate.recheck import recheck_arithmetic
 from ..certificate.schema import Certificate
 from ..errors import CertificateError
+from ..notebook import Cell, frame
 from ..records import Record
 from .divided import divide, formula
 from .seeds import Contrast, Group, Named, contrast, group, seed_of
+
+if TYPE_CHECKING:
+    from ..notebook import Frame
 
 
 class Row(Record):
@@ -79,6 +84,21 @@ class Comparison(Record):
     contrasts: tuple[Contrast, ...]
     jointly: float | None
     apart: tuple[Apart, ...]
+
+    def frame(self) -> "Frame":
+        """Return the table, a line for each certificate in its order, as a pandas frame.
+
+        Raises: RequestError where pandas is not installed.
+        """
+        fields = [name for name in Row.model_fields if name not in ("measures", "units")]
+        columns: dict[str, list[Cell]] = {name: [getattr(row, name) for row in self.rows] for name in fields}
+        measured = dict.fromkeys(name for row in self.rows for name in row.measures)
+        return frame({**columns, **{name: [row.measures.get(name) for row in self.rows] for name in measured}})
+
+    def _repr_html_(self) -> str:
+        from .beside import render_html
+
+        return render_html(self)
 
 
 def compare(certificates: Sequence[Named], first: str | None = None) -> Comparison:

@@ -16,7 +16,7 @@ from .drawn import COLOURS, INK, MARKERS, Drawing, drawing, sheet
 
 DESCRIPTION = (
     "zero flag", "model", "base", "split", "preprocessing", "layer scale", "dimension", "projector", "quantizer",
-    "prior scale", "header", "symbol model",
+    "prior scale", "header", "symbol model", "recipe", "stop",
 )  # fmt: skip
 KINDS = ("weights", "description of the network", "choices")
 HATCHES = ("", "///", "\\\\\\")

@@ -148,7 +148,7 @@ def _ledger(certificate: Certificate) -> Table:
 def _divided(facts: Pairs) -> tuple[Pairs, Pairs]:
     """The facts of `show`: figures, and, from the data on, where they come from."""
     start = [name for name, _ in facts].index("data")
-    return facts[:start], tuple((name, value) for name, value in facts[start:] if name != "digest")
+    return facts[:start], tuple((name, value) for name, value in facts[start:] if name not in ("digest", ""))
 
 
 def _provenance(facts: Pairs, certificate: Certificate) -> Pairs:
@@ -162,7 +162,6 @@ def _provenance(facts: Pairs, certificate: Certificate) -> Pairs:
         *((("versions", versions),) if versions else ()),
         *((("time taken", times),) if times else ()),
         ("schema version", certificate.schema_version),
-        ("core digest, without environment", certificate.core_digest),
         ("digest", certificate.digest),
     ]
     return tuple(rows)

@@ -12,7 +12,8 @@ from .divided import formula
 NAMED_DATA = ("digits", "mnist", "fashion-mnist", "cifar10")  # that `--data` takes by name
 ALTERED = {"cifar10-86jpeg": "cifar10"}  # named so because some images differ, and loaded by the name of the others
 KNOWN_LOSSES = ("zero_one", "error_probability")
-SAID_BY_USER = "says the user"
+SAID_BY = {"says the user": "the user, in so many words", "says the author": "its author, in so many words"}
+BY_MAKING = "whoever made the certificate, by making it"
 
 
 class Declared(NamedTuple):
@@ -75,7 +76,7 @@ def declared(certificate: Certificate) -> tuple[Declared, ...]:
         Declared(
             entry.item,
             entry.why,
-            "the user, in so many words" if SAID_BY_USER in entry.why else "whoever made the certificate, by making it",
+            next((by for words, by in SAID_BY.items() if words in entry.why), BY_MAKING),
         )
         for entry in certificate.entries
         if entry.kind == "declared"

@@ -25,7 +25,6 @@ def claim(exported: Exported) -> dict[str, Json]:
     certificate = exported.certificate
     document = certificate.document()
     kept = ("statement", "bound", "risk", "ledger", "data", "declarations", "parts", "also")
-    subject = "network" if certificate.comparison is not None else "message"
     predicate: dict[str, Json] = {
         "certificate": {
             "name": exported.name,
@@ -38,7 +37,7 @@ def claim(exported: Exported) -> dict[str, Json]:
         **{key: document[key] for key in kept if key in document},
         "notSaid": list(sheet(certificate).not_said),
     }  # fmt: skip
-    return _statement(subject, exported.network_sha256, CLAIM, predicate)
+    return _statement(exported.network_file, exported.network_sha256, CLAIM, predicate)
 
 
 def verification_summary(

@@ -42,6 +42,14 @@ class Exported(NamedTuple):
         return spec.model if compared is None else compared.original.model
 
     @property
+    def network_file(self) -> str:
+        """What to call the thing that `network_sha256` is of."""
+        made = self.certificate.hypothesis
+        if self.certificate.comparison is not None:
+            return "network"
+        return made.quantizer.file if made.quantizer is not None and made.quantizer.kind == "picks" else "message"
+
+    @property
     def network_sha256(self) -> str:
         """SHA-256 of the file of an original network or of one made from picks, else of the message."""
         compared, message, made = self.certificate.comparison, self.certificate.message, self.certificate.hypothesis
