@@ -83,7 +83,7 @@ def ledger_of(setup: Setup, spec: HypothesisSpec, coded: Ledger) -> Ledger:
     """Return the whole ledger of what the message counts."""
     return complete(
         coded, spec, setup.train.name, setup.digest, methods=max(1, len(setup.methods)), like=setup.data.like,
-        repeats=setup.data.repeats,
+        repeats=setup.data.repeats, sweep=setup.sweep,
     )  # fmt: skip
 
 
