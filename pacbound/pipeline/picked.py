@@ -28,7 +28,7 @@ from .forecast import Forecast
 from .preparation import Setup
 
 KEPT = 3  # rounds whose networks are kept until they are counted
-PATIENCE, WORSE = 4, 1.05  # stop after so many listed sizes in a row that are so much worse than the best
+PATIENCE, WORSE = 3, 1.03  # stop after so many listed sizes in a row that are so much worse than the best
 NO_SYMBOLS = np.zeros(0, np.int32)
 
 
