@@ -99,7 +99,8 @@ def broken_cli_rules(source: str, file: str) -> list[str]:
             continue
         if part not in CLI_MAY_IMPORT:
             complaints.append(f"{imported.place}: the command line imports {part}, which is no verb or option")
-        if any(name.startswith("_") for name in [*imported.module.split("."), imported.name]):
+        named = [*imported.module.split("."), imported.name]
+        if any(name.startswith("_") and not name.endswith("__") for name in named):
             complaints.append(f"{imported.place}: the command line imports the private {imported.name}")
     return complaints
 
