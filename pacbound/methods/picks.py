@@ -51,7 +51,7 @@ def chosen(work: Work) -> tuple[Setup, RecipeSpec]:
     recipe_of(work.request, ())  # before anything is loaded
     setup = prepare(work.model, work.train, work.test, work.request, "zero_one", work.data_dir)
     recipe = recipe_of(work.request, setup.train.shape)
-    return replace(setup, methods=work.methods), _check_fits(recipe, setup.train.shape)
+    return replace(setup, methods=work.methods, sweep=work.sweep), _check_fits(recipe, setup.train.shape)
 
 
 def run(

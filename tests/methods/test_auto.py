@@ -56,6 +56,7 @@ def test_it_is_said_which_methods_are_tried_and_why_not_the_others(
     reasons = {
         "method prior does not apply: no --prior-share is given",
         "method transfer does not apply: nobody says that the checkpoint has not seen the sample (--disjoint)",
+        "method picks_transfer does not apply: nobody says that the checkpoint has not seen the sample (--disjoint)",
     }
     assert reasons <= set(certificate.environment.notes or ())
     assert all(reason in render(certificate) for reason in reasons)
@@ -67,6 +68,7 @@ def test_it_is_said_which_methods_are_tried_and_why_not_the_others(
 
 
 def test_the_list_cannot_be_shortened_or_dropped_afterwards(certificate: pb.Certificate, tmp_path: Path) -> None:
+    certificate.save(tmp_path / "whole.json")  # with the file of a picked network, if this is one
     dropped = forge(certificate, lambda d: d.pop("methods"), tmp_path / "dropped.json")
     assert caught(dropped) == ("message", "ledger")
     longer = forge(certificate, lambda d: d["methods"].extend([d["methods"][0]] * 3), tmp_path / "longer.json")
@@ -133,7 +135,7 @@ def test_what_was_finished_is_not_run_again(file: Path, tmp_path: Path, monkeypa
     with pytest.raises(KeyboardInterrupt):
         run(file, state)
     assert (tmp_path / "c.json.state.methods" / "subspace.json").exists()
-    monkeypatch.setattr("pacbound.methods.auto.OPTIONS", tuple(o._replace(run=_only_surrogate(o)) for o in OPTIONS))
+    monkeypatch.setattr("pacbound.methods.auto.OPTIONS", tuple(o._replace(run=_from_surrogate_on(o)) for o in OPTIONS))
     certificate = run(file, state)
     assert certificate.methods is not None
     assert len(certificate.methods) == 4
@@ -148,7 +150,7 @@ def test_files_of_a_method_that_an_interrupted_run_finished_are_saved_with_its_c
     monkeypatch.setattr("pacbound.methods.auto.OPTIONS", tuple(o._replace(run=_interrupt(o)) for o in OPTIONS))
     with pytest.raises(KeyboardInterrupt):
         run(file, state, **options)
-    monkeypatch.setattr("pacbound.methods.auto.OPTIONS", tuple(o._replace(run=_only_surrogate(o)) for o in OPTIONS))
+    monkeypatch.setattr("pacbound.methods.auto.OPTIONS", tuple(o._replace(run=_from_surrogate_on(o)) for o in OPTIONS))
     certificate = run(file, state, **options)
     assert certificate.hypothesis.base.kind == "split"  # the best by far: theta0 has learned the task
     certificate.save(tmp_path / "c.json")
@@ -167,9 +169,9 @@ def _interrupt(option: Any) -> Any:
     return run
 
 
-def _only_surrogate(option: Any) -> Any:
+def _from_surrogate_on(option: Any) -> Any:
     def run(work: Work) -> pb.Certificate:
-        assert option.name == "surrogate", "a finished method ran again"
+        assert option.name in ("surrogate", "picks"), "a finished method ran again"
         return _RUN[option.name](work)
 
     return run

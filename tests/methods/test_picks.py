@@ -129,7 +129,7 @@ def test_what_it_cannot_use_is_refused(options: dict[str, object], said: str) ->
 def test_a_learning_that_leaves_the_numbers_is_refused() -> None:
     x, y = clouds(N)
     with pytest.raises(ModelError, match="Give a lower --pick-rate"):
-        pb.certify(network(), (x * 3e37, y), request=asked(pick_rate=30000), progress=False)
+        pb.certify(network(), (x * 8e37, y), request=asked(pick_rate=30000), progress=False)
 
 
 def test_the_recipe_follows_the_shape_where_nobody_says() -> None:

@@ -28,8 +28,8 @@ def test_what_is_left_is_estimated_or_counted() -> None:
     counted = Round(3, np.arange(10), 990, 7, b"")
     between = Round(None, np.arange(10), 990, 7, b"")
     assert estimated.in_words(1000) == "~35 errors left"
-    assert estimated.in_words(1000, lambda picked, errors: (picked + errors) / 1000) == "~35 errors left, bound ~4.5 %"
-    assert counted.in_words(1000, lambda picked, errors: (picked + errors) / 1000) == "7 errors left, bound 1.7 %"
+    assert estimated.in_words(1000, lambda picked, errors: (picked + errors) / 1024) == "~35 errors left, bound ~4.4 %"
+    assert counted.in_words(1000, lambda picked, errors: (picked + errors) / 1024) == "7 errors left, bound 1.67 %"
     assert between.in_words(1000, lambda picked, errors: 0.5) == "7 errors left"
 
 

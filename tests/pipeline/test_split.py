@@ -109,7 +109,7 @@ def test_a_split_and_a_checkpoint_are_not_both_theta0() -> None:
 
 
 def test_a_split_belongs_to_the_method_subspace() -> None:
-    with pytest.raises(RequestError, match="for the method subspace, got 'surrogate'"):
+    with pytest.raises(RequestError, match="for the methods subspace and picks, got 'surrogate'"):
         prepare(network(), clouds(N), None, asked(method="surrogate"), "zero_one")
 
 

@@ -27,8 +27,8 @@ def test_what_was_compressed_is_said_in_every_format(name: str) -> None:
     assert "400 bits, not charged" in text  # 25 indices of 16 bits
     assert "at size number 3" in text
     assert "SHA-256 of seed 0, example and label" in text
-    assert "100 + 4 t / 64 steps for t picks" in text
-    assert "Adam at rate 0.003" in text
+    assert "200 + 8 t / 64 steps for t picks" in text
+    assert "Adam at rate 0.002" in text
     file = certificate.hypothesis.quantizer.file  # type: ignore[union-attr]
     assert f"lenet, in {file} beside this certificate (9 bytes)" in text
     assert "by picks_classical" in text
