@@ -33,7 +33,8 @@ def test_the_readmes_say_what_results_say():
     [
         ("digits/seed_0", 0.32), ("plain/mnist", 0.105), ("plain/fashion-mnist", 0.26), ("mnist/seed_0", 0.075),
         ("fashion_mnist/seed_0", 0.21), ("cifar10/default", 0.55), ("surrogate/mnist_lenet", 0.16),
-        ("direct/lenet_tuned_0.125", 0.6),
+        ("direct/lenet_tuned_0.125", 0.6), ("picks/cifar10_0", 0.33), ("picks/cifar10_features", 0.22),
+        ("picks/digits_0", 0.125),
     ],
 )  # fmt: skip
 def test_headline_certificates_reach_their_targets(name, most):
@@ -42,6 +43,15 @@ def test_headline_certificates_reach_their_targets(name, most):
 
 def test_the_digits_certificate_stands_at_level_risk():
     assert pb.verify(ROOT / "results" / "digits" / "seed_0.json", level="risk").require().recount is not None
+
+
+def test_the_picks_of_digits_stand_at_level_risk_and_replay_says_whether_this_machine_makes_them_again():
+    path = ROOT / "results" / "picks" / "digits_0.json"
+    assert pb.verify(path, level="risk").require().recount is not None
+    again = pb.verify(path, level="replay")
+    assert again.failed is None
+    assert again.replay is not None
+    assert again.stands == again.replay.reproduced  # another processor may round otherwise
 
 
 COUNTED = [
