@@ -15,7 +15,8 @@ RESULTS = Path(__file__).parents[1]
 BESIDE = {
     "mnist": ("mnist/seed_*.json", "picks/mnist_*.json", "prior/mnist_32.json"),
     "fashion-mnist": ("fashion_mnist/seed_*.json", "picks/fashion-mnist_*.json", "prior/fashion-mnist_32.json"),
-    "cifar10": ("cifar10/default.json", "picks/cifar10_*.json", ""),
+    "cifar10": ("cifar10/default.json", "picks/cifar10_0.json", ""),
+    "features of cifar10": ("", "picks/cifar10_features.json", ""),
     "digits": ("digits/seed_*.json", "picks/digits_*.json", "prior/digits_32.json"),
 }
 HEAD = (
