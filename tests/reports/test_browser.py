@@ -9,8 +9,6 @@ import pytest
 from pacbound.certificate import Certificate
 from pacbound.reports.report import report
 
-pytest.importorskip("matplotlib", reason="the report extra is not installed")
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 REPOSITORY = Path(__file__).parents[2]
 
@@ -36,6 +34,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[object]:
+    pytest.importorskip("matplotlib", reason="the report extra is not installed")
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if CHROMIUM is None:
         pytest.skip("there is no chromium")
     with playwright.sync_playwright() as running:
