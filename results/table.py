@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from pacbound.certificate.schema import Certificate, OtherBound
+from pacbound.certificate.schema import Certificate
 from pacbound.certificate.statement import percent_up, share_up
 from pacbound.reports.show import render
 
@@ -46,7 +46,7 @@ def _mean(seeds: list[Path]) -> str:
 def cells(path: Path) -> tuple[str, ...]:
     """What a row of the table says of one certificate, by COLUMNS."""
     cert = Certificate.load(path)
-    test = next((o for o in cert.also if isinstance(o, OtherBound) and o.sample == "test"), None)
+    test = cert.held_out
     projector = cert.hypothesis.projector
     epochs = cert.environment.epochs
     return (

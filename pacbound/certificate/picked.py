@@ -15,7 +15,7 @@ from ..bits.picks import decode_indices, encode_indices, index_bits
 from ..bounds.picks import picks, picks_classical
 from ..errors import PacboundError
 from ..records import Record
-from ..specs.picks import SIZES, PicksSpec, sizes
+from ..specs.picks import PicksSpec, sizes
 from ..specs.specs import MAX_EXAMPLES
 from .canonical import read_base64, write_base64
 
@@ -78,7 +78,7 @@ def recheck_picks(certificate: "Certificate") -> str | None:
             f"{risk.n:,} examples"
         )
     listed = sizes(spec.recipe, risk.n)
-    if spec.stop < SIZES - 1 and (spec.stop >= len(listed) or part.picked < listed[spec.stop]):
+    if not spec.ended and (spec.stop >= len(listed) or part.picked < listed[spec.stop]):
         return f"{part.picked:,} picks are not the size number {spec.stop} of those that were written down"
     if part.bits != part.picked * index_bits(risk.n):
         return (
@@ -119,7 +119,7 @@ def recheck_order(certificate: "Certificate") -> str | None:
         certificate.beside()
     except PacboundError as cause:
         return str(cause)
-    exact = sizes(spec.recipe, certificate.risk.n)[spec.stop] if spec.stop < SIZES - 1 else part.picked
+    exact = sizes(spec.recipe, certificate.risk.n)[spec.stop] if not spec.ended else part.picked
     if spec.recipe.order == "priority" and part.picked != exact:
         return f"examples picked by priority are exactly {exact:,} at this stop, got {part.picked:,}"
     return None

@@ -478,6 +478,11 @@ class Certificate(SparseRecord):
         return last if isinstance(last, DisagreementPart) else None
 
     @property
+    def held_out(self) -> OtherBound | None:
+        """What held-out examples say, where the certificate names some."""
+        return next((one for one in self.also if isinstance(one, OtherBound) and one.held_out is not None), None)
+
+    @property
     def risk(self) -> RiskEstimate:
         """Errors on the training sample."""
         stated = self.stated_risk

@@ -24,7 +24,7 @@ from ..models.others import private_copy
 from ..networks.frozen import freeze_network, thaw_network
 from ..networks.risk import zero_one
 from ..progress import hidden, tqdm
-from ..specs.picks import SIZES, RecipeSpec, sizes
+from ..specs.picks import END, RecipeSpec, sizes
 from ..specs.specs import PreprocessSpec
 from .learner import deterministic, device_of, learn, ready, steps_of
 from .order import group_of, priorities, values_of
@@ -32,7 +32,6 @@ from .order import group_of, priorities, values_of
 BATCH = 100  # examples asked at once, always: the last ones are filled up, so that a batch has one shape
 BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]"  # fits into 80 columns
 TAIL = 10_000  # examples that the errors left are estimated from, where not all others are asked
-END = SIZES - 1  # the stop where nothing is left to pick
 
 
 @dataclass(frozen=True)
@@ -109,9 +108,7 @@ class Selection:
         if start is not None:
             picked, before, network = start.picked, start.before, start.network
         total = self.sizes[min(last, len(self.sizes) - 1)]
-        bar = tqdm(
-            total=total, initial=len(picked), desc="picks", bar_format=BAR, disable=hidden(progress)
-        )  # off where standard error is no terminal
+        bar = tqdm(total=total, initial=len(picked), desc="picks", bar_format=BAR, disable=hidden(progress))
         with deterministic(), bar:
             while True:
                 place = self._place(len(picked))

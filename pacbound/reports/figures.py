@@ -10,7 +10,7 @@ from ..bounds.claims import Measure
 from ..certificate.schema import Certificate
 from ..certificate.statement import confidence
 from .compare import Comparison, Row
-from .contours import draw_contours
+from .contours import Window, draw_contours
 from .divided import formula
 from .drawn import COLOURS, INK, MARKERS, Drawing, drawing, sheet
 
@@ -90,7 +90,7 @@ def frontier_of(named: Sequence[tuple[str, Certificate]], name: str) -> Drawing 
     errors = (0.0, min(1.0, max(MARGIN * max(rates), LEAST_ERROR)))
     percent = first.risk.counts
     with sheet() as (figure, axes):
-        draw_contours(axes, n, delta, reach, errors, theorem, wide, percent)
+        draw_contours(axes, Window(n, delta, reach, errors, theorem, wide), percent)
         scale = 100 if percent else 1
         for index, ((one, _), x, y) in enumerate(zip(drawn, bits, rates, strict=True)):
             style = index % len(COLOURS)

@@ -2,7 +2,6 @@
 
 from ..certificate.schema import Certificate
 
-LEFT_NOTHING = 63  # the stop that is no place in the list of sizes
 ORDERS = {
     "priority": "misclassified examples in a random order: by SHA-256 of seed {seed}, example and label",
     "worst": "misclassified examples, those of the largest loss first",
@@ -32,7 +31,7 @@ def facts_of_picks(certificate: Certificate) -> list[tuple[str, str]]:
         return []
     recipe = spec.recipe
     trained = f"{recipe.steps} + {recipe.epochs} t / {recipe.batch} steps for t picks, in batches of {recipe.batch}"
-    stopped = "where nothing was left to pick" if spec.stop == LEFT_NOTHING else f"at size number {spec.stop} of these"
+    stopped = "where nothing was left to pick" if spec.ended else f"at size number {spec.stop} of these"
     return [
         (
             "picked",

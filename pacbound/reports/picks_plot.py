@@ -1,8 +1,7 @@
 """Two curves of a selection: errors left against picks, and the bound where it would have stopped.
 
-A round may ask the other examples in the order of picking until enough of them are wrong. What it leaves is then
-estimated, and mostly too low: whatever earlier rounds found wrong among the first of the order is picked by now. An
-open mark says so. The round that was taken is counted, and has the bound of the certificate.
+Where a round did not ask all other examples, what it leaves is estimated from those that it counted; an open mark says
+so. The round that was taken is counted, and has the bound of the certificate.
 """
 
 from math import ceil, floor, log10
@@ -15,6 +14,7 @@ from ..certificate.recheck import recheck_arithmetic
 from ..certificate.schema import Certificate
 from ..certificate.statement import percent_up
 from ..errors import CertificateError, RequestError
+from .drawn import COLOURS
 from .image_files import check_figure_path, save_figure
 
 if TYPE_CHECKING:
@@ -22,11 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-BLUE, ORANGE, GREY = (
-    "#0072b2",
-    "#d55e00",
-    "0.45",
-)  # of Okabe and Ito, which the colour-blind tell apart
+BLUE, ORANGE, *_ = COLOURS
+GREY = "0.45"
 ESTIMATED = "estimated from 10,000 of them"
 SIZE = (6.4, 6.4)
 FEW_POWERS = 3  # of ten on an axis, so that 2 and 5 times them are named too

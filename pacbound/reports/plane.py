@@ -9,8 +9,9 @@ import numpy as np
 from ..certificate.schema import Certificate
 from ..certificate.statement import confidence
 from ..errors import CertificateError
-from ..records import Record
+from . import drawn
 from .compare import Comparison, Row
+from .contours import Frontier, draw_lines
 from .divided import Formula, formula
 from .seeds import Group
 from .tables import shortest_names
@@ -21,20 +22,12 @@ if TYPE_CHECKING:
 POINTS = 40  # of the grid along each axis: 1,600 bounds take half a second
 MOST_NAMED = 14  # beyond, names would cover each other: numbers stand for them
 WIDE = 10  # bits that spread over this factor are drawn on a logarithmic axis
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")  # Okabe and Ito
-MARKERS = "osD^vP*X"
+COLOURS = (*drawn.COLOURS, "#000000", "#999999")
+MARKERS = drawn.MARKERS + "*X"
 MOST_GROUPS = len(COLOURS) - 1  # the last colour is that of all other runs
 
 
-class Grid(Record):
-    """The bound where errors (m of them, of n) meet bits (k): bounds[i][j] at errors[i] and bits[j]."""
-
-    errors: tuple[int, ...]
-    bits: tuple[float, ...]
-    bounds: tuple[tuple[float, ...], ...]
-
-
-def grid(bound: Formula, rows: Sequence[Row], delta: float) -> Grid:
+def grid(bound: Formula, rows: Sequence[Row], delta: float) -> Frontier:
     """Evaluate a bound around the points of some rows, with a margin; errors are whole numbers."""
     n = rows[0].n
     most, least = max(row.errors for row in rows), min(row.errors for row in rows)
@@ -47,7 +40,7 @@ def grid(bound: Formula, rows: Sequence[Row], delta: float) -> Grid:
         margin = max(0.25 * (high - low), 0.1 * abs(high), 2.0)
         bits = np.linspace(max(min(0.0, low), low - margin), high + margin, POINTS)
     values = tuple(tuple(bound(int(e), float(b), delta) for b in bits) for e in errors)
-    return Grid(errors=tuple(int(e) for e in errors), bits=tuple(float(b) for b in bits), bounds=values)
+    return Frontier(tuple(int(e) for e in errors), tuple(float(b) for b in bits), values)
 
 
 def logarithmic(rows: Sequence[Row]) -> bool:
@@ -79,27 +72,14 @@ def draw(comparison: Comparison, certificates: dict[str, Certificate], path: str
     with matplotlib.rc_context({"svg.hashsalt": "pacbound", "svg.fonttype": "none", "font.size": 9}):
         figure = Figure(figsize=(7, 5), layout="constrained")
         axes = figure.subplots()
-        _lines(axes, grid(bound, comparison.rows, comparison.delta), comparison)
+        found = grid(bound, comparison.rows, comparison.delta)
+        draw_lines(axes, found, comparison.n, comparison.rows[0].counts)
         _points(axes, comparison)
         _describe(axes, comparison)
         try:
             figure.savefig(target, format="svg", metadata={"Date": None})
         except OSError as why:
             raise CertificateError(f"plot: {target.name!r} could not be written ({why.strerror}).") from None
-
-
-def _lines(axes: "Axes", found: Grid, comparison: Comparison) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    values = np.array(found.bounds)
-    scale = 100.0 if comparison.rows[0].counts else 1.0
-    low, high = float(values.min()) * scale, float(values.max()) * scale
-    levels = [level for level in MaxNLocator(8).tick_values(low, high) if low < level < high]
-    if not levels:
-        return
-    rates = np.array(found.errors) / comparison.n * scale
-    drawn = axes.contour(found.bits, rates, values * scale, levels=levels, colors="0.6", linewidths=0.8)
-    axes.clabel(drawn, fmt="%g %%" if scale == 100.0 else "%g", fontsize=8)
 
 
 def _points(axes: "Axes", comparison: Comparison) -> None:

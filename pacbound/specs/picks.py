@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from ..records import Record
 
 SIZES = 64  # of T at most, so that naming the one where the selection stopped costs 6 bits
+END = SIZES - 1  # the stop where nothing is left to pick, which is no place in the list
 Order = Literal["priority", "worst", "boundary"]
 Augmentation = Literal["elastic", "flip_crop", "affine", "flip_affine", "shift", "none"]
 GROWTH_PARTS = 16
@@ -86,3 +87,8 @@ class PicksSpec(Record):
     def file(self) -> str:
         """Bare name of the file."""
         return f"{self.sha256[:16]}.safetensors"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the selection went on until nothing was left to pick."""
+        return self.stop == END

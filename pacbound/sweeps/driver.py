@@ -8,10 +8,9 @@ import logging
 import time
 from pathlib import Path
 
-from tqdm import tqdm
-
 from ..data.registry import load_any
 from ..pipeline.looks import looks_beside, number_of_look
+from ..progress import hidden, tqdm
 from ..records import Record
 from .engines import engine_of
 from .executors import Executor, Outcome, Where, executor_of
@@ -161,9 +160,7 @@ class _Driver:
 
     def _bar(self) -> "tqdm[None]":
         total = len(self._sweep.plan.runs)
-        bar = tqdm(
-            total=total, initial=len(self._lines), desc="sweep", unit="run", disable=None if self._progress else True
-        )
+        bar = tqdm(total=total, initial=len(self._lines), desc="sweep", unit="run", disable=hidden(self._progress))
         self._say(bar)
         return bar
 

@@ -12,7 +12,7 @@ from ..errors import PacboundError, RequestError
 from ..specs.picks import PicksSpec
 from ..specs.specs import DrawSpec, HypothesisSpec
 from ..specs.tensors import DirectSpec
-from .samples import check_held_out, check_inputs, stated_held_out
+from .samples import check_held_out, check_inputs
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -40,6 +40,14 @@ class Given:
     unlabelled: object
     test: object
     key: str | None
+
+
+def load_sample(certificate: Certificate, data: object, data_dir: str | Path | None) -> "Examples":
+    """Return the sample that the caller brings, or the embedded one that the certificate is about."""
+    from ..data.registry import load_any
+
+    embedded = (name for name in EMBEDDED_DATA if name == certificate.data.name)
+    return load_any(next(embedded) if data is None else data, data_dir)
 
 
 def recount_errors(
@@ -183,7 +191,7 @@ def recheck_held_out(
     from ..networks.original import Original, count_errors
     from ..networks.risk import evaluate
 
-    stated = stated_held_out(certificate)
+    stated = certificate.held_out
     examples = None if stated is None else _held_out_examples(certificate, stated, given)
     if stated is None or examples is None:
         return (), None

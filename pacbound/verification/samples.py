@@ -15,11 +15,6 @@ if TYPE_CHECKING:
     from ..data.inputs import Inputs
 
 
-def stated_held_out(certificate: Certificate) -> OtherBound | None:
-    """The bound of held-out examples in the certificate, where there is one."""
-    return next((o for o in certificate.also if isinstance(o, OtherBound) and o.held_out is not None), None)
-
-
 def check_data(certificate: Certificate, examples: "Examples") -> tuple[Finding, ...]:
     """Whether these are the examples that the certificate names."""
     stated, split = certificate.data, certificate.hypothesis.base.split

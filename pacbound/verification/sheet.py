@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..certificate.recheck import recheck_arithmetic, recheck_message
 from ..certificate.schema import Certificate
 from ..errors import CertificateError, DataError, RequestError
 from ..reports.image_files import check_figure_path, save_figure
-from .recount import EMBEDDED_DATA
+from ..reports.report import complaint
+from .recount import EMBEDDED_DATA, load_sample
 from .samples import check_data, parts_of_split
 
 if TYPE_CHECKING:
@@ -60,11 +60,8 @@ def picked_pictures(certificate: Certificate, data: object = None, data_dir: str
     if part is None or not part.picked:
         lacking = "picked none" if part is not None else "is of another kind"
         raise RequestError(f"sheet: it shows picked examples, and this certificate {lacking}. Certify by picks.")
-    for findings in (recheck_arithmetic(certificate), recheck_message(certificate)[0]):
-        if findings[-1].complaint is not None:
-            raise CertificateError(
-                f"sheet: the certificate does not stand: {findings[-1].check}: {findings[-1].complaint}."
-            )
+    if wrong := complaint(certificate):
+        raise CertificateError(f"sheet: the certificate does not stand: {wrong}.")
     examples = _sample(certificate, data, data_dir)
     pictures = _pictures(examples, part.order(certificate.risk.n))
     first, last = pictures[:MOST], pictures[max(MOST, len(pictures) - MOST) :]
@@ -116,12 +113,10 @@ def _draw_picture(axes: "Axes", picture: Picture) -> None:
 
 def _sample(certificate: Certificate, data: object, data_dir: str | Path | None) -> "Examples":
     """The examples that the picks are of. Raises: RequestError, DataError."""
-    from ..data.registry import load_any
-
     name = certificate.data.name
     if data is None and name not in EMBEDDED_DATA:
         raise RequestError(f"sheet: the examples are not in the certificate, which is about {name}. Give --data.")
-    whole = load_any(name if data is None else data, data_dir)
+    whole = load_sample(certificate, data, data_dir)
     (finding,) = check_data(certificate, whole)
     examples = whole
     if finding.complaint is None and certificate.hypothesis.base.split is not None:

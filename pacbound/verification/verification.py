@@ -21,12 +21,19 @@ from ..records import Record
 from ..specs.grammar import OWN_NETWORK
 from ..specs.specs import CHECKPOINT_KINDS
 from ..specs.tensors import DirectSpec
-from .recount import EMBEDDED_DATA, Given, known_loss, recheck_comparison, recheck_held_out, recount_errors
+from .recount import (
+    EMBEDDED_DATA,
+    Given,
+    known_loss,
+    load_sample,
+    recheck_comparison,
+    recheck_held_out,
+    recount_errors,
+)  # fmt: skip
 from .replay import Replay, replay
-from .samples import check_data, check_sample, parts_of_split, stated_held_out
+from .samples import check_data, check_sample, parts_of_split
 
 if TYPE_CHECKING:
-    from ..data.examples import Examples
     from ..networks.risk import LossFunction
     from ..notebook import Frame
 
@@ -180,7 +187,7 @@ def _level(certificate: Certificate, given: Given, level: Level | None) -> Level
         lacking.append("the unlabelled inputs (--unlabelled)")
     if not known_loss(certificate.risk) and given.loss is None:
         lacking.append(f"the loss {certificate.risk.loss!r}, a function of its author's (--loss)")
-    if given.test is not None and stated_held_out(certificate) is None:
+    if given.test is not None and certificate.held_out is None:
         raise RequestError("verify: this certificate names no held-out examples. Leave --test out.")
     arguments = (given.data, given.model, given.checkpoint, given.loss, given.unlabelled, given.test)
     brought = any(argument is not None for argument in arguments)
@@ -202,7 +209,7 @@ def _findings(certificate: Certificate, level: Level, given: Given) -> tuple[tup
     findings += decoding
     if level == "message" or decoded is None:
         return findings, Counted()
-    whole = _examples(certificate, given.data, given.data_dir)
+    whole = load_sample(certificate, given.data, given.data_dir)
     findings += check_data(certificate, whole) + _check_checkpoint(certificate, given)
     if any(finding.complaint is not None for finding in findings):
         return findings, Counted()
@@ -233,13 +240,6 @@ def _findings(certificate: Certificate, level: Level, given: Given) -> tuple[tup
     seen = (("training examples", whole.x), *((("unlabelled inputs", inputs.x),) if inputs is not None else ()))
     held_out, again = recheck_held_out(certificate, original or hypothesis, seen, given)
     return findings + held_out, replace(counted, held_out=again)
-
-
-def _examples(certificate: Certificate, data: object, data_dir: str | Path | None) -> "Examples":
-    from ..data.registry import load_any
-
-    embedded = (name for name in EMBEDDED_DATA if name == certificate.data.name)
-    return load_any(next(embedded) if data is None else data, data_dir)
 
 
 def _check_checkpoint(certificate: Certificate, given: Given) -> tuple[Finding, ...]:
@@ -279,7 +279,7 @@ def _unchecked(certificate: Certificate, level: Level, counted: Counted) -> tupl
         unchecked.append("what came of the other methods of the list")
     if certificate.sweep is not None:
         unchecked.append("that the grid of the sweep is the one that was searched")
-    stated = stated_held_out(certificate)
+    stated = certificate.held_out
     if stated is not None and stated.held_out is not None and counted.held_out is None:
         unchecked.append(
             f"the {stated.errors:,} errors on {stated.n:,} held-out examples, as their author counted them; not "

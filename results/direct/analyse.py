@@ -6,7 +6,7 @@ python results/direct/analyse.py prints the report.
 import math
 from pathlib import Path
 
-from pacbound.certificate.schema import Certificate, OtherBound
+from pacbound.certificate.schema import Certificate
 from pacbound.certificate.statement import percent_up, share_up
 from pacbound.specs.tensors import BlockTensor, CodebookTensor, DirectSpec, LatticeTensor, ZeroTensor
 
@@ -71,7 +71,7 @@ def row(path: Path) -> str:
     saving = -next(e.bits for e in certificate.entries if e.item == "orbit saving")
     count = sum(math.prod(tensor.shape) for tensor in spec.tensors)
     before = fixed_bits(spec)
-    test = next((o for o in certificate.also if isinstance(o, OtherBound) and o.sample == "test"), None)
+    test = certificate.held_out
     cells = [
         f"[{path.stem}]({path.name})", f"{before:,}", f"{certificate.message.bits:,}", f"{saving:,}",
         f"{certificate.ledger.bits:,}", f"{before / count:.3f}", f"{certificate.ledger.bits / count:.4f}",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import mean
 
-from pacbound.certificate.schema import Certificate, OtherBound
+from pacbound.certificate.schema import Certificate
 from pacbound.certificate.statement import percent_up
 
 RESULTS = Path(__file__).parents[1]
@@ -49,17 +49,13 @@ def _certificates(pattern: str) -> Iterator[Certificate]:
 
 def _test(certificates: list[Certificate]) -> str:
     """The mean bound that held-out examples alone give for the same networks."""
-    values = [other.value for one in certificates if (other := _held_out(one)) is not None]
+    values = [other.value for one in certificates if (other := one.held_out) is not None]
     return percent_up(mean(values)) if values else ""
-
-
-def _held_out(certificate: Certificate) -> OtherBound | None:
-    return next((o for o in certificate.also if isinstance(o, OtherBound) and o.sample == "test"), None)
 
 
 def _row(path: Path) -> str:
     one = Certificate.load(path)
-    part, test = one.picks, _held_out(one)
+    part, test = one.picks, one.held_out
     assert part is not None
     cells = (
         f"[{path.stem}]({path.relative_to(RESULTS.parent)})", f"`{one.hypothesis.model}`", f"{part.picked:,}",

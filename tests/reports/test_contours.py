@@ -6,7 +6,7 @@ from scipy.special import betainc
 
 from pacbound.bounds.occam import occam_binomial, occam_kl
 from pacbound.errors import BoundError
-from pacbound.reports.contours import draw_contours, frontier, has_frontier
+from pacbound.reports.contours import Window, draw_contours, frontier, has_frontier
 
 N, DELTA = 2000, 0.05
 
@@ -26,7 +26,7 @@ def log2_tail(errors: float, n: int, risk: float) -> float:
 @pytest.mark.parametrize("logarithmic", [False, True])
 def test_every_point_of_a_line_has_the_bound_that_its_label_says(logarithmic: bool) -> None:
     on = axes()
-    levels = draw_contours(on, N, DELTA, (20, 400), (0.02, 0.2), logarithmic=logarithmic)
+    levels = draw_contours(on, Window(N, DELTA, (20, 400), (0.02, 0.2), logarithmic=logarithmic))
     assert len(levels) >= 4
     drawn = on.collections[0]
     checked = 0
@@ -40,26 +40,26 @@ def test_every_point_of_a_line_has_the_bound_that_its_label_says(logarithmic: bo
 
 
 def test_the_bound_of_a_grid_point_is_the_theorem_s() -> None:
-    found = frontier(N, DELTA, (20, 400), (0.02, 0.2), "occam_kl")
+    found = frontier(Window(N, DELTA, (20, 400), (0.02, 0.2), "occam_kl"))
     assert (found.bits[0], found.bits[-1]) == (20, 400)
     assert (found.errors[0], found.errors[-1]) == (40, 400)
     assert found.bounds[3][5] == occam_kl(found.errors[3], N, found.bits[5], DELTA).value
     values = np.array(found.bounds)
     assert (np.diff(values, axis=0) > 0).all()
     assert (np.diff(values, axis=1) > 0).all()
-    default = frontier(N, DELTA, (20, 400), (0.02, 0.2))
+    default = frontier(Window(N, DELTA, (20, 400), (0.02, 0.2)))
     assert default.bounds[3][5] == occam_binomial(found.errors[3], N, found.bits[5], DELTA).value < found.bounds[3][5]
 
 
 def test_bits_of_a_logarithmic_frontier_rise_by_one_factor() -> None:
-    bits = np.array(frontier(N, DELTA, (16, 4096), (0.0, 0.2), logarithmic=True).bits)
+    bits = np.array(frontier(Window(N, DELTA, (16, 4096), (0.0, 0.2), logarithmic=True)).bits)
     assert np.allclose(bits[1:] / bits[:-1], (4096 / 16) ** (1 / 31))
 
 
 def test_a_flat_frontier_has_no_lines_and_rates_are_no_per_cents() -> None:
-    assert draw_contours(axes(), 3, DELTA, (0, 1), (0.0, 0.1)) == ()
+    assert draw_contours(axes(), Window(3, DELTA, (0, 1), (0.0, 0.1))) == ()
     on = axes()
-    draw_contours(on, N, DELTA, (20, 400), (0.02, 0.2), "occam_kl", percent=False)
+    draw_contours(on, Window(N, DELTA, (20, 400), (0.02, 0.2), "occam_kl"), percent=False)
     assert on.get_ylim() == (0.02, 0.2)
     assert all("%" not in text.get_text() for text in on.texts)
 
@@ -79,12 +79,12 @@ def test_what_has_no_lines_is_refused(
     bits: tuple[float, float], errors: tuple[float, float], theorem: str, rule: str
 ) -> None:
     with pytest.raises(BoundError, match=rule):
-        frontier(N, DELTA, bits, errors, theorem)
+        frontier(Window(N, DELTA, bits, errors, theorem))
 
 
 def test_a_logarithmic_axis_starts_above_zero() -> None:
     with pytest.raises(BoundError, match="above 0"):
-        frontier(N, DELTA, (0, 20), (0.0, 0.1), logarithmic=True)
+        frontier(Window(N, DELTA, (0, 20), (0.0, 0.1), logarithmic=True))
 
 
 def test_lines_belong_to_theorems_of_errors_and_bits() -> None:

@@ -56,7 +56,7 @@ def annex_iv(exported: Exported) -> str:
 
 
 def _held_out(exported: Exported) -> str:
-    other, risk = exported.held_out, exported.certificate.risk
+    other, risk = exported.certificate.held_out, exported.certificate.risk
     if other is None or other.held_out is None:
         return "None is stated."
     return _plain(

@@ -66,7 +66,7 @@ def _model_card(exported: Exported) -> Json:
 def _metrics(exported: Exported) -> list[Json]:
     """The certified risk, whose interval is one-sided, then the errors that were counted."""
     certificate = exported.certificate
-    stated, risk, held_out = certificate.stated_bound, certificate.risk, exported.held_out
+    stated, risk, held_out = certificate.stated_bound, certificate.risk, certificate.held_out
     loss = describe_loss(risk.loss)
     metrics: list[Json] = [
         {

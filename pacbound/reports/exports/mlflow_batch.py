@@ -12,7 +12,7 @@ PREFIX = "pacbound."
 
 def log_batch(exported: Exported) -> dict[str, Json]:
     """Return `metrics`, `params` and `tags`, each a list of objects with key and value."""
-    certificate, held_out = exported.certificate, exported.held_out
+    certificate, held_out = exported.certificate, exported.certificate.held_out
     stated, risk, spec = certificate.stated_bound, certificate.risk, certificate.hypothesis
     metrics: dict[str, float] = {
         "risk_upper_bound": stated.value,

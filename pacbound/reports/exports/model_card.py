@@ -43,7 +43,12 @@ def metadata(exported: Exported) -> dict[str, Json]:
 
 def _index(exported: Exported) -> Json:
     certificate = exported.certificate
-    stated, risk, data, held_out = certificate.stated_bound, certificate.risk, certificate.data, exported.held_out
+    stated, risk, data, held_out = (
+        certificate.stated_bound,
+        certificate.risk,
+        certificate.data,
+        exported.certificate.held_out,
+    )
     loss = describe_loss(risk.loss)
     how: Json = {
         "delta": stated.delta,

@@ -24,7 +24,7 @@ def rows(exported: Sequence[Exported]) -> str:
 
 def _cells(one: Exported) -> tuple[str | int | float | None, ...]:
     found: Certificate = one.certificate
-    stated, risk, spec, held_out = found.stated_bound, found.risk, found.hypothesis, one.held_out
+    stated, risk, spec, held_out = found.stated_bound, found.risk, found.hypothesis, one.certificate.held_out
     return (
         one.name, "no" if one.complaint else "yes", one.complaint, "" if one.complaint else stated.value,
         stated.theorem, stated.delta, risk.errors, risk.n, risk.loss, risk.rate, found.ledger.bits, one.network,

@@ -6,12 +6,13 @@ from typing import NamedTuple, Self
 
 from ...certificate.canonical import MAX_JSON_BYTES
 from ...certificate.files import read_capped
-from ...certificate.schema import SCHEMA_ID, Certificate, OtherBound, SidecarMessage
+from ...certificate.schema import SCHEMA_ID, Certificate, SidecarMessage
 from ...errors import VerificationError
 from ..report import complaint
+from ..words import ALTERED, NAMED_DATA
 
 SCHEMA = SCHEMA_ID
-VISION_DATA = ("digits", "mnist", "fashion-mnist", "cifar10", "cifar10-86jpeg")
+VISION_DATA = (*NAMED_DATA, *ALTERED)  # all that have a name so far are of images
 
 
 class Exported(NamedTuple):
@@ -65,9 +66,3 @@ class Exported(NamedTuple):
     def task(self) -> str:
         """What the network does, as far as the certificate says."""
         return "image-classification" if self.certificate.data.name in VISION_DATA else "classification"
-
-    @property
-    def held_out(self) -> OtherBound | None:
-        """Errors on held-out examples, where the certificate states some."""
-        also = self.certificate.also
-        return next((one for one in also if isinstance(one, OtherBound) and one.sample == "test"), None)
