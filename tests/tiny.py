@@ -1,5 +1,7 @@
 """Problems that train in a second: three clouds of points, a network of 83 parameters, and requests to match."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -22,6 +24,13 @@ def clouds(n: int = 120, seed: int = 0) -> tuple[Tensor, Tensor]:
     x = 0.5 * torch.randn(n, FEATURES, generator=generator)
     x[torch.arange(n), y] += 2
     return x, y
+
+
+def save_clouds(folder: Path, n: int = 120, seed: int = 0) -> Path:
+    """Write the same as folder/clouds.npz."""
+    x, y = clouds(n, seed)
+    np.savez(folder / "clouds.npz", x=x.numpy(), y=y.numpy())
+    return folder / "clouds.npz"
 
 
 def examples(n: int = 120, seed: int = 0) -> Examples:

@@ -16,7 +16,7 @@ from pacbound_cli.main import app
 from typer.testing import CliRunner
 
 import pacbound as pb
-from tests.tiny import clouds, network
+from tests.tiny import clouds, network, save_clouds
 
 COMMAND = [sys.executable, "-c", "from pacbound_cli.main import main; main()"]
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -26,8 +26,7 @@ QUICK = ["--encoder", "plain", "--d", "8", "--epochs", "20", "--batch", "60", "-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with clouds.npz in it."""
-    x, y = clouds(600)
-    np.savez(tmp_path / "clouds.npz", x=x.numpy(), y=y.numpy())
+    save_clouds(tmp_path, 600)
     return tmp_path
 
 

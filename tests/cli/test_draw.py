@@ -2,17 +2,15 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from pacbound_cli.main import app
 from typer.testing import CliRunner
 
-from tests.tiny import clouds
+from tests.tiny import save_clouds
 
 
 def test_a_draw_is_written_with_its_posterior_and_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    x, y = clouds(600)
-    np.savez(tmp_path / "clouds.npz", x=x.numpy(), y=y.numpy())
+    save_clouds(tmp_path, 600)
     monkeypatch.chdir(tmp_path)
     options = ["--posterior", "draw", "--earlier-draws", "0", "--d", "8", "--epochs", "20", "--batch", "60"]
     done = CliRunner().invoke(app, ["certify", "--data", "clouds.npz", *options])

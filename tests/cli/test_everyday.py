@@ -10,7 +10,7 @@ from pacbound_cli.main import app, main
 from typer.testing import CliRunner
 
 from tests.forge import honest
-from tests.tiny import clouds
+from tests.tiny import save_clouds
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 COMMANDS = [
@@ -128,11 +128,9 @@ def test_a_certificate_is_not_overwritten_before_any_work_is_done(
 
 
 def test_force_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    import numpy as np
 
     monkeypatch.chdir(tmp_path)
-    x, y = clouds(200)
-    np.savez(tmp_path / "clouds.npz", x=x.numpy(), y=y.numpy())
+    save_clouds(tmp_path, 200)
     honest().save(tmp_path / "clouds.json")
     before = (tmp_path / "clouds.json").read_bytes()
     quick = ["--encoder", "plain", "--d", "4", "--epochs", "1", "--batch", "50"]

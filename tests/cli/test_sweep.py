@@ -4,13 +4,12 @@ import json
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 from pacbound_cli.main import app
 from typer.testing import CliRunner, Result
 
 import pacbound as pb
-from tests.tiny import clouds
+from tests.tiny import save_clouds
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 TINY = 'data = "clouds.npz"\nmodel = "h4-R-L"\nencoder = "plain"\nepochs = 3\nbatch = 60\nrate = 0.05\n'
@@ -18,8 +17,7 @@ TINY = 'data = "clouds.npz"\nmodel = "h4-R-L"\nencoder = "plain"\nepochs = 3\nba
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    x, y = clouds(240)
-    np.savez(tmp_path / "clouds.npz", x=x.numpy(), y=y.numpy())
+    save_clouds(tmp_path, 240)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

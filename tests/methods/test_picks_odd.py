@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import pacbound as pb
 from pacbound.errors import RequestError
-from tests.picking.task import noisy
+from tests.picking.task import Broken, noisy
 from tests.tiny import CLASSES, FEATURES, clouds, network
 
 QUICK = {
@@ -66,16 +66,6 @@ def test_ten_examples_and_one_class_have_a_bound_that_stands(tmp_path: Path) -> 
         if sample is not None:
             assert pb.verify(tmp_path / f"{name}.json", data=sample, model=network(), level="replay").stands
     assert one.bound.value < 1
-
-
-class Broken(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer = nn.Linear(FEATURES, CLASSES)
-
-    def forward(self, x: Tensor) -> Tensor:
-        said = self.layer(x)
-        return torch.where(said == said, torch.nan, said)  # and no gradient
 
 
 def test_a_network_that_says_no_number_has_the_bound_1() -> None:

@@ -39,6 +39,18 @@ def normalised(seed: int = 0) -> nn.Module:
         return nn.Sequential(nn.Linear(FEATURES, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, CLASSES))
 
 
+class Broken(nn.Module):
+    """Says that nothing is known."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(FEATURES, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        said = self.layer(x)
+        return torch.where(said == said, torch.nan, said)  # and no gradient
+
+
 def select(examples: Examples, module: nn.Module | None = None, last: int = 63, **fields: object) -> list[Round]:
     """All rounds of a selection."""
     module = network() if module is None else module

@@ -16,7 +16,7 @@ from pacbound.picking.order import GAP
 from pacbound.picking.selection import END, Learned, Round, Selection
 from pacbound.specs.picks import GROWTH_PARTS, RecipeSpec, sizes
 from pacbound.specs.specs import PreprocessSpec
-from tests.picking.task import PLAIN, logits_of, noisy, normalised, priority, recipe, select, wrong
+from tests.picking.task import PLAIN, Broken, logits_of, noisy, normalised, priority, recipe, select, wrong
 from tests.tiny import CLASSES, FEATURES, clouds, network
 
 ORDERS = ("priority", "worst", "boundary")
@@ -319,18 +319,6 @@ def test_ten_examples_are_enough(order: str) -> None:
     rounds = select(noisy(10, share=0.5), order=order, first=16)
     assert rounds[-1].stop in (END, 1)
     assert len(rounds[-1].picked) <= 10
-
-
-class Broken(nn.Module):
-    """Says that nothing is known."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer = nn.Linear(FEATURES, CLASSES)
-
-    def forward(self, x: Tensor) -> Tensor:
-        said = self.layer(x)
-        return torch.where(said == said, torch.nan, said)  # and no gradient
 
 
 @pytest.mark.parametrize("order", ORDERS)

@@ -14,7 +14,7 @@ import torch
 import pacbound as pb
 from pacbound.methods.table import certify
 from pacbound.training.state import Checkpoint
-from tests.tiny import clouds, network
+from tests.tiny import clouds, network, save_clouds
 
 REQUESTS = {
     "posterior": pb.Request(d=16, epochs=24, batch=60),
@@ -112,8 +112,7 @@ def kill_at_random_times(kills: int, seed: int) -> None:
 
 @pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_kill_9_at_random_times_loses_nothing_but_time(kills: int, tmp_path: Path) -> None:
-    x, y = clouds(600)
-    np.savez(tmp_path / "clouds.npz", x=x.numpy(), y=y.numpy())
+    save_clouds(tmp_path, 600)
     program = f"import tests.pipeline.test_resume as t; t.kill_at_random_times({kills}, {kills})"
     done = subprocess.run(
         [sys.executable, "-c", program],

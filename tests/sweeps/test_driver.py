@@ -20,7 +20,7 @@ from pacbound.sweeps.executors import Outcome
 from pacbound.sweeps.folder import Folder
 from pacbound.sweeps.plan import Plan, Search, make_plan
 from pacbound.sweeps.worker import run_one
-from tests.tiny import clouds
+from tests.tiny import save_clouds
 
 SHARED = Request(encoder="plain", d=8, epochs=2, batch=60, rate=0.05, model="h4-R-L", data="clouds.npz")
 GRID: dict[str, object] = {"d": [4, 8], "seed": [0, 1]}
@@ -52,8 +52,7 @@ class InThisProcess:
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with clouds.npz, and runs in this process."""
-    x, y = clouds(120)
-    np.savez(tmp_path / "clouds.npz", x=x.numpy(), y=y.numpy())
+    save_clouds(tmp_path, 120)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -138,8 +137,7 @@ def test_a_folder_of_another_sweep_or_one_that_is_searched_is_refused(
     sweep(plan(), here / "s", progress=False)
     with pytest.raises(StateError, match="holds another sweep"):
         sweep(plan({"d": [4, 8]}), here / "s", progress=False)
-    x, y = clouds(120, 1)
-    np.savez(here / "clouds.npz", x=x.numpy(), y=y.numpy())
+    save_clouds(here, 120, 1)
     with pytest.raises(StateError, match="holds another sweep"):
         sweep(plan(), here / "s", progress=False)
     with (
@@ -153,8 +151,7 @@ def test_a_folder_of_another_sweep_or_one_that_is_searched_is_refused(
 def test_a_sample_that_changes_meanwhile_is_refused(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = runs_here(monkeypatch)
     sweep(plan(), here / "s", budget=0.0, progress=False)
-    x, y = clouds(120, 1)
-    np.savez(here / "clouds.npz", x=x.numpy(), y=y.numpy())
+    save_clouds(here, 120, 1)
     assert made[0].started == []
     assert "the sample changed" in str(run_one(here / "s", 0))
     assert not Folder(here / "s").certificate(0).exists()
