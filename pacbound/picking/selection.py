@@ -109,7 +109,7 @@ class Selection:
             picked, before, network = start.picked, start.before, start.network
         total = self.sizes[min(last, len(self.sizes) - 1)]
         bar = tqdm(total=total, initial=len(picked), desc="picks", bar_format=BAR, disable=hidden(progress))
-        with deterministic(), bar:
+        with bar:
             while True:
                 place = self._place(len(picked))
                 target = self.sizes[place + 1] if place + 1 < len(self.sizes) else self.examples.n
@@ -128,8 +128,7 @@ class Selection:
 
     def wrong_outside(self, one: Round) -> int:
         """Count what the network of a round misclassifies outside its T, all others asked."""
-        with deterministic():
-            return self._ask(self._thawed(one.network), one.picked, self.examples.n)[2]
+        return self._ask(self._thawed(one.network), one.picked, self.examples.n)[2]
 
     def forecast(self) -> tuple[float, ...]:
         """Return the seconds up to each size of the list, every other example asked in every round.
@@ -160,6 +159,7 @@ class Selection:
         module = module.to(self.device)
         return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
+    @deterministic()
     def _ask(self, module: nn.Module, picked: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], int, int]:
         """Return the next group of about `size`, in order, how many were counted, and how many of these are wrong.
 
@@ -202,6 +202,7 @@ class Selection:
         y = self.examples.y[filled[: len(rows)]]
         return zero_one(logits, y), values_of(self.recipe.order, logits, y)
 
+    @deterministic()
     def _learned(self, module: nn.Module, picked: NDArray[np.int64]) -> bytes:
         """Return the file of what the learner makes of a module by T, (t,) in order."""
         rows = torch.from_numpy(picked)

@@ -44,8 +44,8 @@ def wrapped(text: str, width: int, first: str = "", rest: str = "") -> list[str]
 
     Args: first, rest: what the first line and the others start with.
 
-    >>> wrapped("a bound of 6 %", 12, "- ", "  ")
-    ['- a bound of', '  6 %']
+    >>> wrapped("the error is at most 6 %", 20, "- ", "  ")
+    ['- the error is at', '  most 6 %']
     """
     room = max(NARROW, width) - max(len(first), len(rest))
     words = [part for word in text.split(" ") for part in (_pieces(word) if len(word) > room else [word])]
