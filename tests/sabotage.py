@@ -157,15 +157,15 @@ MUTATIONS = (
     Mutation(
         "replay is content with the same picks",
         "pacbound/verification/replay.py",
-        "    reproduced = same_picks and last.network == certificate.beside()\n",
+        "    reproduced = same_picks and selection.file_of(last) == certificate.beside()\n",
         "    reproduced = same_picks\n",
         f"{PICKS_FORGERIES}::test_what_only_replay_can_see_is_not_reproduced",
     ),
     Mutation(
         "replay is content with the same network",
         "pacbound/verification/replay.py",
-        "    reproduced = same_picks and last.network == certificate.beside()\n",
-        "    reproduced = last.network == certificate.beside()\n",
+        "    reproduced = same_picks and selection.file_of(last) == certificate.beside()\n",
+        "    reproduced = selection.file_of(last) == certificate.beside()\n",
         f"{PICKS_FORGERIES}::test_what_only_replay_can_see_is_not_reproduced",
     ),
     Mutation(
