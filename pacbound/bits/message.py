@@ -2,8 +2,9 @@
 
 What the receiver knows beforehand (declared, 0 bits): the module's layout and its size D, the sha256 of a
 checkpoint or of values handed over, and the statement about it; of a split, the whole sample and the file of theta0; of
-a draw, its file and index; of picks, that they are picks, and the file of the network; of a direct code, names and
-shapes of the tensors and where the units of a group lie. Everything else stands in the message.
+a draw, its file and index; of tokens, the file of their tokenizer; of picks, that they are picks, and the file of the
+network; of a direct code, names and shapes of the tensors and where the units of a group lie. Everything else stands in
+the message.
 """
 
 from functools import partial
@@ -14,9 +15,9 @@ from pydantic import Field, ValidationError
 from ..errors import CodeError, MessageError
 from ..records import Record
 from ..specs.picks import PicksSpec
+from ..specs.preprocess import PREPROCESS_NAMES, SHORT_NAMES, PreprocessSpec
 from ..specs.specs import (
     BASE_KINDS,
-    PREPROCESS_NAMES,
     PROFILE_CODE,
     PROJECTOR_KINDS,
     QUANTIZER_KINDS,
@@ -25,7 +26,6 @@ from ..specs.specs import (
     DrawSpec,
     HypothesisSpec,
     LatticeSpec,
-    PreprocessSpec,
     ProfileSpec,
     ProjectorSpec,
     QuantizerSpec,
@@ -39,6 +39,8 @@ from .ledger import Ledger
 from .picks import code_picks
 from .profile import code_profile_header, code_profile_symbols
 from .tensors import code_direct
+
+MORE_PREPROCESSING = 14  # a word of the base, the last of 7 bits: kinds of base may still join before it
 
 
 class Message(Record):
@@ -91,17 +93,14 @@ def _describe(
     if not isinstance(declared.quantizer, PicksSpec):
         zero = stream.integer("zero flag", 1, "w = 0 is always a candidate", flag)
     model = code_model(stream, None if spec is None else spec.model)
-    base = _base(stream, declared.base, None if spec is None else spec.base)
-    preprocess_index = None if spec is None else PREPROCESS_NAMES.index(spec.preprocess.name)
-    preprocess = PREPROCESS_NAMES[
-        stream.integer("preprocessing", 2, "one of four fixed maps of the input", preprocess_index)
-    ]
+    base, more = _base(stream, declared.base, spec)
+    preprocess = _preprocess(stream, more, declared.preprocess, None if spec is None else spec.preprocess)
     build = partial(
         HypothesisSpec,
         model=model,
         layout_digest=declared.layout_digest,
         base=base,
-        preprocess=PreprocessSpec(name=preprocess),
+        preprocess=preprocess,
     )
     if zero:
         return build(layer_scale=False), np.zeros(0, np.int32)
@@ -148,23 +147,62 @@ def _direct(
 
 def _named(stream: Stream, item: str, names: tuple[str, ...], why: str, index: int | None) -> str:
     """Carry a name by the gamma code of its place in a fixed list."""
-    sent = stream.gamma(item, why, index)
+    return _word(item, names, stream.gamma(item, why, index))
+
+
+def _word(item: str, names: tuple[str, ...], sent: int) -> str:
     if sent >= len(names):
         raise MessageError(f"unpack: {item} number {sent} is unknown; this version knows {', '.join(names)}.")
     return names[sent]
 
 
-def _base(stream: Stream, declared: BaseOrigin, base: BaseOrigin | None) -> BaseOrigin:
-    item, why = "base", "where theta0 comes from, with its seed"
-    kind = _named(stream, item, BASE_KINDS, why, None if base is None else BASE_KINDS.index(base.kind))
+def _base(stream: Stream, declared: BaseOrigin, spec: HypothesisSpec | None) -> tuple[BaseOrigin, bool]:
+    """Carry where theta0 comes from, and whether the preprocessing is one of the long form.
+
+    The two bits of the preprocessing are all taken by its first four names, so that a word of the base that names no
+    kind announces the others.
+    """
+    item, why, base = "base", "where theta0 comes from, with its seed", None if spec is None else spec.base
+    kinds = None if base is None else BASE_KINDS.index(base.kind)
+    more = spec is not None and not spec.preprocess.short
+    word = stream.gamma(item, why, MORE_PREPROCESSING if more else kinds)
+    if more := word == MORE_PREPROCESSING:
+        word = stream.gamma(item, why, kinds)
+    kind = _word(item, BASE_KINDS, word)
     if kind == "zero":
-        return BaseOrigin(kind="zero", constants=declared.constants)
+        return BaseOrigin(kind="zero", constants=declared.constants), more
     seed = stream.gamma(item, why, None if base is None else base.seed)
     if kind == "seeded":
-        return BaseOrigin(seed=seed, constants=declared.constants)
+        return BaseOrigin(seed=seed, constants=declared.constants), more
     split = _split(stream, declared.split, None if base is None else base.split) if kind == "split" else None
     sent = {"kind": kind, "seed": seed, "split": None if split is None else split.model_dump()}
-    return BaseOrigin.model_validate({**declared.model_dump(), **sent})
+    return BaseOrigin.model_validate({**declared.model_dump(), **sent}), more
+
+
+def _preprocess(stream: Stream, more: bool, declared: PreprocessSpec, spec: PreprocessSpec | None) -> PreprocessSpec:
+    """Carry the map of the input: two bits, or in the long form a name with its sizes."""
+    item, index = "preprocessing", None if spec is None else PREPROCESS_NAMES.index(spec.name)
+    if not more:
+        why = "one of four fixed maps of the input"
+        return PreprocessSpec(name=SHORT_NAMES[stream.integer(item, 2, why, index)])
+    why = "a fixed map of the input, with its sizes; 7 bits of the base announce one beyond the first four"
+    name = _named(stream, item, PREPROCESS_NAMES, why, index)
+    if name == "tokens":
+        length = _size(stream, item, why, None if spec is None else spec.length)
+        return PreprocessSpec(name="tokens", length=length, sha256=declared.sha256)
+    sides: list[int | None] = [None, None]
+    for place, side in enumerate((None, None) if spec is None else (spec.resize, spec.crop)):
+        if stream.integer(item, 1, why, None if spec is None else side is not None):
+            sides[place] = _size(stream, item, why, side)
+    return PreprocessSpec.model_validate({"name": name, "resize": sides[0], "crop": sides[1]})
+
+
+def _size(stream: Stream, item: str, why: str, size: int | None) -> int:
+    """Carry a size >= 1: a flag, and the gamma code of its number of 32s, or of itself where it is no multiple."""
+    irregular = stream.integer(item, 1, why, None if size is None else bool(size % 32))
+    if irregular:
+        return stream.gamma(item, why, None if size is None else size)
+    return 32 * (1 + stream.gamma(item, why, None if size is None else size // 32 - 1))
 
 
 def _split(stream: Stream, declared: SplitSpec | None, split: SplitSpec | None) -> SplitSpec:

@@ -3,13 +3,14 @@
 import json
 from pathlib import Path
 
-from ..specs.specs import BaseOrigin
+from ..specs.preprocess import PreprocessSpec
+from ..specs.specs import BaseOrigin, SplitSpec
 from .parts import InputsRecord
 from .schema import SCHEMA_ID, Certificate, DataRecord, Environment, OtherBound
 from .sweep import SweepRecord
 
 PATH = Path(__file__).with_name("schema.json")
-SPARSE = (BaseOrigin, DataRecord, Environment, InputsRecord, OtherBound, SweepRecord)
+SPARSE = (BaseOrigin, DataRecord, Environment, InputsRecord, OtherBound, PreprocessSpec, SplitSpec, SweepRecord)
 LEFT_OUT = {"": Certificate.LEFT_OUT, **{record.__name__: record.LEFT_OUT for record in SPARSE}}
 
 
