@@ -23,7 +23,7 @@ from ..data.inputs import Inputs, check_apart, check_inputs, check_repeats, dist
 from ..data.likeness import recognise
 from ..data.registry import load_any, load_held_out, load_inputs
 from ..errors import RequestError
-from ..models.loading import load_model, preprocess_for
+from ..models.loading import load_model, treatment
 from ..models.others import failures
 from ..networks.original import Original, answers, check_answers, count_differing, count_errors, load_original
 from ..networks.passes import BATCH
@@ -35,7 +35,7 @@ from ..pipeline.preparation import Setup, prepare
 from ..request.request import Method
 from ..specs.grammar import OWN_NETWORK, is_described
 from ..specs.picks import RecipeSpec
-from ..specs.specs import REFERENCE_MODELS, PreprocessSpec
+from ..specs.specs import REFERENCE_MODELS
 from ..training.state import Checkpoint
 from .picks import recipe_of, run
 from .work import Work
@@ -218,8 +218,7 @@ def _original(work: Work, train: Examples) -> Original:
     assert request.checkpoint is not None
     if not isinstance(module, nn.Module):
         module, name = load_model(module, train.shape, train.classes)
-    preprocess = preprocess_for(name, train.preprocess) if request.preprocess == "auto" else request.preprocess
-    spec = PreprocessSpec(name=preprocess)
+    spec = treatment(name, train.preprocess, request.preprocess, request.tokenizer)
     original = load_original(module, name, request.checkpoint, request.rename, spec, request.key)
     check_answers(original, train.x[:BATCH], train.classes)
     return original

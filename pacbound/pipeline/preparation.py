@@ -20,9 +20,10 @@ from ..data.likeness import recognise
 from ..data.preprocess import preprocessed
 from ..data.registry import DATA_SETS, FILES, load, load_any, load_held_out
 from ..data.split import Split, split_examples
+from ..data.tokens import cut_texts
 from ..errors import DataError, ModelError, RequestError, first_line
 from ..models.foreign import CONFIG, FOLDER
-from ..models.loading import load_model, preprocess_for
+from ..models.loading import load_model, treatment
 from ..models.others import failures, private_copy
 from ..networks.captured import Captured
 from ..networks.checkpoints import checkpoint_base, start_base
@@ -95,7 +96,9 @@ class Setup:
     @property
     def key(self) -> str:
         """Digest of all that determines the result, for resuming."""
-        network = f"{self.model} {self.base.layout.digest} {self.base.origin} {self.preprocess.name} {self.methods}"
+        network = f"{self.model} {self.base.layout.digest} {self.base.origin} {self.preprocess.text} {self.methods}"
+        if self.preprocess.sha256 is not None:
+            network += self.preprocess.sha256
         if self.targets is not None:
             network += hashlib.sha256(self.targets.numpy().tobytes()).hexdigest()
         text = f"{self.request.model_dump_json()} {self.digest} {network}"
@@ -154,7 +157,7 @@ def prepare(
     if held_out is not None:
         check_repeats(held_out.n, distinct_inputs(held_out.x), "test examples", request.repeats)
     d = min(request.d or default_dimension(sample.n), base.layout.D)
-    preprocess = _preprocess(request, name, sample)
+    preprocess = treatment(name, sample.preprocess, request.preprocess, request.tokenizer)
     name_of_loss, function = loss_function(loss)
     loss = function if name_of_loss == CUSTOM else name_of_loss
     _refuse_unfit(base, sample, preprocess, loss, request)
@@ -167,9 +170,17 @@ def prepare(
         projector=parse_projector(request.projector, base.layout.D, d, request.seed),
         preprocess=preprocess,
         loss=loss,
-        data=describe(sample, split, request.repeats),
+        data=describe(_with_cuts(sample, preprocess), split, request.repeats),
         split=split,
     )
+
+
+def _with_cuts(sample: Examples, preprocess: PreprocessSpec) -> Examples:
+    """Say in the note of a sample of texts how many are cut off."""
+    if preprocess.name != "tokens" or not (cut := cut_texts(sample.x, preprocess)):
+        return sample
+    said = f"{cut:,} of the {sample.n:,} texts have more than {preprocess.length} tokens and are cut off there"
+    return replace(sample, note=f"{sample.note}{'; ' if sample.note else ''}{said}")
 
 
 def describe(sample: Examples, split: Split | None = None, repeats: str | None = None) -> DataRecord:
@@ -259,13 +270,6 @@ def _base(module: nn.Module, request: Request, named: bool) -> Base:
             "anew each time. Leave --base out, give --checkpoint, or hand the module over in Python."
         )
     return make_base(module, request.seed if request.base == "seeded" else None, request.frozen_buffers)
-
-
-def _preprocess(request: Request, model: str, sample: Examples) -> PreprocessSpec:
-    name = preprocess_for(model, sample.preprocess) if request.preprocess == "auto" else request.preprocess
-    if name != "none" and preprocess_for(model, name) == "none":
-        raise RequestError(f"certify: {model} standardises raw pixels itself, got preprocess {name!r}. Leave it out.")
-    return PreprocessSpec(name=name)
 
 
 def _refuse_unfit(
