@@ -58,6 +58,12 @@ def verify(
     test: Annotated[
         str | None, typer.Option(help="The held-out examples that the certificate names, to count their errors again.")
     ] = None,
+    surrogate: Annotated[
+        str | None, typer.Option(help="The network of a surrogate, as module:callable, where it is your own.")
+    ] = None,
+    surrogate_checkpoint: Annotated[
+        Path | None, typer.Option(help="The file that the theta0 of a surrogate is, where it is one.")
+    ] = None,
     level: Annotated[
         Level | None,
         typer.Option(metavar="LEVEL", help=f"{', '.join(Level)}; by default the highest that the arguments allow."),
@@ -92,7 +98,10 @@ def verify(
     results, unusable = [], []
     for file in files:
         try:
-            result = recheck(file, data, model, asked, data_dir, checkpoint, rules, loss, unlabelled, test, key)
+            result = recheck(
+                file, data, model, asked, data_dir, checkpoint, rules, loss, unlabelled, test, key, surrogate,
+                surrogate_checkpoint,
+            )  # fmt: skip
             results.append(result if len(files) == 1 else result.model_copy(update={"name": str(file)}))
         except PacboundError as refusal:
             if len(files) == 1:

@@ -14,7 +14,7 @@ from ..training.plain import Candidate, PlainPlan, seconds_an_epoch
 from ..training.settings import PosteriorSettings
 from ..training.state import Checkpoint
 from .encoding import POSTERIOR_TRAINING_SHARE, plan_of
-from .preparation import Setup, sample_of
+from .preparation import Setup, sample_of, seconds_to_start
 
 TYPICAL_SPREAD = 1.2  # standard deviation of trained symbols, in steps: about 2.3 bits a coefficient
 TYPICAL_PROFILE = ProfileSpec(scale_index=68, kap=44, c0=29, c1=4, c2=1)
@@ -73,7 +73,7 @@ def forecast(setup: Setup, compared: Comparison | None = None) -> Forecast:
         d=subspace.d,
         epochs=epochs,
         batch=plan.batch,
-        seconds=round(passes * seconds_an_epoch(subspace, sample, plan.batch), 1),
+        seconds=round(seconds_to_start(setup) + passes * seconds_an_epoch(subspace, sample, plan.batch), 1),
         memory_bytes=sample.x.numel() * FLOAT_BYTES + setup.train.x.nbytes + vectors * FLOAT_BYTES,
         ledger=complete(
             coded,

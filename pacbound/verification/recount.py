@@ -40,6 +40,8 @@ class Given:
     unlabelled: object
     test: object
     key: str | None
+    surrogate: object = None
+    surrogate_checkpoint: str | Path | None = None
 
 
 def load_sample(certificate: Certificate, data: object, data_dir: str | Path | None) -> "Examples":
@@ -89,10 +91,12 @@ def rebuild(certificate: Certificate, examples: "Examples", given: Given) -> "Ba
     """Return theta0 in the network that the certificate names. Raises: ModelError where what was given is another."""
     from ..networks.checkpoints import rebuild_base
 
-    origin = certificate.hypothesis.base
-    model = given.model if certificate.comparison is None else certificate.hypothesis.model
-    module = build_network(certificate.hypothesis.model, model, examples.shape, certificate.data.classes)
+    origin, stated = certificate.hypothesis.base, certificate.hypothesis.model
     theta0 = None if origin.split is None else certificate.theta0()
+    if certificate.comparison is not None:  # then model, checkpoint, rename and key are those of the original
+        module = build_network(stated, given.surrogate, examples.shape, certificate.data.classes)
+        return rebuild_base(module, origin, given.surrogate_checkpoint, theta0=theta0)
+    module = build_network(stated, given.model, examples.shape, certificate.data.classes)
     return rebuild_base(module, origin, given.checkpoint, given.rename, theta0, given.key)
 
 
@@ -140,6 +144,7 @@ def recheck_comparison(
 ) -> "tuple[tuple[Finding, ...], Original | None, Inputs]":
     """Whether the inputs are those named, none is in the sample, and the networks differ on no more than stated.
 
+    examples: the whole sample, the part that theta0 of a split was trained on too.
     Returns: the findings, the original network where nothing is wrong, and the inputs.
     """
     from ..data.inputs import overlap
