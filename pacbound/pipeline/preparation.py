@@ -33,14 +33,24 @@ from ..networks.passes import BATCH, Network, check_deterministic
 from ..networks.rebuilt import check_promise
 from ..networks.risk import CUSTOM, LossFunction, loss_function, losses_of
 from ..networks.trained import train_only
+from ..picking.augment import fitting, usual
 from ..request.request import Request, parse_projector, trained_word
 from ..specs.grammar import OWN_NETWORK
-from ..specs.specs import SPLIT_PARTS, BaseOrigin, HypothesisSpec, PreprocessSpec, ProjectorSpec, SplitSpec
+from ..specs.specs import (
+    CHECKPOINT_KINDS,
+    SPLIT_PARTS,
+    BaseOrigin,
+    HypothesisSpec,
+    PreprocessSpec,
+    ProjectorSpec,
+    SplitSpec,
+)
 from ..specs.tensors import DirectSpec
 from ..subspace.subspace import Subspace
 from ..training.fit import Sample
 from ..training.plain import Candidate
-from ..training.start import train_start
+from ..training.start import StartPlan, seconds_an_epoch, train_start
+from ..training.state import Checkpoint
 
 # The network `auto` reads images with: by their shorter side, from the largest down; everything else gets mlp.
 IMAGE_MODELS = ((32, "pooled"), (16, "lenet1"))
@@ -197,26 +207,72 @@ def describe(sample: Examples, split: Split | None = None, repeats: str | None =
     )
 
 
-def with_start(setup: Setup, progress: bool = True) -> Setup:
+def with_start(setup: Setup, state: Path | None = None, progress: bool = True) -> Setup:
     """Train theta0 on the first examples of the split, where there is one, and fix the base to what its file holds.
 
-    Raises: ModelError where that training fails.
+    state: file that keeps the training, and what it came to: where it exists the run goes on from it.
+    Raises: ModelError where that training fails; StateError where the state is foreign or cannot be written.
     """
     split, start = setup.split, setup.base.origin
     if split is None:
         return setup
-    sample = Sample(preprocessed(split.first.x, setup.preprocess), split.first.y)
-    module = copy.deepcopy(setup.base.module)
-    train_start(module, sample, setup.request.seed, progress)
-    raw = freeze_network(module)
+    raw = _trained_start(setup, split, state, progress)
     whole = split.first.n + split.rest.n
+    file = start.sha256 if start.kind in CHECKPOINT_KINDS else None
+    values = start.sha256 if file is None else start.values
     record = SplitSpec(
-        seed=split.seed, parts=split.parts, whole=whole, digest=split.whole, size=len(raw), start=start.sha256
-    )
+        seed=split.seed, parts=split.parts, whole=whole, digest=split.whole, size=len(raw), start=values,
+        checkpoint=file,
+    )  # fmt: skip
     sha256 = hashlib.sha256(raw).hexdigest()
     origin = BaseOrigin(kind="split", seed=start.seed, sha256=sha256, split=record)
     base = start_base(setup.base.module, raw, origin, setup.request.frozen_buffers)
-    return replace(setup, base=base, theta0=raw)
+    return replace(setup, base=replace(base, notes=setup.base.notes), theta0=raw)
+
+
+def _trained_start(setup: Setup, split: Split, state: Path | None, progress: bool) -> bytes:
+    """Return the file of theta0, from the state where it was finished before."""
+    checkpoint = Checkpoint(state, hashlib.sha256(f"{split.whole} {setup.key}".encode()).hexdigest())
+    finished = (checkpoint.load() or {}).get("theta0")
+    if finished is not None:
+        return finished.numpy().tobytes()
+    module, (sample, plan) = copy.deepcopy(setup.base.module), start_of(setup, split)
+    train_start(module, sample, plan, checkpoint, progress)
+    raw = freeze_network(module)
+    checkpoint.save({"theta0": torch.frombuffer(bytearray(raw), dtype=torch.uint8)}, force=True)
+    return raw
+
+
+def start_of(setup: Setup, split: Split) -> tuple[Sample, StartPlan]:
+    """Return what theta0 of a split is trained on, its first examples with their labels, and how.
+
+    Raises: RequestError where the augmentation asked for is none for such examples.
+    """
+    request, first = setup.request, split.first
+    augmentation = request.augmentation or usual(first.shape, "shift")
+    if not fitting(augmentation, first.shape):
+        raise RequestError(
+            f"certify: the augmentation {augmentation} is for images, got examples {first.shape} to train theta0 on. "
+            "Leave --augmentation out."
+        )
+    plan = StartPlan(
+        seed=request.seed,
+        augmentation=augmentation,
+        tuned=setup.base.origin.kind in CHECKPOINT_KINDS,
+        minutes=request.start_minutes,
+        device=str(device_of(request.device)),
+    )
+    return Sample(preprocessed(first.x, setup.preprocess), first.y), plan
+
+
+def seconds_to_start(setup: Setup) -> float:
+    """Return how long the training of theta0 on a split will take; 0 where there is none."""
+    if setup.split is None:
+        return 0.0
+    if setup.request.start_minutes is not None:
+        return 60 * setup.request.start_minutes
+    sample, plan = start_of(setup, setup.split)
+    return plan.epochs(sample.n) * seconds_an_epoch(setup.base.module, sample, plan)
 
 
 def _split(whole: Examples, request: Request) -> tuple[Split | None, Examples]:
@@ -237,6 +293,8 @@ def _refuse_contradictions(request: Request, model: nn.Module | str) -> None:
         raise RequestError(
             f"certify: a prior share is for the methods subspace and picks, got {request.method!r}. Leave one out."
         )
+    if request.start_minutes is not None and request.prior_share is None:
+        raise RequestError("certify: --start-minutes are those of theta0 on a share of the sample. Give --prior-share.")
     if request.checkpoint is None:
         for option, given in (
             ("disjoint", request.disjoint),
@@ -252,8 +310,6 @@ def _refuse_contradictions(request: Request, model: nn.Module | str) -> None:
             "certify: a checkpoint is a sound theta0 only if it was trained on data disjoint from this sample and "
             "fixed before the sample was seen, got nobody's word for it. If that is so, say it with --disjoint."
         )
-    if request.prior_share is not None:
-        raise RequestError("certify: theta0 is a checkpoint or trained on a share of the sample. Leave one out.")
     if request.base == "values":
         raise RequestError("certify: a checkpoint is theta0 itself, got base 'values' too. Leave one out.")
     if model == "auto":
