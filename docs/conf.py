@@ -4,6 +4,7 @@ What a page says of the code is taken from it when the page is built: docstrings
 `pacbound` prints, by the directive {pacbound}. Tables and figures of results are written by results/table.py.
 """
 
+import logging
 import os
 import re
 from pathlib import Path
@@ -17,6 +18,7 @@ from typer.cli import get_docs_for_click
 from typer.testing import CliRunner
 
 import pacbound
+from pacbound.request.request import Request, free_options
 
 ROOT = Path(__file__).parents[1]
 
@@ -68,6 +70,21 @@ def printed(line: str) -> str:
     return f"$ {line}\n{result.output}{status}"
 
 
+class FreeOptions(Directive):
+    """The options that cost nothing under a method, by their flags."""
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        """List them."""
+        free = free_options(Request.model_validate({"method": self.content[0]}))
+        paragraph = nodes.paragraph()
+        for name in free:
+            paragraph += [nodes.Text(", ") if len(paragraph) else nodes.Text("")]
+            paragraph += nodes.literal(text=f"--{name.replace('_', '-')}")
+        return [paragraph]
+
+
 def add_command_line(app: Sphinx, docname: str, source: list[str]) -> None:
     """Put the help of every verb behind the page that is called cli."""
     if docname == "cli":
@@ -101,6 +118,8 @@ def _paragraph(text: str) -> str:
 def setup(app: Sphinx) -> None:
     """Add what this file defines."""
     os.chdir(ROOT)
+    logging.getLogger("pacbound").propagate = False  # what it says belongs to the output of a command
     app.add_directive("pacbound", Output)
+    app.add_directive("pacbound-free", FreeOptions)
     app.connect("source-read", add_command_line)
     app.connect("autodoc-process-docstring", as_rst)
