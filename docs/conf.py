@@ -30,20 +30,24 @@ extensions = ["myst_parser", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build"]
 nitpicky = True
 nitpick_ignore_regex = [("py:.*", ".*")]  # types of other packages: their inventories lie on the network
+autodoc_default_options = {"exclude-members": "model_config"}
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_mock_imports = ["lightning"]  # of an extra that no test installs
 smartquotes = False
+highlight_language = "text"
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence", "deflist"]
 html_theme = "furo"
 html_title = f"pacbound {release}"
+html_static_path = ["_static"]
+html_css_files = ["pacbound.css"]
 html_copy_source = False
 html_show_sphinx = False
 
 BLOCK_OF_HELP = re.compile(r"\n\x08\n(.*?)(?=\n\n|\Z)", re.DOTALL)  # a paragraph that click leaves as it is
 
-SECTION = re.compile(r"(Args|Returns|Raises|Assumes|Rounds|Reference|After fit):")  # of a docstring
+SECTION = re.compile(r"(?:Args|Returns|Raises|Assumes|Rounds|Reference|After fit):")  # of a docstring
 MARKED = re.compile(r"`([^`]*)`|[\\*|_]")  # code, and what reStructuredText reads as markup
 
 
@@ -101,18 +105,27 @@ def as_rst(app: Sphinx, what: str, name: str, obj: object, options: object, line
 
 
 def _paragraph(text: str) -> str:
-    lines = text.splitlines()
     if text.startswith(">>>"):
         return text
-    if SECTION.match(text) is None and any(line.startswith(" ") for line in lines):
+    if SECTION.match(text):
+        return "\n".join(_section(part) for part in re.split(rf"\s+(?={SECTION.pattern})", text))
+    lines = text.splitlines()
+    if any(line.startswith(" ") for line in lines):
         return "::\n\n" + "\n".join(f"    {line}" for line in lines)
-    plain = "\n".join(line.strip() for line in lines)
-    escaped = MARKED.sub(lambda found: f"``{found[1]}``" if found[1] else f"\\{found[0]}", plain)
-    if SECTION.match(text) is None:
-        return escaped
-    return "\n".join(
-        SECTION.sub(r"| **\1:**", line) if SECTION.match(line) else f"  {line}" for line in escaped.splitlines()
-    )
+    return _escaped(text)
+
+
+def _section(text: str) -> str:
+    """Arguments, what is returned and their like: a line each, and a line for each argument that has its own."""
+    head, _, rest = text.partition(":")
+    own_lines = [" ".join(one.split()) for one in re.split(r"\n {4}(?! )", rest)] if rest.startswith("\n") else []
+    items = own_lines[1:] or [" ".join(rest.split())]
+    said = [re.sub(r"^([\w\\]+):", r"*\1*:", _escaped(one)) if own_lines else _escaped(one) for one in items]
+    return "\n".join([f"| **{head}:** {said[0]}", *(f"| {one}" for one in said[1:])])
+
+
+def _escaped(text: str) -> str:
+    return MARKED.sub(lambda found: f"``{found[1]}``" if found[1] else f"\\{found[0]}", text)
 
 
 def setup(app: Sphinx) -> None:

@@ -90,3 +90,9 @@ def test_the_examples_of_a_page_are_true(name: str, monkeypatch: pytest.MonkeyPa
 def test_every_picture_is_there_and_no_other() -> None:
     drawn = {ROOT / file for page in PAGES for _, file in DRAWN.findall(page.read_text("utf-8"))}
     assert drawn == set((ROOT / "docs" / "figures").iterdir())
+
+
+def test_what_the_readme_links_to_is_there() -> None:
+    ways = re.findall(r"\]\(([^)#:]+)\)", (ROOT / "README.md").read_text("utf-8"))
+    assert len(ways) > 10
+    assert [way for way in ways if not (ROOT / way).exists()] == []

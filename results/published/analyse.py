@@ -11,7 +11,7 @@ from pacbound.certificate.schema import Certificate
 from pacbound.certificate.statement import percent_up
 
 CLAIMS = "claims.toml"
-HEAD = "| claim | published | ours | source of the published figures |\n|---|---:|---:|---|\n"
+HEAD = "| claim | published | ours | source of the published figures |\n|---|---:|---|---|\n"
 
 
 def report(folder: Path) -> str:
