@@ -21,8 +21,10 @@ from ..certificate.tuned import TUNED_ON
 from ..data.examples import Examples
 from ..data.inputs import Inputs, check_apart, check_inputs, check_repeats, distinct_inputs
 from ..data.likeness import recognise
+from ..data.preprocess import preprocessed
 from ..data.registry import load_any, load_held_out, load_inputs
 from ..errors import RequestError
+from ..models.classifiers import as_classifier
 from ..models.loading import load_model, preprocess_for
 from ..models.others import failures
 from ..networks.original import Original, answers, check_answers, count_differing, count_errors, load_original
@@ -216,10 +218,12 @@ def _original(work: Work, train: Examples) -> Original:
     """Load the original network and see that it reads the examples."""
     request, module, name = work.request, work.model, OWN_NETWORK
     assert request.checkpoint is not None
-    if not isinstance(module, nn.Module):
+    if isinstance(module, str):
         module, name = load_model(module, train.shape, train.classes)
     preprocess = preprocess_for(name, train.preprocess) if request.preprocess == "auto" else request.preprocess
     spec = PreprocessSpec(name=preprocess)
+    if isinstance(work.model, nn.Module):
+        module = as_classifier(module, preprocessed(train.x[:1], spec))
     original = load_original(module, name, request.checkpoint, request.rename, spec, request.key)
     check_answers(original, train.x[:BATCH], train.classes)
     return original

@@ -9,7 +9,7 @@ from ..data.callables import call_named
 from ..errors import ModelError
 from ..specs.grammar import OWN_NETWORK, PIXELS, canonical_name, is_described, parse
 from ..specs.specs import REFERENCE_MODELS, PreprocessName
-from .foreign import FOLDER, TIMM, build_from_folder, build_from_timm
+from .foreign import FOLDER, TIMM, build_from_folder, build_from_timm, from_hub
 from .reference import build
 
 
@@ -36,9 +36,10 @@ def load_model(source: str, input_shape: Sequence[int], classes: int) -> tuple[n
             name = canonical_name(source)
         except ModelError as cause:
             near = difflib.get_close_matches(source, REFERENCE_MODELS, n=1)
+            remedy = f"Did you mean {near[0]!r}?" if near else f"{cause}{from_hub(source)}"
             raise ModelError(
                 f"load_model: a network is one of {', '.join(REFERENCE_MODELS)}, a description, {FOLDER}FOLDER, "
-                f"{TIMM}NAME or module:callable, got {source!r}. {f'Did you mean {near[0]!r}?' if near else cause}"
+                f"{TIMM}NAME or module:callable, got {source!r}. {remedy}"
             ) from None
         return build(name, input_shape, classes), name
     module = call_named(source, ModelError, "a torch.nn.Module")

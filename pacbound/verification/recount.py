@@ -10,7 +10,7 @@ from ..certificate.recheck import Finding
 from ..certificate.schema import Certificate, OtherBound
 from ..errors import PacboundError, RequestError
 from ..specs.picks import PicksSpec
-from ..specs.specs import DrawSpec, HypothesisSpec
+from ..specs.specs import DrawSpec, HypothesisSpec, PreprocessSpec
 from ..specs.tensors import DirectSpec
 from .samples import check_held_out, check_inputs
 
@@ -89,9 +89,9 @@ def rebuild(certificate: Certificate, examples: "Examples", given: Given) -> "Ba
     """Return theta0 in the network that the certificate names. Raises: ModelError where what was given is another."""
     from ..networks.checkpoints import rebuild_base
 
-    origin = certificate.hypothesis.base
+    origin, preprocess = certificate.hypothesis.base, certificate.hypothesis.preprocess
     model = given.model if certificate.comparison is None else certificate.hypothesis.model
-    module = build_network(certificate.hypothesis.model, model, examples.shape, certificate.data.classes)
+    module = build_network(certificate.hypothesis.model, model, examples, certificate.data.classes, preprocess)
     theta0 = None if origin.split is None else certificate.theta0()
     return rebuild_base(module, origin, given.checkpoint, given.rename, theta0, given.key)
 
@@ -119,20 +119,24 @@ def _loss(stated: RiskEstimate, given: Given) -> "str | LossFunction":
     return stated.loss if known_loss(stated) or given.loss is None else given.loss
 
 
-def build_network(stated: str, model: object, shape: tuple[int, ...], classes: int) -> "nn.Module":
-    """Return the caller's network, or the one that the stated name describes."""
+def build_network(
+    stated: str, model: object, examples: "Examples", classes: int, preprocess: PreprocessSpec
+) -> "nn.Module":
+    """Return the caller's network, as a map to logits, or the one that the stated name describes."""
     from torch import nn
 
+    from ..data.preprocess import preprocessed
+    from ..models.classifiers import as_classifier
     from ..models.loading import load_model
     from ..models.reference import build
 
     if isinstance(model, nn.Module):
-        return model
+        return as_classifier(model, preprocessed(examples.x[:1], preprocess))
     if model is not None and not isinstance(model, str):
         raise RequestError(f"verify: model is an nn.Module or a name, got {type(model).__name__}.")
     if model is None:
-        return build(stated, shape, classes)  # never an import: a certificate's name is a description or "user"
-    return load_model(model, shape, classes)[0]
+        return build(stated, examples.shape, classes)  # never an import: its name is a description or "user"
+    return load_model(model, examples.shape, classes)[0]
 
 
 def recheck_comparison(
@@ -158,7 +162,8 @@ def recheck_comparison(
     findings = (Finding(check="inputs"), Finding(check="overlap", complaint=both if common else None))
     if common:
         return findings, None, inputs
-    module = build_network(part.original.model, given.model, examples.shape, examples.classes)
+    stated = part.original
+    module = build_network(stated.model, given.model, examples, examples.classes, stated.preprocess)
     try:
         assert given.checkpoint is not None
         original = load_original(
