@@ -20,6 +20,7 @@ from ..specs.specs import (
     PROFILE_CODE,
     PROJECTOR_KINDS,
     QUANTIZER_KINDS,
+    BaseKind,
     BaseOrigin,
     CodebookSpec,
     DrawSpec,
@@ -39,6 +40,10 @@ from .ledger import Ledger
 from .picks import code_picks
 from .profile import code_profile_header, code_profile_symbols
 from .tensors import code_direct
+from .trained import code_trained
+
+BASE, WHY_BASE = "base", "where theta0 comes from, with its seed"
+PART = 6  # a number that no kind of base has: a word for what is trained follows, and then the base
 
 
 class Message(Record):
@@ -91,7 +96,7 @@ def _describe(
     if not isinstance(declared.quantizer, PicksSpec):
         zero = stream.integer("zero flag", 1, "w = 0 is always a candidate", flag)
     model = code_model(stream, None if spec is None else spec.model)
-    base = _base(stream, declared.base, None if spec is None else spec.base)
+    train, base = _base(stream, declared.base, spec)
     preprocess_index = None if spec is None else PREPROCESS_NAMES.index(spec.preprocess.name)
     preprocess = PREPROCESS_NAMES[
         stream.integer("preprocessing", 2, "one of four fixed maps of the input", preprocess_index)
@@ -101,6 +106,7 @@ def _describe(
         model=model,
         layout_digest=declared.layout_digest,
         base=base,
+        train=train,
         preprocess=PreprocessSpec(name=preprocess),
     )
     if zero:
@@ -154,12 +160,25 @@ def _named(stream: Stream, item: str, names: tuple[str, ...], why: str, index: i
     return names[sent]
 
 
-def _base(stream: Stream, declared: BaseOrigin, base: BaseOrigin | None) -> BaseOrigin:
-    item, why = "base", "where theta0 comes from, with its seed"
-    kind = _named(stream, item, BASE_KINDS, why, None if base is None else BASE_KINDS.index(base.kind))
+def _base(stream: Stream, declared: BaseOrigin, spec: HypothesisSpec | None) -> tuple[str | None, BaseOrigin]:
+    """Carry which parameters are trained, where not all of them, and where theta0 comes from."""
+    word = None if spec is None else spec.train
+    place = None if spec is None else BASE_KINDS.index(spec.base.kind)
+    place = place if place is None or place < PART else place + 1
+    number, train = stream.gamma(BASE, WHY_BASE, place if word is None else PART), None
+    if number == PART:
+        train = code_trained(stream, word)
+        number = stream.gamma(BASE, WHY_BASE, place)
+    kinds = (*BASE_KINDS[:PART], None, *BASE_KINDS[PART:])
+    if number >= len(kinds) or kinds[number] is None:
+        raise MessageError(f"unpack: {BASE} number {number} is unknown; this version knows {', '.join(BASE_KINDS)}.")
+    return train, _origin(stream, declared, kinds[number], None if spec is None else spec.base)
+
+
+def _origin(stream: Stream, declared: BaseOrigin, kind: BaseKind | None, base: BaseOrigin | None) -> BaseOrigin:
     if kind == "zero":
         return BaseOrigin(kind="zero", constants=declared.constants)
-    seed = stream.gamma(item, why, None if base is None else base.seed)
+    seed = stream.gamma(BASE, WHY_BASE, None if base is None else base.seed)
     if kind == "seeded":
         return BaseOrigin(seed=seed, constants=declared.constants)
     split = _split(stream, declared.split, None if base is None else base.split) if kind == "split" else None

@@ -33,7 +33,8 @@ NO_CHECKPOINT = {"checkpoint": None, "disjoint": False, "new_head": False, "rena
 NO_SURROGATE = {"surrogate": "auto", "surrogate_by": "codes", "earlier_looks": None, "unlabelled": None}
 NO_SPLIT = {"prior_share": None}  # of these methods theta0 is trained on nothing
 NO_SUBSPACE = {
-    "disjoint": False, "new_head": False, "base": "seeded", "posterior": "point", "d": None, "budget": None, **NO_SPLIT,
+    "disjoint": False, "new_head": False, "base": "seeded", "posterior": "point", "d": None, "budget": None,
+    "train": "all", **NO_SPLIT,
 }  # fmt: skip
 
 

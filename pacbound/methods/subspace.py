@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from ..certificate.schema import Certificate
 from ..models.others import failures
+from ..pipeline.capturing import with_captured
 from ..pipeline.encoding import encode
 from ..pipeline.finish import finish
 from ..pipeline.first_look import first_look
@@ -28,5 +29,6 @@ def subspace(work: Work) -> Certificate:
         if work.request.checkpoint is not None and not work.request.new_head:
             setup = replace(setup, notes=first_look(setup.base.module, setup.train, setup.preprocess, setup.model))
         setup = with_start(setup, work.progress)
+        setup = with_captured(setup, work.state, work.progress)
         encoded = encode(setup, Checkpoint(work.state, setup.key), work.progress, work.looks)
         return finish(setup, encoded, {"training": time.monotonic() - started}, work.progress)

@@ -20,6 +20,7 @@ from ..networks.hypothesis import Hypothesis
 from ..networks.risk import evaluate_apart
 from ..picking.learner import steps_of
 from ..picking.selection import Learned, Round, Selection
+from ..request.request import trained_word
 from ..specs.picks import PicksSpec, RecipeSpec
 from ..specs.specs import HypothesisSpec
 from ..training.state import Checkpoint
@@ -74,8 +75,8 @@ def forecast_picks(setup: Setup, recipe: RecipeSpec, most: int) -> Forecast:
 def describe(setup: Setup, quantizer: PicksSpec) -> HypothesisSpec:
     """Return the description of a network that is made from picks."""
     return HypothesisSpec(
-        model=setup.model, layout_digest=setup.base.layout.digest, base=setup.base.origin, preprocess=setup.preprocess,
-        layer_scale=False, quantizer=quantizer,
+        model=setup.model, layout_digest=setup.base.layout.digest, base=setup.base.origin,
+        train=trained_word(setup.request), preprocess=setup.preprocess, layer_scale=False, quantizer=quantizer,
     )  # fmt: skip
 
 

@@ -25,13 +25,15 @@ from ..models.classifiers import as_classifier
 from ..models.foreign import CONFIG, FOLDER, TIMM
 from ..models.loading import load_model, preprocess_for
 from ..models.others import failures, private_copy
+from ..networks.captured import Captured
 from ..networks.checkpoints import checkpoint_base, start_base
 from ..networks.frozen import freeze_network
 from ..networks.hypothesis import Base, make_base, make_subspace
 from ..networks.passes import BATCH, Network, check_deterministic
 from ..networks.rebuilt import check_promise
 from ..networks.risk import CUSTOM, LossFunction, loss_function, losses_of
-from ..request.request import Request, parse_projector
+from ..networks.trained import train_only
+from ..request.request import Request, parse_projector, trained_word
 from ..specs.grammar import OWN_NETWORK
 from ..specs.specs import SPLIT_PARTS, BaseOrigin, HypothesisSpec, PreprocessSpec, ProjectorSpec, SplitSpec
 from ..specs.tensors import DirectSpec
@@ -59,7 +61,8 @@ class Setup:
     split: where theta0 is trained on other examples than those of `train`. theta0: its file, once it is. methods: the
     list that this one is of, where the best of a list will be kept. targets: what the encoder learns in the place of
     labels, (n,) int64. notes: what a reader should know of a checkpoint.
-    sweep: the grid, where this is a run of one.
+    sweep: the grid, where this is a run of one. captured: the trained part and its inputs, where all before it is
+    frozen and has been computed.
     """
 
     request: Request
@@ -77,6 +80,7 @@ class Setup:
     targets: torch.Tensor | None = None
     notes: tuple[str, ...] = ()
     sweep: SweepRecord | None = None
+    captured: Captured | None = None
 
     @property
     def digest(self) -> str:
@@ -100,8 +104,9 @@ class Setup:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def subspace(self) -> Subspace:
-        """Span the subspace."""
-        return make_subspace(self.base, self.projector, self.request.layer_scale)
+        """Span the subspace, of the trained part alone where its inputs are there."""
+        module = None if self.captured is None else self.captured.part
+        return make_subspace(self.base, self.projector, self.request.layer_scale, module)
 
     def spec(self, candidate: Candidate | None) -> HypothesisSpec:
         """Describe a candidate, or w = 0 where it is None."""
@@ -109,6 +114,7 @@ class Setup:
             "model": self.model,
             "layout_digest": self.base.layout.digest,
             "base": self.base.origin,
+            "train": trained_word(self.request),
             "preprocess": self.preprocess,
         }
         if candidate is None:
@@ -150,7 +156,7 @@ def prepare(
         module = as_classifier(model, preprocessed(sample.x[:1], preprocess))
     elif isinstance(model, str) and model.startswith((FOLDER, TIMM)):
         request = request.model_copy(update={"frozen_buffers": (*request.frozen_buffers, *_constants(module, request))})
-    base = _base(module, request, named=isinstance(model, str))
+    base = _base(train_only(module, trained_word(request)), request, named=isinstance(model, str))
     held_out = _test_examples(train, test, whole, data_dir, untouched=base.origin.kind == "seeded")
     if held_out is not None:
         check_repeats(held_out.n, distinct_inputs(held_out.x), "test examples", request.repeats)
@@ -363,7 +369,8 @@ def default_dimension(n: int) -> int:
 def sample_of(setup: Setup) -> Sample:
     """Return the training set with what the encoder learns, its inputs where the network is to run."""
     y = setup.train.y if setup.targets is None else setup.targets
-    return Sample(preprocessed(setup.train.x, setup.preprocess).to(device_of(setup.request.device)), y)
+    x = preprocessed(setup.train.x, setup.preprocess) if setup.captured is None else setup.captured.x
+    return Sample(x.to(device_of(setup.request.device)), y)
 
 
 def device_of(name: str) -> torch.device:

@@ -13,6 +13,7 @@ from ..records import Record
 from ..specs.picks import MENUS, Augmentation, Order
 from ..specs.repeats import Reason
 from ..specs.specs import PROJECTOR_KINDS, RAW_PIXEL_MODELS, REFERENCE_MODELS, ProjectorKind, ProjectorSpec
+from ..specs.trained import ALL, TrainedWord
 
 _OWN = [name for name in REFERENCE_MODELS if name not in RAW_PIXEL_MODELS]
 Group = Literal["Main", "Statement", "Network", "Subspace", "Picks", "Code", "Training"]
@@ -141,6 +142,14 @@ class Stated(Record):
         bool,
         Field(json_schema_extra=_option("Network", "draw the last layer of the checkpoint from the seed")),
     ] = False
+    train: Annotated[
+        TrainedWord,
+        Field(
+            json_schema_extra=_option(
+                "Network", "all, head, or a pattern of names ('layer4.*') of what is trained; coded [all]"
+            )
+        ),
+    ] = ALL
     rename: Annotated[
         tuple[str, ...],
         Field(json_schema_extra=_option("Network", "REGEX=REPLACEMENT for names in the checkpoint; REGEX= drops one")),
@@ -275,6 +284,11 @@ def free_options(request: Stated) -> tuple[str, ...]:
     ()
     """
     return () if request.posterior == "draw" else FREE[request.method]
+
+
+def trained_word(request: Stated) -> str | None:
+    """Return the word for what is trained, None where it is all that the network lets train."""
+    return None if request.train == ALL else request.train
 
 
 def group_of(name: str) -> Group:

@@ -8,6 +8,7 @@ from ..records import Record, SparseRecord
 from .grammar import MAX_DESCRIPTION, REFERENCE_STRINGS, model_name
 from .picks import PicksSpec
 from .tensors import DirectSpec
+from .trained import TrainedWord
 
 REFERENCE_MODELS = tuple(REFERENCE_STRINGS)
 RAW_PIXEL_MODELS = ("resnet20-bn", "resnet32-bn", "lenet-mnist")  # those of published files scale pixels themselves
@@ -228,16 +229,19 @@ class PreprocessSpec(Record):
     name: PreprocessName = "none"
 
 
-class HypothesisSpec(Record):
+class HypothesisSpec(SparseRecord):
     """Everything but the symbols. projector, quantizer and code are None together: that is w = 0.
 
     A draw has no code. A direct code has a quantizer alone, and goes with a base of zeros; picks have a quantizer
-    alone.
+    alone. train: which parameters are trained, where not all of them.
     """
+
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("train",)
 
     model: ModelName
     layout_digest: str = Field(pattern="^[0-9a-f]{64}$")
     base: BaseOrigin
+    train: TrainedWord | None = None
     preprocess: PreprocessSpec = PreprocessSpec()
     projector: ProjectorSpec | None = None
     layer_scale: bool = True
@@ -254,8 +258,9 @@ class HypothesisSpec(Record):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if isinstance(self.quantizer, DirectSpec):
-            if self.base.kind != "zero" or self.layer_scale or self.projector is not None or self.code is not None:
-                raise ValueError("a direct code has a base of zeros, no projector, no code of its own, no layer_scale")
+            alone = self.projector is None and self.code is None and not self.layer_scale
+            if self.base.kind != "zero" or self.train is not None or not alone:
+                raise ValueError("a direct code has a base of zeros, all parameters, and no subspace or other code")
             return self
         if isinstance(self.quantizer, PicksSpec):
             if self.base.kind == "zero" or self.layer_scale or self.projector is not None or self.code is not None:

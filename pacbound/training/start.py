@@ -9,6 +9,7 @@ from torch import Generator, nn
 from torch.nn import functional as F
 
 from ..errors import ModelError, first_line
+from ..networks.trained import training_mode
 from ..progress import hidden, tqdm
 from .fit import Sample
 from .phases import one_cycle
@@ -29,7 +30,7 @@ def train_start(module: nn.Module, sample: Sample, seed: int, progress: bool = T
     steps, total = sample.n // batch, EPOCHS * (sample.n // batch)
     adam = torch.optim.Adam([p for p in module.parameters() if p.requires_grad], RATE)
     bar = tqdm(total=total, desc="theta0", unit="step", disable=hidden(progress))
-    module.train()
+    training_mode(module)
     with bar, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for epoch in range(EPOCHS):

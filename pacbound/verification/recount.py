@@ -88,10 +88,12 @@ def recount_errors(
 def rebuild(certificate: Certificate, examples: "Examples", given: Given) -> "Base":
     """Return theta0 in the network that the certificate names. Raises: ModelError where what was given is another."""
     from ..networks.checkpoints import rebuild_base
+    from ..networks.trained import train_only
 
     origin, preprocess = certificate.hypothesis.base, certificate.hypothesis.preprocess
     model = given.model if certificate.comparison is None else certificate.hypothesis.model
     module = build_network(certificate.hypothesis.model, model, examples, certificate.data.classes, preprocess)
+    module = train_only(module, certificate.hypothesis.train)
     theta0 = None if origin.split is None else certificate.theta0()
     return rebuild_base(module, origin, given.checkpoint, given.rename, theta0, given.key)
 

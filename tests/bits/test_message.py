@@ -44,6 +44,12 @@ BASES = st.one_of(
     ),
     st.builds(BaseOrigin, kind=st.just("values"), sha256=st.just("1e" * 32)),
 )
+# words for what is trained -> bits of its kind and of the word; that one follows costs 5 more of the base
+TRAINED_BITS = {
+    None: 0, "head": 1, "lora:1": 3 + 1, "lora:8": 3 + 7, "lora:1024": 3 + 21,
+    "x": 3 + 1 + 7, "layer4.*": 3 + 7 + 8 * 7, "!~" * 64: 3 + 15 + 128 * 7, "heads": 3 + 5 + 5 * 7,
+}  # fmt: skip
+TRAINED = tuple(TRAINED_BITS)
 BASE_BITS = {"seeded": 1, "checkpoint": 3, "values": 3, "checkpoint_new_head": 5}
 Packed = tuple[HypothesisSpec, np.ndarray]
 
@@ -67,6 +73,7 @@ def hypotheses(draw: st.DrawFn) -> Packed:
         "model": draw(st.sampled_from(("user", "h64-R-L", *REFERENCE_STRINGS))),
         "layout_digest": LAYOUT,
         "base": draw(BASES),
+        "train": draw(st.sampled_from(TRAINED)),
         "preprocess": PreprocessSpec(name=draw(st.sampled_from(PREPROCESS_NAMES))),
     }
     if draw(st.integers(0, 9)) == 0:
@@ -120,6 +127,9 @@ def header_bits(spec: HypothesisSpec) -> Counter[str]:
     bits["zero flag"] = 1
     bits["model"] = MODEL_BITS[spec.model]
     bits["base"] = BASE_BITS[spec.base.kind] + gamma_bits(spec.base.seed)
+    if spec.train is not None:
+        bits["base"] += 5
+        bits["trained part"] = TRAINED_BITS[spec.train]
     bits["preprocessing"] = 2
     if spec.projector is None or spec.code is None:
         return bits

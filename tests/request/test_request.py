@@ -15,7 +15,8 @@ def test_an_empty_request_certifies_digits_with_every_default_written_down() -> 
     assert json.loads(Request().model_dump_json()) == {
         "data": "digits", "model": "auto", "method": "subspace", "budget": None, "test": None, "delta": 0.05,
         "loss": "zero_one", "theorem": "auto", "base": "seeded", "checkpoint": None, "disjoint": False,
-        "new_head": False, "rename": [], "key": None, "unlabelled": None, "earlier_looks": None, "surrogate": "auto",
+        "new_head": False, "train": "all", "rename": [], "key": None, "unlabelled": None,
+        "earlier_looks": None, "surrogate": "auto",
         "prior_share": None, "preprocess": "auto", "frozen_buffers": [], "d": None,
         "projector": "fastfood", "layer_scale": True, "seed": 0, "encoder": "posterior", "step": None, "levels": 7,
         "codebook_init": "kmeans", "code": ["gaussian", "laplace", "adaptive", "static"], "epochs": None,
