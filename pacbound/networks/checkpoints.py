@@ -16,6 +16,7 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from ..errors import ModelError
+from ..models.adapters import is_adapter, without_adapters
 from ..models.foreign import folder_digest
 from ..models.reference import initialise
 from ..specs.specs import CHECKPOINT_KINDS, BaseKind, BaseOrigin
@@ -44,10 +45,15 @@ def load_checkpoint(
     Raises: ModelError where names, shapes or kinds of numbers differ, a value is not finite, or the file has two values
         for what is one in the network; RequestError for a wrong rule or key.
     """
-    read = fitted(read_checkpoint(path, key), named_tensors(module), rename)
+    own = named_tensors(module)
+    inner = {without_adapters(name): name for name in own if not is_adapter(name)}
+    read = fitted(read_checkpoint(path, key), inner, rename)
     for note in read.notes:
         LOG.info("checkpoint %s: %s", read.file, note)
-    _fill(module, read, new_head_seed)
+    adapters = {name: tensor.clone() for name, tensor in own.items() if is_adapter(name)}
+    _fill(
+        module, read.noting({inner.get(name, name): it for name, it in read.entries.items()} | adapters), new_head_seed
+    )
     return read.notes
 
 
