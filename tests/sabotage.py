@@ -76,7 +76,23 @@ REPORT = "tests/reports/test_report.py"
 EXPORTS = "tests/reports/test_exports.py"
 CONTOURS = "tests/reports/test_contours.py"
 
+TEXTS = "tests/models/test_texts.py"
+
 MUTATIONS = (
+    Mutation(
+        "padding is read as a word",
+        "pacbound/models/classifiers.py",
+        "    return torch.where(seen, 0.0, far)[:, None, None]\n",
+        "    return torch.where(seen | True, 0.0, far)[:, None, None]\n",
+        f"{TEXTS}::test_a_folder_gives_the_classifier_that_was_saved",
+    ),
+    Mutation(
+        "the digest of a folder leaves out how a text becomes a vector",
+        "pacbound/models/foreign.py",
+        ", *sentence_files(path)}",
+        "}",
+        f"{TEXTS}::test_the_digest_covers_how_a_vector_is_made",
+    ),
     Mutation(
         "a report ranks what does not stand",
         "pacbound/reports/report.py",

@@ -235,6 +235,7 @@ def _subject(
 
 
 def _in_memory(module: "nn.Module", examples: "Examples | None", shape: Sequence[int] | None) -> _Subject:
+    from ..models.classifiers import as_classifier
     from ..models.others import refuse_wrapped
 
     refuse_wrapped(module)
@@ -242,7 +243,7 @@ def _in_memory(module: "nn.Module", examples: "Examples | None", shape: Sequence
 
     sample = None if examples is None else _read(examples, treatment(OWN_NETWORK, examples.preprocess))
     example = _example(_shape(examples, shape, None), sample)
-    return _Subject(type(module).__name__, module, example, sample, None)
+    return _Subject(type(module).__name__, as_classifier(module, example), example, sample, None)
 
 
 def _checkpoint(

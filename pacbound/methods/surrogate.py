@@ -24,8 +24,10 @@ from ..certificate.tuned import TUNED_ON
 from ..data.examples import Examples
 from ..data.inputs import Inputs, check_apart, check_inputs, check_repeats, distinct_inputs
 from ..data.likeness import recognise
+from ..data.preprocess import preprocessed
 from ..data.registry import load_any, load_held_out, load_inputs
 from ..errors import RequestError
+from ..models.classifiers import as_classifier
 from ..models.loading import load_model, treatment
 from ..models.others import failures
 from ..networks.checkpoints import file_digest
@@ -232,9 +234,11 @@ def _original(work: Work, train: Examples) -> Original:
     """Load the original network and see that it reads the examples."""
     request, module, name = work.request, work.model, OWN_NETWORK
     assert request.checkpoint is not None
-    if not isinstance(module, nn.Module):
+    if isinstance(module, str):
         module, name = load_model(module, train.shape, train.classes)
     spec = treatment(name, train.preprocess, request.preprocess, request.tokenizer)
+    if isinstance(work.model, nn.Module):
+        module = as_classifier(module, preprocessed(train.x[:1], spec))
     original = load_original(module, name, request.checkpoint, request.rename, spec, request.key)
     check_answers(original, train.x[:BATCH], train.classes)
     return original

@@ -12,7 +12,7 @@ from ..errors import ModelError, RequestError
 from ..specs.grammar import OWN_NETWORK, PIXELS, canonical_name, is_described, parse
 from ..specs.preprocess import PreprocessName, PreprocessSpec, parse_preprocess
 from ..specs.specs import REFERENCE_MODELS
-from .foreign import FOLDER, TIMM, build_from_folder, build_from_timm
+from .foreign import FOLDER, TIMM, build_from_folder, build_from_timm, from_hub
 from .reference import build
 
 NO_FILE = "0" * 64  # stands where the digest of a tokenizer will
@@ -41,9 +41,10 @@ def load_model(source: str, input_shape: Sequence[int], classes: int) -> tuple[n
             name = canonical_name(source)
         except ModelError as cause:
             near = difflib.get_close_matches(source, REFERENCE_MODELS, n=1)
+            remedy = f"Did you mean {near[0]!r}?" if near else f"{cause}{from_hub(source)}"
             raise ModelError(
                 f"load_model: a network is one of {', '.join(REFERENCE_MODELS)}, a description, {FOLDER}FOLDER, "
-                f"{TIMM}NAME or module:callable, got {source!r}. {f'Did you mean {near[0]!r}?' if near else cause}"
+                f"{TIMM}NAME or module:callable, got {source!r}. {remedy}"
             ) from None
         return build(name, input_shape, classes), name
     module = call_named(source, ModelError, "a torch.nn.Module")

@@ -1,4 +1,4 @@
-"""Train a part of a network: the head, or the parameters that a pattern names; all else is frozen in theta0."""
+"""Train a part of a network: head, adapters, or the parameters that a pattern names; all else is frozen in theta0."""
 
 import difflib
 from fnmatch import fnmatchcase
@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from torch import nn
 
 from ..errors import ModelError
+from ..models.adapters import lora_network
 from ..models.others import private_copy
 from ..specs.trained import HEAD, LORA
 from .checkpoints import head_of
@@ -16,7 +17,8 @@ SHOWN = 3
 def train_only(module: nn.Module, word: str | None) -> nn.Module:
     """Return a copy of a module of which only the parameters of a word of specs/trained.py are to be trained.
 
-    None: the module itself, with whatever of it is trainable. head: the last layer. Anything else: the parameters whose
+    None: the module itself, with whatever of it is trainable. head: the last layer. lora:RANK: that, and adapters of
+    this rank (models/adapters.py). Anything else: the parameters whose
     full names a pattern matches, in which * stands for any characters and ? for one.
 
     Raises: ModelError where there is no such parameter.
@@ -24,7 +26,7 @@ def train_only(module: nn.Module, word: str | None) -> nn.Module:
     if word is None:
         return module
     if word.startswith(LORA):
-        raise ModelError(f"train: {word} needs adapters, which this version does not build.")
+        return lora_network(module, int(word.removeprefix(LORA)), head_of(module))
     copied = private_copy(module)
     names = [name for name, _ in copied.named_parameters()]
     chosen = set(head_of(copied)) if word == HEAD else {name for name in names if fnmatchcase(name, word)}

@@ -22,7 +22,8 @@ from ..data.registry import DATA_SETS, FILES, load, load_any, load_held_out
 from ..data.split import Split, split_examples
 from ..data.tokens import cut_texts
 from ..errors import DataError, ModelError, RequestError, first_line
-from ..models.foreign import CONFIG, FOLDER
+from ..models.classifiers import as_classifier
+from ..models.foreign import CONFIG, FOLDER, TIMM
 from ..models.loading import load_model, treatment
 from ..models.others import failures, private_copy
 from ..networks.captured import Captured
@@ -46,6 +47,7 @@ from ..specs.specs import (
     SplitSpec,
 )
 from ..specs.tensors import DirectSpec
+from ..subspace.layout import NORM_BUFFERS
 from ..subspace.subspace import Subspace
 from ..training.fit import Sample
 from ..training.plain import Candidate
@@ -162,12 +164,16 @@ def prepare(
     whole = load_any(train, data_dir)
     split, sample = _split(whole, request)
     module, name = _network(model, sample, PICKED_MODELS if request.method == "picks" else IMAGE_MODELS)
+    preprocess = treatment(name, sample.preprocess, request.preprocess, request.tokenizer)
+    if isinstance(model, nn.Module):
+        module = as_classifier(model, preprocessed(sample.x[:1], preprocess))
+    elif isinstance(model, str) and model.startswith((FOLDER, TIMM)):
+        request = request.model_copy(update={"frozen_buffers": (*request.frozen_buffers, *_constants(module, request))})
     base = _base(train_only(module, trained_word(request)), request, named=isinstance(model, str))
     held_out = _test_examples(train, test, whole, data_dir, untouched=base.origin.kind == "seeded")
     if held_out is not None:
         check_repeats(held_out.n, distinct_inputs(held_out.x), "test examples", request.repeats)
     d = min(request.d or default_dimension(sample.n), base.layout.D)
-    preprocess = treatment(name, sample.preprocess, request.preprocess, request.tokenizer)
     name_of_loss, function = loss_function(loss)
     loss = function if name_of_loss == CUSTOM else name_of_loss
     _refuse_unfit(base, sample, preprocess, loss, request)
@@ -326,6 +332,12 @@ def _base(module: nn.Module, request: Request, named: bool) -> Base:
             "anew each time. Leave --base out, give --checkpoint, or hand the module over in Python."
         )
     return make_base(module, request.seed if request.base == "seeded" else None, request.frozen_buffers)
+
+
+def _constants(module: nn.Module, request: Request) -> list[str]:
+    """Names of buffers that a package computed when it built a network from a description, before any training."""
+    buffers = [name for name, _ in module.named_buffers() if name.rpartition(".")[2] not in NORM_BUFFERS]
+    return [name for name in buffers if name not in request.frozen_buffers]
 
 
 def _refuse_unfit(

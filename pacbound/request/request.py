@@ -164,7 +164,7 @@ class Stated(Record):
         TrainedWord,
         Field(
             json_schema_extra=_option(
-                "Network", "all, head, or a pattern of names ('layer4.*') of what is trained; coded [all]"
+                "Network", "all, head, lora:RANK, or a pattern of names ('layer4.*') of what is trained; coded [all]"
             )
         ),
     ] = ALL

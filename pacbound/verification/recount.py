@@ -10,7 +10,7 @@ from ..certificate.recheck import Finding
 from ..certificate.schema import Certificate, OtherBound
 from ..errors import PacboundError, RequestError
 from ..specs.picks import PicksSpec
-from ..specs.specs import DrawSpec, HypothesisSpec
+from ..specs.specs import DrawSpec, HypothesisSpec, PreprocessSpec
 from ..specs.tensors import DirectSpec
 from .samples import check_held_out, check_inputs
 
@@ -99,7 +99,8 @@ def rebuild(certificate: Certificate, examples: "Examples", given: Given) -> "Ba
         module, checkpoint, rename, key = given.surrogate, given.surrogate_checkpoint, (), None
     else:
         module, checkpoint, rename, key = given.model, given.checkpoint, given.rename, given.key
-    built = build_network(stated, module, examples.shape, certificate.data.classes)
+    preprocess = certificate.hypothesis.preprocess
+    built = build_network(stated, module, examples, certificate.data.classes, preprocess)
     built = train_only(built, certificate.hypothesis.train)
     return rebuild_base(built, origin, checkpoint, rename, theta0, key)
 
@@ -127,20 +128,24 @@ def _loss(stated: RiskEstimate, given: Given) -> "str | LossFunction":
     return stated.loss if known_loss(stated) or given.loss is None else given.loss
 
 
-def build_network(stated: str, model: object, shape: tuple[int, ...], classes: int) -> "nn.Module":
-    """Return the caller's network, or the one that the stated name describes."""
+def build_network(
+    stated: str, model: object, examples: "Examples", classes: int, preprocess: PreprocessSpec
+) -> "nn.Module":
+    """Return the caller's network, as a map to logits, or the one that the stated name describes."""
     from torch import nn
 
+    from ..data.preprocess import preprocessed
+    from ..models.classifiers import as_classifier
     from ..models.loading import load_model
     from ..models.reference import build
 
     if isinstance(model, nn.Module):
-        return model
+        return as_classifier(model, preprocessed(examples.x[:1], preprocess))
     if model is not None and not isinstance(model, str):
         raise RequestError(f"verify: model is an nn.Module or a name, got {type(model).__name__}.")
     if model is None:
-        return build(stated, shape, classes)  # never an import: a certificate's name is a description or "user"
-    return load_model(model, shape, classes)[0]
+        return build(stated, examples.shape, classes)  # never an import: its name is a description or "user"
+    return load_model(model, examples.shape, classes)[0]
 
 
 def recheck_comparison(
@@ -167,7 +172,8 @@ def recheck_comparison(
     findings = (Finding(check="inputs"), Finding(check="overlap", complaint=both if common else None))
     if common:
         return findings, None, inputs
-    module = build_network(part.original.model, given.model, examples.shape, examples.classes)
+    stated = part.original
+    module = build_network(stated.model, given.model, examples, examples.classes, stated.preprocess)
     try:
         assert given.checkpoint is not None
         original = load_original(
