@@ -17,7 +17,8 @@ from ..pipeline.capturing import frozen_of
 from ..pipeline.finish import Finished, environment, issue
 from ..pipeline.first_look import first_look
 from ..pipeline.picked import affordable, best_round, bind, bound_of, finish_picked, select
-from ..pipeline.preparation import Setup, prepare, with_start
+from ..pipeline.preparation import Setup, prepare
+from ..pipeline.starting import with_start
 from ..request.request import PICK_OPTIONS, Request
 from ..specs.grammar import OWN_NETWORK
 from ..specs.picks import RecipeSpec

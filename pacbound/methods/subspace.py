@@ -9,7 +9,8 @@ from ..pipeline.capturing import with_captured
 from ..pipeline.encoding import encode
 from ..pipeline.finish import finish
 from ..pipeline.first_look import first_look
-from ..pipeline.preparation import prepare, with_start
+from ..pipeline.preparation import prepare
+from ..pipeline.starting import with_start
 from ..specs.grammar import OWN_NETWORK
 from ..training.state import Checkpoint
 from .work import Work, refuse_surrogate_options

@@ -37,7 +37,8 @@ from ..pipeline.encoding import encode
 from ..pipeline.finish import Finished, baseline, best_of, environment, held_out_bound
 from ..pipeline.first_look import first_look
 from ..pipeline.looks import number_of_look
-from ..pipeline.preparation import Setup, prepare, with_start
+from ..pipeline.preparation import Setup, prepare
+from ..pipeline.starting import with_start
 from ..request.request import Method, Request
 from ..specs.grammar import OWN_NETWORK, is_described
 from ..specs.picks import RecipeSpec

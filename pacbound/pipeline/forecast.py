@@ -15,7 +15,8 @@ from ..training.settings import PosteriorSettings
 from ..training.state import Checkpoint
 from .capturing import timed
 from .encoding import BATCH, POSTERIOR_TRAINING_SHARE, plan_of
-from .preparation import Setup, sample_of, seconds_to_start
+from .preparation import Setup, sample_of
+from .starting import seconds_to_start
 
 TYPICAL_SPREAD = 1.2  # standard deviation of trained symbols, in steps: about 2.3 bits a coefficient
 TYPICAL_PROFILE = ProfileSpec(scale_index=68, kap=44, c0=29, c1=4, c2=1)

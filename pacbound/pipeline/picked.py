@@ -28,7 +28,8 @@ from ..training.state import Checkpoint
 from .capturing import store_of
 from .finish import Finished
 from .forecast import Forecast
-from .preparation import Setup, seconds_to_start
+from .preparation import Setup
+from .starting import seconds_to_start
 
 KEPT = 3  # rounds whose networks are kept until they are counted
 PATIENCE, WORSE = 3, 1.03  # stop after so many listed sizes in a row that are so much worse than the best
@@ -48,7 +49,7 @@ def bind(setup: Setup, recipe: RecipeSpec, state: Path | None = None) -> Selecti
 
     Raises: RequestError where its device is not there.
     """
-    store, key = store_of(setup, state, "one thread")  # other threads may round otherwise
+    store, key = store_of(setup, setup.digest, state, "one thread")  # other threads may round otherwise
     return Selection(setup.base.module, setup.train, setup.preprocess, recipe, store, key)
 
 

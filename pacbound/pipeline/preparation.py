@@ -1,6 +1,5 @@
 """What is fixed before training: the sample, the network with its theta0, the subspace, and what is asked for."""
 
-import copy
 import hashlib
 import math
 from dataclasses import dataclass, replace
@@ -27,32 +26,25 @@ from ..models.foreign import CONFIG, FOLDER, TIMM
 from ..models.loading import load_model, treatment
 from ..models.others import failures, private_copy
 from ..networks.captured import Captured
-from ..networks.checkpoints import checkpoint_base, start_base
-from ..networks.frozen import freeze_network
+from ..networks.checkpoints import checkpoint_base
 from ..networks.hypothesis import Base, make_base, make_subspace
 from ..networks.passes import BATCH, Network, check_deterministic
 from ..networks.rebuilt import check_promise
 from ..networks.risk import CUSTOM, LossFunction, loss_function, losses_of
 from ..networks.trained import train_only
-from ..picking.augment import fitting, usual
 from ..request.request import Request, parse_projector, trained_word
 from ..specs.grammar import OWN_NETWORK
 from ..specs.specs import (
-    CHECKPOINT_KINDS,
     SPLIT_PARTS,
-    BaseOrigin,
     HypothesisSpec,
     PreprocessSpec,
     ProjectorSpec,
-    SplitSpec,
 )
 from ..specs.tensors import DirectSpec
 from ..subspace.layout import NORM_BUFFERS
 from ..subspace.subspace import Subspace
 from ..training.fit import Sample
 from ..training.plain import Candidate
-from ..training.start import StartPlan, seconds_an_epoch, train_start
-from ..training.state import Checkpoint
 
 # The network `auto` reads images with: by their shorter side, from the largest down; everything else gets mlp.
 IMAGE_MODELS = ((32, "pooled"), (16, "lenet1"))
@@ -211,74 +203,6 @@ def describe(sample: Examples, split: Split | None = None, repeats: str | None =
     return DataRecord.model_validate(
         {**record, "note": sample.note, "distinct": distinct, "repeats": repeats, "like": like}
     )
-
-
-def with_start(setup: Setup, state: Path | None = None, progress: bool = True) -> Setup:
-    """Train theta0 on the first examples of the split, where there is one, and fix the base to what its file holds.
-
-    state: file that keeps the training, and what it came to: where it exists the run goes on from it.
-    Raises: ModelError where that training fails; StateError where the state is foreign or cannot be written.
-    """
-    split, start = setup.split, setup.base.origin
-    if split is None:
-        return setup
-    raw = _trained_start(setup, split, state, progress)
-    whole = split.first.n + split.rest.n
-    file = start.sha256 if start.kind in CHECKPOINT_KINDS else None
-    values = start.sha256 if file is None else start.values
-    record = SplitSpec(
-        seed=split.seed, parts=split.parts, whole=whole, digest=split.whole, size=len(raw), start=values,
-        checkpoint=file,
-    )  # fmt: skip
-    sha256 = hashlib.sha256(raw).hexdigest()
-    origin = BaseOrigin(kind="split", seed=start.seed, sha256=sha256, split=record)
-    base = start_base(setup.base.module, raw, origin, setup.request.frozen_buffers)
-    return replace(setup, base=replace(base, notes=setup.base.notes), theta0=raw)
-
-
-def _trained_start(setup: Setup, split: Split, state: Path | None, progress: bool) -> bytes:
-    """Return the file of theta0, from the state where it was finished before."""
-    checkpoint = Checkpoint(state, hashlib.sha256(f"{split.whole} {setup.key}".encode()).hexdigest())
-    finished = (checkpoint.load() or {}).get("theta0")
-    if finished is not None:
-        return finished.numpy().tobytes()
-    module, (sample, plan) = copy.deepcopy(setup.base.module), start_of(setup, split)
-    train_start(module, sample, plan, checkpoint, progress)
-    raw = freeze_network(module)
-    checkpoint.save({"theta0": torch.frombuffer(bytearray(raw), dtype=torch.uint8)}, force=True)
-    return raw
-
-
-def start_of(setup: Setup, split: Split) -> tuple[Sample, StartPlan]:
-    """Return what theta0 of a split is trained on, its first examples with their labels, and how.
-
-    Raises: RequestError where the augmentation asked for is none for such examples.
-    """
-    request, first = setup.request, split.first
-    augmentation = request.augmentation or usual(first.shape, "shift")
-    if not fitting(augmentation, first.shape):
-        raise RequestError(
-            f"certify: the augmentation {augmentation} is for images, got examples {first.shape} to train theta0 on. "
-            "Leave --augmentation out."
-        )
-    plan = StartPlan(
-        seed=request.seed,
-        augmentation=augmentation,
-        tuned=setup.base.origin.kind in CHECKPOINT_KINDS,
-        minutes=request.start_minutes,
-        device=str(device_of(request.device)),
-    )
-    return Sample(preprocessed(first.x, setup.preprocess), first.y), plan
-
-
-def seconds_to_start(setup: Setup) -> float:
-    """Return how long the training of theta0 on a split will take; 0 where there is none."""
-    if setup.split is None:
-        return 0.0
-    if setup.request.start_minutes is not None:
-        return 60 * setup.request.start_minutes
-    sample, plan = start_of(setup, setup.split)
-    return plan.epochs(sample.n) * seconds_an_epoch(setup.base.module, sample, plan)
 
 
 def _split(whole: Examples, request: Request) -> tuple[Split | None, Examples]:

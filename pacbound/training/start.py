@@ -26,7 +26,7 @@ from .state import Checkpoint
 
 EPOCHS, AUGMENTED_EPOCHS = 20, 60  # the latter where the sample is large and its images are changed each time
 RATE, TUNED_RATE = 0.003, 0.0005  # peaks of Adam's one cycle: from random weights, and from those of a checkpoint
-DECAY = 0.05  # of matrices and kernels, decoupled from the gradient
+DECAY, HEAD_DECAY = 0.05, 1.0  # of matrices and kernels, decoupled from the gradient: of networks, of heads alone
 BATCH, SMALLEST_BATCH, STEPS_AN_EPOCH = 250, 8, 20
 TIMED_STEPS = 4
 
@@ -41,6 +41,7 @@ class StartPlan:
     seed: int
     augmentation: Augmentation = "none"
     tuned: bool = False
+    decay: float = DECAY
     minutes: float | None = None
     device: str = "cpu"
 
@@ -116,7 +117,7 @@ class _Run:
         self.order = torch.zeros(0, dtype=torch.int64)
         self.trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
         groups = [
-            {"params": [p for p in self.trained if p.ndim >= 2], "weight_decay": DECAY},
+            {"params": [p for p in self.trained if p.ndim >= 2], "weight_decay": plan.decay},
             {"params": [p for p in self.trained if p.ndim < 2], "weight_decay": 0.0},
         ]
         self.adam = torch.optim.AdamW(groups, RATE)

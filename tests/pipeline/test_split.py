@@ -17,7 +17,8 @@ from pacbound.methods.table import certify
 from pacbound.networks.checkpoints import file_digest, start_base
 from pacbound.networks.frozen import freeze_network
 from pacbound.networks.hypothesis import values_digest
-from pacbound.pipeline.preparation import prepare, with_start
+from pacbound.pipeline.preparation import prepare
+from pacbound.pipeline.starting import with_start
 from pacbound.reports.beside import render as render_comparison
 from pacbound.reports.compare import compare
 from pacbound.reports.show import render
