@@ -318,8 +318,8 @@ MUTATIONS = (
     Mutation(
         "the theta0 of another sample is taken over",
         "pacbound/pipeline/preparation.py",
-        'hashlib.sha256(f"{split.whole} {setup.key}".encode()).hexdigest()',
-        '""',
+        'key = f"{split.whole} {split.seed}',
+        'key = f"{split.seed}',
         "tests/pipeline/test_split.py::test_a_finished_theta0_is_not_trained_again",
     ),
     Mutation(

@@ -215,11 +215,14 @@ def with_start(setup: Setup, state: Path | None = None, progress: bool = True) -
 
 def _trained_start(setup: Setup, split: Split, state: Path | None, progress: bool) -> bytes:
     """Return the file of theta0, from the state where it was finished before."""
-    checkpoint = Checkpoint(state, hashlib.sha256(f"{split.whole} {setup.key}".encode()).hexdigest())
+    (sample, plan), base = start_of(setup, split), setup.base
+    network = f"{setup.model} {base.layout.digest} {base.origin} {setup.preprocess.name} {plan}"
+    key = f"{split.whole} {split.seed} {split.parts} {network}"  # no option of what is made from theta0
+    checkpoint = Checkpoint(state, hashlib.sha256(key.encode()).hexdigest())
     finished = (checkpoint.load() or {}).get("theta0")
     if finished is not None:
         return finished.numpy().tobytes()
-    module, (sample, plan) = copy.deepcopy(setup.base.module), start_of(setup, split)
+    module = copy.deepcopy(base.module)
     train_start(module, sample, plan, checkpoint, progress)
     raw = freeze_network(module)
     checkpoint.save({"theta0": torch.frombuffer(bytearray(raw), dtype=torch.uint8)}, force=True)
