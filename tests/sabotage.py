@@ -333,9 +333,9 @@ MUTATIONS = (
     ),
     Mutation(
         "the theta0 of another sample is taken over",
-        "pacbound/pipeline/preparation.py",
-        'hashlib.sha256(f"{split.whole} {setup.key}".encode()).hexdigest()',
-        '""',
+        "pacbound/pipeline/starting.py",
+        'key = f"{split.whole} {split.seed}',
+        'key = f"{split.seed}',
         "tests/pipeline/test_split.py::test_a_finished_theta0_is_not_trained_again",
     ),
     Mutation(
@@ -1535,9 +1535,9 @@ MUTATIONS = (
     ),
     Mutation(
         "theta0 is trained on the rest of the split",
-        "pacbound/pipeline/preparation.py",
-        "    request, first = setup.request, split.first\n",
-        "    request, first = setup.request, split.rest\n",
+        "pacbound/pipeline/starting.py",
+        "    module, sample = _trainee(setup, split.first, frozen, beside, progress)\n",
+        "    module, sample = _trainee(setup, split.rest, frozen, beside, progress)\n",
         "tests/pipeline/test_split.py::test_theta0_sees_the_first_examples_only",
     ),
     Mutation(

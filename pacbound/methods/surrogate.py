@@ -126,7 +126,7 @@ def distilled(work: Work, train: Examples, answer: Callable[[Tensor], Tensor]) -
 
     answer: from inputs (n, ...) to the original's answers (n,) int64.
     """
-    setup = with_start(fixed(work, train, "subspace"), work.start_state, work.progress)
+    setup = with_start(fixed(work, train, "subspace"), work.start_state, work.progress, work.state)
     return replace(setup, targets=answer(setup.train.x).clamp(max=train.classes - 1))
 
 
@@ -135,7 +135,7 @@ def from_labels(work: Work, train: Examples) -> tuple[Setup, RecipeSpec]:
 
     Raises: RequestError outside the menus of the learner.
     """
-    setup = with_start(fixed(work, train, "picks"), work.start_state, work.progress)
+    setup = with_start(fixed(work, train, "picks"), work.start_state, work.progress, work.state)
     return setup, recipe_of(work.request, train.shape)
 
 
