@@ -76,13 +76,16 @@ class Task:
 def checked(work: Work) -> Task:
     """Load everything, and refuse what does not go together or overlaps. Raises: PacboundError."""
     _refuse_contradictions(work)
-    train = load_any(work.train, work.data_dir)
-    inputs = load_inputs(work.unlabelled, work.data_dir)
+    reading = work.request.reading
+    train = load_any(work.train, work.data_dir, reading=reading)
+    inputs = load_inputs(work.unlabelled, work.data_dir, reading=reading)
     check_inputs(inputs, train.shape)
     check_apart(train.x, inputs.x, "unlabelled")
     record = _described(inputs, work.request.repeats)
     original = _original(work, train)
-    test = None if work.test is None else load_held_out(work.test, train.classes, work.data_dir)
+    test = None
+    if work.test is not None:
+        test = load_held_out(work.test, train.classes, work.data_dir, reading, train.labels)
     if test is not None:
         check_apart(train.x, test.x, "test")
         check_apart(inputs.x, test.x, "test", "unlabelled inputs")

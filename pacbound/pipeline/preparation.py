@@ -31,6 +31,7 @@ from ..networks.hypothesis import Base, make_base, make_subspace
 from ..networks.passes import BATCH, Network, check_deterministic
 from ..networks.rebuilt import check_promise
 from ..networks.risk import CUSTOM, LossFunction, loss_function, losses_of
+from ..request.reading import Reading
 from ..request.request import Request, parse_projector
 from ..specs.grammar import OWN_NETWORK
 from ..specs.specs import SPLIT_PARTS, BaseOrigin, HypothesisSpec, PreprocessSpec, ProjectorSpec, SplitSpec
@@ -49,6 +50,7 @@ PICKED_MODELS = (
     (4, "V1-r32-L"),
     (0, "h64-R-L"),
 )
+MOST_NAMED, NAMED_LENGTH = 5, 40  # of classes that never occur, and characters of each
 
 
 @dataclass(frozen=True)
@@ -143,11 +145,11 @@ def prepare(
         model = FOLDER + request.checkpoint  # its config.json names the network
     _refuse_contradictions(request, model)
     device_of(request.device)
-    whole = load_any(train, data_dir)
+    whole = load_any(train, data_dir, reading=request.reading)
     split, sample = _split(whole, request)
     module, name = _network(model, sample, PICKED_MODELS if request.method == "picks" else IMAGE_MODELS)
     base = _base(module, request, named=isinstance(model, str))
-    held_out = _test_examples(train, test, whole, data_dir, untouched=base.origin.kind == "seeded")
+    held_out = _test_examples(train, test, whole, data_dir, request.reading, untouched=base.origin.kind == "seeded")
     if held_out is not None:
         check_repeats(held_out.n, distinct_inputs(held_out.x), "test examples", request.repeats)
     d = min(request.d or default_dimension(sample.n), base.layout.D)
@@ -177,6 +179,17 @@ def _with_cuts(sample: Examples, preprocess: PreprocessSpec) -> Examples:
     return replace(sample, note=f"{sample.note}{'; ' if sample.note else ''}{said}")
 
 
+def _with_absent(sample: Examples) -> str:
+    """The note of a sample, and which classes have no example in it."""
+    counts = torch.bincount(sample.y, minlength=sample.classes)
+    names = [*sample.labels, *map(str, range(len(sample.labels), sample.classes))]
+    absent = [names[label][:NAMED_LENGTH] for label in torch.nonzero(counts == 0).flatten().tolist()]
+    if not absent:
+        return sample.note
+    said = f"{len(absent):,} of the {sample.classes:,} classes never occur: {', '.join(absent[:MOST_NAMED])}"
+    return f"{sample.note}{'; ' if sample.note else ''}{said}{' ...' if len(absent) > MOST_NAMED else ''}"
+
+
 def describe(sample: Examples, split: Split | None = None, repeats: str | None = None) -> DataRecord:
     """Return what a certificate says of a sample, or of the rest of a split. repeats: why inputs stand there twice.
 
@@ -187,7 +200,14 @@ def describe(sample: Examples, split: Split | None = None, repeats: str | None =
     record = {"name": sample.name, "digest": sample.digest(), "n": sample.n, "classes": sample.classes}
     like = None if sample.name in TUNED_ON else recognise(sample.x)
     return DataRecord.model_validate(
-        {**record, "note": sample.note, "distinct": distinct, "repeats": repeats, "like": like}
+        {
+            **record,
+            "note": _with_absent(sample),
+            "distinct": distinct,
+            "repeats": repeats,
+            "like": like,
+            "labels": sample.labels or None,
+        }
     )
 
 
@@ -370,7 +390,7 @@ def device_of(name: str) -> torch.device:
 
 
 def _test_examples(
-    train: object, test: object, sample: Examples, data_dir: str | Path | None, untouched: bool
+    train: object, test: object, sample: Examples, data_dir: str | Path | None, reading: Reading, untouched: bool
 ) -> Examples | None:
     """Return the held-out examples: those given, else the official test split of a named data set.
 
@@ -379,13 +399,17 @@ def _test_examples(
     Raises: DataError where they are unlike those of the sample, or some of them stand in it.
     """
     if test is not None:
-        held_out = load_held_out(test, sample.classes, data_dir)
+        held_out = load_held_out(test, sample.classes, data_dir, reading, sample.labels)
         check_apart(sample.x, held_out.x, "test")
     elif untouched and isinstance(train, str) and train in DATA_SETS and "test" in FILES[train]:
         held_out = load(train, data_dir, "test")
     else:
         return None
-    kinds = [(e.shape, str(e.x.dtype).removeprefix("torch."), e.classes) for e in (sample, held_out)]
+    sizes = [() if e.preprocess == "tokens" else e.shape for e in (sample, held_out)]  # texts are of any length
+    kinds = [
+        (size, str(e.x.dtype).removeprefix("torch."), e.classes)
+        for size, e in zip(sizes, (sample, held_out), strict=True)
+    ]
     if kinds[0] != kinds[1]:
         (shape, dtype, classes), found = kinds
         raise DataError(

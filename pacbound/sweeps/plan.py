@@ -36,7 +36,10 @@ Engine = Literal["grid", "random", "optuna"]
 # What no grid may vary, and why.
 NEVER = {
     **dict.fromkeys(("data", "test", "unlabelled"), "says which sample the statement is about"),
-    **dict.fromkeys(("delta", "loss", "repeats"), "says what is stated, and is fixed before the sample is seen"),
+    **dict.fromkeys(
+        ("delta", "loss", "repeats", "text_column", "label_column", "encoding", "layout", "classes", "name"),
+        "says what is stated, and is fixed before the sample is seen",
+    ),
     **dict.fromkeys(("disjoint", "earlier_draws", "earlier_looks"), "is somebody's word, and no choice"),
     "posterior": "would make every run another draw, which draws count one by one",
 }

@@ -18,6 +18,7 @@ from ..certificate.schema import Certificate
 from ..errors import CertificateError, RequestError, VerificationError
 from ..notebook import frame, html_table
 from ..records import Record
+from ..request.reading import Reading
 from ..specs.grammar import OWN_NETWORK
 from ..specs.specs import CHECKPOINT_KINDS
 from ..specs.tensors import DirectSpec
@@ -110,6 +111,7 @@ def verify(
     test: object = None,
     key: str | None = None,
     tokenizer: str | Path | None = None,
+    reading: Reading | None = None,
 ) -> Verification:
     """Check a certificate and say what was not checked.
 
@@ -127,7 +129,7 @@ def verify(
         network was compared on, as certify was given them. test: the held-out examples that the certificate names, to
         count their errors again too; the embedded digits are taken without being asked for. key: of the state dict in a
         file of several, as certify was given it. tokenizer: the file that texts are read by, or the folder that holds
-        it, needed where the certificate names one.
+        it, needed where the certificate names one. reading: how the caller's own data are read, as for certify.
     Returns: a record; a certificate that does not hold is a result, not an exception.
     Raises: RequestError where there is no such file or the arguments do not reach the level asked for;
         DataError, ModelError where the caller's data or model cannot be loaded.
@@ -145,7 +147,9 @@ def verify(
     own = certificate.hypothesis.model == OWN_NETWORK
     if model is None and own and checkpoint is not None and os.path.isfile(os.path.join(checkpoint, "config.json")):
         model = f"hf:{checkpoint}"  # the caller's folder says which network it holds
-    given = Given(data, model, checkpoint, tuple(rename), data_dir, loss, unlabelled, test, key, tokenizer)
+    given = Given(
+        data, model, checkpoint, tuple(rename), data_dir, loss, unlabelled, test, key, tokenizer, reading or Reading()
+    )
     reached = _level(certificate, given, level)
     findings, counted = _findings(certificate, reached, given)
     failure = next((finding for finding in findings if finding.complaint is not None), None)
@@ -215,7 +219,7 @@ def _findings(certificate: Certificate, level: Level, given: Given) -> tuple[tup
     findings += decoding
     if level == "message" or decoded is None:
         return findings, Counted()
-    whole = load_sample(certificate, given.data, given.data_dir)
+    whole = load_sample(certificate, given)
     findings += check_data(certificate, whole) + _check_checkpoint(certificate, given)
     findings += _check_tokenizer(certificate, given)
     if any(finding.complaint is not None for finding in findings):
