@@ -193,14 +193,16 @@ class Environment(SparseRecord):
 
     epochs: passes of the encoder over the sample; left out where nothing was trained, and of older files. notes: what
     was read of a checkpoint and how it did as it was, and which methods did not apply; left out where there are none.
+    network: what its author calls the network, left out where nobody said.
     """
 
-    LEFT_OUT = ("epochs", "notes")
+    LEFT_OUT = ("epochs", "notes", "network")
 
     versions: dict[Token, Token] = Field(default={}, max_length=100)
     seconds: dict[Token, float] = Field(default={}, max_length=100)
     epochs: float | None = Field(default=None, ge=0)
     notes: tuple[Annotated[str, Field(max_length=1000)], ...] | None = Field(default=None, max_length=100)
+    network: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
 
 
 class Certificate(SparseRecord):
@@ -354,6 +356,12 @@ class Certificate(SparseRecord):
         times = {**self.environment.seconds, **seconds}
         added = {"seconds": times, "notes": (*(self.environment.notes or ()), *notes) or None}
         document["environment"] = self.environment.model_copy(update=added).model_dump(mode="json")
+        return self._rewritten(document)
+
+    def with_network(self, name: str) -> "Certificate":
+        """Write the document again with what its author calls the network: a label, on which nothing rests."""
+        document = {key: value for key, value in self.document().items() if key != "digest"}
+        document["environment"] = self.environment.model_copy(update={"network": name}).model_dump(mode="json")
         return self._rewritten(document)
 
     def with_measures(self, measures: tuple[Measure, ...]) -> "Certificate":

@@ -20,7 +20,7 @@ from ..data.likeness import recognise
 from ..data.preprocess import preprocessed
 from ..data.registry import DATA_SETS, FILES, load, load_any, load_held_out
 from ..data.split import Split, split_examples
-from ..data.tokens import cut_texts
+from ..data.tokens import cut_texts, package
 from ..errors import DataError, ModelError, RequestError, first_line
 from ..models.foreign import CONFIG, FOLDER
 from ..models.loading import load_model, treatment
@@ -59,7 +59,7 @@ class Setup:
 
     split: where theta0 is trained on other examples than those of `train`. theta0: its file, once it is. methods: the
     list that this one is of, where the best of a list will be kept. targets: what the encoder learns in the place of
-    labels, (n,) int64. notes: what a reader should know of a checkpoint.
+    labels, (n,) int64. notes: what a reader should know of a checkpoint, and by what texts were read.
     sweep: the grid, where this is a run of one.
     """
 
@@ -168,6 +168,7 @@ def prepare(
         loss=loss,
         data=describe(_with_cuts(sample, preprocess), split, request.repeats),
         split=split,
+        notes=(f"tokens are those of {package()}",) if preprocess.name == "tokens" else (),
     )
 
 

@@ -202,6 +202,12 @@ class Stated(Record):
             json_schema_extra=_option("Network", "I say: this tokenizer.json, of texts, was fixed before the sample")
         ),
     ] = None
+    model_name: Annotated[
+        str | None,
+        Field(
+            pattern=NAME, json_schema_extra=_option("Network", "what the certificate calls the network: a label alone")
+        ),
+    ] = None
     frozen_buffers: Annotated[
         tuple[str, ...],
         Field(json_schema_extra=_option("Network", "buffers that are constants, by name; declared")),
