@@ -118,6 +118,7 @@ def _verify_hint(request: "Request", data_dir: object) -> str:
         "--unlabelled": request.unlabelled,
         "--test": request.test,
         "--tokenizer": request.tokenizer,
+        "--standardise": request.standardise,
         "--text-column": request.text_column,
         "--label-column": request.label_column,
         "--encoding": None if request.encoding == "utf-8" else request.encoding,

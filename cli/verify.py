@@ -70,6 +70,10 @@ def verify(
         Path | None,
         typer.Option(help="The tokenizer.json that texts are read by, or its folder, where the certificate names one."),
     ] = None,
+    standardise: Annotated[
+        Path | None,
+        typer.Option(help="The JSON with mean and std of the columns, where the certificate names one."),
+    ] = None,
     text_column: Annotated[str | None, typer.Option(help="Column of the texts in a table, as for certify.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Column of the labels in a table, as for certify.")] = None,
     encoding: Annotated[str, typer.Option(help="Of files of text, as for certify.")] = "utf-8",
@@ -111,7 +115,20 @@ def verify(
     for file in files:
         try:
             result = recheck(
-                file, data, model, asked, data_dir, checkpoint, rules, loss, unlabelled, test, key, tokenizer, reading
+                file,
+                data,
+                model,
+                asked,
+                data_dir,
+                checkpoint,
+                rules,
+                loss,
+                unlabelled,
+                test,
+                key,
+                tokenizer,
+                reading,
+                standardise,
             )
             results.append(result if len(files) == 1 else result.model_copy(update={"name": str(file)}))
         except PacboundError as refusal:

@@ -221,7 +221,7 @@ def _original(work: Work, train: Examples) -> Original:
     assert request.checkpoint is not None
     if not isinstance(module, nn.Module):
         module, name = load_model(module, train.shape, train.classes)
-    spec = treatment(name, train.preprocess, request.preprocess, request.tokenizer)
+    spec = treatment(name, train.preprocess, request.preprocess, request.tokenizer, request.standardise)
     original = load_original(module, name, request.checkpoint, request.rename, spec, request.key)
     check_answers(original, train.x[:BATCH], train.classes)
     return original

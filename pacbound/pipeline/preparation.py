@@ -14,6 +14,7 @@ from ..bounds.table import COUNTS_ONLY, headline_theorem
 from ..certificate.schema import DataRecord
 from ..certificate.sweep import SweepRecord
 from ..certificate.tuned import TUNED_ON
+from ..data.columns import refuse_own_statistics
 from ..data.examples import Examples
 from ..data.inputs import check_apart, check_repeats, distinct_inputs
 from ..data.likeness import recognise
@@ -153,7 +154,9 @@ def prepare(
     if held_out is not None:
         check_repeats(held_out.n, distinct_inputs(held_out.x), "test examples", request.repeats)
     d = min(request.d or default_dimension(sample.n), base.layout.D)
-    preprocess = treatment(name, sample.preprocess, request.preprocess, request.tokenizer)
+    preprocess = treatment(name, sample.preprocess, request.preprocess, request.tokenizer, request.standardise)
+    if preprocess.name == "columns":
+        refuse_own_statistics(whole.x, preprocess)
     name_of_loss, function = loss_function(loss)
     loss = function if name_of_loss == CUSTOM else name_of_loss
     _refuse_unfit(base, sample, preprocess, loss, request)

@@ -194,13 +194,19 @@ class Stated(Record):
     preprocess: Annotated[
         str,
         AfterValidator(_known_preprocess),
-        Field(json_schema_extra=_option("Network", f"auto, {', '.join(PREPROCESS_NAMES)}; lite@128, tokens@64")),
+        Field(
+            json_schema_extra=_option("Network", f"auto, {', '.join(PREPROCESS_NAMES[:-2])}, tokens; sizes: lite@128")
+        ),
     ] = "auto"
     tokenizer: Annotated[
         str | None,
         Field(
             json_schema_extra=_option("Network", "I say: this tokenizer.json, of texts, was fixed before the sample")
         ),
+    ] = None
+    standardise: Annotated[
+        str | None,
+        Field(json_schema_extra=_option("Network", "I say: this JSON (mean, std of columns) knows not the sample")),
     ] = None
     model_name: Annotated[
         str | None,

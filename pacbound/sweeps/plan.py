@@ -42,7 +42,7 @@ NEVER = {
         "says what is stated, and is fixed before the sample is seen",
     ),
     "model_name": "is a label, and one for all",
-    "tokenizer": "is a file that was fixed before the sample is seen",
+    **dict.fromkeys(("tokenizer", "standardise"), "is a file that was fixed before the sample is seen"),
     **dict.fromkeys(("disjoint", "earlier_draws", "earlier_looks"), "is somebody's word, and no choice"),
     "posterior": "would make every run another draw, which draws count one by one",
 }

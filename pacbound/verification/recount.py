@@ -42,6 +42,7 @@ class Given:
     test: object
     key: str | None
     tokenizer: str | Path | None
+    standardise: str | Path | None
     reading: Reading
 
 

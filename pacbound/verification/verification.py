@@ -112,6 +112,7 @@ def verify(
     key: str | None = None,
     tokenizer: str | Path | None = None,
     reading: Reading | None = None,
+    standardise: str | Path | None = None,
 ) -> Verification:
     """Check a certificate and say what was not checked.
 
@@ -130,6 +131,7 @@ def verify(
         count their errors again too; the embedded digits are taken without being asked for. key: of the state dict in a
         file of several, as certify was given it. tokenizer: the file that texts are read by, or the folder that holds
         it, needed where the certificate names one. reading: how the caller's own data are read, as for certify.
+        standardise: the file with the constants of columns, needed where the certificate names one.
     Returns: a record; a certificate that does not hold is a result, not an exception.
     Raises: RequestError where there is no such file or the arguments do not reach the level asked for;
         DataError, ModelError where the caller's data or model cannot be loaded.
@@ -148,7 +150,18 @@ def verify(
     if model is None and own and checkpoint is not None and os.path.isfile(os.path.join(checkpoint, "config.json")):
         model = f"hf:{checkpoint}"  # the caller's folder says which network it holds
     given = Given(
-        data, model, checkpoint, tuple(rename), data_dir, loss, unlabelled, test, key, tokenizer, reading or Reading()
+        data,
+        model,
+        checkpoint,
+        tuple(rename),
+        data_dir,
+        loss,
+        unlabelled,
+        test,
+        key,
+        tokenizer,
+        standardise,
+        reading or Reading(),
     )
     reached = _level(certificate, given, level)
     findings, counted = _findings(certificate, reached, given)
@@ -191,14 +204,18 @@ def _level(certificate: Certificate, given: Given, level: Level | None) -> Level
         lacking.append("the checkpoint (--checkpoint)")
     if given.unlabelled is None and comparison is not None:
         lacking.append("the unlabelled inputs (--unlabelled)")
-    if given.tokenizer is None and _tokenizers(certificate):
+    files = _files(certificate)
+    if given.tokenizer is None and "tokenizer" in files:
         lacking.append("the tokenizer (--tokenizer)")
+    if given.standardise is None and "standardise" in files:
+        lacking.append("the constants of the columns (--standardise)")
     if not known_loss(certificate.risk) and given.loss is None:
         lacking.append(f"the loss {certificate.risk.loss!r}, a function of its author's (--loss)")
     if given.test is not None and certificate.held_out is None:
         raise RequestError("verify: this certificate names no held-out examples. Leave --test out.")
     arguments = (
         given.data, given.model, given.checkpoint, given.loss, given.unlabelled, given.test, given.tokenizer,
+        given.standardise,
     )  # fmt: skip
     brought = any(argument is not None for argument in arguments)
     if level == "replay" and certificate.picks is None:
@@ -221,7 +238,7 @@ def _findings(certificate: Certificate, level: Level, given: Given) -> tuple[tup
         return findings, Counted()
     whole = load_sample(certificate, given)
     findings += check_data(certificate, whole) + _check_checkpoint(certificate, given)
-    findings += _check_tokenizer(certificate, given)
+    findings += _check_files(certificate, given)
     if any(finding.complaint is not None for finding in findings):
         return findings, Counted()
     first, examples = None, whole
@@ -266,24 +283,29 @@ def _check_checkpoint(certificate: Certificate, given: Given) -> tuple[Finding, 
     return (Finding(check="checkpoint", complaint=differ if found != stated else None),)
 
 
-def _tokenizers(certificate: Certificate) -> set[str]:
-    """SHA-256 of the files that texts are read by: by the network, and by the original that it is compared with."""
+def _files(certificate: Certificate) -> dict[str, set[str]]:
+    """SHA-256 of the files that inputs are read by, of each kind: by the network, and by the original beside it."""
     comparison = certificate.comparison
     specs = [certificate.hypothesis.preprocess, *([comparison.original.preprocess] if comparison is not None else [])]
-    return {spec.sha256 for spec in specs if spec.sha256 is not None}
+    kinds = {"tokenizer": "tokens", "standardise": "columns"}
+    named = {kind: {spec.sha256 for spec in specs if spec.name == name and spec.sha256} for kind, name in kinds.items()}
+    return {kind: digests for kind, digests in named.items() if digests}
 
 
-def _check_tokenizer(certificate: Certificate, given: Given) -> tuple[Finding, ...]:
-    """Whether texts are read by this file, if they are. Raises: DataError where there is none."""
+def _check_files(certificate: Certificate, given: Given) -> tuple[Finding, ...]:
+    """Whether inputs are read by these files, if by any. Raises: DataError where there is none."""
+    from ..data.columns import load_constants
     from ..data.tokens import load_tokenizer
 
-    named = _tokenizers(certificate)
-    if not named or given.tokenizer is None:
-        return ()
-    found = load_tokenizer(given.tokenizer)
-    other = [sha256[:12] for sha256 in sorted(named) if sha256 != found]
-    differ = f"the certificate names the file with SHA-256 {other[0]}, got {found[:12]}" if other else None
-    return (Finding(check="tokenizer", complaint=differ),)
+    findings: tuple[Finding, ...] = ()
+    for kind, named in _files(certificate).items():
+        file = given.tokenizer if kind == "tokenizer" else given.standardise
+        assert file is not None
+        found = load_tokenizer(file) if kind == "tokenizer" else load_constants(file)
+        other = [sha256[:12] for sha256 in sorted(named) if sha256 != found]
+        differ = f"the certificate names the file with SHA-256 {other[0]}, got {found[:12]}" if other else None
+        findings += (Finding(check=kind, complaint=differ),)
+    return findings
 
 
 def _unchecked(certificate: Certificate, level: Level, counted: Counted) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ def test_an_empty_request_certifies_digits_with_every_default_written_down() -> 
         "loss": "zero_one", "theorem": "auto", "base": "seeded", "checkpoint": None, "disjoint": False,
         "new_head": False, "rename": [], "key": None, "unlabelled": None, "earlier_looks": None, "surrogate": "auto",
         "prior_share": None, "preprocess": "auto", "tokenizer": None, "text_column": None, "label_column": None,
-        "encoding": "utf-8", "layout": "auto", "classes": None, "name": None, "model_name": None,
+        "encoding": "utf-8", "layout": "auto", "classes": None, "name": None, "model_name": None, "standardise": None,
         "frozen_buffers": [], "d": None,
         "projector": "fastfood", "layer_scale": True, "seed": 0, "encoder": "posterior", "step": None, "levels": 7,
         "codebook_init": "kmeans", "code": ["gaussian", "laplace", "adaptive", "static"], "epochs": None,
