@@ -18,6 +18,7 @@ FORMATS: tuple[Format, ...] = Format.__args__  # type: ignore[attr-defined]
 
 ELSEWHERE = "It is about new data from the same source: nothing is said where the distribution shifts."
 INTEGRITY = "The digest shows integrity, not authorship: anybody can write a certificate, so verify it."
+MOST_LABELS = 20  # that are printed
 UNPAID = (
     "It is one statement: networks of one's own, other deltas and runs that were thrown away are not paid for, and the "
     "best of J statements holds at J delta."
@@ -113,7 +114,14 @@ def _facts(certificate: Certificate) -> list[tuple[str, str]]:
         facts.append(("like", f"the inputs are those of {data.like}, in this or another form"))
     if data.note:
         facts.append(("about the data", data.note))
-    facts.append(("network", _network(certificate)))
+    if data.labels is not None:
+        more = ", ..." if len(data.labels) > MOST_LABELS else ""
+        named = ", ".join(f"{k} {label}" for k, label in enumerate(data.labels[:MOST_LABELS]))
+        facts.append(("classes", f"{named}{more}"))
+    called = certificate.environment.network
+    facts.append(("network", _network(certificate) + ("" if called is None else f"; its author calls it {called}")))
+    if not certificate.hypothesis.preprocess.short:
+        facts.append(("preprocessing", _preprocess(certificate)))
     facts.append(("theta0", _base(certificate)))
     if (word := certificate.hypothesis.train) is not None:
         facts.append(("trained part", f"{word}, all else is frozen in theta0"))
@@ -204,6 +212,11 @@ def _beside(other: OtherBound | Baseline, certificate: Certificate) -> tuple[str
         + (UNSEEN if handed_over else "")
         + (SIMPLER if other.value < certificate.stated_bound.value else "")
     )
+
+
+def _preprocess(certificate: Certificate) -> str:
+    spec = certificate.hypothesis.preprocess
+    return spec.text if spec.sha256 is None else f"{spec.text}, tokenizer sha256 {spec.sha256[:16]}"
 
 
 def _errors(errors: int | float, n: int, counts: bool) -> str:
