@@ -116,7 +116,9 @@ class Stated(Record):
     surrogate_checkpoint: Annotated[
         str | None,
         Field(
-            json_schema_extra=_option("Network", "theta0 of the surrogate: weights by others, disjoint and no original")
+            json_schema_extra=_option(
+                "Network", "theta0 of the surrogate: I say, it saw nothing of the sample and the inputs"
+            )
         ),
     ] = None
     surrogate_by: Annotated[
