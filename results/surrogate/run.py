@@ -1,9 +1,9 @@
 """Bounds for published networks as they are: the training set with labels, half of the test inputs without.
 
 The other half of the test set, with labels, gives the test-set bound beside it. Checkpoints below the data root:
-advertorch's cleanly trained LeNet for MNIST (Ding et al. 2019), the ResNets of akamaster/pytorch_resnet_cifar10.
-Those that begin with half_ have a surrogate whose theta0 was trained on the labels of half of the training set; they look
-at inputs on which a coded surrogate was compared before.
+advertorch's cleanly trained LeNet for MNIST (Ding et al. 2019), the ResNets of akamaster/pytorch_resnet_cifar10. Those
+that begin with half_ have a surrogate whose theta0 was trained on the labels of half of the training set; they look at
+inputs on which a coded surrogate was compared before.
 """
 
 import sys
