@@ -116,6 +116,7 @@ def _verify_hint(request: "Request", data_dir: object) -> str:
         "--loss": request.loss if ":" in request.loss else None,
         "--unlabelled": request.unlabelled,
         "--test": request.test,
+        "--tokenizer": request.tokenizer,
         "--surrogate": request.surrogate if ":" in request.surrogate else None,
         "--surrogate-checkpoint": request.surrogate_checkpoint if request.prior_share is None else None,
     }

@@ -58,6 +58,10 @@ def verify(
     test: Annotated[
         str | None, typer.Option(help="The held-out examples that the certificate names, to count their errors again.")
     ] = None,
+    tokenizer: Annotated[
+        Path | None,
+        typer.Option(help="The tokenizer.json that texts are read by, or its folder, where the certificate names one."),
+    ] = None,
     surrogate: Annotated[
         str | None, typer.Option(help="The network of a surrogate, as module:callable, where it is your own.")
     ] = None,
@@ -99,8 +103,8 @@ def verify(
     for file in files:
         try:
             result = recheck(
-                file, data, model, asked, data_dir, checkpoint, rules, loss, unlabelled, test, key, surrogate,
-                surrogate_checkpoint,
+                file, data, model, asked, data_dir, checkpoint, rules, loss, unlabelled, test, key, tokenizer,
+                surrogate, surrogate_checkpoint,
             )  # fmt: skip
             results.append(result if len(files) == 1 else result.model_copy(update={"name": str(file)}))
         except PacboundError as refusal:

@@ -76,7 +76,23 @@ REPORT = "tests/reports/test_report.py"
 EXPORTS = "tests/reports/test_exports.py"
 CONTOURS = "tests/reports/test_contours.py"
 
+TEXTS = "tests/models/test_texts.py"
+
 MUTATIONS = (
+    Mutation(
+        "padding is read as a word",
+        "pacbound/models/classifiers.py",
+        "    return torch.where(seen, 0.0, far)[:, None, None]\n",
+        "    return torch.where(seen | True, 0.0, far)[:, None, None]\n",
+        f"{TEXTS}::test_a_folder_gives_the_classifier_that_was_saved",
+    ),
+    Mutation(
+        "the digest of a folder leaves out how a text becomes a vector",
+        "pacbound/models/foreign.py",
+        ", *sentence_files(path)}",
+        "}",
+        f"{TEXTS}::test_the_digest_covers_how_a_vector_is_made",
+    ),
     Mutation(
         "a report ranks what does not stand",
         "pacbound/reports/report.py",
@@ -157,15 +173,15 @@ MUTATIONS = (
     Mutation(
         "replay is content with the same picks",
         "pacbound/verification/replay.py",
-        "    reproduced = same_picks and last.network == certificate.beside()\n",
+        "    reproduced = same_picks and selection.file_of(last) == certificate.beside()\n",
         "    reproduced = same_picks\n",
         f"{PICKS_FORGERIES}::test_what_only_replay_can_see_is_not_reproduced",
     ),
     Mutation(
         "replay is content with the same network",
         "pacbound/verification/replay.py",
-        "    reproduced = same_picks and last.network == certificate.beside()\n",
-        "    reproduced = last.network == certificate.beside()\n",
+        "    reproduced = same_picks and selection.file_of(last) == certificate.beside()\n",
+        "    reproduced = selection.file_of(last) == certificate.beside()\n",
         f"{PICKS_FORGERIES}::test_what_only_replay_can_see_is_not_reproduced",
     ),
     Mutation(
@@ -317,7 +333,7 @@ MUTATIONS = (
     ),
     Mutation(
         "the theta0 of another sample is taken over",
-        "pacbound/pipeline/preparation.py",
+        "pacbound/pipeline/starting.py",
         'key = f"{split.whole} {split.seed}',
         'key = f"{split.seed}',
         "tests/pipeline/test_split.py::test_a_finished_theta0_is_not_trained_again",
@@ -1125,7 +1141,7 @@ MUTATIONS = (
     Mutation(
         "best of 50 seeds unpaid: the seed is believed, not sent",
         "pacbound/bits/message.py",
-        "    seed = stream.gamma(item, why, None if base is None else base.seed)\n",
+        "    seed = stream.gamma(BASE, WHY_BASE, None if base is None else base.seed)\n",
         "    seed = declared.seed\n",
         f"{COUNTED}::test_a_seed_is_paid_for_so_that_the_best_of_fifty_is_no_gift",
     ),
@@ -1519,9 +1535,9 @@ MUTATIONS = (
     ),
     Mutation(
         "theta0 is trained on the rest of the split",
-        "pacbound/pipeline/preparation.py",
-        "    request, first = setup.request, split.first\n",
-        "    request, first = setup.request, split.rest\n",
+        "pacbound/pipeline/starting.py",
+        "    module, sample = _trainee(setup, split.first, frozen, beside, progress)\n",
+        "    module, sample = _trainee(setup, split.rest, frozen, beside, progress)\n",
         "tests/pipeline/test_split.py::test_theta0_sees_the_first_examples_only",
     ),
     Mutation(
@@ -1615,6 +1631,41 @@ MUTATIONS = (
         "    if finding.complaint is not None:\n",
         "    if False:\n",
         "tests/verification/test_sheet.py::test_examples_of_another_sample_are_not_shown",
+    ),
+    Mutation(
+        "a word for what is trained is free",
+        "pacbound/bits/trained.py",
+        "CHARACTER_BITS = 7",
+        "CHARACTER_BITS = 6",
+        "tests/bits/test_message.py::test_a_receiver_rebuilds_the_very_hypothesis_and_its_ledger",
+    ),
+    Mutation(
+        "the count on captured inputs is certified",
+        "pacbound/pipeline/finish.py",
+        "partial(_by_whole, setup, progress=progress)) for one in asked])",
+        "partial(_by_part if setup.captured else partial(_by_whole, progress=progress), setup)) for one in asked])",
+        "tests/pipeline/test_trained_part.py::test_candidates_are_ranked_by_the_part_and_counted_on_the_whole",
+    ),
+    Mutation(
+        "verify trains what the network lets train",
+        "pacbound/verification/recount.py",
+        "    built = train_only(built, certificate.hypothesis.train)\n",
+        "",
+        "tests/pipeline/test_trained_part.py::test_only_the_part_is_trained_and_the_whole_is_what_verify_counts",
+    ),
+    Mutation(
+        "a part is not compared with other parameters than theta0's",
+        "pacbound/networks/captured.py",
+        "    for number in range(2):",
+        "    for number in range(1):",
+        "tests/networks/test_captured.py::test_a_last_layer_of_zeros_hides_nothing_that_follows_it",
+    ),
+    Mutation(
+        "another run's captured inputs are taken",
+        "pacbound/networks/captured.py",
+        'said["key"] == key',
+        'said["key"] is not None',
+        "tests/networks/test_captured.py::test_what_another_run_captured_is_not_taken_for_ones_own",
     ),
     Mutation(
         "a part of an estimated error is drawn as none",

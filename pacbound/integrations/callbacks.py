@@ -11,20 +11,17 @@ from torch import nn
 
 from ..certificate.schema import Certificate
 from ..errors import RequestError, first_line
-from ..models.foreign import PixelClassifier
 from .after_fit import AfterFit, figures
 
 if TYPE_CHECKING:
     from lightning.pytorch import Callback, LightningModule, Trainer
     from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-PIXELS = "pixel_values"  # what image classifiers of transformers call their input
-
 
 def trainer_callback(after: AfterFit) -> "TrainerCallback":
     """Return a callback for the Trainer of transformers. Its `certificate` holds what was made.
 
-    Image classifiers of transformers are read by their pixels; of any other module give AfterFit(network=...).
+    Of a module that returns neither logits nor a record with them give AfterFit(network=...).
     Raises: RequestError where transformers is missing.
     """
     transformers = _optional("transformers", "trainer")
@@ -44,8 +41,7 @@ def trainer_callback(after: AfterFit) -> "TrainerCallback":
         ) -> None:
             """Certify the model that Trainer ends with: the best one, where it loads that at the end."""
             if state.is_world_process_zero:
-                pixels = after.network is None and getattr(model, "main_input_name", None) == PIXELS
-                self.certificate = after.certify(PixelClassifier(model) if pixels else model)
+                self.certificate = after.certify(model)
                 state.log_history.append({**figures(self.certificate), "step": state.global_step})
 
     return CertifyAtEnd()

@@ -235,12 +235,15 @@ def _subject(
 
 
 def _in_memory(module: "nn.Module", examples: "Examples | None", shape: Sequence[int] | None) -> _Subject:
+    from ..models.classifiers import as_classifier
     from ..models.others import refuse_wrapped
 
     refuse_wrapped(module)
-    sample = None if examples is None else _read(examples, PreprocessSpec(name=examples.preprocess))
+    from ..models.loading import treatment
+
+    sample = None if examples is None else _read(examples, treatment(OWN_NETWORK, examples.preprocess))
     example = _example(_shape(examples, shape, None), sample)
-    return _Subject(type(module).__name__, module, example, sample, None)
+    return _Subject(type(module).__name__, as_classifier(module, example), example, sample, None)
 
 
 def _checkpoint(
@@ -249,7 +252,7 @@ def _checkpoint(
     from torch import nn
 
     from ..models.foreign import CONFIG, FOLDER
-    from ..models.loading import preprocess_for
+    from ..models.loading import treatment
     from ..models.others import private_copy
     from ..networks.checkpoints import load_checkpoint, outputs_in
 
@@ -267,7 +270,7 @@ def _checkpoint(
             classes = outputs_in(path, _named(name, sizes, classes), weights.rename, weights.key) or classes
         module = _named(name, sizes, classes)
     load_checkpoint(module, path, weights.rename, key=weights.key)
-    spec = None if examples is None else PreprocessSpec(name=preprocess_for(name, examples.preprocess))
+    spec = None if examples is None else treatment(name, examples.preprocess)
     sample = None if examples is None or spec is None else _read(examples, spec)
     module.eval()
     return _Subject(name, module, _example(sizes, sample), sample, None)

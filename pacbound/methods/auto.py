@@ -39,7 +39,8 @@ NO_SURROGATE = {
 }
 NO_SPLIT = {"prior_share": None, "start_minutes": None}  # of these methods theta0 is trained on nothing
 NO_SUBSPACE = {
-    "disjoint": False, "new_head": False, "base": "seeded", "posterior": "point", "d": None, "budget": None, **NO_SPLIT,
+    "disjoint": False, "new_head": False, "base": "seeded", "posterior": "point", "d": None, "budget": None,
+    "train": "all", **NO_SPLIT,
 }  # fmt: skip
 
 

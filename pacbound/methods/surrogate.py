@@ -24,9 +24,11 @@ from ..certificate.tuned import TUNED_ON
 from ..data.examples import Examples
 from ..data.inputs import Inputs, check_apart, check_inputs, check_repeats, distinct_inputs
 from ..data.likeness import recognise
+from ..data.preprocess import preprocessed
 from ..data.registry import load_any, load_held_out, load_inputs
 from ..errors import RequestError
-from ..models.loading import load_model, preprocess_for
+from ..models.classifiers import as_classifier
+from ..models.loading import load_model, treatment
 from ..models.others import failures
 from ..networks.checkpoints import file_digest
 from ..networks.original import Original, answers, check_answers, count_differing, count_errors, load_original
@@ -35,11 +37,12 @@ from ..pipeline.encoding import encode
 from ..pipeline.finish import Finished, baseline, best_of, environment, held_out_bound
 from ..pipeline.first_look import first_look
 from ..pipeline.looks import number_of_look
-from ..pipeline.preparation import Setup, prepare, with_start
+from ..pipeline.preparation import Setup, prepare
+from ..pipeline.starting import with_start
 from ..request.request import Method, Request
 from ..specs.grammar import OWN_NETWORK, is_described
 from ..specs.picks import RecipeSpec
-from ..specs.specs import REFERENCE_MODELS, PreprocessSpec
+from ..specs.specs import REFERENCE_MODELS
 from ..training.state import Checkpoint
 from .picks import recipe_of, run
 from .work import Work
@@ -123,7 +126,7 @@ def distilled(work: Work, train: Examples, answer: Callable[[Tensor], Tensor]) -
 
     answer: from inputs (n, ...) to the original's answers (n,) int64.
     """
-    setup = with_start(fixed(work, train, "subspace"), work.start_state, work.progress)
+    setup = with_start(fixed(work, train, "subspace"), work.start_state, work.progress, work.state)
     return replace(setup, targets=answer(setup.train.x).clamp(max=train.classes - 1))
 
 
@@ -132,7 +135,7 @@ def from_labels(work: Work, train: Examples) -> tuple[Setup, RecipeSpec]:
 
     Raises: RequestError outside the menus of the learner.
     """
-    setup = with_start(fixed(work, train, "picks"), work.start_state, work.progress)
+    setup = with_start(fixed(work, train, "picks"), work.start_state, work.progress, work.state)
     return setup, recipe_of(work.request, train.shape)
 
 
@@ -232,10 +235,11 @@ def _original(work: Work, train: Examples) -> Original:
     """Load the original network and see that it reads the examples."""
     request, module, name = work.request, work.model, OWN_NETWORK
     assert request.checkpoint is not None
-    if not isinstance(module, nn.Module):
+    if isinstance(module, str):
         module, name = load_model(module, train.shape, train.classes)
-    preprocess = preprocess_for(name, train.preprocess) if request.preprocess == "auto" else request.preprocess
-    spec = PreprocessSpec(name=preprocess)
+    spec = treatment(name, train.preprocess, request.preprocess, request.tokenizer)
+    if isinstance(work.model, nn.Module):
+        module = as_classifier(module, preprocessed(train.x[:1], spec))
     original = load_original(module, name, request.checkpoint, request.rename, spec, request.key)
     check_answers(original, train.x[:BATCH], train.classes)
     return original

@@ -1,4 +1,4 @@
-"""Networks that other packages build: image classifiers of transformers from a local folder, and timm by name.
+"""Networks that other packages build: classifiers and text encoders of transformers from a local folder, timm by name.
 
 Both packages are optional and imported when asked for. A folder is read, never run: code in it is not trusted, weights
 are safetensors, and nothing is fetched.
@@ -6,6 +6,7 @@ are safetensors, and nothing is fetched.
 
 import hashlib
 import importlib
+import inspect
 import json
 import re
 from collections.abc import Sequence
@@ -16,49 +17,52 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ModelError, first_line
+from .classifiers import PixelClassifier, TextEncoder, check_reads_texts, padding_of, text_classifier
+from .sentences import sentence_files, sentence_vector
 
 FOLDER, TIMM = "hf:", "timm:"
 CONFIG = "config.json"
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 INDICES = ("*.safetensors.index.json", "*.bin.index.json")  # the first that a folder has
 SINGLE = ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.ckpt")
-INNER = "network."  # before every name of the classifier within its wrapper
+INNER = "network."  # before every name of the network within its wrapper
 FOREIGN = {"adapter_config.json": "an adapter, which takes its base from elsewhere"}
+# how transformers builds what a folder holds
+IMAGES, TEXTS, ENCODER = "AutoModelForImageClassification", "AutoModelForSequenceClassification", "AutoModel"
+HUB_NAME = re.compile(r"(?!\.)[\w.-]+(/[\w.-]+)?")
 CHUNK = 1 << 20
 
 
-class PixelClassifier(nn.Module):
-    """An image classifier of transformers as a map from pixels to logits.
-
-    Reads (batch, channels, height, width), or (batch, height, width) for grey images; returns (batch, classes).
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        """Wrap a network that takes `pixel_values` and returns a record with `logits`."""
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the logits."""
-        logits: Tensor = self.network(pixel_values=x[:, None] if x.ndim == 3 else x).logits
-        return logits
-
-
 def build_from_folder(folder: str | Path, classes: int) -> nn.Module:
-    """Build the image classifier that config.json describes, with so many outputs; its values are not yet set.
+    """Build the network that config.json describes, with so many outputs; its values are not yet set.
 
+    An image or sequence classifier is one itself. Any other network of texts is an encoder, which gets a linear `head`
+    on the vector that sentences.py says.
     Raises: ModelError where the folder describes something else or the extra `transformers` is not installed.
     """
-    transformers = optional("transformers", f"the network of {Path(folder).name}")
-    config = _config(transformers, Path(folder))
+    path = Path(folder)
+    transformers = optional("transformers", f"the network of {path.name}")
+    config = _config(transformers, path)
     if config.num_labels != classes:  # type: ignore[attr-defined]
         config.num_labels = classes  # type: ignore[attr-defined]
+    kind, options = _kind(transformers, config)
     try:
         with torch.random.fork_rng(devices=[]):
-            network = transformers.AutoModelForImageClassification.from_config(config, attn_implementation="eager")
+            network = getattr(transformers, kind).from_config(config, **options).float()
+            if kind == IMAGES:
+                return PixelClassifier(network).eval()
+            network.eval()
+            if kind == TEXTS:
+                return text_classifier(network).eval()
+            padding = padding_of(config, path.name)
+            check_reads_texts(network, padding)
+            reading = sentence_vector(path)
+            width = config.hidden_size  # type: ignore[attr-defined]
+            return TextEncoder(network, padding, width, classes, reading.first, reading.unit).eval()
+    except ModelError:
+        raise
     except Exception as why:  # a malformed description makes the builder fail in any way
-        raise _refusal(Path(folder), why) from None
-    return PixelClassifier(network.float()).eval()
+        raise _refusal(path, why) from None
 
 
 def build_from_timm(name: str, input_shape: Sequence[int], classes: int) -> nn.Module:
@@ -87,18 +91,20 @@ def folder_tensors(folder: str | Path) -> dict[str, Tensor]:
     """
     path = Path(folder)
     transformers = optional("transformers", f"the weights of {path.name}")
-    _config(transformers, path)
-    bars = transformers.logging.is_progress_bar_enabled()
+    kind, options = _kind(transformers, _config(transformers, path))
+    bars, said = transformers.logging.is_progress_bar_enabled(), transformers.logging.get_verbosity()
     transformers.logging.disable_progress_bar()
+    transformers.logging.set_verbosity_error()  # what is missing is refused by its name where it is needed
     try:
         with torch.random.fork_rng(devices=[]):
-            network, found = transformers.AutoModelForImageClassification.from_pretrained(
+            network, found = getattr(transformers, kind).from_pretrained(
                 path, local_files_only=True, use_safetensors=True, trust_remote_code=False, output_loading_info=True,
-                attn_implementation="eager",
+                **options,
             )  # fmt: skip
     except Exception as why:
         raise _refusal(path, why) from None
     finally:
+        transformers.logging.set_verbosity(said)
         if bars:
             transformers.logging.enable_progress_bar()
     absent = {*found["missing_keys"], *(entry[0] for entry in found["mismatched_keys"])}
@@ -134,19 +140,21 @@ def folder_digest(folder: str | Path) -> str:
     """SHA-256, 64 hex digits, over what is read of a folder or of an index: a line `<sha256>  <name>` for each file.
 
     Lines are in the order of the names. Of a folder with config.json: that file, every safetensors file and their
-    index. Of any other folder, and of an index: the index, where there is one, and the shards.
+    index, and what sentences.py reads, by their paths in the folder. Of any other folder, and of an index: the index,
+    where there is one, and the shards.
     Raises: ModelError where a file cannot be read.
     """
     path, lines = Path(folder), []
     if (path / CONFIG).is_file():
-        files = {path / CONFIG, *(file for pattern in WEIGHTS for file in path.glob(pattern))}
+        files = {path / CONFIG, *(file for pattern in WEIGHTS for file in path.glob(pattern)), *sentence_files(path)}
     else:
         index, shards = weight_files(path)
         files = {*shards, *([index] if index else [])}
     try:
-        for file in sorted(files, key=lambda file: file.name):
+        root = path if path.is_dir() else path.parent
+        for name, file in sorted((file.relative_to(root).as_posix(), file) for file in files):
             with open(file, "rb") as stream:
-                lines.append(f"{hashlib.file_digest(stream, 'sha256').hexdigest()}  {file.name}\n")
+                lines.append(f"{hashlib.file_digest(stream, 'sha256').hexdigest()}  {name}\n")
     except OSError as why:
         raise ModelError(f"folder_digest: {path.name} has readable files ({why.strerror}). Check it.") from None
     return hashlib.sha256("".join(lines).encode()).hexdigest()
@@ -163,11 +171,44 @@ def optional(package: str, needed_by: str) -> ModuleType:
         ) from None
 
 
+def from_hub(name: str) -> str:
+    """Say what to do with a name that may be one of the Hugging Face hub; nothing where it cannot be.
+
+    >>> from_hub("resnet.pth"), from_hub("org/model").split(",")[0]
+    ('', ' Nothing is fetched: if it is a name of the Hugging Face hub')
+    """
+    if not HUB_NAME.fullmatch(name) or Path(name).suffix in (".safetensors", ".bin", ".pt", ".pth", ".th", ".json"):
+        return ""
+    return (
+        f" Nothing is fetched: if it is a name of the Hugging Face hub, run hf download {name} --local-dir FOLDER "
+        "where there is internet, and give --checkpoint FOLDER."
+    )
+
+
+def _kind(transformers: ModuleType, config: object) -> tuple[str, dict[str, object]]:
+    """Return the class of transformers that builds what a configuration describes, and its options."""
+    options: dict[str, object] = {"attn_implementation": "eager"}
+    named = " ".join(getattr(config, "architectures", None) or ())
+    if "ForSequenceClassification" in named:
+        return TEXTS, options
+    if "ForImageClassification" in named or not hasattr(config, "vocab_size"):
+        return IMAGES, options
+    built = transformers.MODEL_MAPPING.get(type(config), object)
+    if "add_pooling_layer" in inspect.signature(built.__init__).parameters:
+        options["add_pooling_layer"] = False  # a layer that the mean over tokens does not read
+    return ENCODER, options
+
+
 def _config(transformers: ModuleType, folder: Path) -> object:
     """Read config.json. Raises: ModelError where there is none, or it asks for what is not done here."""
     try:
         raw = json.loads((folder / CONFIG).read_text("utf-8"))
     except (OSError, ValueError) as why:
+        if not folder.exists():
+            raise ModelError(
+                f"load_model: {FOLDER}FOLDER is a folder on this computer, found none called {folder.name}."
+                f"{from_hub(str(folder))}"
+            ) from None
         raise ModelError(
             f"load_model: {folder.name} is a folder with {CONFIG} and safetensors, as save_pretrained writes it, "
             f"got {first_line(why)}. For weights alone name the network too, as --model module:callable."
@@ -178,7 +219,7 @@ def _config(transformers: ModuleType, folder: Path) -> object:
     if isinstance(raw, dict) and "quantization_config" in raw:
         refused.append("quantized weights; save them in floating point")
     if refused:
-        raise ModelError(f"load_model: {folder.name} holds plain weights of an image classifier, got {refused[0]}.")
+        raise ModelError(f"load_model: {folder.name} holds plain weights of one network, got {refused[0]}.")
     try:
         return transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as why:
@@ -203,7 +244,7 @@ def _check_index(index: Path, kind: str) -> None:
 
 def _refusal(folder: Path, why: Exception) -> ModelError:
     return ModelError(
-        f"load_model: {folder.name} is read as an image classifier of transformers, without running code of its own, "
-        f"and that failed: {first_line(why)}. Save it with save_pretrained(FOLDER), or give the file of "
-        "weights itself, with a network of your own."
+        f"load_model: {folder.name} is read as an image classifier, a text classifier or a text encoder of "
+        f"transformers, without running code of its own, and that failed: {first_line(why)}. Save it with "
+        "save_pretrained(FOLDER), or give the file of weights itself, with a network of your own."
     )

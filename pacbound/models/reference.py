@@ -13,6 +13,8 @@ from ..subspace.random import normals
 from .architecture import build_architecture
 from .published import build_published
 
+SECOND_FACTOR = ".lora_B."
+
 
 def build(name: str, input_shape: Sequence[int], classes: int) -> nn.Module:
     """Build a reference network or one by its description; its parameters are torch's until `initialise` sets them.
@@ -52,14 +54,17 @@ def initialise(module: nn.Module, seed: int) -> None:
 
     Parameters with 2 or more dimensions are normal with standard deviation sqrt(2 / fan_in) (He et al. 2015,
     arXiv:1502.01852, eq. 10), fan_in being the entries per output; flat ones called `weight` (normalisation
-    layers) are 1, all other flat ones (biases) 0. Each parameter draws from a stream of its own, named by its
-    position, so tied parameters count once and layers do not depend on each other's sizes.
+    layers) are 1, all other flat ones (biases) 0, and so is the second factor of an adapter, lora_B. Each parameter
+    draws from a stream of its own, named by its position, so tied parameters count once and layers do not depend on
+    each other's sizes.
 
     Args: module: changed in place. seed: of the generator, recorded in the certificate.
     """
     with torch.no_grad():
         for position, (name, parameter) in enumerate(module.named_parameters()):
-            if parameter.ndim >= 2:
+            if SECOND_FACTOR in name:
+                parameter.zero_()
+            elif parameter.ndim >= 2:
                 fan_in = parameter.numel() // parameter.shape[0]
                 values = normals(seed, f"models/initialise/{position}", parameter.numel()) * math.sqrt(2 / fan_in)
                 parameter.copy_(torch.from_numpy(values).reshape(parameter.shape))

@@ -16,6 +16,7 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 from ..errors import ModelError
+from ..models.adapters import is_adapter, without_adapters
 from ..models.foreign import folder_digest
 from ..models.reference import initialise
 from ..specs.specs import CHECKPOINT_KINDS, BaseKind, BaseOrigin
@@ -44,10 +45,15 @@ def load_checkpoint(
     Raises: ModelError where names, shapes or kinds of numbers differ, a value is not finite, or the file has two values
         for what is one in the network; RequestError for a wrong rule or key.
     """
-    read = fitted(read_checkpoint(path, key), named_tensors(module), rename)
+    own = named_tensors(module)
+    inner = {without_adapters(name): name for name in own if not is_adapter(name)}
+    read = fitted(read_checkpoint(path, key), inner, rename)
     for note in read.notes:
         LOG.info("checkpoint %s: %s", read.file, note)
-    _fill(module, read, new_head_seed)
+    adapters = {name: tensor.clone() for name, tensor in own.items() if is_adapter(name)}
+    _fill(
+        module, read.noting({inner.get(name, name): it for name, it in read.entries.items()} | adapters), new_head_seed
+    )
     return read.notes
 
 
@@ -60,7 +66,7 @@ def _fill(module: nn.Module, read: Read, new_head_seed: int | None = None) -> No
         tensors = {name: tensor for name, tensor in tensors.items() if name not in head}
         initialise(module, new_head_seed)
     drawn = {name: own[name].detach().clone() for name in head} if new_head_seed is not None else {}
-    _check_names(own, tensors, tuple(drawn), file, type(module).__name__)
+    _check_names(own, tensors, head, new_head_seed is not None, file, type(module).__name__)
     for name, tensor in tensors.items():
         _check_tensor(name, tensor, own[name], file, last=name in head)
     with torch.no_grad():
@@ -201,12 +207,20 @@ def file_digest(path: str | Path) -> str:
 
 
 def _check_names(
-    own: dict[str, Tensor], tensors: dict[str, Tensor], head: tuple[str, ...], file: str, network: str
+    own: dict[str, Tensor], tensors: dict[str, Tensor], head: tuple[str, ...], new: bool, file: str, network: str
 ) -> None:
+    """Refuse names that are missing in the file or unknown to the network; those of a new head are in neither."""
     given = {own[name].data_ptr() for name in own.keys() & tensors.keys()}  # a tied weight is given once
-    absent = {name for name in own.keys() - tensors.keys() - set(head) if own[name].data_ptr() not in given}
+    absent = {
+        name for name in own.keys() - tensors.keys() - set(head if new else ()) if own[name].data_ptr() not in given
+    }
     missing = sorted(name for name in absent if name.rpartition(".")[2] != COUNTER)
     unknown = sorted(tensors.keys() - own.keys())
+    if missing and not unknown and set(missing) <= set(head):
+        raise ModelError(
+            f"load_checkpoint: {file} has the parameters of {network}, all but the last layer, {', '.join(missing)}. "
+            "Have that drawn from the seed with --new-head."
+        )
     if missing or unknown:
         raise ModelError(
             f"load_checkpoint: {file} has the parameters of {network}; missing: {_some(missing, unknown)}; "

@@ -32,7 +32,7 @@ HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_p
 STANDARD = frozenset(vars(nn.Module())) | {"_forward_hooks_with_kwargs"}
 # packages whose code is taken as it is installed; what their instances hold is looked at
 LIBRARIES = frozenset(
-    {"torch", "torchvision", "timm", "transformers", "numpy", "einops", "pacbound", *sys.stdlib_module_names}
+    {"torch", "torchvision", "timm", "transformers", "peft", "numpy", "einops", "pacbound", *sys.stdlib_module_names}
 ) - {"__main__"}
 CONTAINERS = (list, tuple, Set, deque, Mapping)
 HEAP_TYPE = 1 << 9  # flag of a class that is no part of the interpreter's own C code

@@ -121,10 +121,10 @@ def values_digest(module: nn.Module, layout: Layout) -> str:
     return hashlib.sha256(values + frozen_digest(module).encode()).hexdigest()
 
 
-def make_subspace(base: Base, spec: ProjectorSpec, scaled: bool) -> Subspace:
-    """Span theta0 + scale * P w around a base."""
+def make_subspace(base: Base, spec: ProjectorSpec, scaled: bool, part: nn.Module | None = None) -> Subspace:
+    """Span theta0 + scale * P w around a base. part: of its module, with all that is trained under the same names."""
     scale = layer_scale(base.layout) if scaled else None
-    return Subspace(base.module, base.layout, base.theta0, make_projector(spec, base.layout), scale)
+    return Subspace(part or base.module, base.layout, base.theta0, make_projector(spec, base.layout), scale)
 
 
 class Hypothesis:

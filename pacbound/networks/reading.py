@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ..errors import ModelError, RequestError, first_line
-from ..models.foreign import CONFIG, folder_tensors, weight_files
+from ..models.foreign import CONFIG, INNER, folder_tensors, from_hub, weight_files
 from ..models.others import unusual
 
 # which of several state dicts is read where no key names one; others beside them are averages of the same network
@@ -66,7 +66,8 @@ def read_checkpoint(path: str | Path, key: str | None = None) -> Read:
     """
     file = Path(path)
     if not file.exists():
-        raise ModelError(f"read_checkpoint: {file.name} is a file or a folder, found none. Check the path.")
+        hint = from_hub(str(path)) or " Check the path."
+        raise ModelError(f"read_checkpoint: {file.name} is a file or a folder, found none.{hint}")
     if file.is_dir() and (file / CONFIG).is_file():
         content: object = folder_tensors(file)
     elif file.is_dir() or file.suffix == ".json":
@@ -81,14 +82,18 @@ def fitted(read: Read, names: Iterable[str], rename: Sequence[str] = ()) -> Read
 
     Each rule REGEX=REPLACEMENT of `rename` is applied to every name in turn, and drops a name of which nothing is left.
     Before that, prefixes of wrappers that all names but those of counters bear are taken off, as often as the network
-    has the more of the names for it. Counters that the network has no place for are left out.
+    has the more of the names for it; where the network is one within a wrapper (models/classifiers.py), whose name
+    before all others a file need not bear, it is put there. Counters that the network has no place for are left out.
 
     Args: names: of the network's parameters and buffers.
     Raises: RequestError for a wrong rule.
     """
     own, refusal = set(names), None
     tried: list[tuple[int, int, str, Entries]] = []
-    for taken_off, entries in _unwrapped(read.entries):
+    versions = _unwrapped(read.entries)
+    if all(name.startswith(INNER) for name in own):
+        versions += [(prefix, {INNER + name: value for name, value in entries.items()}) for prefix, entries in versions]
+    for taken_off, entries in versions:
         try:
             for rule in rename:
                 entries = _renamed(entries, rule)

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import ModelError, RequestError
+from ..networks.trained import training_mode
 from ..specs.picks import RecipeSpec
 from .augment import AUGMENTATIONS
 
@@ -67,7 +68,7 @@ def learn(
     adam = torch.optim.Adam(trained, recipe.rate * 1e-6, betas=BETAS)
     first = steps - max(1, int(AVERAGED * steps))
     mean: list[Tensor] = []
-    module.train()
+    training_mode(module)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(torchs)  # of dropout, in a network of the user's own
         for step in range(steps):
@@ -124,7 +125,8 @@ def _average(mean: list[Tensor], values: list[nn.Parameter], before: int) -> Non
 
 def _take_statistics(module: nn.Module, batches: _Batches) -> None:
     """Replace the statistics of batch norms, which are of other weights, by the mean over some batches of T."""
-    norms = [part for part in module.modules() if isinstance(part, _BatchNorm) and part.track_running_stats]
+    norms = [part for part in module.modules() if isinstance(part, _BatchNorm)]
+    norms = [norm for norm in norms if norm.track_running_stats and norm.training]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()

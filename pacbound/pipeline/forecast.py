@@ -13,8 +13,10 @@ from ..specs.specs import PROFILE_CODE, PROFILE_REACH, CodebookSpec, DrawSpec, L
 from ..training.plain import Candidate, PlainPlan, seconds_an_epoch
 from ..training.settings import PosteriorSettings
 from ..training.state import Checkpoint
-from .encoding import POSTERIOR_TRAINING_SHARE, plan_of
-from .preparation import Setup, sample_of, seconds_to_start
+from .capturing import timed
+from .encoding import BATCH, POSTERIOR_TRAINING_SHARE, plan_of
+from .preparation import Setup, sample_of
+from .starting import seconds_to_start
 
 TYPICAL_SPREAD = 1.2  # standard deviation of trained symbols, in steps: about 2.3 bits a coefficient
 TYPICAL_PROFILE = ProfileSpec(scale_index=68, kap=44, c0=29, c1=4, c2=1)
@@ -22,6 +24,7 @@ TYPICAL_DRAW = DrawSpec(scale_index=68, index=1, sha256="0" * 64, size=0)
 TYPICAL_RATIO = 1.9  # bits of ln dQ/dP a coefficient
 NO_SYMBOLS = np.zeros(0, np.int32)
 EVALUATION_SHARE = 0.35  # of an epoch: counting the errors of one candidate takes forward passes only
+FROZEN_PASSES = 3  # of what is frozen: one to capture its outputs, two to count on the whole network
 FLOAT_BYTES = 4
 ADAM_VECTORS = 4  # value, gradient and two moments
 
@@ -55,6 +58,7 @@ def forecast(setup: Setup, compared: Comparison | None = None) -> Forecast:
 
     compared: the inputs, where it is one of a surrogate.
     """
+    setup, frozen_seconds = timed(setup, setup.request.batch or BATCH)
     plan = plan_of(setup, Checkpoint(None, setup.key))
     sample, subspace = sample_of(setup), setup.subspace()
     epochs = _epochs(plan, setup.train.n)
@@ -65,6 +69,8 @@ def forecast(setup: Setup, compared: Comparison | None = None) -> Forecast:
     _, coded = pack(spec, typical.symbols)
     ratio_bits = round(TYPICAL_RATIO * subspace.d) if drawn else None
     vectors = ADAM_VECTORS * subspace.d + 3 * setup.base.layout.D
+    seconds = seconds_to_start(setup) + passes * seconds_an_epoch(subspace, sample, plan.batch)
+    seconds += FROZEN_PASSES * frozen_seconds * setup.train.n
     return Forecast(
         data=setup.train.name,
         n=setup.train.n,
@@ -73,8 +79,8 @@ def forecast(setup: Setup, compared: Comparison | None = None) -> Forecast:
         d=subspace.d,
         epochs=epochs,
         batch=plan.batch,
-        seconds=round(seconds_to_start(setup) + passes * seconds_an_epoch(subspace, sample, plan.batch), 1),
-        memory_bytes=sample.x.numel() * FLOAT_BYTES + setup.train.x.nbytes + vectors * FLOAT_BYTES,
+        seconds=round(seconds, 1),
+        memory_bytes=sample.x[0].numel() * setup.train.n * FLOAT_BYTES + setup.train.x.nbytes + vectors * FLOAT_BYTES,
         ledger=complete(
             coded,
             spec,

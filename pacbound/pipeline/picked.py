@@ -7,6 +7,7 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,12 +21,15 @@ from ..networks.hypothesis import Hypothesis
 from ..networks.risk import evaluate_apart
 from ..picking.learner import steps_of
 from ..picking.selection import Learned, Round, Selection
+from ..request.request import trained_word
 from ..specs.picks import PicksSpec, RecipeSpec
 from ..specs.specs import HypothesisSpec
 from ..training.state import Checkpoint
+from .capturing import store_of
 from .finish import Finished
 from .forecast import Forecast
-from .preparation import Setup, seconds_to_start
+from .preparation import Setup
+from .starting import seconds_to_start
 
 KEPT = 3  # rounds whose networks are kept until they are counted
 PATIENCE, WORSE = 3, 1.03  # stop after so many listed sizes in a row that are so much worse than the best
@@ -40,9 +44,13 @@ class Selected:
     rounds: tuple[RoundRecord, ...]
 
 
-def bind(setup: Setup, recipe: RecipeSpec) -> Selection:
-    """Bind a selection to theta0 and the sample of a setup. Raises: RequestError where its device is not there."""
-    return Selection(setup.base.module, setup.train, setup.preprocess, recipe)
+def bind(setup: Setup, recipe: RecipeSpec, state: Path | None = None) -> Selection:
+    """Bind a selection to theta0 and the sample of a setup. state: of the run, beside which frozen parts are kept.
+
+    Raises: RequestError where its device is not there.
+    """
+    store, key = store_of(setup, setup.digest, state, "one thread")  # other threads may round otherwise
+    return Selection(setup.base.module, setup.train, setup.preprocess, recipe, store, key)
 
 
 def affordable(selection: Selection, most: int, minutes: float | None) -> int:
@@ -75,8 +83,8 @@ def forecast_picks(setup: Setup, recipe: RecipeSpec, most: int) -> Forecast:
 def describe(setup: Setup, quantizer: PicksSpec) -> HypothesisSpec:
     """Return the description of a network that is made from picks."""
     return HypothesisSpec(
-        model=setup.model, layout_digest=setup.base.layout.digest, base=setup.base.origin, preprocess=setup.preprocess,
-        layer_scale=False, quantizer=quantizer,
+        model=setup.model, layout_digest=setup.base.layout.digest, base=setup.base.origin,
+        train=trained_word(setup.request), preprocess=setup.preprocess, layer_scale=False, quantizer=quantizer,
     )  # fmt: skip
 
 
@@ -176,18 +184,21 @@ def best_round(selection: Selection, selected: Selected) -> Round:
     return min(selected.best, key=lambda one: len(one.picked) + selection.wrong_outside(one))
 
 
-def finish_picked(setup: Setup, recipe: RecipeSpec, one: Round, selected: Selected, progress: bool = True) -> Finished:
+def finish_picked(
+    setup: Setup, selection: Selection, one: Round, selected: Selected, progress: bool = True
+) -> Finished:
     """Describe a round, count the errors of its network inside and outside T, complete the ledger, apply the theorem.
 
     Raises: ModelError where the network is no function of one input.
     """
     assert one.stop is not None
-    sha256 = hashlib.sha256(one.network).hexdigest()
-    spec = describe(setup, PicksSpec(recipe=recipe, stop=one.stop, sha256=sha256, size=len(one.network)))
+    network = selection.file_of(one)
+    sha256 = hashlib.sha256(network).hexdigest()
+    spec = describe(setup, PicksSpec(recipe=selection.recipe, stop=one.stop, sha256=sha256, size=len(network)))
     message, _ = pack(spec, NO_SYMBOLS)
-    hypothesis = Hypothesis.unpack(message.payload, spec, setup.base, one.network)
+    hypothesis = Hypothesis.unpack(message.payload, spec, setup.base, network)
     risk, errors = evaluate_apart(hypothesis, setup.train, one.picked, progress)
     ledger = ledger_of(setup, spec, hypothesis.ledger)
     part = PicksPart.of(one.picked, errors, setup.train.n, selected.rounds)
     bound = picks(part.picked, part.errors, risk.n, ledger.bits, setup.request.delta)
-    return Finished(spec, message, hypothesis, risk, ledger, bound, one.network, part)
+    return Finished(spec, message, hypothesis, risk, ledger, bound, network, part)

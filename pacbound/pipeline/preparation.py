@@ -1,6 +1,5 @@
 """What is fixed before training: the sample, the network with its theta0, the subspace, and what is asked for."""
 
-import copy
 import hashlib
 import math
 from dataclasses import dataclass, replace
@@ -20,34 +19,32 @@ from ..data.likeness import recognise
 from ..data.preprocess import preprocessed
 from ..data.registry import DATA_SETS, FILES, load, load_any, load_held_out
 from ..data.split import Split, split_examples
+from ..data.tokens import cut_texts
 from ..errors import DataError, ModelError, RequestError, first_line
-from ..models.foreign import CONFIG, FOLDER
-from ..models.loading import load_model, preprocess_for
+from ..models.classifiers import as_classifier
+from ..models.foreign import CONFIG, FOLDER, TIMM
+from ..models.loading import load_model, treatment
 from ..models.others import failures, private_copy
-from ..networks.checkpoints import checkpoint_base, start_base
-from ..networks.frozen import freeze_network
+from ..networks.captured import Captured
+from ..networks.checkpoints import checkpoint_base
 from ..networks.hypothesis import Base, make_base, make_subspace
 from ..networks.passes import BATCH, Network, check_deterministic
 from ..networks.rebuilt import check_promise
 from ..networks.risk import CUSTOM, LossFunction, loss_function, losses_of
-from ..picking.augment import fitting, usual
-from ..request.request import Request, parse_projector
+from ..networks.trained import train_only
+from ..request.request import Request, parse_projector, trained_word
 from ..specs.grammar import OWN_NETWORK
 from ..specs.specs import (
-    CHECKPOINT_KINDS,
     SPLIT_PARTS,
-    BaseOrigin,
     HypothesisSpec,
     PreprocessSpec,
     ProjectorSpec,
-    SplitSpec,
 )
 from ..specs.tensors import DirectSpec
+from ..subspace.layout import NORM_BUFFERS
 from ..subspace.subspace import Subspace
 from ..training.fit import Sample
 from ..training.plain import Candidate
-from ..training.start import StartPlan, seconds_an_epoch, train_start
-from ..training.state import Checkpoint
 
 # The network `auto` reads images with: by their shorter side, from the largest down; everything else gets mlp.
 IMAGE_MODELS = ((32, "pooled"), (16, "lenet1"))
@@ -67,7 +64,8 @@ class Setup:
     split: where theta0 is trained on other examples than those of `train`. theta0: its file, once it is. methods: the
     list that this one is of, where the best of a list will be kept. targets: what the encoder learns in the place of
     labels, (n,) int64. notes: what a reader should know of a checkpoint.
-    sweep: the grid, where this is a run of one.
+    sweep: the grid, where this is a run of one. captured: the trained part and its inputs, where all before it is
+    frozen and has been computed.
     """
 
     request: Request
@@ -85,6 +83,7 @@ class Setup:
     targets: torch.Tensor | None = None
     notes: tuple[str, ...] = ()
     sweep: SweepRecord | None = None
+    captured: Captured | None = None
 
     @property
     def digest(self) -> str:
@@ -101,15 +100,18 @@ class Setup:
     @property
     def key(self) -> str:
         """Digest of all that determines the result, for resuming."""
-        network = f"{self.model} {self.base.layout.digest} {self.base.origin} {self.preprocess.name} {self.methods}"
+        network = f"{self.model} {self.base.layout.digest} {self.base.origin} {self.preprocess.text} {self.methods}"
+        if self.preprocess.sha256 is not None:
+            network += self.preprocess.sha256
         if self.targets is not None:
             network += hashlib.sha256(self.targets.numpy().tobytes()).hexdigest()
         text = f"{self.request.model_dump_json()} {self.digest} {network}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def subspace(self) -> Subspace:
-        """Span the subspace."""
-        return make_subspace(self.base, self.projector, self.request.layer_scale)
+        """Span the subspace, of the trained part alone where its inputs are there."""
+        module = None if self.captured is None else self.captured.part
+        return make_subspace(self.base, self.projector, self.request.layer_scale, module)
 
     def spec(self, candidate: Candidate | None) -> HypothesisSpec:
         """Describe a candidate, or w = 0 where it is None."""
@@ -117,6 +119,7 @@ class Setup:
             "model": self.model,
             "layout_digest": self.base.layout.digest,
             "base": self.base.origin,
+            "train": trained_word(self.request),
             "preprocess": self.preprocess,
         }
         if candidate is None:
@@ -153,12 +156,16 @@ def prepare(
     whole = load_any(train, data_dir)
     split, sample = _split(whole, request)
     module, name = _network(model, sample, PICKED_MODELS if request.method == "picks" else IMAGE_MODELS)
-    base = _base(module, request, named=isinstance(model, str))
+    preprocess = treatment(name, sample.preprocess, request.preprocess, request.tokenizer)
+    if isinstance(model, nn.Module):
+        module = as_classifier(model, preprocessed(sample.x[:1], preprocess))
+    elif isinstance(model, str) and model.startswith((FOLDER, TIMM)):
+        request = request.model_copy(update={"frozen_buffers": (*request.frozen_buffers, *_constants(module, request))})
+    base = _base(train_only(module, trained_word(request)), request, named=isinstance(model, str))
     held_out = _test_examples(train, test, whole, data_dir, untouched=base.origin.kind == "seeded")
     if held_out is not None:
         check_repeats(held_out.n, distinct_inputs(held_out.x), "test examples", request.repeats)
     d = min(request.d or default_dimension(sample.n), base.layout.D)
-    preprocess = _preprocess(request, name, sample)
     name_of_loss, function = loss_function(loss)
     loss = function if name_of_loss == CUSTOM else name_of_loss
     _refuse_unfit(base, sample, preprocess, loss, request)
@@ -171,9 +178,17 @@ def prepare(
         projector=parse_projector(request.projector, base.layout.D, d, request.seed),
         preprocess=preprocess,
         loss=loss,
-        data=describe(sample, split, request.repeats),
+        data=describe(_with_cuts(sample, preprocess), split, request.repeats),
         split=split,
     )
+
+
+def _with_cuts(sample: Examples, preprocess: PreprocessSpec) -> Examples:
+    """Say in the note of a sample of texts how many are cut off."""
+    if preprocess.name != "tokens" or not (cut := cut_texts(sample.x, preprocess)):
+        return sample
+    said = f"{cut:,} of the {sample.n:,} texts have more than {preprocess.length} tokens and are cut off there"
+    return replace(sample, note=f"{sample.note}{'; ' if sample.note else ''}{said}")
 
 
 def describe(sample: Examples, split: Split | None = None, repeats: str | None = None) -> DataRecord:
@@ -188,77 +203,6 @@ def describe(sample: Examples, split: Split | None = None, repeats: str | None =
     return DataRecord.model_validate(
         {**record, "note": sample.note, "distinct": distinct, "repeats": repeats, "like": like}
     )
-
-
-def with_start(setup: Setup, state: Path | None = None, progress: bool = True) -> Setup:
-    """Train theta0 on the first examples of the split, where there is one, and fix the base to what its file holds.
-
-    state: file that keeps the training, and what it came to: where it exists the run goes on from it.
-    Raises: ModelError where that training fails; StateError where the state is foreign or cannot be written.
-    """
-    split, start = setup.split, setup.base.origin
-    if split is None:
-        return setup
-    raw = _trained_start(setup, split, state, progress)
-    whole = split.first.n + split.rest.n
-    file = start.sha256 if start.kind in CHECKPOINT_KINDS else None
-    values = start.sha256 if file is None else start.values
-    record = SplitSpec(
-        seed=split.seed, parts=split.parts, whole=whole, digest=split.whole, size=len(raw), start=values,
-        checkpoint=file,
-    )  # fmt: skip
-    sha256 = hashlib.sha256(raw).hexdigest()
-    origin = BaseOrigin(kind="split", seed=start.seed, sha256=sha256, split=record)
-    base = start_base(setup.base.module, raw, origin, setup.request.frozen_buffers)
-    return replace(setup, base=replace(base, notes=setup.base.notes), theta0=raw)
-
-
-def _trained_start(setup: Setup, split: Split, state: Path | None, progress: bool) -> bytes:
-    """Return the file of theta0, from the state where it was finished before."""
-    (sample, plan), base = start_of(setup, split), setup.base
-    network = f"{setup.model} {base.layout.digest} {base.origin} {setup.preprocess.name} {plan}"
-    key = f"{split.whole} {split.seed} {split.parts} {network}"  # no option of what is made from theta0
-    checkpoint = Checkpoint(state, hashlib.sha256(key.encode()).hexdigest())
-    finished = (checkpoint.load() or {}).get("theta0")
-    if finished is not None:
-        return finished.numpy().tobytes()
-    module = copy.deepcopy(base.module)
-    train_start(module, sample, plan, checkpoint, progress)
-    raw = freeze_network(module)
-    checkpoint.save({"theta0": torch.frombuffer(bytearray(raw), dtype=torch.uint8)}, force=True)
-    return raw
-
-
-def start_of(setup: Setup, split: Split) -> tuple[Sample, StartPlan]:
-    """Return what theta0 of a split is trained on, its first examples with their labels, and how.
-
-    Raises: RequestError where the augmentation asked for is none for such examples.
-    """
-    request, first = setup.request, split.first
-    augmentation = request.augmentation or usual(first.shape, "shift")
-    if not fitting(augmentation, first.shape):
-        raise RequestError(
-            f"certify: the augmentation {augmentation} is for images, got examples {first.shape} to train theta0 on. "
-            "Leave --augmentation out."
-        )
-    plan = StartPlan(
-        seed=request.seed,
-        augmentation=augmentation,
-        tuned=setup.base.origin.kind in CHECKPOINT_KINDS,
-        minutes=request.start_minutes,
-        device=str(device_of(request.device)),
-    )
-    return Sample(preprocessed(first.x, setup.preprocess), first.y), plan
-
-
-def seconds_to_start(setup: Setup) -> float:
-    """Return how long the training of theta0 on a split will take; 0 where there is none."""
-    if setup.split is None:
-        return 0.0
-    if setup.request.start_minutes is not None:
-        return 60 * setup.request.start_minutes
-    sample, plan = start_of(setup, setup.split)
-    return plan.epochs(sample.n) * seconds_an_epoch(setup.base.module, sample, plan)
 
 
 def _split(whole: Examples, request: Request) -> tuple[Split | None, Examples]:
@@ -314,11 +258,10 @@ def _base(module: nn.Module, request: Request, named: bool) -> Base:
     return make_base(module, request.seed if request.base == "seeded" else None, request.frozen_buffers)
 
 
-def _preprocess(request: Request, model: str, sample: Examples) -> PreprocessSpec:
-    name = preprocess_for(model, sample.preprocess) if request.preprocess == "auto" else request.preprocess
-    if name != "none" and preprocess_for(model, name) == "none":
-        raise RequestError(f"certify: {model} standardises raw pixels itself, got preprocess {name!r}. Leave it out.")
-    return PreprocessSpec(name=name)
+def _constants(module: nn.Module, request: Request) -> list[str]:
+    """Names of buffers that a package computed when it built a network from a description, before any training."""
+    buffers = [name for name, _ in module.named_buffers() if name.rpartition(".")[2] not in NORM_BUFFERS]
+    return [name for name in buffers if name not in request.frozen_buffers]
 
 
 def _refuse_unfit(
@@ -410,7 +353,8 @@ def default_dimension(n: int) -> int:
 def sample_of(setup: Setup) -> Sample:
     """Return the training set with what the encoder learns, its inputs where the network is to run."""
     y = setup.train.y if setup.targets is None else setup.targets
-    return Sample(preprocessed(setup.train.x, setup.preprocess).to(device_of(setup.request.device)), y)
+    x = preprocessed(setup.train.x, setup.preprocess) if setup.captured is None else setup.captured.x
+    return Sample(x.to(device_of(setup.request.device)), y)
 
 
 def device_of(name: str) -> torch.device:

@@ -115,6 +115,8 @@ def _facts(certificate: Certificate) -> list[tuple[str, str]]:
         facts.append(("about the data", data.note))
     facts.append(("network", _network(certificate)))
     facts.append(("theta0", _base(certificate)))
+    if (word := certificate.hypothesis.train) is not None:
+        facts.append(("trained part", f"{word}, all else is frozen in theta0"))
     if (split := certificate.hypothesis.base.split) is not None:
         saw = f"theta0 saw the first {split.first:,} of {split.whole:,} examples, permuted by seed {split.seed}"
         facts.append(("split", f"{saw}; whole sample sha256 {split.digest[:16]}"))

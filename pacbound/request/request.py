@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from ..errors import RequestError, without_file
 from ..records import Record
 from ..specs.picks import MENUS, Augmentation, Order
+from ..specs.preprocess import PREPROCESS_NAMES, parse_preprocess
 from ..specs.repeats import Reason
 from ..specs.specs import PROJECTOR_KINDS, RAW_PIXEL_MODELS, REFERENCE_MODELS, ProjectorKind, ProjectorSpec
+from ..specs.trained import ALL, TrainedWord
 
 _OWN = [name for name in REFERENCE_MODELS if name not in RAW_PIXEL_MODELS]
 Group = Literal["Main", "Statement", "Network", "Subspace", "Picks", "Code", "Training"]
@@ -36,6 +39,16 @@ def _menu(field: str, text: str) -> dict[str, str]:
 
 def _option(group: Group, text: str) -> dict[str, str]:
     return {"group": group, "help": text}
+
+
+def _known_preprocess(expression: str) -> str:
+    """Refuse what names nothing of the menu."""
+    if expression != "auto":
+        try:
+            parse_preprocess(expression, sha256="0" * 64)
+        except RequestError as cause:
+            raise PydanticCustomError("preprocess", "{why}", {"why": str(cause).split(", got ")[0]}) from None
+    return expression
 
 
 class Stated(Record):
@@ -149,6 +162,14 @@ class Stated(Record):
         bool,
         Field(json_schema_extra=_option("Network", "draw the last layer of the checkpoint from the seed")),
     ] = False
+    train: Annotated[
+        TrainedWord,
+        Field(
+            json_schema_extra=_option(
+                "Network", "all, head, lora:RANK, or a pattern of names ('layer4.*') of what is trained; coded [all]"
+            )
+        ),
+    ] = ALL
     rename: Annotated[
         tuple[str, ...],
         Field(json_schema_extra=_option("Network", "REGEX=REPLACEMENT for names in the checkpoint; REGEX= drops one")),
@@ -168,9 +189,16 @@ class Stated(Record):
         Field(gt=0, json_schema_extra=_option("Network", "minutes for the theta0 of a prior share [a fixed plan]")),
     ] = None
     preprocess: Annotated[
-        Literal["auto", "none", "ink", "photo", "digits"],
-        Field(json_schema_extra=_option("Network", "fixed pixel constants: auto, none, ink, photo or digits")),
+        str,
+        AfterValidator(_known_preprocess),
+        Field(json_schema_extra=_option("Network", f"auto, {', '.join(PREPROCESS_NAMES)}; lite@128, tokens@64")),
     ] = "auto"
+    tokenizer: Annotated[
+        str | None,
+        Field(
+            json_schema_extra=_option("Network", "I say: this tokenizer.json, of texts, was fixed before the sample")
+        ),
+    ] = None
     frozen_buffers: Annotated[
         tuple[str, ...],
         Field(json_schema_extra=_option("Network", "buffers that are constants, by name; declared")),
@@ -287,6 +315,11 @@ def free_options(request: Stated) -> tuple[str, ...]:
     ()
     """
     return () if request.posterior == "draw" else FREE[request.method]
+
+
+def trained_word(request: Stated) -> str | None:
+    """Return the word for what is trained, None where it is all that the network lets train."""
+    return None if request.train == ALL else request.train
 
 
 def group_of(name: str) -> Group:

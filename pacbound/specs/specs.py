@@ -7,7 +7,9 @@ from pydantic import AfterValidator, Field, model_validator
 from ..records import Record, SparseRecord
 from .grammar import MAX_DESCRIPTION, REFERENCE_STRINGS, model_name
 from .picks import PicksSpec
+from .preprocess import PreprocessSpec
 from .tensors import DirectSpec
+from .trained import TrainedWord
 
 REFERENCE_MODELS = tuple(REFERENCE_STRINGS)
 RAW_PIXEL_MODELS = ("resnet20-bn", "resnet32-bn", "lenet-mnist")  # those of published files scale pixels themselves
@@ -24,17 +26,6 @@ BASE_KINDS: tuple[BaseKind, ...] = BaseKind.__args__  # type: ignore[attr-define
 CHECKPOINT_KINDS = ("checkpoint", "checkpoint_new_head")
 CodeKind = Literal["gaussian", "laplace", "adaptive", "static", "profile"]
 SENT_CODE_KINDS: tuple[CodeKind, ...] = ("gaussian", "laplace", "adaptive", "static")  # profile needs no word
-PreprocessName = Literal["none", "ink", "photo", "digits"]
-PREPROCESS_NAMES: tuple[PreprocessName, ...] = PreprocessName.__args__  # type: ignore[attr-defined]
-
-# name -> (scale, mean, std) of x' = (x / scale - mean) / std; round numbers, chosen before any data.
-PREPROCESS: dict[PreprocessName, tuple[float, float, float]] = {
-    "none": (1.0, 0.0, 1.0),
-    "ink": (255.0, 0.125, 0.3125),
-    "photo": (255.0, 0.5, 0.25),
-    "digits": (16.0, 0.25, 0.375),
-}
-
 MAX_DIMENSION = 1 << 31
 MAX_SYMBOL = 1 << 15
 MAX_EXAMPLES = 1 << 40
@@ -233,22 +224,19 @@ class CodeSpec(Record):
 PROFILE_CODE = CodeSpec(kind="profile", levels=2 * PROFILE_REACH + 1)
 
 
-class PreprocessSpec(Record):
-    """What is done to the pixels before the network, by constants fixed before the data."""
-
-    name: PreprocessName = "none"
-
-
-class HypothesisSpec(Record):
+class HypothesisSpec(SparseRecord):
     """Everything but the symbols. projector, quantizer and code are None together: that is w = 0.
 
     A draw has no code. A direct code has a quantizer alone, and goes with a base of zeros; picks have a quantizer
-    alone.
+    alone. train: which parameters are trained, where not all of them.
     """
+
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("train",)
 
     model: ModelName
     layout_digest: str = Field(pattern="^[0-9a-f]{64}$")
     base: BaseOrigin
+    train: TrainedWord | None = None
     preprocess: PreprocessSpec = PreprocessSpec()
     projector: ProjectorSpec | None = None
     layer_scale: bool = True
@@ -265,8 +253,9 @@ class HypothesisSpec(Record):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if isinstance(self.quantizer, DirectSpec):
-            if self.base.kind != "zero" or self.layer_scale or self.projector is not None or self.code is not None:
-                raise ValueError("a direct code has a base of zeros, no projector, no code of its own, no layer_scale")
+            alone = self.projector is None and self.code is None and not self.layer_scale
+            if self.base.kind != "zero" or self.train is not None or not alone:
+                raise ValueError("a direct code has a base of zeros, all parameters, and no subspace or other code")
             return self
         if isinstance(self.quantizer, PicksSpec):
             if self.base.kind == "zero" or self.layer_scale or self.projector is not None or self.code is not None:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.modules.batchnorm import _NormBase
 
 from ..errors import ModelError, RequestError, first_line
 from ..networks.frozen import named_tensors
+from ..networks.trained import training_mode
 from ..picking.augment import AUGMENTATIONS
 from ..progress import hidden, tqdm
 from ..specs.picks import Augmentation
@@ -26,7 +26,7 @@ from .state import Checkpoint
 
 EPOCHS, AUGMENTED_EPOCHS = 20, 60  # the latter where the sample is large and its images are changed each time
 RATE, TUNED_RATE = 0.003, 0.0005  # peaks of Adam's one cycle: from random weights, and from those of a checkpoint
-DECAY = 0.05  # of matrices and kernels, decoupled from the gradient
+DECAY, HEAD_DECAY = 0.05, 1.0  # of matrices and kernels, decoupled from the gradient: of networks, of heads alone
 BATCH, SMALLEST_BATCH, STEPS_AN_EPOCH = 250, 8, 20
 TIMED_STEPS = 4
 
@@ -41,6 +41,7 @@ class StartPlan:
     seed: int
     augmentation: Augmentation = "none"
     tuned: bool = False
+    decay: float = DECAY
     minutes: float | None = None
     device: str = "cpu"
 
@@ -116,15 +117,11 @@ class _Run:
         self.order = torch.zeros(0, dtype=torch.int64)
         self.trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
         groups = [
-            {"params": [p for p in self.trained if p.ndim >= 2], "weight_decay": DECAY},
+            {"params": [p for p in self.trained if p.ndim >= 2], "weight_decay": plan.decay},
             {"params": [p for p in self.trained if p.ndim < 2], "weight_decay": 0.0},
         ]
         self.adam = torch.optim.AdamW(groups, RATE)
-        module.train()
-        for part in module.modules():
-            own = list(part.parameters(recurse=False))
-            if isinstance(part, _NormBase) and own and not any(p.requires_grad for p in own):
-                part.eval()
+        training_mode(module)
 
     def advance(self) -> float:
         """Take one step and return its loss."""

@@ -10,7 +10,7 @@ from ..certificate.recheck import Finding
 from ..certificate.schema import Certificate, OtherBound
 from ..errors import PacboundError, RequestError
 from ..specs.picks import PicksSpec
-from ..specs.specs import DrawSpec, HypothesisSpec
+from ..specs.specs import DrawSpec, HypothesisSpec, PreprocessSpec
 from ..specs.tensors import DirectSpec
 from .samples import check_held_out, check_inputs
 
@@ -40,6 +40,7 @@ class Given:
     unlabelled: object
     test: object
     key: str | None
+    tokenizer: str | Path | None = None
     surrogate: object = None
     surrogate_checkpoint: str | Path | None = None
 
@@ -90,14 +91,18 @@ def recount_errors(
 def rebuild(certificate: Certificate, examples: "Examples", given: Given) -> "Base":
     """Return theta0 in the network that the certificate names. Raises: ModelError where what was given is another."""
     from ..networks.checkpoints import rebuild_base
+    from ..networks.trained import train_only
 
     origin, stated = certificate.hypothesis.base, certificate.hypothesis.model
     theta0 = None if origin.split is None else certificate.theta0()
     if certificate.comparison is not None:  # then model, checkpoint, rename and key are those of the original
-        module = build_network(stated, given.surrogate, examples.shape, certificate.data.classes)
-        return rebuild_base(module, origin, given.surrogate_checkpoint, theta0=theta0)
-    module = build_network(stated, given.model, examples.shape, certificate.data.classes)
-    return rebuild_base(module, origin, given.checkpoint, given.rename, theta0, given.key)
+        module, checkpoint, rename, key = given.surrogate, given.surrogate_checkpoint, (), None
+    else:
+        module, checkpoint, rename, key = given.model, given.checkpoint, given.rename, given.key
+    preprocess = certificate.hypothesis.preprocess
+    built = build_network(stated, module, examples, certificate.data.classes, preprocess)
+    built = train_only(built, certificate.hypothesis.train)
+    return rebuild_base(built, origin, checkpoint, rename, theta0, key)
 
 
 def _compare_units(spec: HypothesisSpec, base: "Base", examples: "Examples") -> str | None:
@@ -123,20 +128,24 @@ def _loss(stated: RiskEstimate, given: Given) -> "str | LossFunction":
     return stated.loss if known_loss(stated) or given.loss is None else given.loss
 
 
-def build_network(stated: str, model: object, shape: tuple[int, ...], classes: int) -> "nn.Module":
-    """Return the caller's network, or the one that the stated name describes."""
+def build_network(
+    stated: str, model: object, examples: "Examples", classes: int, preprocess: PreprocessSpec
+) -> "nn.Module":
+    """Return the caller's network, as a map to logits, or the one that the stated name describes."""
     from torch import nn
 
+    from ..data.preprocess import preprocessed
+    from ..models.classifiers import as_classifier
     from ..models.loading import load_model
     from ..models.reference import build
 
     if isinstance(model, nn.Module):
-        return model
+        return as_classifier(model, preprocessed(examples.x[:1], preprocess))
     if model is not None and not isinstance(model, str):
         raise RequestError(f"verify: model is an nn.Module or a name, got {type(model).__name__}.")
     if model is None:
-        return build(stated, shape, classes)  # never an import: a certificate's name is a description or "user"
-    return load_model(model, shape, classes)[0]
+        return build(stated, examples.shape, classes)  # never an import: its name is a description or "user"
+    return load_model(model, examples.shape, classes)[0]
 
 
 def recheck_comparison(
@@ -163,7 +172,8 @@ def recheck_comparison(
     findings = (Finding(check="inputs"), Finding(check="overlap", complaint=both if common else None))
     if common:
         return findings, None, inputs
-    module = build_network(part.original.model, given.model, examples.shape, examples.classes)
+    stated = part.original
+    module = build_network(stated.model, given.model, examples, examples.classes, stated.preprocess)
     try:
         assert given.checkpoint is not None
         original = load_original(

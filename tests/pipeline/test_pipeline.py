@@ -164,7 +164,7 @@ def force(setup: Setup, candidate: Candidate) -> pb.Certificate:
     """The certificate of one candidate, good or bad, by the same finish: w = 0 is made to lose."""
     original = finishing.finish_one
     try:
-        finishing.finish_one = lambda setup, _, progress: original(setup, candidate, progress)
+        finishing.finish_one = lambda setup, _, count: original(setup, candidate, count)
         return finish(setup, NOTHING, {}, False)
     finally:
         finishing.finish_one = original

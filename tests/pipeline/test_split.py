@@ -17,7 +17,8 @@ from pacbound.methods.table import certify
 from pacbound.networks.checkpoints import file_digest, start_base
 from pacbound.networks.frozen import freeze_network
 from pacbound.networks.hypothesis import values_digest
-from pacbound.pipeline.preparation import prepare, with_start
+from pacbound.pipeline.preparation import prepare
+from pacbound.pipeline.starting import with_start
 from pacbound.reports.beside import render as render_comparison
 from pacbound.reports.compare import compare
 from pacbound.reports.show import render
@@ -124,7 +125,7 @@ def test_training_on_a_share_may_start_from_a_disjoint_checkpoint(tmp_path: Path
 def test_a_finished_theta0_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     setup = prepare(network(), clouds(N), None, asked(), "zero_one")
     first = with_start(setup, tmp_path / "theta0", progress=False)
-    monkeypatch.setattr("pacbound.pipeline.preparation.train_start", None)
+    monkeypatch.setattr("pacbound.pipeline.starting.train_start", None)
     assert with_start(setup, tmp_path / "theta0", progress=False).theta0 == first.theta0
     other = prepare(network(), clouds(N, seed=1), None, asked(), "zero_one")
     with pytest.raises(StateError, match="belongs to another request"):

@@ -22,6 +22,7 @@ from ...certificate.schema import Certificate
 from ...certificate.sweep import SweepRecord
 from ...data.preprocess import preprocessed
 from ...errors import QuantizeError, RequestError
+from ...models.classifiers import as_classifier
 from ...models.others import failures, private_copy
 from ...models.units import unit_groups
 from ...networks.hypothesis import make_zero_base
@@ -164,7 +165,7 @@ def checkpoint_weights(
         return read_weights(setup.base, checkpoint, groups, rename, key)
     if not isinstance(model, nn.Module):
         raise RequestError(f"certify_direct: {model!r} names a network without weights. Give the file of its weights.")
-    return weights_of(private_copy(model).float(), setup.base, groups)
+    return weights_of(private_copy(as_classifier(model, example)).float(), setup.base, groups)
 
 
 def encode_direct(setup: Setup, weights: Weights, plan: DirectPlan, progress: bool) -> Encoded:

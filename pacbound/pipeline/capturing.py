@@ -1,0 +1,55 @@
+"""Where all before the trained part is frozen: what reaches it is computed once, and training runs on that."""
+
+import hashlib
+import logging
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from ..networks.captured import CHECKED, Captured, Frozen, capture, frozen_before
+from ..subspace.layout import frozen_digest
+from .preparation import Setup
+
+LOG = logging.getLogger("pacbound")
+
+
+def frozen_of(setup: Setup) -> Frozen | str:
+    """Return the network cut before its trained part; or, in words, why all of it runs in training."""
+    return frozen_before(setup.base.module, setup.train.x[: max(CHECKED)], setup.preprocess)
+
+
+def timed(setup: Setup, examples: int) -> tuple[Setup, float]:
+    """Return a setup that trains on the first examples' captured inputs, and the seconds that one takes to get there.
+
+    The setup as it is, and 0, where the whole network runs in training.
+    """
+    frozen = frozen_of(setup)
+    if isinstance(frozen, str):
+        return setup, 0.0
+    started = time.perf_counter()
+    x = frozen.inputs(setup.train.x[:examples])
+    return replace(setup, captured=Captured(frozen.part(), x)), (time.perf_counter() - started) / len(x)
+
+
+def with_captured(setup: Setup, state: Path | None, progress: bool = True) -> Setup:
+    """Compute what reaches the trained part, where all before it is frozen; else return the setup as it is.
+
+    state: of the run, beside which the result is kept: it serves every run with the same sample and frozen part.
+    Raises: StateError where it cannot be written.
+    """
+    frozen = frozen_of(setup)
+    if isinstance(frozen, str):
+        if any(not parameter.requires_grad for parameter in setup.base.module.parameters()):
+            LOG.info("the whole network runs at every step of training: %s", frozen)
+        return setup
+    return replace(setup, captured=capture(frozen, setup.train.x, *store_of(setup, setup.digest, state), progress))
+
+
+def store_of(setup: Setup, digest: str, state: Path | None, *computed: str) -> tuple[Path | None, str]:
+    """Return the file for what reaches the trained part of these examples, and the digest of all that decides it.
+
+    digest: of the examples. computed: how.
+    """
+    what = (digest, frozen_digest(setup.base.module), setup.base.layout.digest, setup.model)
+    key = hashlib.sha256("\n".join((*what, setup.preprocess.model_dump_json(), *computed)).encode()).hexdigest()
+    return None if state is None else state.with_name(f"frozen-{key[:16]}.npy"), key

@@ -1,0 +1,131 @@
+"""A part of a network is trained and the rest frozen: what is certified, what it costs, and what verify rebuilds."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load
+from torch import Tensor, nn
+
+import pacbound as pb
+from pacbound.errors import ModelError
+from pacbound.methods.table import certify
+from pacbound.pipeline import capturing
+from pacbound.pipeline.forecast import forecast
+from pacbound.pipeline.preparation import prepare
+from pacbound.reports.show import render
+from tests.forge import Document, forge
+from tests.networks.test_captured import Backbone
+from tests.tiny import CLASSES, clouds, quick
+
+HEAD = 4 * 4 + 4 + 4 * CLASSES + CLASSES
+
+
+def net() -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        return Plain()
+
+
+class Plain(Backbone):
+    """A backbone that can be traced."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        del self.after, self.uses, self.asked
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(x))
+
+
+REQUEST = quick(base="values", train="head.*", d=8, epochs=20, batch=60, beta=1.0)
+
+
+@pytest.fixture(scope="module")
+def certificate() -> pb.Certificate:
+    return certify(net(), clouds(600), request=REQUEST, progress=False)
+
+
+def test_only_the_part_is_trained_and_the_whole_is_what_verify_counts(
+    certificate: pb.Certificate, tmp_path: Path
+) -> None:
+    assert certificate.hypothesis.train == "head.*"
+    assert certificate.hypothesis.parameters == HEAD
+    assert certificate.risk.errors < 300  # guessing makes 400
+    certificate.save(tmp_path / "c.json")
+    assert pb.verify(tmp_path / "c.json", data=clouds(600), model=net()).stands
+    assert "head.*, all else is frozen" in " ".join(render(certificate).split())
+
+
+def test_it_costs_its_word_and_says_so(certificate: pb.Certificate) -> None:
+    entry = next(entry for entry in certificate.ledger.entries if entry.item == "trained part")
+    assert entry.bits == 3 + 5 + 7 * len("head.*")  # kind, gamma code of 5, characters
+    base = next(entry for entry in certificate.ledger.entries if entry.item == "base")
+    assert base.bits == 5 + 3 + 1  # the number that says that a word follows; values handed over; no seed
+
+
+def test_the_certificate_is_that_of_a_network_frozen_by_hand_but_for_the_word(certificate: pb.Certificate) -> None:
+    by_hand = net()
+    for name, parameter in by_hand.named_parameters():
+        parameter.requires_grad_(name.startswith("head."))
+    request = REQUEST.model_copy(update={"train": "all"})
+    other = certify(by_hand, clouds(600), request=request, progress=False)
+    assert other.hypothesis.layout_digest == certificate.hypothesis.layout_digest
+    assert other.risk == certificate.risk
+    assert certificate.ledger.bits - other.ledger.bits == 5 + 3 + 5 + 7 * len("head.*")
+
+
+@pytest.mark.parametrize("word", ["head", None])
+def test_another_word_than_the_message_carries_is_refused(
+    certificate: pb.Certificate, tmp_path: Path, word: str | None
+) -> None:
+    def change(document: Document) -> None:
+        document["hypothesis"].pop("train")
+        if word is not None:
+            document["hypothesis"]["train"] = word
+
+    forged = forge(certificate, change, tmp_path / "forged.json")
+    assert not pb.verify(forged, level="message").stands
+
+
+def test_candidates_are_ranked_by_the_part_and_counted_on_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = capturing.with_captured
+
+    def lying(*given: object) -> object:
+        setup = real(*given)  # type: ignore[arg-type]
+        setup.captured.x.zero_()  # every example looks the same to the part
+        return setup
+
+    monkeypatch.setattr("pacbound.methods.subspace.with_captured", lying)
+    made = certify(net(), clouds(600), request=REQUEST, progress=False)
+    assert made.risk.errors >= 390  # nothing was learned, and nothing is claimed
+
+
+def test_theta0_of_a_split_learns_the_head_alone_and_what_reached_it_is_kept(tmp_path: Path) -> None:
+    request = REQUEST.model_copy(update={"prior_share": 0.5, "epochs": 2})
+    made = certify(net(), clouds(600), request=request, state=tmp_path / "c.state", progress=False)
+    start, theta0 = net().state_dict(), load(made.theta0())
+    assert all(torch.equal(theta0[name], start[name]) for name in start if name.startswith("body."))
+    assert not torch.equal(theta0["head.2.weight"], start["head.2.weight"])
+    assert len(list(tmp_path.glob("frozen-*.npy"))) == 2  # of the first examples, and of the rest
+    made.save(tmp_path / "c.json")
+    assert pb.verify(tmp_path / "c.json", data=clouds(600), model=net()).stands
+
+
+def test_a_dry_run_counts_the_pass_over_what_is_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    setup = prepare(net(), clouds(600), None, REQUEST, "zero_one")
+    monkeypatch.setattr("pacbound.pipeline.forecast.timed", lambda setup, rows: (setup, 0.0))
+    without = forecast(setup)
+    monkeypatch.setattr("pacbound.pipeline.forecast.timed", lambda setup, rows: (capturing.timed(setup, rows)[0], 1.0))
+    found = forecast(setup)
+    assert (found.D, found.d) == (HEAD, 8)
+    assert found.seconds > 1800 > without.seconds  # a second an example, three times
+
+
+def test_a_seeded_network_with_a_trained_head_and_one_with_a_typing_error(tmp_path: Path) -> None:
+    request = quick(train="head", model="h8-R-L")
+    made = certify("h8-R-L", clouds(120), request=request, progress=False)
+    made.save(tmp_path / "c.json")
+    assert pb.verify(tmp_path / "c.json", data=clouds(120)).stands
+    with pytest.raises(ModelError, match="no name of"):
+        certify("h8-R-L", clouds(120), request=quick(train="haed"), progress=False)
