@@ -134,6 +134,13 @@ class Stated(Record):
             )
         ),
     ] = None
+    surrogate_preprocess: Annotated[
+        str,
+        AfterValidator(_known_preprocess),
+        Field(
+            json_schema_extra=_option("Network", "what is done to the inputs of the surrogate, as --preprocess; coded")
+        ),
+    ] = "auto"
     surrogate_by: Annotated[
         Literal["codes", "picks"],
         Field(
