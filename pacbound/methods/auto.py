@@ -33,6 +33,7 @@ NO_CHECKPOINT = {"checkpoint": None, "disjoint": False, "new_head": False, "rena
 NO_SURROGATE = {
     "surrogate": "auto",
     "surrogate_checkpoint": None,
+    "surrogate_preprocess": "auto",
     "surrogate_by": "codes",
     "earlier_looks": None,
     "unlabelled": None,

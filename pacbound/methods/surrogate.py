@@ -152,7 +152,7 @@ def fixed(work: Work, train: Examples, method: Method) -> Setup:
             "checkpoint": work.request.surrogate_checkpoint,
             "rename": (),
             "key": None,
-            "preprocess": "auto",
+            "preprocess": work.request.surrogate_preprocess,
             "frozen_buffers": (),
             "unlabelled": None,
             "test": None,

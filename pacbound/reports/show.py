@@ -247,7 +247,8 @@ def _base(certificate: Certificate) -> str:
     if base.sha256 is None:
         return f"drawn by pacbound's generator from seed {base.seed}"
     if base.kind == "split":
-        return f"trained on a part of the sample, in {base.file}"
+        begun = "" if base.checkpoint is None else f" from a checkpoint, sha256 {base.checkpoint[:16]}"
+        return f"trained on a part of the sample{begun}, in {base.file}"
     what = "values handed over" if base.kind == "values" else "a checkpoint"
     head = f", its last layer drawn from seed {base.seed}" if base.kind == "checkpoint_new_head" else ""
     return f"{what}, sha256 {base.sha256[:16]}{head}"

@@ -153,9 +153,18 @@ class Stated(Record):
     surrogate_checkpoint: Annotated[
         str | None,
         Field(
-            json_schema_extra=_option("Network", "theta0 of the surrogate: weights by others, disjoint and no original")
+            json_schema_extra=_option(
+                "Network", "theta0 of the surrogate: I say, it saw nothing of the sample and the inputs"
+            )
         ),
     ] = None
+    surrogate_preprocess: Annotated[
+        str,
+        AfterValidator(_known_preprocess),
+        Field(
+            json_schema_extra=_option("Network", "what is done to the inputs of the surrogate, as --preprocess; coded")
+        ),
+    ] = "auto"
     surrogate_by: Annotated[
         Literal["codes", "picks"],
         Field(

@@ -26,6 +26,7 @@ def test_an_empty_request_certifies_digits_with_every_default_written_down() -> 
         "device": "auto", "repeats": None, "pick_order": None, "pick_first": None, "pick_growth": None,
         "pick_steps": None, "pick_epochs": None, "pick_batch": None, "pick_rate": None, "augmentation": None,
         "max_picks": None, "surrogate_by": "codes", "surrogate_checkpoint": None, "start_minutes": None,
+        "surrogate_preprocess": "auto",
     }  # fmt: skip
 
 
