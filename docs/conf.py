@@ -40,8 +40,6 @@ myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence", "deflist"]
 html_theme = "furo"
 html_title = f"pacbound {release}"
-html_static_path = ["_static"]
-html_css_files = ["pacbound.css"]
 html_copy_source = False
 html_show_sphinx = False
 
@@ -98,6 +96,13 @@ def add_command_line(app: Sphinx, docname: str, source: list[str]) -> None:
         source[0] += f"\n## {verbs}"
 
 
+def keep_together(app: Sphinx, doctree: nodes.document) -> None:
+    """Keep a figure and its per cent sign on one line, in prose and tables."""
+    for text in list(doctree.findall(nodes.Text)):
+        if not isinstance(text.parent, nodes.literal | nodes.FixedTextElement):
+            text.parent.replace(text, nodes.Text(re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text)))
+
+
 def as_rst(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
     """Turn a docstring of plain text into reStructuredText: formulas and lists stand as they are written."""
     paragraphs = "\n".join(lines).split("\n\n")
@@ -135,4 +140,5 @@ def setup(app: Sphinx) -> None:
     app.add_directive("pacbound", Output)
     app.add_directive("pacbound-free", FreeOptions)
     app.connect("source-read", add_command_line)
+    app.connect("doctree-read", keep_together)
     app.connect("autodoc-process-docstring", as_rst)
