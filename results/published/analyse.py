@@ -41,4 +41,4 @@ def _ours(results: Path, pattern: str) -> str:
     if not values:
         return "–"
     name = f"[{percent_up(mean(values))}](results/{paths[0].relative_to(results).as_posix()})"
-    return name if len(values) == 1 else f"{name} ({len(values)} runs, ± {100 * stdev(values):.2f})"
+    return name if len(values) == 1 else f"{name} ± {100 * stdev(values):.2f} ({len(values)} runs)"
