@@ -114,6 +114,7 @@ def _verify_hint(request: "Request", data_dir: object) -> str:
         "--loss": request.loss if ":" in request.loss else None,
         "--unlabelled": request.unlabelled,
         "--test": request.test,
+        "--tokenizer": request.tokenizer,
     }
     return "".join(f" {name} {shlex.quote(str(value))}" for name, value in given.items() if value is not None)
 

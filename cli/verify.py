@@ -58,6 +58,10 @@ def verify(
     test: Annotated[
         str | None, typer.Option(help="The held-out examples that the certificate names, to count their errors again.")
     ] = None,
+    tokenizer: Annotated[
+        Path | None,
+        typer.Option(help="The tokenizer.json that texts are read by, or its folder, where the certificate names one."),
+    ] = None,
     level: Annotated[
         Level | None,
         typer.Option(metavar="LEVEL", help=f"{', '.join(Level)}; by default the highest that the arguments allow."),
@@ -92,7 +96,9 @@ def verify(
     results, unusable = [], []
     for file in files:
         try:
-            result = recheck(file, data, model, asked, data_dir, checkpoint, rules, loss, unlabelled, test, key)
+            result = recheck(
+                file, data, model, asked, data_dir, checkpoint, rules, loss, unlabelled, test, key, tokenizer
+            )
             results.append(result if len(files) == 1 else result.model_copy(update={"name": str(file)}))
         except PacboundError as refusal:
             if len(files) == 1:

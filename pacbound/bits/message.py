@@ -2,8 +2,9 @@
 
 What the receiver knows beforehand (declared, 0 bits): the module's layout and its size D, the sha256 of a
 checkpoint or of values handed over, and the statement about it; of a split, the whole sample and the file of theta0; of
-a draw, its file and index; of picks, that they are picks, and the file of the network; of a direct code, names and
-shapes of the tensors and where the units of a group lie. Everything else stands in the message.
+a draw, its file and index; of tokens, the file of their tokenizer; of picks, that they are picks, and the file of the
+network; of a direct code, names and shapes of the tensors and where the units of a group lie. Everything else stands in
+the message.
 """
 
 from functools import partial
@@ -14,9 +15,9 @@ from pydantic import Field, ValidationError
 from ..errors import CodeError, MessageError
 from ..records import Record
 from ..specs.picks import PicksSpec
+from ..specs.preprocess import PREPROCESS_NAMES, SHORT_NAMES, PreprocessSpec
 from ..specs.specs import (
     BASE_KINDS,
-    PREPROCESS_NAMES,
     PROFILE_CODE,
     PROJECTOR_KINDS,
     QUANTIZER_KINDS,
@@ -26,7 +27,6 @@ from ..specs.specs import (
     DrawSpec,
     HypothesisSpec,
     LatticeSpec,
-    PreprocessSpec,
     ProfileSpec,
     ProjectorSpec,
     QuantizerSpec,
@@ -43,7 +43,10 @@ from .tensors import code_direct
 from .trained import code_trained
 
 BASE, WHY_BASE = "base", "where theta0 comes from, with its seed"
-PART = 6  # a number that no kind of base has: a word for what is trained follows, and then the base
+PART, LONG = (
+    6,
+    14,
+)  # numbers that no kind of base has: a word for what is trained follows; preprocessing in its long form
 
 
 class Message(Record):
@@ -96,18 +99,15 @@ def _describe(
     if not isinstance(declared.quantizer, PicksSpec):
         zero = stream.integer("zero flag", 1, "w = 0 is always a candidate", flag)
     model = code_model(stream, None if spec is None else spec.model)
-    train, base = _base(stream, declared.base, spec)
-    preprocess_index = None if spec is None else PREPROCESS_NAMES.index(spec.preprocess.name)
-    preprocess = PREPROCESS_NAMES[
-        stream.integer("preprocessing", 2, "one of four fixed maps of the input", preprocess_index)
-    ]
+    train, long, base = _base(stream, declared.base, spec)
+    preprocess = _preprocess(stream, long, declared.preprocess, None if spec is None else spec.preprocess)
     build = partial(
         HypothesisSpec,
         model=model,
         layout_digest=declared.layout_digest,
         base=base,
         train=train,
-        preprocess=PreprocessSpec(name=preprocess),
+        preprocess=preprocess,
     )
     if zero:
         return build(layer_scale=False), np.zeros(0, np.int32)
@@ -160,22 +160,35 @@ def _named(stream: Stream, item: str, names: tuple[str, ...], why: str, index: i
     return names[sent]
 
 
-def _base(stream: Stream, declared: BaseOrigin, spec: HypothesisSpec | None) -> tuple[str | None, BaseOrigin]:
-    """Carry which parameters are trained, where not all of them, and where theta0 comes from."""
-    word = None if spec is None else spec.train
-    place = None if spec is None else BASE_KINDS.index(spec.base.kind)
-    place = place if place is None or place < PART else place + 1
-    number, train = stream.gamma(BASE, WHY_BASE, place if word is None else PART), None
+def _base(stream: Stream, declared: BaseOrigin, spec: HypothesisSpec | None) -> tuple[str | None, bool, BaseOrigin]:
+    """Carry what is trained, where not everything; whether the preprocessing has its long form; and theta0's origin.
+
+    The first two are announced by numbers that no kind of base has: most networks do without them and pay nothing.
+    """
+    trained = None if spec is None else spec.train
+    long = spec is not None and not spec.preprocess.short
+    place = None if spec is None else _place(spec.base.kind)
+    number = stream.gamma(BASE, WHY_BASE, PART if trained is not None else LONG if long else place)
+    train = None
     if number == PART:
-        train = code_trained(stream, word)
+        train = code_trained(stream, trained)
+        number = stream.gamma(BASE, WHY_BASE, LONG if long else place)
+    if long := number == LONG:
         number = stream.gamma(BASE, WHY_BASE, place)
-    kinds = (*BASE_KINDS[:PART], None, *BASE_KINDS[PART:])
-    if number >= len(kinds) or kinds[number] is None:
+    kind = next((kind for kind in BASE_KINDS if _place(kind) == number), None)
+    if kind is None:
         raise MessageError(f"unpack: {BASE} number {number} is unknown; this version knows {', '.join(BASE_KINDS)}.")
-    return train, _origin(stream, declared, kinds[number], None if spec is None else spec.base)
+    return train, long, _origin(stream, declared, kind, None if spec is None else spec.base)
 
 
-def _origin(stream: Stream, declared: BaseOrigin, kind: BaseKind | None, base: BaseOrigin | None) -> BaseOrigin:
+def _place(kind: BaseKind) -> int:
+    """Number of a kind of base: its place, the two numbers left out that announce something else."""
+    place = BASE_KINDS.index(kind)
+    place += place >= PART
+    return place + (place >= LONG)
+
+
+def _origin(stream: Stream, declared: BaseOrigin, kind: BaseKind, base: BaseOrigin | None) -> BaseOrigin:
     if kind == "zero":
         return BaseOrigin(kind="zero", constants=declared.constants)
     seed = stream.gamma(BASE, WHY_BASE, None if base is None else base.seed)
@@ -184,6 +197,32 @@ def _origin(stream: Stream, declared: BaseOrigin, kind: BaseKind | None, base: B
     split = _split(stream, declared.split, None if base is None else base.split) if kind == "split" else None
     sent = {"kind": kind, "seed": seed, "split": None if split is None else split.model_dump()}
     return BaseOrigin.model_validate({**declared.model_dump(), **sent})
+
+
+def _preprocess(stream: Stream, long: bool, declared: PreprocessSpec, spec: PreprocessSpec | None) -> PreprocessSpec:
+    """Carry the map of the input: two bits, or in the long form a name with its sizes."""
+    item, index = "preprocessing", None if spec is None else PREPROCESS_NAMES.index(spec.name)
+    if not long:
+        why = "one of four fixed maps of the input"
+        return PreprocessSpec(name=SHORT_NAMES[stream.integer(item, 2, why, index)])
+    why = "a fixed map of the input, with its sizes; 7 bits of the base announce one beyond the first four"
+    name = _named(stream, item, PREPROCESS_NAMES, why, index)
+    if name == "tokens":
+        length = _size(stream, item, why, None if spec is None else spec.length)
+        return PreprocessSpec(name="tokens", length=length, sha256=declared.sha256)
+    sides: list[int | None] = [None, None]
+    for place, side in enumerate((None, None) if spec is None else (spec.resize, spec.crop)):
+        if stream.integer(item, 1, why, None if spec is None else side is not None):
+            sides[place] = _size(stream, item, why, side)
+    return PreprocessSpec.model_validate({"name": name, "resize": sides[0], "crop": sides[1]})
+
+
+def _size(stream: Stream, item: str, why: str, size: int | None) -> int:
+    """Carry a size >= 1: a flag, and the gamma code of its number of 32s, or of itself where it is no multiple."""
+    irregular = stream.integer(item, 1, why, None if size is None else bool(size % 32))
+    if irregular:
+        return stream.gamma(item, why, None if size is None else size)
+    return 32 * (1 + stream.gamma(item, why, None if size is None else size // 32 - 1))
 
 
 def _split(stream: Stream, declared: SplitSpec | None, split: SplitSpec | None) -> SplitSpec:

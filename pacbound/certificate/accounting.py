@@ -29,6 +29,7 @@ FIXED_LEARNER = (
     "the network is what the learner of the recipe makes from the picked examples, and these are what the selection "
     "picks, says the author; verify --level replay runs it again"
 )
+FIXED_TOKENIZER = "the file of the tokenizer was fixed before the sample was seen, says the user"
 HONEST_SAMPLING = (
     "the draw is honest, says the user: the posterior was frozen before its noise was known, and every draw evaluated "
     "on this sample, discarded trainings included, is counted"
@@ -126,6 +127,8 @@ def complete(
     if hypothesis.base.constants is not None:
         why = "the buffers of the network were fixed before the sample was seen, says the user"
         ledger = ledger.declare("constants", why)
+    if hypothesis.preprocess.sha256 is not None:
+        ledger = ledger.declare("tokenizer", FIXED_TOKENIZER)
     if drawn:
         ledger = ledger.declare("sampling", HONEST_SAMPLING)
     if isinstance(hypothesis.quantizer, PicksSpec):

@@ -3,13 +3,17 @@
 import json
 from pathlib import Path
 
-from ..specs.specs import BaseOrigin, HypothesisSpec
+from ..specs.preprocess import PreprocessSpec
+from ..specs.specs import BaseOrigin, HypothesisSpec, SplitSpec
 from .parts import InputsRecord
 from .schema import SCHEMA_ID, Certificate, DataRecord, Environment, OtherBound
 from .sweep import SweepRecord
 
 PATH = Path(__file__).with_name("schema.json")
-SPARSE = (BaseOrigin, DataRecord, Environment, HypothesisSpec, InputsRecord, OtherBound, SweepRecord)
+SPARSE = (
+    BaseOrigin, DataRecord, Environment, HypothesisSpec, InputsRecord, OtherBound, PreprocessSpec, SplitSpec,
+    SweepRecord,
+)  # fmt: skip
 LEFT_OUT = {"": Certificate.LEFT_OUT, **{record.__name__: record.LEFT_OUT for record in SPARSE}}
 
 

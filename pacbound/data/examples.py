@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
-from ..specs.specs import PREPROCESS_NAMES, PreprocessName
+from ..specs.preprocess import PREPROCESS_NAMES, PreprocessName
 
 # The name of a dtype is part of the digest, as is the little-endian layout beside it.
 LAYOUTS = {torch.uint8: "|u1", torch.float16: "<f2", torch.float32: "<f4", torch.float64: "<f8"}

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import DataError, without_file
+from ..specs.preprocess import PreprocessName
 from ..specs.repeats import too_many_repeats
-from ..specs.specs import PreprocessName
 from ..subspace.random import permutation
 from .examples import LAYOUTS, Examples, inputs_hasher
 from .likeness import common_rows

@@ -1,38 +1,78 @@
-"""From stored examples to what a network reads, bit for bit the same everywhere."""
+"""From stored examples to what a network reads, bit for bit the same everywhere but for what is resized."""
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from ..errors import DataError
-from ..specs.specs import PREPROCESS, PreprocessSpec
+from ..specs.preprocess import PREPROCESS, PreprocessSpec
+from .tokens import token_ids
 
 CHUNK_ROWS = 4096
+RESIZED_ROWS = 256  # at a time
+IMAGE_DIMENSIONS = 4  # (n, channels, height, width)
 
 
 def preprocessed(x: Tensor, spec: PreprocessSpec) -> Tensor:
-    """Apply x' = (x / scale - mean) / std with the constants of `spec`, fixed before the data.
+    """Apply x' = (x / scale - mean) / std with the constants of `spec`, fixed before the data; or take tokens of texts.
 
-    Pixels go through a table of 256 values, each computed in float64 and rounded to float32 once, so that no
-    machine's vector division enters. Floats pass as they are, rounded to float32.
+    Pixels go through a table of 256 values a channel, each computed in float64 and rounded to float32 once, so that no
+    machine's vector division enters. Pictures that are resized are float32 from then on: bicubic (a = -0.5) with the
+    kernel widened where they shrink, edges as they are, cut to 0 .. 255; machines agree on them up to rounding. Floats
+    pass as they are, rounded to float32, and numbers of tokens, int64, as they are.
 
-    Args: x: (n, ...) uint8 or float. spec: which constants.
-    Returns: float32 of the same shape, on the device of x.
-    Raises: DataError where pixel constants meet an x that is not uint8.
+    Args: x: (n, ...) uint8, float or int64. spec: which map.
+    Returns: float32 of the same shape; of resized pictures and of constants for three channels (n, channels, height,
+        width); of tokens int64 (n, length). On the device of x.
+    Raises: DataError where the map does not fit x.
     """
+    if spec.name == "tokens":
+        return token_ids(x, spec)
     if x.dtype == torch.uint8:
-        return _looked_up(x, _pixel_table(spec).to(x.device))
-    if not x.dtype.is_floating_point:
-        raise DataError(f"preprocess: x is uint8 or float, got {x.dtype}. Convert it to float32.")
-    if spec.name != "none":
+        return _pixels(x, spec)
+    if x.dtype != torch.int64 and not x.dtype.is_floating_point:
+        raise DataError(f"preprocess: x is uint8, float or int64, got {x.dtype}. Convert it to float32.")
+    if spec.text != "none":
         raise DataError(
-            f"preprocess: {spec.name!r} is for uint8 pixels, got {x.dtype}. Hand over the raw pixels as uint8, "
+            f"preprocess: {spec.text!r} is for uint8 pixels, got {x.dtype}. Hand over the raw pixels as uint8, "
             "or normalise them yourself by constants fixed before the data and choose 'none'."
         )
-    return x.to(torch.float32)
+    return x if x.dtype == torch.int64 else x.to(torch.float32)
 
 
-def _pixel_table(spec: PreprocessSpec) -> Tensor:
+def _pixels(x: Tensor, spec: PreprocessSpec) -> Tensor:
     scale, mean, std = PREPROCESS[spec.name]
+    if spec.resize is None and len(mean) == 1:
+        return _looked_up(x, _table(scale, mean[0], std[0]).to(x.device))
+    if x.ndim != IMAGE_DIMENSIONS or (len(mean) > 1 and x.shape[1] not in (1, len(mean))):
+        channels = "1 or 3 channels" if len(mean) > 1 else "any number of channels"
+        raise DataError(
+            f"preprocess: {spec.text!r} is for pictures (n, channels, height, width) of {channels}, got "
+            f"{tuple(x.shape)}. Reshape grey ones to (n, 1, height, width)."
+        )
+    repeats = len(mean) // x.shape[1] or 1  # of a grey channel
+    if spec.resize is None:
+        rows = x.expand(-1, repeats * x.shape[1], -1, -1)
+        tables = [_table(scale, *constants).to(x.device) for constants in zip(mean, std, strict=True)]
+        return torch.stack([_looked_up(rows[:, channel], table) for channel, table in enumerate(tables)], 1)
+    resized = torch.cat([_resized(rows, spec) for rows in x.split(RESIZED_ROWS)])
+    shift, factor = (torch.tensor(v, device=x.device).reshape(-1, 1, 1) for v in (mean, std))  # (channels, 1, 1)
+    return (resized / scale - shift) / factor
+
+
+def _resized(x: Tensor, spec: PreprocessSpec) -> Tensor:
+    """Bring pixels x (n, channels, height, width) to the size of the spec, in float32 from 0 to 255."""
+    side, crop, (height, width) = spec.resize or 0, spec.crop, x.shape[2:]
+    shorter = min(height, width)
+    size = (side, side) if crop is None else (side * height // shorter, side * width // shorter)
+    out = interpolate(x.to(torch.float32), size, mode="bicubic", align_corners=False, antialias=True).clamp(0, 255)
+    if crop is None:
+        return out
+    top, left = (size[0] - crop) // 2, (size[1] - crop) // 2
+    return out[:, :, top : top + crop, left : left + crop]
+
+
+def _table(scale: float, mean: float, std: float) -> Tensor:
     values = [(value / scale - mean) / std for value in range(256)]
     return torch.tensor(values, dtype=torch.float64).to(torch.float32)
 

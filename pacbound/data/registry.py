@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..errors import DataError
-from ..specs.specs import PreprocessName
+from ..specs.preprocess import PreprocessName
 from ..subspace.random import permutation
 from .callables import call_named
 from .examples import Examples

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError, without_file
-from ..specs.specs import PreprocessName
+from ..specs.preprocess import PreprocessName
 from .callables import call_named
 from .examples import LAYOUTS, Examples
 

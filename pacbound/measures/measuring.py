@@ -239,7 +239,9 @@ def _in_memory(module: "nn.Module", examples: "Examples | None", shape: Sequence
     from ..models.others import refuse_wrapped
 
     refuse_wrapped(module)
-    sample = None if examples is None else _read(examples, PreprocessSpec(name=examples.preprocess))
+    from ..models.loading import treatment
+
+    sample = None if examples is None else _read(examples, treatment(OWN_NETWORK, examples.preprocess))
     example = _example(_shape(examples, shape, None), sample)
     return _Subject(type(module).__name__, as_classifier(module, example), example, sample, None)
 
@@ -250,7 +252,7 @@ def _checkpoint(
     from torch import nn
 
     from ..models.foreign import CONFIG, FOLDER
-    from ..models.loading import preprocess_for
+    from ..models.loading import treatment
     from ..models.others import private_copy
     from ..networks.checkpoints import load_checkpoint
 
@@ -267,7 +269,7 @@ def _checkpoint(
             raise RequestError(f"measure: the number of classes of {name} comes from the data; give --data.")
         module = _named(name, sizes, 2 if examples is None else examples.classes)
     load_checkpoint(module, path, weights.rename, key=weights.key)
-    spec = None if examples is None else PreprocessSpec(name=preprocess_for(name, examples.preprocess))
+    spec = None if examples is None else treatment(name, examples.preprocess)
     sample = None if examples is None or spec is None else _read(examples, spec)
     module.eval()
     return _Subject(name, module, _example(sizes, sample), sample, None)

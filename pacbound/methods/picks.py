@@ -11,7 +11,9 @@ from pydantic import ValidationError
 from ..certificate.schema import Certificate
 from ..errors import RequestError
 from ..models.others import failures
+from ..networks.captured import Frozen
 from ..picking.augment import fitting
+from ..pipeline.capturing import frozen_of
 from ..pipeline.finish import Finished, environment, issue
 from ..pipeline.first_look import first_look
 from ..pipeline.picked import affordable, best_round, bind, bound_of, finish_picked, select
@@ -50,7 +52,7 @@ def chosen(work: Work) -> tuple[Setup, RecipeSpec]:
     _refuse_unread(work)
     recipe_of(work.request, ())  # before anything is loaded
     setup = prepare(work.model, work.train, work.test, work.request, "zero_one", work.data_dir)
-    recipe = recipe_of(work.request, setup.train.shape)
+    recipe = recipe_of(work.request, setup.train.shape, isinstance(frozen_of(setup), Frozen))
     return replace(setup, methods=work.methods, sweep=work.sweep), _check_fits(recipe, setup.train.shape)
 
 
@@ -59,23 +61,25 @@ def run(
 ) -> tuple[Finished, dict[str, float]]:
     """Run a selection and count the errors of the best of its networks; return it, and the seconds of each stage."""
     started = time.monotonic()
-    selection = bind(setup, recipe)
+    selection = bind(setup, recipe, checkpoint.path)
     last = checkpoint.note("last", lambda: [affordable(selection, most_picks(setup), setup.request.budget)])[0]
     selected = select(selection, last, checkpoint, progress, bound_of(setup, recipe))
     taken = best_round(selection, selected)
     picked = time.monotonic()
-    finished = finish_picked(setup, recipe, taken, selected, progress)
+    finished = finish_picked(setup, selection, taken, selected, progress)
     return finished, {"picking": picked - started, "counting": time.monotonic() - picked}
 
 
-def recipe_of(request: Request, shape: tuple[int, ...]) -> RecipeSpec:
+def recipe_of(request: Request, shape: tuple[int, ...], frozen: bool = False) -> RecipeSpec:
     """Return the learner that a request asks for; augmentation follows the shape of an example where nobody says.
+
+    frozen: whether all before the trained part is: then there is none, and what reaches that part is computed once.
 
     Raises: RequestError outside the menus.
     """
     given = {field: value for name, field in PICK_OPTIONS.items() if (value := getattr(request, name)) is not None}
     usual: Augmentation = "flip_crop" if len(shape) == 3 and shape[0] == COLOURS else "elastic"
-    given.setdefault("augmentation", usual if fitting(usual, shape) else "none")
+    given.setdefault("augmentation", usual if fitting(usual, shape) and not frozen else "none")
     device = "cuda" if request.device == "cuda" else "cpu"
     try:
         return RecipeSpec.model_validate({**given, "seed": request.seed, "device": device})

@@ -18,10 +18,9 @@ from ..errors import ModelError, RequestError, first_line
 from ..measures.layers.layers import layers_of
 from ..measures.layers.operator_norms import operator_norm
 from ..measures.stable_rank.stable_rank import measure_stable_rank, stable_rank_init_
-from ..models.loading import load_model, preprocess_for
+from ..models.loading import load_model, treatment
 from ..models.reference import initialise
 from ..records import Record
-from ..specs.specs import PreprocessSpec
 from ..training.constrained import ConstrainedPlan, Knobs, error_rate, train_constrained
 from ..training.fit import Sample
 
@@ -85,8 +84,7 @@ def train(
     examples = load_any(data, data_dir)
     name = model if isinstance(model, str) else type(model).__name__
     built = load_model(model, examples.shape, examples.classes)[0] if isinstance(model, str) else copy.deepcopy(model)
-    treatment = preprocess_for(name, examples.preprocess)
-    sample = Sample(preprocessed(examples.x, PreprocessSpec(name=treatment)), examples.y)
+    sample = Sample(preprocessed(examples.x, treatment(name, examples.preprocess)), examples.y)
     initialise(built, seed)
     if stable_rank is not None:
         stable_rank_init_(built, stable_rank, seed)

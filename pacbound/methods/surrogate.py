@@ -25,7 +25,7 @@ from ..data.preprocess import preprocessed
 from ..data.registry import load_any, load_held_out, load_inputs
 from ..errors import RequestError
 from ..models.classifiers import as_classifier
-from ..models.loading import load_model, preprocess_for
+from ..models.loading import load_model, treatment
 from ..models.others import failures
 from ..networks.original import Original, answers, check_answers, count_differing, count_errors, load_original
 from ..networks.passes import BATCH
@@ -37,7 +37,7 @@ from ..pipeline.preparation import Setup, prepare
 from ..request.request import Method
 from ..specs.grammar import OWN_NETWORK, is_described
 from ..specs.picks import RecipeSpec
-from ..specs.specs import REFERENCE_MODELS, PreprocessSpec
+from ..specs.specs import REFERENCE_MODELS
 from ..training.state import Checkpoint
 from .picks import recipe_of, run
 from .work import Work
@@ -220,8 +220,7 @@ def _original(work: Work, train: Examples) -> Original:
     assert request.checkpoint is not None
     if isinstance(module, str):
         module, name = load_model(module, train.shape, train.classes)
-    preprocess = preprocess_for(name, train.preprocess) if request.preprocess == "auto" else request.preprocess
-    spec = PreprocessSpec(name=preprocess)
+    spec = treatment(name, train.preprocess, request.preprocess, request.tokenizer)
     if isinstance(work.model, nn.Module):
         module = as_classifier(module, preprocessed(train.x[:1], spec))
     original = load_original(module, name, request.checkpoint, request.rename, spec, request.key)

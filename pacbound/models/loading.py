@@ -2,15 +2,20 @@
 
 import difflib
 from collections.abc import Sequence
+from pathlib import Path
 
 from torch import nn
 
 from ..data.callables import call_named
-from ..errors import ModelError
+from ..data.tokens import load_tokenizer
+from ..errors import ModelError, RequestError
 from ..specs.grammar import OWN_NETWORK, PIXELS, canonical_name, is_described, parse
-from ..specs.specs import REFERENCE_MODELS, PreprocessName
+from ..specs.preprocess import PreprocessName, PreprocessSpec, parse_preprocess
+from ..specs.specs import REFERENCE_MODELS
 from .foreign import FOLDER, TIMM, build_from_folder, build_from_timm, from_hub
 from .reference import build
+
+NO_FILE = "0" * 64  # stands where the digest of a tokenizer will
 
 
 def load_model(source: str, input_shape: Sequence[int], classes: int) -> tuple[nn.Module, str]:
@@ -57,3 +62,30 @@ def preprocess_for(model: str, usual: PreprocessName) -> PreprocessName:
     """
     raw = is_described(model) and parse(model).layers[0].kind in PIXELS
     return "none" if raw else usual
+
+
+def treatment(
+    model: str, usual: PreprocessName, asked: str = "auto", tokenizer: str | Path | None = None
+) -> PreprocessSpec:
+    """Return what is done to examples before a network, and load the tokenizer where it is one of texts.
+
+    Args: model: the name of a network in a certificate. usual: what the data set asks for. asked: auto, which is the
+        usual one, or an expression (specs/preprocess.py). tokenizer: its file, or the folder that holds one.
+    Raises: RequestError where they do not go together; DataError, ModelError where the tokenizer cannot be loaded.
+    """
+    spec = parse_preprocess(preprocess_for(model, usual) if asked == "auto" else asked, sha256=NO_FILE)
+    if spec.name != "none" and preprocess_for(model, spec.name) == "none":
+        raise RequestError(f"certify: {model} standardises raw pixels itself, got preprocess {asked!r}. Leave it out.")
+    if spec.name == "tokens":
+        if tokenizer is None:
+            raise RequestError(
+                "certify: texts are read as the tokens of a tokenizer, got none. Give --tokenizer FILE, a "
+                "tokenizer.json or the folder that holds one, fixed before the sample was seen."
+            )
+        return spec.model_copy(update={"sha256": load_tokenizer(tokenizer)})
+    if tokenizer is not None:
+        raise RequestError(
+            f"certify: a tokenizer goes with texts, got it with the preprocessing {spec.text!r}. Leave it out, or ask "
+            "for --preprocess tokens."
+        )
+    return spec

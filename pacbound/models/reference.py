@@ -54,8 +54,9 @@ def initialise(module: nn.Module, seed: int) -> None:
 
     Parameters with 2 or more dimensions are normal with standard deviation sqrt(2 / fan_in) (He et al. 2015,
     arXiv:1502.01852, eq. 10), fan_in being the entries per output; flat ones called `weight` (normalisation
-    layers) are 1, all other flat ones (biases) 0, and so is the second factor of an adapter, lora_B. Each parameter draws from a stream of its own, named by its
-    position, so tied parameters count once and layers do not depend on each other's sizes.
+    layers) are 1, all other flat ones (biases) 0, and so is the second factor of an adapter, lora_B. Each parameter
+    draws from a stream of its own, named by its position, so tied parameters count once and layers do not depend on
+    each other's sizes.
 
     Args: module: changed in place. seed: of the generator, recorded in the certificate.
     """

@@ -4,7 +4,6 @@ Training runs on these inputs; what is certified is counted on the whole network
 here can make a bound wrong.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -21,7 +20,6 @@ from ..errors import StateError, first_line
 from ..models.others import private_copy
 from ..progress import hidden, tqdm
 from ..specs.specs import PreprocessSpec
-from ..subspace.layout import frozen_digest
 from ..subspace.random import normals
 
 BATCH = 250
@@ -65,11 +63,6 @@ class Frozen:
     module: nn.Module
     path: str
     preprocess: PreprocessSpec
-
-    @property
-    def values(self) -> str:
-        """SHA-256 (hex) of all that is frozen."""
-        return frozen_digest(self.module)
 
     def part(self) -> Part:
         """Return the trained part by itself."""
@@ -132,11 +125,6 @@ def capture(frozen: Frozen, x: Tensor, store: Path | None = None, key: str = "",
     return Captured(frozen.part(), torch.from_numpy(kept))
 
 
-def capture_key(*what: str) -> str:
-    """Digest of what decides the captured inputs: of sample, frozen values and layout, treatment of the pixels."""
-    return hashlib.sha256("\n".join(what).encode()).hexdigest()
-
-
 def _opened(
     store: Path | None, shape: tuple[int, ...], key: str, first: Tensor
 ) -> tuple[np.ndarray, int, Callable[[int], None]]:
@@ -157,7 +145,7 @@ def _opened(
     if rows == shape[0]:
         return np.load(store, mmap_mode="c"), rows, lambda rows: None
     mark.unlink(missing_ok=True)
-    kept = np.lib.format.open_memmap(store, mode="r+" if rows else "w+", dtype=np.float32, shape=shape)  # type: ignore[no-untyped-call]
+    kept = np.lib.format.open_memmap(store, mode="r+" if rows else "w+", dtype=np.float32, shape=shape)
 
     def note(rows: int) -> None:
         kept.flush()

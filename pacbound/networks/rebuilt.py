@@ -113,13 +113,21 @@ def _check_program(module: nn.Module, rows: Tensor, batch: int, required: bool) 
             "(torch.where), or hand its values over with base values."
         ) from None
     _check_constants(program)
-    noise = torch.from_numpy(normals(0, "networks/rebuilt/x", x.numel())).reshape(x.shape).to(x.dtype)
+    others = _others(x)
     for named in (_own(module), _drawn(module, 1), _drawn(module, 2), _zero(module)):
-        for inputs in (x, x.flip(0), noise, 10 * noise):
+        for inputs in (x, x.flip(0), *others):
             _compare(run(named, inputs), program(named, inputs))
     if batch > 1 and len(rows) >= batch:  # a forward may treat large batches in another way
         rows, named = rows[: len(rows) // batch * batch], _drawn(module, 3)
         _compare(run(named, rows), torch.cat([program(named, inputs) for inputs in rows.split(batch)]))
+
+
+def _others(x: Tensor) -> tuple[Tensor, ...]:
+    """Inputs like x (n, ...) that stand in no sample: noise, or the same numbers of tokens in other orders."""
+    if not x.dtype.is_floating_point:
+        return x.flip(-1), x.roll(1, -1)
+    noise = torch.from_numpy(normals(0, "networks/rebuilt/x", x.numel())).reshape(x.shape).to(x.dtype)
+    return noise, 10 * noise
 
 
 def _check_constants(program: GraphModule) -> None:

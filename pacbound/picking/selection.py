@@ -9,6 +9,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,7 +22,8 @@ from ..data.examples import Examples
 from ..data.preprocess import preprocessed
 from ..errors import ModelError, first_line
 from ..models.others import private_copy
-from ..networks.frozen import freeze_network, thaw_network
+from ..networks.captured import CHECKED, Frozen, capture, frozen_before
+from ..networks.frozen import freeze_network, named_tensors, thaw_network
 from ..networks.risk import zero_one
 from ..progress import hidden, tqdm
 from ..specs.picks import END, RecipeSpec, sizes
@@ -79,16 +81,34 @@ class Learned:
 class Selection:
     """The selection of one recipe on one sample; `rounds` runs it.
 
-    module: theta0, which is not touched; it reads preprocessed inputs.
+    module: theta0, which is not touched; it reads preprocessed inputs. Where all before its trained part is frozen and
+    nothing is augmented, what reaches that part is computed once, and the selection is about the part.
     """
 
-    def __init__(self, module: nn.Module, examples: Examples, preprocess: PreprocessSpec, recipe: RecipeSpec) -> None:
-        """Bind what the selection is a function of. Raises: RequestError where the recipe's device is not there."""
+    def __init__(
+        self,
+        module: nn.Module,
+        examples: Examples,
+        preprocess: PreprocessSpec,
+        recipe: RecipeSpec,
+        store: Path | None = None,
+        key: str = "",
+    ) -> None:
+        """Bind what the selection is a function of; store, key: of what reaches the trained part, as `capture` has it.
+
+        Raises: RequestError where the recipe's device is not there.
+        """
         self.examples, self.preprocess, self.recipe = examples, preprocess, recipe
         self.sizes = sizes(recipe, examples.n)
         self.device = device_of(recipe)
-        self.theta0 = private_copy(module)
+        self.whole = self.theta0 = private_copy(module)
         self.order = priorities(examples, recipe.seed)
+        self.store, self.key = store, key
+        self.captured: Tensor | None = None
+        found = frozen_before(self.whole, examples.x[: max(CHECKED)], preprocess)
+        self.frozen = found if isinstance(found, Frozen) and recipe.augmentation == "none" else None
+        if self.frozen is not None:
+            self.theta0 = self.frozen.part()
 
     def rounds(
         self,
@@ -104,6 +124,9 @@ class Selection:
             whether a bar is shown, on a terminal. bound: of so many picks and errors outside them, for the bar alone.
         Raises: ModelError where the network does not train on these examples, or its file is another network's.
         """
+        if self.frozen is not None:
+            with deterministic():
+                self.captured = capture(self.frozen, self.examples.x, self.store, self.key, progress).x
         picked, before, network = np.zeros(0, np.int64), -1, freeze_network(self.theta0)
         if start is not None:
             picked, before, network = start.picked, start.before, start.network
@@ -130,23 +153,47 @@ class Selection:
         """Count what the network of a round misclassifies outside its T, all others asked."""
         return self._ask(self._thawed(one.network), one.picked, self.examples.n)[2]
 
+    def file_of(self, one: Round) -> bytes:
+        """Return the file of the whole network of a round."""
+        if self.frozen is None:
+            return one.network
+        whole, part = private_copy(self.whole), self._thawed(one.network)
+        own = named_tensors(whole)
+        with torch.no_grad():
+            for name, tensor in named_tensors(part).items():
+                own[name].copy_(tensor)
+        return freeze_network(whole)
+
     def forecast(self) -> tuple[float, ...]:
         """Return the seconds up to each size of the list, every other example asked in every round.
 
         The time of a step and of a question is measured on a copy of theta0, on the first examples by order.
         """
         network, rows = freeze_network(self.theta0), self.order[: self.recipe.batch]
+        first = 0.0
         with deterministic():
+            if self.frozen is not None:
+                started = time.perf_counter()
+                reached = self.frozen.inputs(self.examples.x[:BATCH])
+                first = (time.perf_counter() - started) / len(reached) * self.examples.n
+                self.captured = reached[:1].expand(self.examples.n, *reached.shape[1:])
             started = time.perf_counter()
             self._answers(self._thawed(network), self.order[:BATCH])
             asked = time.perf_counter()
             self._learned(self._thawed(network), rows)
             learned = time.perf_counter()
         question, step = (asked - started) / BATCH, (learned - asked) / steps_of(self.recipe, len(rows))
-        seconds = [0.0]
+        seconds = [first]
         for size in self.sizes[1:]:
             seconds.append(seconds[-1] + step * steps_of(self.recipe, size) + question * self.examples.n)
         return tuple(seconds)
+
+    def _inputs(self, rows: Tensor) -> Tensor:
+        """Return what these examples (m,) are to theta0's module."""
+        if self.captured is not None:
+            return self.captured[rows]
+        x = self.examples.x[rows]
+        return preprocessed(x, self.preprocess) if self.frozen is None else self.frozen.inputs(x)
 
     def _place(self, size: int) -> int:
         """Place of the largest size of the list that is not above this one, -1 below all."""
@@ -197,7 +244,7 @@ class Selection:
     def _answers(self, module: nn.Module, rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Return the 0-1 losses and what else orders these rows (m,), each (m,), on the CPU."""
         filled = torch.from_numpy(np.resize(rows, BATCH))
-        x = ready(preprocessed(self.examples.x[filled], self.preprocess).to(self.device))
+        x = ready(self._inputs(filled).to(self.device))
         logits = module(x).float().cpu()[: len(rows)]
         y = self.examples.y[filled[: len(rows)]]
         return zero_one(logits, y), values_of(self.recipe.order, logits, y)
@@ -206,7 +253,7 @@ class Selection:
     def _learned(self, module: nn.Module, picked: NDArray[np.int64]) -> bytes:
         """Return the file of what the learner makes of a module by T, (t,) in order."""
         rows = torch.from_numpy(picked)
-        x = preprocessed(self.examples.x[rows], self.preprocess).to(self.device)
+        x = self._inputs(rows).to(self.device)
         try:
             learn(module, x, self.examples.y[rows].to(self.device), self.recipe)
         except (RuntimeError, ValueError) as cause:  # of torch, in somebody else's network

@@ -1,11 +1,13 @@
 """Where all before the trained part is frozen: what reaches it is computed once, and training runs on that."""
 
+import hashlib
 import logging
 import time
 from dataclasses import replace
 from pathlib import Path
 
-from ..networks.captured import CHECKED, Captured, Frozen, capture, capture_key, frozen_before
+from ..networks.captured import CHECKED, Captured, Frozen, capture, frozen_before
+from ..subspace.layout import frozen_digest
 from .preparation import Setup
 
 LOG = logging.getLogger("pacbound")
@@ -40,9 +42,11 @@ def with_captured(setup: Setup, state: Path | None, progress: bool = True) -> Se
         if any(not parameter.requires_grad for parameter in setup.base.module.parameters()):
             LOG.info("the whole network runs at every step of training: %s", frozen)
         return setup
-    key = capture_key(
-        setup.digest, frozen.values, setup.base.layout.digest, setup.model, frozen.path,
-        setup.preprocess.model_dump_json(),
-    )  # fmt: skip
-    store = None if state is None else state.with_name(f"frozen-{key[:16]}.npy")
-    return replace(setup, captured=capture(frozen, setup.train.x, store, key, progress))
+    return replace(setup, captured=capture(frozen, setup.train.x, *store_of(setup, state), progress))
+
+
+def store_of(setup: Setup, state: Path | None, *computed: str) -> tuple[Path | None, str]:
+    """Return the file for what reaches the trained part, and the digest of all that decides it. computed: how."""
+    what = (setup.digest, frozen_digest(setup.base.module), setup.base.layout.digest, setup.model)
+    key = hashlib.sha256("\n".join((*what, setup.preprocess.model_dump_json(), *computed)).encode()).hexdigest()
+    return None if state is None else state.with_name(f"frozen-{key[:16]}.npy"), key

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from ..data.examples import Examples
-from ..data.preprocess import preprocessed
+from ..data.preprocess import IMAGE_DIMENSIONS, preprocessed
 from ..models.loading import preprocess_for
 from ..networks.risk import BATCH, zero_one
-from ..specs.specs import PREPROCESS_NAMES, PreprocessName, PreprocessSpec
+from ..specs.preprocess import PREPROCESS, PreprocessName, PreprocessSpec
 
 LOG = logging.getLogger("pacbound")
 EXAMPLES = 2000
@@ -48,7 +48,7 @@ def _doubt(network: Network, part: Examples, preprocess: PreprocessSpec, errors:
     """What makes the count look wrong; nothing where it does not."""
     usual = "Look at the constants of the pixels (--preprocess), and at the order of channels and classes."
     for name in _other_constants(part, preprocess, model):
-        fewer = _errors(network, part, PreprocessSpec(name=name))
+        fewer = _errors(network, part, preprocess.model_copy(update={"name": name}))
         if fewer < SHARE_OF_OTHERS * errors and errors - fewer > part.n / 100:
             return (
                 f"the checkpoint seems to be used without its preprocessing: with --preprocess {name} it errs on "
@@ -60,9 +60,11 @@ def _doubt(network: Network, part: Examples, preprocess: PreprocessSpec, errors:
 
 
 def _other_constants(part: Examples, preprocess: PreprocessSpec, model: str) -> list[PreprocessName]:
-    if part.x.dtype != torch.uint8 or preprocess_for(model, "photo") == "none":
+    if part.x.dtype != torch.uint8 or preprocess.name not in PREPROCESS or preprocess_for(model, "photo") == "none":
         return []
-    return [name for name in PREPROCESS_NAMES if name != preprocess.name]
+    channels = 1 if part.x.ndim < IMAGE_DIMENSIONS else part.x.shape[1]
+    read = {name: max(channels, len(mean)) for name, (_, mean, _) in PREPROCESS.items()}  # channels, by a network
+    return [name for name in PREPROCESS if name != preprocess.name and read[name] == read[preprocess.name]]
 
 
 def _errors(network: Network, part: Examples, preprocess: PreprocessSpec) -> int:

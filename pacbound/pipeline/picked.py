@@ -7,6 +7,7 @@ import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from ..request.request import trained_word
 from ..specs.picks import PicksSpec, RecipeSpec
 from ..specs.specs import HypothesisSpec
 from ..training.state import Checkpoint
+from .capturing import store_of
 from .finish import Finished
 from .forecast import Forecast
 from .preparation import Setup
@@ -41,9 +43,13 @@ class Selected:
     rounds: tuple[RoundRecord, ...]
 
 
-def bind(setup: Setup, recipe: RecipeSpec) -> Selection:
-    """Bind a selection to theta0 and the sample of a setup. Raises: RequestError where its device is not there."""
-    return Selection(setup.base.module, setup.train, setup.preprocess, recipe)
+def bind(setup: Setup, recipe: RecipeSpec, state: Path | None = None) -> Selection:
+    """Bind a selection to theta0 and the sample of a setup. state: of the run, beside which frozen parts are kept.
+
+    Raises: RequestError where its device is not there.
+    """
+    store, key = store_of(setup, state, "one thread")  # other threads may round otherwise
+    return Selection(setup.base.module, setup.train, setup.preprocess, recipe, store, key)
 
 
 def affordable(selection: Selection, most: int, minutes: float | None) -> int:
@@ -176,18 +182,21 @@ def best_round(selection: Selection, selected: Selected) -> Round:
     return min(selected.best, key=lambda one: len(one.picked) + selection.wrong_outside(one))
 
 
-def finish_picked(setup: Setup, recipe: RecipeSpec, one: Round, selected: Selected, progress: bool = True) -> Finished:
+def finish_picked(
+    setup: Setup, selection: Selection, one: Round, selected: Selected, progress: bool = True
+) -> Finished:
     """Describe a round, count the errors of its network inside and outside T, complete the ledger, apply the theorem.
 
     Raises: ModelError where the network is no function of one input.
     """
     assert one.stop is not None
-    sha256 = hashlib.sha256(one.network).hexdigest()
-    spec = describe(setup, PicksSpec(recipe=recipe, stop=one.stop, sha256=sha256, size=len(one.network)))
+    network = selection.file_of(one)
+    sha256 = hashlib.sha256(network).hexdigest()
+    spec = describe(setup, PicksSpec(recipe=selection.recipe, stop=one.stop, sha256=sha256, size=len(network)))
     message, _ = pack(spec, NO_SYMBOLS)
-    hypothesis = Hypothesis.unpack(message.payload, spec, setup.base, one.network)
+    hypothesis = Hypothesis.unpack(message.payload, spec, setup.base, network)
     risk, errors = evaluate_apart(hypothesis, setup.train, one.picked, progress)
     ledger = ledger_of(setup, spec, hypothesis.ledger)
     part = PicksPart.of(one.picked, errors, setup.train.n, selected.rounds)
     bound = picks(part.picked, part.errors, risk.n, ledger.bits, setup.request.delta)
-    return Finished(spec, message, hypothesis, risk, ledger, bound, one.network, part)
+    return Finished(spec, message, hypothesis, risk, ledger, bound, network, part)

@@ -20,10 +20,11 @@ from ..data.likeness import recognise
 from ..data.preprocess import preprocessed
 from ..data.registry import DATA_SETS, FILES, load, load_any, load_held_out
 from ..data.split import Split, split_examples
+from ..data.tokens import cut_texts
 from ..errors import DataError, ModelError, RequestError, first_line
 from ..models.classifiers import as_classifier
 from ..models.foreign import CONFIG, FOLDER, TIMM
-from ..models.loading import load_model, preprocess_for
+from ..models.loading import load_model, treatment
 from ..models.others import failures, private_copy
 from ..networks.captured import Captured
 from ..networks.checkpoints import checkpoint_base, start_base
@@ -97,7 +98,9 @@ class Setup:
     @property
     def key(self) -> str:
         """Digest of all that determines the result, for resuming."""
-        network = f"{self.model} {self.base.layout.digest} {self.base.origin} {self.preprocess.name} {self.methods}"
+        network = f"{self.model} {self.base.layout.digest} {self.base.origin} {self.preprocess.text} {self.methods}"
+        if self.preprocess.sha256 is not None:
+            network += self.preprocess.sha256
         if self.targets is not None:
             network += hashlib.sha256(self.targets.numpy().tobytes()).hexdigest()
         text = f"{self.request.model_dump_json()} {self.digest} {network}"
@@ -151,7 +154,7 @@ def prepare(
     whole = load_any(train, data_dir)
     split, sample = _split(whole, request)
     module, name = _network(model, sample, PICKED_MODELS if request.method == "picks" else IMAGE_MODELS)
-    preprocess = _preprocess(request, name, sample)
+    preprocess = treatment(name, sample.preprocess, request.preprocess, request.tokenizer)
     if isinstance(model, nn.Module):
         module = as_classifier(model, preprocessed(sample.x[:1], preprocess))
     elif isinstance(model, str) and model.startswith((FOLDER, TIMM)):
@@ -173,9 +176,17 @@ def prepare(
         projector=parse_projector(request.projector, base.layout.D, d, request.seed),
         preprocess=preprocess,
         loss=loss,
-        data=describe(sample, split, request.repeats),
+        data=describe(_with_cuts(sample, preprocess), split, request.repeats),
         split=split,
     )
+
+
+def _with_cuts(sample: Examples, preprocess: PreprocessSpec) -> Examples:
+    """Say in the note of a sample of texts how many are cut off."""
+    if preprocess.name != "tokens" or not (cut := cut_texts(sample.x, preprocess)):
+        return sample
+    said = f"{cut:,} of the {sample.n:,} texts have more than {preprocess.length} tokens and are cut off there"
+    return replace(sample, note=f"{sample.note}{'; ' if sample.note else ''}{said}")
 
 
 def describe(sample: Examples, split: Split | None = None, repeats: str | None = None) -> DataRecord:
@@ -271,13 +282,6 @@ def _constants(module: nn.Module, request: Request) -> list[str]:
     """Names of buffers that a package computed when it built a network from a description, before any training."""
     buffers = [name for name, _ in module.named_buffers() if name.rpartition(".")[2] not in NORM_BUFFERS]
     return [name for name in buffers if name not in request.frozen_buffers]
-
-
-def _preprocess(request: Request, model: str, sample: Examples) -> PreprocessSpec:
-    name = preprocess_for(model, sample.preprocess) if request.preprocess == "auto" else request.preprocess
-    if name != "none" and preprocess_for(model, name) == "none":
-        raise RequestError(f"certify: {model} standardises raw pixels itself, got preprocess {name!r}. Leave it out.")
-    return PreprocessSpec(name=name)
 
 
 def _refuse_unfit(

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from ..errors import RequestError, without_file
 from ..records import Record
 from ..specs.picks import MENUS, Augmentation, Order
+from ..specs.preprocess import PREPROCESS_NAMES, parse_preprocess
 from ..specs.repeats import Reason
 from ..specs.specs import PROJECTOR_KINDS, RAW_PIXEL_MODELS, REFERENCE_MODELS, ProjectorKind, ProjectorSpec
 from ..specs.trained import ALL, TrainedWord
@@ -37,6 +39,16 @@ def _menu(field: str, text: str) -> dict[str, str]:
 
 def _option(group: Group, text: str) -> dict[str, str]:
     return {"group": group, "help": text}
+
+
+def _known_preprocess(expression: str) -> str:
+    """Refuse what names nothing of the menu."""
+    if expression != "auto":
+        try:
+            parse_preprocess(expression, sha256="0" * 64)
+        except RequestError as cause:
+            raise PydanticCustomError("preprocess", "{why}", {"why": str(cause).split(", got ")[0]}) from None
+    return expression
 
 
 class Stated(Record):
@@ -165,9 +177,16 @@ class Stated(Record):
         ),
     ] = None
     preprocess: Annotated[
-        Literal["auto", "none", "ink", "photo", "digits"],
-        Field(json_schema_extra=_option("Network", "fixed pixel constants: auto, none, ink, photo or digits")),
+        str,
+        AfterValidator(_known_preprocess),
+        Field(json_schema_extra=_option("Network", f"auto, {', '.join(PREPROCESS_NAMES)}; lite@128, tokens@64")),
     ] = "auto"
+    tokenizer: Annotated[
+        str | None,
+        Field(
+            json_schema_extra=_option("Network", "I say: this tokenizer.json, of texts, was fixed before the sample")
+        ),
+    ] = None
     frozen_buffers: Annotated[
         tuple[str, ...],
         Field(json_schema_extra=_option("Network", "buffers that are constants, by name; declared")),

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 from ..records import Record, SparseRecord
 from .grammar import MAX_DESCRIPTION, REFERENCE_STRINGS, model_name
 from .picks import PicksSpec
+from .preprocess import PreprocessSpec
 from .tensors import DirectSpec
 from .trained import TrainedWord
 
@@ -25,17 +26,6 @@ BASE_KINDS: tuple[BaseKind, ...] = BaseKind.__args__  # type: ignore[attr-define
 CHECKPOINT_KINDS = ("checkpoint", "checkpoint_new_head")
 CodeKind = Literal["gaussian", "laplace", "adaptive", "static", "profile"]
 SENT_CODE_KINDS: tuple[CodeKind, ...] = ("gaussian", "laplace", "adaptive", "static")  # profile needs no word
-PreprocessName = Literal["none", "ink", "photo", "digits"]
-PREPROCESS_NAMES: tuple[PreprocessName, ...] = PreprocessName.__args__  # type: ignore[attr-defined]
-
-# name -> (scale, mean, std) of x' = (x / scale - mean) / std; round numbers, chosen before any data.
-PREPROCESS: dict[PreprocessName, tuple[float, float, float]] = {
-    "none": (1.0, 0.0, 1.0),
-    "ink": (255.0, 0.125, 0.3125),
-    "photo": (255.0, 0.5, 0.25),
-    "digits": (16.0, 0.25, 0.375),
-}
-
 MAX_DIMENSION = 1 << 31
 MAX_SYMBOL = 1 << 15
 MAX_EXAMPLES = 1 << 40
@@ -221,12 +211,6 @@ class CodeSpec(Record):
 
 
 PROFILE_CODE = CodeSpec(kind="profile", levels=2 * PROFILE_REACH + 1)
-
-
-class PreprocessSpec(Record):
-    """What is done to the pixels before the network, by constants fixed before the data."""
-
-    name: PreprocessName = "none"
 
 
 class HypothesisSpec(SparseRecord):

@@ -40,6 +40,7 @@ class Given:
     unlabelled: object
     test: object
     key: str | None
+    tokenizer: str | Path | None
 
 
 def load_sample(certificate: Certificate, data: object, data_dir: str | Path | None) -> "Examples":

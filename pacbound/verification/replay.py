@@ -58,7 +58,7 @@ def replay(certificate: "Certificate", examples: "Examples", given: "Given") -> 
         last = rounds[-1]
         errors = selection.wrong_outside(last)
     same_picks = np.array_equal(last.picked, part.order(examples.n))
-    reproduced = same_picks and last.network == certificate.beside()
+    reproduced = same_picks and selection.file_of(last) == certificate.beside()
     made = tuple(one.record for one in rounds if one.stop is not None)
     others = f"the {len(made):,} rounds up to the stop at which it may stop are others than those stated"
     different = reproduced and part.rounds != () and part.rounds[: len(made)] != made

@@ -109,6 +109,7 @@ def verify(
     unlabelled: object = None,
     test: object = None,
     key: str | None = None,
+    tokenizer: str | Path | None = None,
 ) -> Verification:
     """Check a certificate and say what was not checked.
 
@@ -125,7 +126,8 @@ def verify(
         [0, 1], or module:function, needed where the loss is its author's own. unlabelled: the inputs that an original
         network was compared on, as certify was given them. test: the held-out examples that the certificate names, to
         count their errors again too; the embedded digits are taken without being asked for. key: of the state dict in a
-        file of several, as certify was given it.
+        file of several, as certify was given it. tokenizer: the file that texts are read by, or the folder that holds
+        it, needed where the certificate names one.
     Returns: a record; a certificate that does not hold is a result, not an exception.
     Raises: RequestError where there is no such file or the arguments do not reach the level asked for;
         DataError, ModelError where the caller's data or model cannot be loaded.
@@ -143,7 +145,7 @@ def verify(
     own = certificate.hypothesis.model == OWN_NETWORK
     if model is None and own and checkpoint is not None and os.path.isfile(os.path.join(checkpoint, "config.json")):
         model = f"hf:{checkpoint}"  # the caller's folder says which network it holds
-    given = Given(data, model, checkpoint, tuple(rename), data_dir, loss, unlabelled, test, key)
+    given = Given(data, model, checkpoint, tuple(rename), data_dir, loss, unlabelled, test, key, tokenizer)
     reached = _level(certificate, given, level)
     findings, counted = _findings(certificate, reached, given)
     failure = next((finding for finding in findings if finding.complaint is not None), None)
@@ -185,11 +187,15 @@ def _level(certificate: Certificate, given: Given, level: Level | None) -> Level
         lacking.append("the checkpoint (--checkpoint)")
     if given.unlabelled is None and comparison is not None:
         lacking.append("the unlabelled inputs (--unlabelled)")
+    if given.tokenizer is None and _tokenizers(certificate):
+        lacking.append("the tokenizer (--tokenizer)")
     if not known_loss(certificate.risk) and given.loss is None:
         lacking.append(f"the loss {certificate.risk.loss!r}, a function of its author's (--loss)")
     if given.test is not None and certificate.held_out is None:
         raise RequestError("verify: this certificate names no held-out examples. Leave --test out.")
-    arguments = (given.data, given.model, given.checkpoint, given.loss, given.unlabelled, given.test)
+    arguments = (
+        given.data, given.model, given.checkpoint, given.loss, given.unlabelled, given.test, given.tokenizer,
+    )  # fmt: skip
     brought = any(argument is not None for argument in arguments)
     if level == "replay" and certificate.picks is None:
         raise RequestError("verify: level replay runs a selection of examples again, and here is none. Ask for risk.")
@@ -211,6 +217,7 @@ def _findings(certificate: Certificate, level: Level, given: Given) -> tuple[tup
         return findings, Counted()
     whole = load_sample(certificate, given.data, given.data_dir)
     findings += check_data(certificate, whole) + _check_checkpoint(certificate, given)
+    findings += _check_tokenizer(certificate, given)
     if any(finding.complaint is not None for finding in findings):
         return findings, Counted()
     first, examples = None, whole
@@ -253,6 +260,26 @@ def _check_checkpoint(certificate: Certificate, given: Given) -> tuple[Finding, 
     found = file_digest(given.checkpoint)
     differ = f"the certificate names the file with SHA-256 {(stated or '')[:12]}, got {found[:12]}"
     return (Finding(check="checkpoint", complaint=differ if found != stated else None),)
+
+
+def _tokenizers(certificate: Certificate) -> set[str]:
+    """SHA-256 of the files that texts are read by: by the network, and by the original that it is compared with."""
+    comparison = certificate.comparison
+    specs = [certificate.hypothesis.preprocess, *([comparison.original.preprocess] if comparison is not None else [])]
+    return {spec.sha256 for spec in specs if spec.sha256 is not None}
+
+
+def _check_tokenizer(certificate: Certificate, given: Given) -> tuple[Finding, ...]:
+    """Whether texts are read by this file, if they are. Raises: DataError where there is none."""
+    from ..data.tokens import load_tokenizer
+
+    named = _tokenizers(certificate)
+    if not named or given.tokenizer is None:
+        return ()
+    found = load_tokenizer(given.tokenizer)
+    other = [sha256[:12] for sha256 in sorted(named) if sha256 != found]
+    differ = f"the certificate names the file with SHA-256 {other[0]}, got {found[:12]}" if other else None
+    return (Finding(check="tokenizer", complaint=differ),)
 
 
 def _unchecked(certificate: Certificate, level: Level, counted: Counted) -> tuple[str, ...]:

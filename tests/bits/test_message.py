@@ -14,8 +14,8 @@ from pacbound.bits.coder import MAX_COUNT, Encoder
 from pacbound.bits.message import pack, unpack
 from pacbound.errors import CodeError, MessageError
 from pacbound.specs.grammar import REFERENCE_STRINGS
+from pacbound.specs.preprocess import PREPROCESS_NAMES, PreprocessSpec
 from pacbound.specs.specs import (
-    PREPROCESS_NAMES,
     PROFILE_CODE,
     PROJECTOR_KINDS,
     QUANTIZER_KINDS,
@@ -25,7 +25,6 @@ from pacbound.specs.specs import (
     DrawSpec,
     HypothesisSpec,
     LatticeSpec,
-    PreprocessSpec,
     ProfileSpec,
     ProjectorSpec,
 )
@@ -51,6 +50,17 @@ TRAINED_BITS = {
 }  # fmt: skip
 TRAINED = tuple(TRAINED_BITS)
 BASE_BITS = {"seeded": 1, "checkpoint": 3, "values": 3, "checkpoint_new_head": 5}
+SIZES = st.one_of(st.sampled_from((1, 32, 96, 128, 224, 1000, 1024)), st.integers(1, 1024))
+PICTURES = st.sampled_from(PREPROCESS_NAMES[:-1])
+TREATMENTS = st.one_of(
+    st.builds(PreprocessSpec, name=PICTURES),
+    st.builds(PreprocessSpec, name=PICTURES, resize=SIZES),
+    st.builds(
+        lambda name, sides: PreprocessSpec(name=name, resize=max(sides), crop=min(sides)),
+        PICTURES, st.tuples(SIZES, SIZES),
+    ),
+    st.builds(PreprocessSpec, name=st.just("tokens"), length=SIZES, sha256=st.just("3c" * 32)),
+)  # fmt: skip
 Packed = tuple[HypothesisSpec, np.ndarray]
 
 
@@ -74,7 +84,7 @@ def hypotheses(draw: st.DrawFn) -> Packed:
         "layout_digest": LAYOUT,
         "base": draw(BASES),
         "train": draw(st.sampled_from(TRAINED)),
-        "preprocess": PreprocessSpec(name=draw(st.sampled_from(PREPROCESS_NAMES))),
+        "preprocess": draw(TREATMENTS),
     }
     if draw(st.integers(0, 9)) == 0:
         return HypothesisSpec.model_validate({**common, "layer_scale": False}), np.zeros(0, np.int32)
@@ -121,6 +131,16 @@ MODEL_BITS = {  # the flag, the description by hand from FORMAT.md
 }  # fmt: skip
 
 
+def treatment_bits(spec: PreprocessSpec) -> int:
+    """Two bits for the four short ones; else the name, a flag a side, and a flag and a gamma code a size."""
+    names = ["none", "ink", "photo", "digits", "imagenet", "clip", "lite", "half", "tokens"]
+    if spec.name in names[:4] and spec.resize is None:
+        return 2
+    sizes = [size for size in (spec.resize, spec.crop, spec.length) if size is not None]
+    coded = sum(1 + gamma_bits(size if size % 32 else size // 32 - 1) for size in sizes)
+    return gamma_bits(names.index(spec.name)) + (0 if spec.name == "tokens" else 2) + coded
+
+
 def header_bits(spec: HypothesisSpec) -> Counter[str]:
     """What FORMAT says each field costs, added up by hand."""
     bits: Counter[str] = Counter()
@@ -130,7 +150,8 @@ def header_bits(spec: HypothesisSpec) -> Counter[str]:
     if spec.train is not None:
         bits["base"] += 5
         bits["trained part"] = TRAINED_BITS[spec.train]
-    bits["preprocessing"] = 2
+    bits["preprocessing"] = treatment_bits(spec.preprocess)
+    bits["base"] += 0 if bits["preprocessing"] == 2 else 7
     if spec.projector is None or spec.code is None:
         return bits
     bits["layer scale"] = 1
@@ -174,6 +195,45 @@ def test_a_receiver_rebuilds_the_very_hypothesis_and_its_ledger(packed: Packed) 
     charged.pop("symbols", None)
     assert charged == dict(header_bits(spec))
     assert {entry.kind for entry in ledger.entries} == {"counted"}
+
+
+def header_with(words: list[tuple[str, int, int | None]]) -> bytes:
+    """A forger's header of w = 0 around fields (item, value, width), by the gamma code where the width is None."""
+    encoder = Encoder()
+    encoder.integer("zero flag", 1, "forged", 1)
+    encoder.integer("model", 1, "forged", 1)
+    for item, value, width in words:
+        encoder.gamma(item, "forged", value) if width is None else encoder.integer(item, width, "forged", value)
+    return encoder.payload()
+
+
+MORE = ("base", 14, None)
+SEEDED = [("base", 0, None), ("base", 0, None)]
+LITE = [("preprocessing", 6, None), ("preprocessing", 0, 1), ("preprocessing", 0, 1)]
+
+
+def test_the_long_form_of_a_preprocessing_is_what_format_says() -> None:
+    spec = ZERO.model_copy(update={"preprocess": PreprocessSpec(name="lite")})
+    assert pack(spec, np.zeros(0, np.int32))[0].payload == header_with([MORE, *SEEDED, *LITE])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [MORE, *SEEDED, ("preprocessing", 1, None), ("preprocessing", 0, 1), ("preprocessing", 0, 1)],  # ink, at length
+        [MORE, MORE, *SEEDED, *LITE],
+        [MORE, *SEEDED, ("preprocessing", 9, None), ("preprocessing", 0, 1), ("preprocessing", 0, 1)],  # no such name
+        [MORE, *SEEDED, *LITE[:2], ("preprocessing", 1, 1), ("preprocessing", 0, 1), ("preprocessing", 0, None)],
+        [MORE, *SEEDED, *LITE[:1], ("preprocessing", 1, 1), ("preprocessing", 0, 1), ("preprocessing", 99, None)],
+        [MORE, *SEEDED, ("preprocessing", 8, None), ("preprocessing", 0, 1), ("preprocessing", 1, None)],  # whose file?
+    ],
+)  # fmt: skip
+def test_a_preprocessing_spelt_otherwise_or_out_of_range_is_refused(
+    words: list[tuple[str, int, int | None]],
+) -> None:
+    declared = ZERO.model_copy(update={"preprocess": PreprocessSpec(name="lite")})
+    with pytest.raises(MessageError):
+        unpack(header_with(words), declared)
 
 
 @given(hypotheses(), st.data())

@@ -255,7 +255,7 @@ def far(logits, y): return 2.0 + 0.0 * logits[:, 0]
         (["--data", "clouds.npz", "--loss", "mine:loss"], "custom is a function of (logits, y), got AttributeError"),
         (["--data", "clouds.npz", "--loss", "mine:far"], "custom gives one number in [0, 1] an example"),
         (["--base", "values"], "base values is theta0 as a module in memory holds it"),
-        (["--preprocess", "foo"], "Input should be 'auto', 'none', 'ink', 'photo' or 'digits'"),
+        (["--preprocess", "foo"], "preprocess: one of none, ink, photo, digits, imagenet, clip"),
         (["--dry-run", "--earlier-looks", "2"], "--earlier-looks goes with --method surrogate"),
         (["--output", "clouds.npz/a.json"], "the folder of --output exists"),
     ],

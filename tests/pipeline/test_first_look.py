@@ -10,7 +10,7 @@ from torch import Tensor, nn
 import pacbound as pb
 from pacbound.data.examples import Examples
 from pacbound.pipeline.first_look import EXAMPLES, first_look
-from pacbound.specs.specs import PREPROCESS, PreprocessSpec
+from pacbound.specs.preprocess import PREPROCESS, PreprocessSpec
 from tests.methods.task import N, original
 from tests.tiny import clouds, network, quick
 
@@ -74,7 +74,7 @@ def test_one_that_guesses_is_doubted(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_the_constants_with_which_it_does_well_are_named() -> None:
     """A network made for standardised pixels, given bytes."""
-    scale, mean, std = PREPROCESS["digits"]
+    scale, (mean,), (std,) = PREPROCESS["digits"]
 
     class Scaled(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
