@@ -61,14 +61,16 @@ def _certify(**options: object) -> None:
         raise RequestError(f"certify: the folder of --output exists, got {str(output.parent)!r}. Create it first.")
     refuse_to_overwrite(output, bool(options["force"]), "certify")
     state = output.with_name(f"{output.name}.state")
-    if state.exists() and not options["resume"]:
+    begun = state if state.exists() else methods_folder(state)  # theta0 is trained before the state is begun
+    if begun.exists() and not options["resume"]:
         raise RequestError(
-            f"certify: {state} holds an unfinished run. Add --resume to go on with it, or delete it to start afresh."
+            f"certify: {begun} holds an unfinished run. Add --resume to go on with it, or delete it to start afresh."
         )
     try:
         certificate = certify(request=request, data_dir=_path(options["data_dir"]), state=state)
     except KeyboardInterrupt:
-        kept = f"; --resume goes on from {state}" if state.exists() else ""
+        begun = state.exists() or methods_folder(state).exists()
+        kept = f"; --resume goes on from {state}" if begun else ""
         typer.echo(f"\npacbound: interrupted{kept}.", err=True)
         raise typer.Exit(130) from None
     certificate.save(output)
@@ -115,6 +117,8 @@ def _verify_hint(request: "Request", data_dir: object) -> str:
         "--unlabelled": request.unlabelled,
         "--test": request.test,
         "--tokenizer": request.tokenizer,
+        "--surrogate": request.surrogate if ":" in request.surrogate else None,
+        "--surrogate-checkpoint": request.surrogate_checkpoint if request.prior_share is None else None,
     }
     return "".join(f" {name} {shlex.quote(str(value))}" for name, value in given.items() if value is not None)
 

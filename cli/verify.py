@@ -62,6 +62,12 @@ def verify(
         Path | None,
         typer.Option(help="The tokenizer.json that texts are read by, or its folder, where the certificate names one."),
     ] = None,
+    surrogate: Annotated[
+        str | None, typer.Option(help="The network of a surrogate, as module:callable, where it is your own.")
+    ] = None,
+    surrogate_checkpoint: Annotated[
+        Path | None, typer.Option(help="The file that the theta0 of a surrogate is, where it is one.")
+    ] = None,
     level: Annotated[
         Level | None,
         typer.Option(metavar="LEVEL", help=f"{', '.join(Level)}; by default the highest that the arguments allow."),
@@ -97,8 +103,9 @@ def verify(
     for file in files:
         try:
             result = recheck(
-                file, data, model, asked, data_dir, checkpoint, rules, loss, unlabelled, test, key, tokenizer
-            )
+                file, data, model, asked, data_dir, checkpoint, rules, loss, unlabelled, test, key, tokenizer,
+                surrogate, surrogate_checkpoint,
+            )  # fmt: skip
             results.append(result if len(files) == 1 else result.model_copy(update={"name": str(file)}))
         except PacboundError as refusal:
             if len(files) == 1:

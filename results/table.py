@@ -1,14 +1,18 @@
-"""Make what the READMEs say of results/ from the files there: print it, --write it, or --check it.
+"""Make what the READMEs and docs/ say of results/ from the files there: print it, --write it, or --check it.
 
 <!-- table NAME --> to <!-- end --> holds a row for each certificate of results/NAME; <!-- show NAME --> a rendering;
 <!-- summary NAME --> and <!-- report NAME --> what the functions of that name in results/NAME/analyse.py make of the
-folder. Summaries stand in README.md; reports in the README.md of the experiment, whose plot is drawn by --write.
+folder. Reports stand in the README.md of the experiment, whose plot is drawn by --write. So are other plots, each by
+the command beside it: <!-- drawn by pacbound ... -->.
 """
 
 import functools
 import importlib.util
+import os
 import re
+import shlex
 import statistics
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -18,8 +22,12 @@ from pacbound.certificate.statement import percent_up, share_up
 from pacbound.reports.show import render
 
 RESULTS = Path(__file__).parent
-READMES = (RESULTS.parent / "README.md", *sorted(RESULTS.glob("*/README.md")))
+ROOT = RESULTS.parent
+DOCS = ROOT / "docs"
+PAGES = (ROOT / "README.md", *sorted(RESULTS.glob("*/README.md")), *sorted(DOCS.rglob("*.md")))
 BLOCK = re.compile(r"(<!-- (table|show|summary|report) ([a-z0-9_]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+LINK = re.compile(r"\]\((results/[^)]+)\)")  # of what is made, from the root of the repository
+DRAWN = re.compile(r"<!-- drawn by pacbound (.+) -->")
 COLUMNS = ("certificate", "bound", "training error", "test error", "bits", "d", "D", "minutes", "epochs")
 
 
@@ -50,7 +58,7 @@ def cells(path: Path) -> tuple[str, ...]:
     projector = cert.hypothesis.projector
     epochs = cert.environment.epochs
     return (
-        f"[{path.stem}]({path.relative_to(RESULTS.parent)})",
+        f"[{path.stem}]({path.relative_to(ROOT)})",
         f"**{percent_up(cert.bound.value)}**",
         percent_up(share_up(cert.risk.errors, cert.risk.n)),
         "" if test is None else percent_up(share_up(test.errors, test.n)),
@@ -62,9 +70,22 @@ def cells(path: Path) -> tuple[str, ...]:
     )
 
 
-def rewritten(readme: str) -> str:
-    """Return the README with every table made anew."""
-    return BLOCK.sub(lambda match: match[1] + MAKERS[match[2]](RESULTS / match[3]) + match[5], readme)
+def rewritten(text: str, page: Path) -> str:
+    """Return the text of a page with every table made anew."""
+    return BLOCK.sub(lambda match: match[1] + made(match[2], match[3], page) + match[5], text)
+
+
+def made(kind: str, name: str, page: Path) -> str:
+    """Return what stands in a block of a page; its links are relative to the page."""
+    return LINK.sub(lambda match: f"]({_linked(ROOT / match[1], page)})", MAKERS[kind](RESULTS / name))
+
+
+def _linked(file: Path, page: Path) -> str:
+    """The way from a page to a file; in docs/ an experiment has a page of its own."""
+    if DOCS in page.parents and file.name == "README.md":
+        file = DOCS / "results" / f"{file.parent.name}.md"
+    way = Path(os.path.relpath(file, page.parent)).as_posix()
+    return f"./{way}" if file.parent == page.parent else way
 
 
 def shown(folder: Path) -> str:
@@ -106,21 +127,23 @@ def _natural(path: Path) -> list[tuple[int, str]]:
 def main() -> int:
     """Print, write or check."""
     stale = 0
-    for path in READMES:
-        before = path.read_text("utf-8")
-        after = rewritten(before)
-        name = path.relative_to(RESULTS.parent)
+    for page in PAGES:
+        before = page.read_text("utf-8")
+        after = rewritten(before, page)
+        name = page.relative_to(ROOT)
         if "--check" in sys.argv:
             print(f"{name} {'holds what results/ say' if before == after else 'is stale: results/table.py --write'}")
             stale += before != after
         elif "--write" in sys.argv:
-            path.write_text(after, "utf-8")
-            for _, kind, made, _, _ in BLOCK.findall(before):
-                if kind == "report" and hasattr(_analysis(RESULTS / made), "draw"):  # some have no plot
-                    _analysis(RESULTS / made).draw(RESULTS / made)
+            page.write_text(after, "utf-8")
+            for _, kind, experiment, _, _ in BLOCK.findall(before):
+                if kind == "report" and hasattr(_analysis(RESULTS / experiment), "draw"):  # some have no plot
+                    _analysis(RESULTS / experiment).draw(RESULTS / experiment)
+            for command in DRAWN.findall(before):
+                subprocess.run([sys.executable, "-m", "pacbound_cli", *shlex.split(command)], cwd=ROOT, check=True)
         else:
-            for _, kind, made, _, _ in BLOCK.findall(before):
-                print(f"{name}: {kind} {made}\n{MAKERS[kind](RESULTS / made)}")
+            for _, kind, experiment, _, _ in BLOCK.findall(before):
+                print(f"{name}: {kind} {experiment}\n{made(kind, experiment, page)}")
     return int(stale > 0)
 
 

@@ -23,6 +23,11 @@ UNTOUCHED_INPUTS = (
     "or calibrating the original network, says the user; every surrogate compared with it on them is counted"
 )
 RATIO_ITEM = "log density ratio"
+OWN_LABELS = (
+    "theta0 was trained on the labels of these examples and not on answers of the original network, which may have "
+    "seen the rest, says the user"
+)
+APART = "the checkpoint of theta0 was trained on data disjoint from the unlabelled inputs too, says the user"
 ORBIT_ITEM = "orbit saving"
 ORBIT_WHY = "units in any order are one function: log2 of the distinct orders, rounded down"
 FIXED_LEARNER = (
@@ -145,10 +150,17 @@ def complete(
             "by a recipe fixed before the sample was seen, says the user",
         )
         if split.start is not None:
-            why = "theta0 was trained from values handed over, fixed before the sample was seen, says the user"
+            values = (
+                "values handed over" if split.checkpoint is None else "a checkpoint of data disjoint from this sample"
+            )
+            why = f"theta0 was trained from {values}, fixed before the sample was seen, says the user"
             ledger = ledger.declare("start", why)
     if compared is not None:
         ledger = ledger.declare("inputs", UNTOUCHED_INPUTS)
+        if split is not None:
+            ledger = ledger.declare("labels", OWN_LABELS)
+        if hypothesis.base.checkpoint is not None:
+            ledger = ledger.declare("apart", APART)
     if hypothesis.base.kind == "values":
         ledger = ledger.declare("theta0", "theta0 was handed over, fixed before the sample was seen, says the user")
     return ledger

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from ..bounds.disagreement import SPLIT_BITS, delta_splits, sum_up, surrogate_risk
 from ..bounds.inversion import binomial_tail_inverse
 from ..specs.grammar import OWN_NETWORK
-from ..specs.specs import DrawSpec
+from ..specs.specs import BaseOrigin, DrawSpec
 from .parts import DisagreementPart, SurrogatePart
 
 if TYPE_CHECKING:
@@ -21,8 +21,11 @@ def recheck_parts(certificate: "Certificate") -> str | None:
     if risk.loss != "zero_one" or not isinstance(risk.errors, int):
         return f"disagreement is about errors, and the loss is {risk.loss}"
     hypothesis = certificate.hypothesis
-    if hypothesis.base.kind != "seeded" or hypothesis.model == OWN_NETWORK:
-        return "a surrogate is a described network with theta0 from a seed, so that neither can follow the original"
+    if may_follow(hypothesis.base, hypothesis.model, other.original.sha256):
+        return (
+            "a surrogate is a described network with theta0 from a seed, or trained from one on other examples, or it "
+            "starts from a checkpoint that is not the original, so that neither can follow the original"
+        )
     if isinstance(hypothesis.quantizer, DrawSpec):
         return "a surrogate is decoded, not drawn"
     if (one.delta, other.delta) not in delta_splits(delta):
@@ -33,6 +36,21 @@ def recheck_parts(certificate: "Certificate") -> str | None:
     if other.bits != paid:
         return f"both parts pay the choices of the ledger, {paid} bits, and the disagreement pays {other.bits}"
     return _values(certificate, one, other, risk.errors)
+
+
+def may_follow(base: BaseOrigin, model: str, original: str) -> bool:
+    """Whether the prior of a surrogate could know the original network, which may have seen the labelled sample.
+
+    It cannot where the network is described and theta0 drawn from a seed, or trained from there on the first examples
+    of a split with their labels. A checkpoint, and a network that goes with it, is disjoint from the sample by
+    declaration; the original is not.
+
+    Args: base, model: of the surrogate. original: SHA-256 of the file of the original.
+    """
+    if base.checkpoint is not None:
+        return base.checkpoint == original
+    drawn = base.kind == "seeded" or (base.split is not None and base.split.start is None)
+    return not drawn or model == OWN_NETWORK
 
 
 def _values(certificate: "Certificate", one: SurrogatePart, other: DisagreementPart, errors: int) -> str | None:

@@ -30,7 +30,7 @@ from pydantic import Field, model_validator
 
 from ..records import Record, SparseRecord
 from ..specs.grammar import MAX_DESCRIPTION, is_described
-from ..specs.specs import CHECKPOINT_KINDS, HypothesisSpec
+from ..specs.specs import HypothesisSpec
 
 MAX_RUNS = 4096
 MAX_SWEEPS = 1 << 16
@@ -162,8 +162,8 @@ def contradiction(sweep: SweepRecord, spec: HypothesisSpec) -> str | None:
     found: dict[str, str] = {}
     if spec.base.kind == "seeded":
         found["seed"] = str(spec.base.seed)
-    if spec.base.kind in CHECKPOINT_KINDS:
-        found["checkpoint"] = str(spec.base.sha256)
+    if spec.base.checkpoint is not None:
+        found["checkpoint"] = spec.base.checkpoint
     if projector is not None:
         found["seed"] = str(projector.seed)
         if projector.kind != "identity" and projector.d < projector.D:  # larger ones are cut to D

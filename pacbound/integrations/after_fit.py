@@ -5,6 +5,7 @@ the direct code of its weights, where every parameter stands in the message, or,
 on unlabelled inputs.
 """
 
+import shutil
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from ..certificate.schema import Certificate
 from ..data.registry import load_any
 from ..errors import RequestError
 from ..methods.table import certify
+from ..methods.work import methods_folder
 from ..request.request import Request
 
 METHODS = ("direct", "surrogate")
@@ -86,6 +88,7 @@ class AfterFit:
         )
         certificate.save(self.output)
         state.unlink(missing_ok=True)
+        shutil.rmtree(methods_folder(state), ignore_errors=True)
         return certificate
 
 

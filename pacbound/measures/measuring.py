@@ -254,7 +254,7 @@ def _checkpoint(
     from ..models.foreign import CONFIG, FOLDER
     from ..models.loading import treatment
     from ..models.others import private_copy
-    from ..networks.checkpoints import load_checkpoint
+    from ..networks.checkpoints import load_checkpoint, outputs_in
 
     if model is None and (path / CONFIG).is_file():
         model = f"{FOLDER}{path}"  # the folder says which network it holds
@@ -265,9 +265,10 @@ def _checkpoint(
         name, module = type(model).__name__, private_copy(model)
     else:
         name = str(model)
+        classes = 2 if examples is None else examples.classes
         if is_described(name) and examples is None:
-            raise RequestError(f"measure: the number of classes of {name} comes from the data; give --data.")
-        module = _named(name, sizes, 2 if examples is None else examples.classes)
+            classes = outputs_in(path, _named(name, sizes, classes), weights.rename, weights.key) or classes
+        module = _named(name, sizes, classes)
     load_checkpoint(module, path, weights.rename, key=weights.key)
     spec = None if examples is None else treatment(name, examples.preprocess)
     sample = None if examples is None or spec is None else _read(examples, spec)

@@ -30,8 +30,14 @@ from .work import Work, methods_folder
 
 LOG = logging.getLogger("pacbound")
 NO_CHECKPOINT = {"checkpoint": None, "disjoint": False, "new_head": False, "rename": (), "key": None, "base": "seeded"}
-NO_SURROGATE = {"surrogate": "auto", "surrogate_by": "codes", "earlier_looks": None, "unlabelled": None}
-NO_SPLIT = {"prior_share": None}  # of these methods theta0 is trained on nothing
+NO_SURROGATE = {
+    "surrogate": "auto",
+    "surrogate_checkpoint": None,
+    "surrogate_by": "codes",
+    "earlier_looks": None,
+    "unlabelled": None,
+}
+NO_SPLIT = {"prior_share": None, "start_minutes": None}  # of these methods theta0 is trained on nothing
 NO_SUBSPACE = {
     "disjoint": False, "new_head": False, "base": "seeded", "posterior": "point", "d": None, "budget": None,
     "train": "all", **NO_SPLIT,
@@ -96,6 +102,12 @@ OPTIONS = (
     Option("transfer", _disjoint_file, {**NO_SURROGATE, **NO_SPLIT}, subspace),
     Option("direct", _file, {**NO_SUBSPACE, **NO_SURROGATE}, direct),
     Option("surrogate", _file_and_inputs, {"disjoint": False, "new_head": False, **NO_SPLIT}, surrogate),
+    Option(
+        "surrogate_prior",
+        lambda work: _share(work) or _file_and_inputs(work),
+        {"disjoint": False, "new_head": False},
+        surrogate,
+    ),
     Option("picks", _other_loss, {**NO_CHECKPOINT, **PICKED}, picks),
     Option("picks_transfer", lambda work: _other_loss(work) or _disjoint_file(work), PICKED, picks),
 )
@@ -113,6 +125,10 @@ def not_listed(work: Work) -> tuple[str, ...]:
 
 def announced(work: Work) -> list[Option]:
     """Return the methods that apply to a request, and say which they are and why the others do not."""
+    if work.request.surrogate_checkpoint is not None:
+        raise RequestError(
+            "auto: --disjoint is the word about one file, got --surrogate-checkpoint too. Choose --method surrogate."
+        )
     options = listed(work)
     LOG.info("methods that will be tried: %s", ", ".join(option.name for option in options))
     for reason in not_listed(work):

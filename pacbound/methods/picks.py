@@ -12,19 +12,19 @@ from ..certificate.schema import Certificate
 from ..errors import RequestError
 from ..models.others import failures
 from ..networks.captured import Frozen
-from ..picking.augment import fitting
+from ..picking.augment import fitting, usual
 from ..pipeline.capturing import frozen_of
 from ..pipeline.finish import Finished, environment, issue
 from ..pipeline.first_look import first_look
 from ..pipeline.picked import affordable, best_round, bind, bound_of, finish_picked, select
-from ..pipeline.preparation import Setup, prepare, with_start
+from ..pipeline.preparation import Setup, prepare
+from ..pipeline.starting import with_start
 from ..request.request import PICK_OPTIONS, Request
 from ..specs.grammar import OWN_NETWORK
-from ..specs.picks import Augmentation, RecipeSpec
+from ..specs.picks import RecipeSpec
 from ..training.state import Checkpoint
 from .work import Work, refuse_surrogate_options
 
-COLOURS = 3  # channels of an image that is mirrored and cropped
 MOST_SHARE = 4  # by default at most a quarter of the sample is picked
 UNREAD = (
     "theorem", "posterior", "earlier_draws", "d", "projector", "layer_scale", "encoder", "step", "levels",
@@ -41,7 +41,7 @@ def picks(work: Work) -> Certificate:
     with failures("certify", setup.model == OWN_NETWORK):
         if work.request.checkpoint is not None and not work.request.new_head:
             setup = replace(setup, notes=first_look(setup.base.module, setup.train, setup.preprocess, setup.model))
-        setup = with_start(setup, work.progress)
+        setup = with_start(setup, work.start_state, work.progress, work.state)
         finished, seconds = run(setup, recipe, Checkpoint(work.state, setup.key), work.progress)
         return issue(setup, finished, environment(seconds, 0, (*setup.base.notes, *setup.notes)), work.progress)
 
@@ -78,8 +78,7 @@ def recipe_of(request: Request, shape: tuple[int, ...], frozen: bool = False) ->
     Raises: RequestError outside the menus.
     """
     given = {field: value for name, field in PICK_OPTIONS.items() if (value := getattr(request, name)) is not None}
-    usual: Augmentation = "flip_crop" if len(shape) == 3 and shape[0] == COLOURS else "elastic"
-    given.setdefault("augmentation", usual if fitting(usual, shape) and not frozen else "none")
+    given.setdefault("augmentation", "none" if frozen else usual(shape, "elastic"))
     device = "cuda" if request.device == "cuda" else "cpu"
     try:
         return RecipeSpec.model_validate({**given, "seed": request.seed, "device": device})

@@ -24,7 +24,7 @@ from .direct.forecast import forecast_direct
 from .direct.method import direct
 from .picks import chosen, most_picks, picks
 from .subspace import subspace
-from .surrogate import checked, distilled, surrogate
+from .surrogate import checked, fixed, surrogate
 from .table import METHODS
 from .work import Work, refuse_surrogate_options
 
@@ -70,7 +70,8 @@ def _surrogate(work: Work) -> Forecast:
     """The forecast of the surrogate, and the time that the original takes to answer."""
     with failures("certify"):
         task = checked(work)
-        setup = distilled(work, task.train, torch.zeros(task.train.n, dtype=torch.int64))  # answers cost time
+        setup = fixed(work, task.train, "subspace")
+        setup = replace(setup, targets=torch.zeros(setup.train.n, dtype=torch.int64))  # answers cost time
         looks = (work.request.earlier_looks or 0) + 1
         plan = forecast(setup, Comparison.on(task.record, looks))
         seconds = _seconds_to_answer(task.original, task.inputs) * (task.train.n + task.inputs.m)

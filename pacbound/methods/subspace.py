@@ -9,7 +9,8 @@ from ..pipeline.capturing import with_captured
 from ..pipeline.encoding import encode
 from ..pipeline.finish import finish
 from ..pipeline.first_look import first_look
-from ..pipeline.preparation import prepare, with_start
+from ..pipeline.preparation import prepare
+from ..pipeline.starting import with_start
 from ..specs.grammar import OWN_NETWORK
 from ..training.state import Checkpoint
 from .work import Work, refuse_surrogate_options
@@ -28,7 +29,7 @@ def subspace(work: Work) -> Certificate:
     with failures("certify", setup.model == OWN_NETWORK):
         if work.request.checkpoint is not None and not work.request.new_head:
             setup = replace(setup, notes=first_look(setup.base.module, setup.train, setup.preprocess, setup.model))
-        setup = with_start(setup, work.progress)
+        setup = with_start(setup, work.start_state, work.progress, work.state)
         setup = with_captured(setup, work.state, work.progress)
         encoded = encode(setup, Checkpoint(work.state, setup.key), work.progress, work.looks)
         return finish(setup, encoded, {"training": time.monotonic() - started}, work.progress)

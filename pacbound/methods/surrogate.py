@@ -1,6 +1,7 @@
 """Method surrogate: a bound for a network that stays as it is, by a coded network that answers like it.
 
-1. The original answers the training inputs; the encoder learns these answers in a subspace around a seeded theta0.
+1. The original answers the training inputs; the encoder learns these answers in a subspace around a theta0 that cannot
+   follow the original: from a seed, trained on other examples with their labels, or from a disjoint checkpoint.
 2. The surrogate is decoded and its errors on the labels counted, as for any coded network.
 3. Only then are the unlabelled inputs looked at, once: on how many do the two networks differ?
 4. bounds/disagreement.py adds up both parts.
@@ -8,6 +9,7 @@
 
 import hashlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
@@ -15,6 +17,7 @@ from torch import Tensor, nn
 from ..bits.ledger import Ledger
 from ..bounds.disagreement import Disagreement, disagreement
 from ..certificate.accounting import Comparison, complete
+from ..certificate.composed import may_follow
 from ..certificate.parts import DisagreementPart, InputsRecord, SurrogatePart
 from ..certificate.schema import Certificate, Environment, MethodRow, OtherBound
 from ..certificate.tuned import TUNED_ON
@@ -27,6 +30,7 @@ from ..errors import RequestError
 from ..models.classifiers import as_classifier
 from ..models.loading import load_model, treatment
 from ..models.others import failures
+from ..networks.checkpoints import file_digest
 from ..networks.original import Original, answers, check_answers, count_differing, count_errors, load_original
 from ..networks.passes import BATCH
 from ..pipeline.encoding import encode
@@ -34,7 +38,8 @@ from ..pipeline.finish import Finished, baseline, best_of, environment, held_out
 from ..pipeline.first_look import first_look
 from ..pipeline.looks import number_of_look
 from ..pipeline.preparation import Setup, prepare
-from ..request.request import Method
+from ..pipeline.starting import with_start
+from ..request.request import Method, Request
 from ..specs.grammar import OWN_NETWORK, is_described
 from ..specs.picks import RecipeSpec
 from ..specs.specs import REFERENCE_MODELS
@@ -60,7 +65,7 @@ def surrogate(work: Work) -> Certificate:
     Raises: PacboundError with the reason of a refusal, above all where labelled and unlabelled inputs overlap, or where
         the surrogate's theta0 could follow the original.
     """
-    with failures("certify"):  # the original is somebody else's
+    with failures("certify"):  # the original is somebody else's, and the surrogate may be
         return _certified(work, checked(work))
 
 
@@ -101,7 +106,7 @@ def _certified(work: Work, task: Task) -> Certificate:
         best, seconds = run(setup, recipe, Checkpoint(work.state, setup.key), work.progress)
         epochs = 0.0
     else:
-        setup = distilled(work, train, answers(original, train.x, work.progress))
+        setup = distilled(work, train, lambda x: answers(original, x, work.progress))
         encoded = encode(setup, Checkpoint(work.state, setup.key), work.progress)
         trained, epochs = time.monotonic(), encoded.epochs
         best = best_of(setup, encoded.candidates, work.progress)
@@ -110,17 +115,19 @@ def _certified(work: Work, task: Task) -> Certificate:
     looks = number_of_look(work.looks, "comparison", inputs.digest(), pair, earlier)
     differing = count_differing(best.hypothesis, original, inputs, work.progress)
     compared = Compared(best, inputs, task.record, differing, looks)
-    made_in = environment(seconds, epochs, (*original.notes, *seen))
+    made_in = environment(seconds, epochs, (*original.notes, *setup.base.notes, *seen))
     return _issue(setup, compared, original, _held_out(original, task.test, work.request.delta), made_in)
 
 
-def distilled(work: Work, train: Examples, targets: Tensor) -> Setup:
-    """Fix the surrogate: a reference network, theta0 and projector from the request's seed; targets steer the encoder.
+def distilled(work: Work, train: Examples, answer: Callable[[Tensor], Tensor]) -> Setup:
+    """Fix the surrogate: a network, its theta0 and a projector from the request's seed; answers steer the encoder.
 
-    targets: the original's answers on the training inputs, (n,) int64.
+    Of a split, theta0 is trained on the first examples with their labels; answers are asked for the rest alone.
+
+    answer: from inputs (n, ...) to the original's answers (n,) int64.
     """
-    setup = _prepared(work, train, "subspace")
-    return replace(setup, targets=targets.clamp(max=train.classes - 1))
+    setup = with_start(fixed(work, train, "subspace"), work.start_state, work.progress, work.state)
+    return replace(setup, targets=answer(setup.train.x).clamp(max=train.classes - 1))
 
 
 def from_labels(work: Work, train: Examples) -> tuple[Setup, RecipeSpec]:
@@ -128,16 +135,18 @@ def from_labels(work: Work, train: Examples) -> tuple[Setup, RecipeSpec]:
 
     Raises: RequestError outside the menus of the learner.
     """
-    return _prepared(work, train, "picks"), recipe_of(work.request, train.shape)
+    setup = with_start(fixed(work, train, "picks"), work.start_state, work.progress, work.state)
+    return setup, recipe_of(work.request, train.shape)
 
 
-def _prepared(work: Work, train: Examples, method: Method) -> Setup:
+def fixed(work: Work, train: Examples, method: Method) -> Setup:
+    """Fix what the surrogate is made of, before theta0 of a split is trained. Raises: RequestError."""
     own = work.request.model_copy(
         update={
             "method": method,
             "model": work.request.surrogate,
             "base": "seeded",
-            "checkpoint": None,
+            "checkpoint": work.request.surrogate_checkpoint,
             "rename": (),
             "key": None,
             "preprocess": "auto",
@@ -147,19 +156,20 @@ def _prepared(work: Work, train: Examples, method: Method) -> Setup:
         }
     )
     setup = prepare(work.request.surrogate, train, None, own, "zero_one", work.data_dir)
-    refuse_followed_prior(setup)
+    refuse_followed_prior(setup, file_digest(work.request.checkpoint or ""))
     return replace(setup, methods=work.methods)
 
 
-def refuse_followed_prior(setup: Setup) -> None:
+def refuse_followed_prior(setup: Setup, original: str) -> None:
     """Refuse a surrogate whose prior could know the original, which may have been trained on the labelled sample.
 
-    Raises: RequestError unless theta0 is drawn from a seed and the architecture is described.
+    original: SHA-256 of its file. Raises: RequestError by the rule of `may_follow`.
     """
-    if setup.base.origin.kind != "seeded" or setup.model == OWN_NETWORK:
+    if may_follow(setup.base.origin, setup.model, original):
         raise RequestError(
             "surrogate: its prior must not follow the original, which may have seen the labelled sample: theta0 from "
-            f"a seed in a described network, got theta0 from {setup.base.origin.kind} in the network {setup.model!r}. "
+            "a seed in a described network, or from a checkpoint that is not the original, got theta0 from "
+            f"{setup.base.origin.kind} in the network {setup.model!r}. "
             "Leave --base out, and choose --surrogate among the reference networks, or describe one."
         )
 
@@ -176,20 +186,7 @@ def _refuse_contradictions(work: Work) -> None:
             "surrogate: the original and the surrogate are compared on unlabelled inputs that neither was trained on, "
             "got none. Give --unlabelled, such as mnist:test:1/2."
         )
-    if request.surrogate != "auto" and not is_described(request.surrogate):
-        raise RequestError(
-            f"surrogate: it is auto, one of {', '.join(REFERENCE_MODELS)} or a description, whose theta0 is drawn from "
-            f"the seed, got {request.surrogate!r}."
-        )
-    if request.base == "values" or request.disjoint or request.new_head:
-        raise RequestError(
-            "surrogate: the checkpoint is the original and never theta0 of the surrogate, which is drawn from a seed; "
-            "got --base values, --disjoint or --new-head. Leave them out, or choose --method subspace."
-        )
-    if request.prior_share is not None:
-        raise RequestError(
-            "surrogate: its theta0 is drawn from a seed and trained on nothing. Leave --prior-share out."
-        )
+    _refuse_starts(request)
     if work.loss not in (None, "zero_one") or request.loss != "zero_one":
         raise RequestError("surrogate: two networks differ or do not, so the loss is zero_one. Leave --loss out.")
     if request.posterior != "point" or request.theorem not in ("auto", "occam_binomial"):
@@ -202,6 +199,26 @@ def _refuse_contradictions(work: Work) -> None:
             "surrogate: look j at the unlabelled inputs has delta / (j (j + 1)), so that somebody must say how many "
             "surrogates were compared on them before, in any run, got nobody's word. Give --earlier-looks N, 0 where "
             "there were none."
+        )
+
+
+def _refuse_starts(request: Request) -> None:
+    """Refuse what gives a surrogate no theta0, or one that may follow the original. Raises: RequestError."""
+    own = request.surrogate_checkpoint is None
+    if own and request.surrogate != "auto" and not is_described(request.surrogate):
+        raise RequestError(
+            f"surrogate: it is auto, one of {', '.join(REFERENCE_MODELS)} or a description, whose theta0 is drawn from "
+            f"the seed, got {request.surrogate!r}. Another network goes with --surrogate-checkpoint FILE --disjoint."
+        )
+    if request.base == "values" or (own and (request.disjoint or request.new_head)):
+        raise RequestError(
+            "surrogate: the checkpoint is the original and never theta0 of the surrogate, which is drawn from a seed; "
+            "got --base values, --disjoint or --new-head. Leave them out, choose --method subspace, or give the "
+            "surrogate a file of its own with --surrogate-checkpoint."
+        )
+    if not own and request.surrogate == "auto":
+        raise RequestError(
+            "surrogate: --surrogate-checkpoint holds numbers only, got no network for them. Name it with --surrogate."
         )
 
 
@@ -291,6 +308,7 @@ def _issue(
         hypothesis=best.spec,
         beside=best.beside,
         picks=best.picks,
+        theta0=setup.theta0,
         parts=_parts(compared, made, choices, original),
         also=(*held_out, baseline(setup)),
         methods=tuple(MethodRow(name=name) for name in setup.methods),

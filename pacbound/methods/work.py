@@ -29,9 +29,17 @@ class Work:
     looks: Path | None = None
     sweep: SweepRecord | None = None
 
+    @property
+    def start_state(self) -> Path | None:
+        """Where the training of theta0 keeps what it needs to go on, and theta0 once it is done."""
+        return None if self.state is None else methods_folder(self.state) / "theta0"
+
 
 def methods_folder(state: Path) -> Path:
-    """Return where the method auto keeps what its methods finished: to be removed with the state, by whoever saves."""
+    """Return where the method auto keeps what its methods finished, and others their theta0 of a split.
+
+    It is to be removed with the state, by whoever saves the certificate.
+    """
     return state.with_name(f"{state.name}.methods")
 
 
@@ -40,7 +48,7 @@ def refuse_surrogate_options(request: Request, unlabelled: object) -> None:
     default = Request()
     given = [
         name
-        for name in ("surrogate", "surrogate_by", "earlier_looks")
+        for name in ("surrogate", "surrogate_by", "surrogate_checkpoint", "earlier_looks")
         if getattr(request, name) != getattr(default, name)
     ]
     if unlabelled is not None:

@@ -21,6 +21,7 @@ from ..models.others import private_copy
 from ..progress import hidden, tqdm
 from ..specs.specs import PreprocessSpec
 from ..subspace.random import normals
+from .frozen import named_tensors
 
 BATCH = 250
 CHECKED = (2, 5)  # sizes of the batches on which the part is compared with the whole
@@ -95,6 +96,16 @@ def frozen_before(module: nn.Module, x: Tensor, preprocess: PreprocessSpec) -> F
         if not why:
             return Frozen(module, path, preprocess)
     return why
+
+
+@torch.no_grad()
+def put_back(whole: nn.Module, part: nn.Module) -> nn.Module:
+    """Return a copy of a network with the tensors of its trained part, which go by the same names; or of all of it."""
+    copied = private_copy(whole)
+    own = named_tensors(copied)
+    for name, tensor in named_tensors(part).items():
+        own[name].copy_(tensor)
+    return copied
 
 
 def capture(frozen: Frozen, x: Tensor, store: Path | None = None, key: str = "", progress: bool = True) -> Captured:

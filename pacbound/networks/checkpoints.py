@@ -99,6 +99,16 @@ def head_of(module: nn.Module) -> tuple[str, ...]:
     return tuple(name for name, _ in module.named_parameters() if name.rpartition(".")[0] == owner)
 
 
+def outputs_in(path: str | Path, module: nn.Module, rename: Sequence[str] = (), key: str | None = None) -> int | None:
+    """Return how many outputs the last layer of a module has in a file; None where the file has no such layer.
+
+    Args: as for `load_checkpoint`; the module is not touched. Raises: ModelError, RequestError like it.
+    """
+    tensors = fitted(read_checkpoint(path, key), named_tensors(module), rename).tensors()
+    sizes = [len(tensors[name]) for name in head_of(module) if name in tensors and tensors[name].ndim]
+    return sizes[0] if sizes else None
+
+
 def checkpoint_base(
     module: nn.Module,
     path: str | Path,

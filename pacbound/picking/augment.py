@@ -16,6 +16,7 @@ SHIFT = 14  # parts of a side that make the longest shift: 2 of 28 pixels, at le
 CROP = 8  # of a side that is mirrored around an image before it is cropped: 4 of 32 pixels, at least 1
 DEGREES, SCALE, SHEAR = 15.0, 0.1, 0.1  # most of a rotation, of the logarithm of a scale, and of a shear
 KNOTS, BEND = 4, 0.085  # knots on a side of a smooth displacement, and its standard deviation in half sides
+COLOURS = 3  # channels of an image that is mirrored and cropped
 STRONGER = 1.4  # of the affine map where an image is bent too
 
 Augment = Callable[[Tensor, Generator], Tensor]
@@ -28,6 +29,16 @@ def fitting(augmentation: Augmentation, shape: tuple[int, ...]) -> bool:
     (True, False, True)
     """
     return augmentation == "none" or (len(shape) in (2, 3) and min(shape[-2:]) >= 4)
+
+
+def usual(shape: tuple[int, ...], grey: Augmentation) -> Augmentation:
+    """Return what suits examples of a shape: flip_crop for images in colour, `grey` for others, else none.
+
+    >>> usual((3, 32, 32), "shift"), usual((28, 28), "shift"), usual((64,), "shift")
+    ('flip_crop', 'shift', 'none')
+    """
+    chosen: Augmentation = "flip_crop" if len(shape) == 3 and shape[0] == COLOURS else grey
+    return chosen if fitting(chosen, shape) else "none"
 
 
 def shift(x: Tensor, noise: Generator) -> Tensor:

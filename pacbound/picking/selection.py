@@ -22,8 +22,8 @@ from ..data.examples import Examples
 from ..data.preprocess import preprocessed
 from ..errors import ModelError, first_line
 from ..models.others import private_copy
-from ..networks.captured import CHECKED, Frozen, capture, frozen_before
-from ..networks.frozen import freeze_network, named_tensors, thaw_network
+from ..networks.captured import CHECKED, Frozen, capture, frozen_before, put_back
+from ..networks.frozen import freeze_network, thaw_network
 from ..networks.risk import zero_one
 from ..progress import hidden, tqdm
 from ..specs.picks import END, RecipeSpec, sizes
@@ -157,12 +157,7 @@ class Selection:
         """Return the file of the whole network of a round."""
         if self.frozen is None:
             return one.network
-        whole, part = private_copy(self.whole), self._thawed(one.network)
-        own = named_tensors(whole)
-        with torch.no_grad():
-            for name, tensor in named_tensors(part).items():
-                own[name].copy_(tensor)
-        return freeze_network(whole)
+        return freeze_network(put_back(self.whole, self._thawed(one.network)))
 
     def forecast(self) -> tuple[float, ...]:
         """Return the seconds up to each size of the list, every other example asked in every round.

@@ -42,11 +42,14 @@ def with_captured(setup: Setup, state: Path | None, progress: bool = True) -> Se
         if any(not parameter.requires_grad for parameter in setup.base.module.parameters()):
             LOG.info("the whole network runs at every step of training: %s", frozen)
         return setup
-    return replace(setup, captured=capture(frozen, setup.train.x, *store_of(setup, state), progress))
+    return replace(setup, captured=capture(frozen, setup.train.x, *store_of(setup, setup.digest, state), progress))
 
 
-def store_of(setup: Setup, state: Path | None, *computed: str) -> tuple[Path | None, str]:
-    """Return the file for what reaches the trained part, and the digest of all that decides it. computed: how."""
-    what = (setup.digest, frozen_digest(setup.base.module), setup.base.layout.digest, setup.model)
+def store_of(setup: Setup, digest: str, state: Path | None, *computed: str) -> tuple[Path | None, str]:
+    """Return the file for what reaches the trained part of these examples, and the digest of all that decides it.
+
+    digest: of the examples. computed: how.
+    """
+    what = (digest, frozen_digest(setup.base.module), setup.base.layout.digest, setup.model)
     key = hashlib.sha256("\n".join((*what, setup.preprocess.model_dump_json(), *computed)).encode()).hexdigest()
     return None if state is None else state.with_name(f"frozen-{key[:16]}.npy"), key

@@ -16,6 +16,7 @@ from ..training.state import Checkpoint
 from .capturing import timed
 from .encoding import BATCH, POSTERIOR_TRAINING_SHARE, plan_of
 from .preparation import Setup, sample_of
+from .starting import seconds_to_start
 
 TYPICAL_SPREAD = 1.2  # standard deviation of trained symbols, in steps: about 2.3 bits a coefficient
 TYPICAL_PROFILE = ProfileSpec(scale_index=68, kap=44, c0=29, c1=4, c2=1)
@@ -68,7 +69,7 @@ def forecast(setup: Setup, compared: Comparison | None = None) -> Forecast:
     _, coded = pack(spec, typical.symbols)
     ratio_bits = round(TYPICAL_RATIO * subspace.d) if drawn else None
     vectors = ADAM_VECTORS * subspace.d + 3 * setup.base.layout.D
-    seconds = passes * seconds_an_epoch(subspace, sample, plan.batch)
+    seconds = seconds_to_start(setup) + passes * seconds_an_epoch(subspace, sample, plan.batch)
     seconds += FROZEN_PASSES * frozen_seconds * setup.train.n
     return Forecast(
         data=setup.train.name,

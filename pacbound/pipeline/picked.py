@@ -29,6 +29,7 @@ from .capturing import store_of
 from .finish import Finished
 from .forecast import Forecast
 from .preparation import Setup
+from .starting import seconds_to_start
 
 KEPT = 3  # rounds whose networks are kept until they are counted
 PATIENCE, WORSE = 3, 1.03  # stop after so many listed sizes in a row that are so much worse than the best
@@ -48,7 +49,7 @@ def bind(setup: Setup, recipe: RecipeSpec, state: Path | None = None) -> Selecti
 
     Raises: RequestError where its device is not there.
     """
-    store, key = store_of(setup, state, "one thread")  # other threads may round otherwise
+    store, key = store_of(setup, setup.digest, state, "one thread")  # other threads may round otherwise
     return Selection(setup.base.module, setup.train, setup.preprocess, recipe, store, key)
 
 
@@ -73,7 +74,8 @@ def forecast_picks(setup: Setup, recipe: RecipeSpec, most: int) -> Forecast:
     return Forecast(
         data=setup.train.name, n=setup.train.n, model=setup.model, D=setup.base.layout.D, d=None,
         epochs=math.ceil(steps * recipe.batch / setup.train.n), batch=recipe.batch,
-        seconds=round(selection.forecast()[last], 1), memory_bytes=setup.train.x.nbytes + 8 * setup.base.layout.D,
+        seconds=round(seconds_to_start(setup) + selection.forecast()[last], 1),
+        memory_bytes=setup.train.x.nbytes + 8 * setup.base.layout.D,
         ledger=ledger_of(setup, spec, pack(spec, NO_SYMBOLS)[1]).entries, picks=selection.sizes[last],
     )  # fmt: skip
 

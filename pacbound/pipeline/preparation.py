@@ -1,6 +1,5 @@
 """What is fixed before training: the sample, the network with its theta0, the subspace, and what is asked for."""
 
-import copy
 import hashlib
 import math
 from dataclasses import dataclass, replace
@@ -27,8 +26,7 @@ from ..models.foreign import CONFIG, FOLDER, TIMM
 from ..models.loading import load_model, treatment
 from ..models.others import failures, private_copy
 from ..networks.captured import Captured
-from ..networks.checkpoints import checkpoint_base, start_base
-from ..networks.frozen import freeze_network
+from ..networks.checkpoints import checkpoint_base
 from ..networks.hypothesis import Base, make_base, make_subspace
 from ..networks.passes import BATCH, Network, check_deterministic
 from ..networks.rebuilt import check_promise
@@ -36,13 +34,17 @@ from ..networks.risk import CUSTOM, LossFunction, loss_function, losses_of
 from ..networks.trained import train_only
 from ..request.request import Request, parse_projector, trained_word
 from ..specs.grammar import OWN_NETWORK
-from ..specs.specs import SPLIT_PARTS, BaseOrigin, HypothesisSpec, PreprocessSpec, ProjectorSpec, SplitSpec
+from ..specs.specs import (
+    SPLIT_PARTS,
+    HypothesisSpec,
+    PreprocessSpec,
+    ProjectorSpec,
+)
 from ..specs.tensors import DirectSpec
 from ..subspace.layout import NORM_BUFFERS
 from ..subspace.subspace import Subspace
 from ..training.fit import Sample
 from ..training.plain import Candidate
-from ..training.start import train_start
 
 # The network `auto` reads images with: by their shorter side, from the largest down; everything else gets mlp.
 IMAGE_MODELS = ((32, "pooled"), (16, "lenet1"))
@@ -203,28 +205,6 @@ def describe(sample: Examples, split: Split | None = None, repeats: str | None =
     )
 
 
-def with_start(setup: Setup, progress: bool = True) -> Setup:
-    """Train theta0 on the first examples of the split, where there is one, and fix the base to what its file holds.
-
-    Raises: ModelError where that training fails.
-    """
-    split, start = setup.split, setup.base.origin
-    if split is None:
-        return setup
-    sample = Sample(preprocessed(split.first.x, setup.preprocess), split.first.y)
-    module = copy.deepcopy(setup.base.module)
-    train_start(module, sample, setup.request.seed, progress)
-    raw = freeze_network(module)
-    whole = split.first.n + split.rest.n
-    record = SplitSpec(
-        seed=split.seed, parts=split.parts, whole=whole, digest=split.whole, size=len(raw), start=start.sha256
-    )
-    sha256 = hashlib.sha256(raw).hexdigest()
-    origin = BaseOrigin(kind="split", seed=start.seed, sha256=sha256, split=record)
-    base = start_base(setup.base.module, raw, origin, setup.request.frozen_buffers)
-    return replace(setup, base=base, theta0=raw)
-
-
 def _split(whole: Examples, request: Request) -> tuple[Split | None, Examples]:
     """Return the split asked for, and the examples that the statement will be about."""
     if request.prior_share is None:
@@ -243,6 +223,8 @@ def _refuse_contradictions(request: Request, model: nn.Module | str) -> None:
         raise RequestError(
             f"certify: a prior share is for the methods subspace and picks, got {request.method!r}. Leave one out."
         )
+    if request.start_minutes is not None and request.prior_share is None:
+        raise RequestError("certify: --start-minutes are those of theta0 on a share of the sample. Give --prior-share.")
     if request.checkpoint is None:
         for option, given in (
             ("disjoint", request.disjoint),
@@ -258,8 +240,6 @@ def _refuse_contradictions(request: Request, model: nn.Module | str) -> None:
             "certify: a checkpoint is a sound theta0 only if it was trained on data disjoint from this sample and "
             "fixed before the sample was seen, got nobody's word for it. If that is so, say it with --disjoint."
         )
-    if request.prior_share is not None:
-        raise RequestError("certify: theta0 is a checkpoint or trained on a share of the sample. Leave one out.")
     if request.base == "values":
         raise RequestError("certify: a checkpoint is theta0 itself, got base 'values' too. Leave one out.")
     if model == "auto":

@@ -126,6 +126,12 @@ class Stated(Record):
             )
         ),
     ] = "auto"
+    surrogate_checkpoint: Annotated[
+        str | None,
+        Field(
+            json_schema_extra=_option("Network", "theta0 of the surrogate: weights by others, disjoint and no original")
+        ),
+    ] = None
     surrogate_by: Annotated[
         Literal["codes", "picks"],
         Field(
@@ -175,6 +181,10 @@ class Stated(Record):
         Field(
             gt=0, lt=1, json_schema_extra=_option("Network", "train theta0 on this share of the sample, in 64ths; paid")
         ),
+    ] = None
+    start_minutes: Annotated[
+        float | None,
+        Field(gt=0, json_schema_extra=_option("Network", "minutes for the theta0 of a prior share [a fixed plan]")),
     ] = None
     preprocess: Annotated[
         str,

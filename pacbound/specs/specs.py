@@ -62,10 +62,11 @@ class SplitSpec(SparseRecord):
 
     seed: of the permutation. parts: theta0 saw parts/64 of the whole, rounded down. whole, digest: size and SHA-256
     of the whole sample. size: bytes of the file with theta0, which lies beside the certificate. start: SHA-256 of the
-    values that its training started from, where they were handed over instead of drawn from the seed.
+    values that its training started from, where they were handed over instead of drawn from the seed. checkpoint:
+    SHA-256 of the file that these were read from, where they come from one.
     """
 
-    LEFT_OUT: ClassVar[tuple[str, ...]] = ("start",)
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("start", "checkpoint")
 
     seed: int = Field(default=0, ge=0, lt=1 << 63)
     parts: int = Field(ge=1, lt=SPLIT_PARTS)
@@ -73,6 +74,7 @@ class SplitSpec(SparseRecord):
     digest: str = Field(pattern="^[0-9a-f]{64}$")
     size: int = Field(ge=0, le=1 << 28)
     start: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+    checkpoint: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
 
     @property
     def first(self) -> int:
@@ -88,6 +90,8 @@ class SplitSpec(SparseRecord):
     def _nonempty(self) -> Self:
         if self.first < 1:
             raise ValueError(f"a split has examples on both sides, got {self.parts}/{SPLIT_PARTS} of {self.whole}")
+        if self.checkpoint is not None and self.start is None:
+            raise ValueError("a start from a checkpoint has the values that were read from it")
         return self
 
 
@@ -123,6 +127,13 @@ class BaseOrigin(SparseRecord):
     split: SplitSpec | None = None
     values: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
     constants: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+
+    @property
+    def checkpoint(self) -> str | None:
+        """SHA-256 of the file by others that theta0 is, or was trained from; None where there is none."""
+        if self.split is not None:
+            return self.split.checkpoint
+        return self.sha256 if self.kind in CHECKPOINT_KINDS else None
 
     @property
     def file(self) -> str:

@@ -40,7 +40,9 @@ class Given:
     unlabelled: object
     test: object
     key: str | None
-    tokenizer: str | Path | None
+    tokenizer: str | Path | None = None
+    surrogate: object = None
+    surrogate_checkpoint: str | Path | None = None
 
 
 def load_sample(certificate: Certificate, data: object, data_dir: str | Path | None) -> "Examples":
@@ -91,12 +93,16 @@ def rebuild(certificate: Certificate, examples: "Examples", given: Given) -> "Ba
     from ..networks.checkpoints import rebuild_base
     from ..networks.trained import train_only
 
-    origin, preprocess = certificate.hypothesis.base, certificate.hypothesis.preprocess
-    model = given.model if certificate.comparison is None else certificate.hypothesis.model
-    module = build_network(certificate.hypothesis.model, model, examples, certificate.data.classes, preprocess)
-    module = train_only(module, certificate.hypothesis.train)
+    origin, stated = certificate.hypothesis.base, certificate.hypothesis.model
     theta0 = None if origin.split is None else certificate.theta0()
-    return rebuild_base(module, origin, given.checkpoint, given.rename, theta0, given.key)
+    if certificate.comparison is not None:  # then model, checkpoint, rename and key are those of the original
+        module, checkpoint, rename, key = given.surrogate, given.surrogate_checkpoint, (), None
+    else:
+        module, checkpoint, rename, key = given.model, given.checkpoint, given.rename, given.key
+    preprocess = certificate.hypothesis.preprocess
+    built = build_network(stated, module, examples, certificate.data.classes, preprocess)
+    built = train_only(built, certificate.hypothesis.train)
+    return rebuild_base(built, origin, checkpoint, rename, theta0, key)
 
 
 def _compare_units(spec: HypothesisSpec, base: "Base", examples: "Examples") -> str | None:
@@ -147,6 +153,7 @@ def recheck_comparison(
 ) -> "tuple[tuple[Finding, ...], Original | None, Inputs]":
     """Whether the inputs are those named, none is in the sample, and the networks differ on no more than stated.
 
+    examples: the whole sample, the part that theta0 of a split was trained on too.
     Returns: the findings, the original network where nothing is wrong, and the inputs.
     """
     from ..data.inputs import overlap

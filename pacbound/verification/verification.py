@@ -110,6 +110,8 @@ def verify(
     test: object = None,
     key: str | None = None,
     tokenizer: str | Path | None = None,
+    surrogate: object = None,
+    surrogate_checkpoint: str | Path | None = None,
 ) -> Verification:
     """Check a certificate and say what was not checked.
 
@@ -128,6 +130,8 @@ def verify(
         count their errors again too; the embedded digits are taken without being asked for. key: of the state dict in a
         file of several, as certify was given it. tokenizer: the file that texts are read by, or the folder that holds
         it, needed where the certificate names one.
+        surrogate, surrogate_checkpoint: of an original network's certificate,
+        the network of the surrogate where it is the user's own, and the file that its theta0 is, where it is one.
     Returns: a record; a certificate that does not hold is a result, not an exception.
     Raises: RequestError where there is no such file or the arguments do not reach the level asked for;
         DataError, ModelError where the caller's data or model cannot be loaded.
@@ -145,7 +149,10 @@ def verify(
     own = certificate.hypothesis.model == OWN_NETWORK
     if model is None and own and checkpoint is not None and os.path.isfile(os.path.join(checkpoint, "config.json")):
         model = f"hf:{checkpoint}"  # the caller's folder says which network it holds
-    given = Given(data, model, checkpoint, tuple(rename), data_dir, loss, unlabelled, test, key, tokenizer)
+    given = Given(
+        data, model, checkpoint, tuple(rename), data_dir, loss, unlabelled, test, key, tokenizer, surrogate,
+        surrogate_checkpoint,
+    )  # fmt: skip
     reached = _level(certificate, given, level)
     findings, counted = _findings(certificate, reached, given)
     failure = next((finding for finding in findings if finding.complaint is not None), None)
@@ -179,12 +186,17 @@ def _level(certificate: Certificate, given: Given, level: Level | None) -> Level
     lacking = []
     if given.data is None and certificate.data.name not in EMBEDDED_DATA:
         lacking.append("the data (--data)")
-    comparison = certificate.comparison
-    network = certificate.hypothesis.model if comparison is None else comparison.original.model
+    comparison, hypothesis = certificate.comparison, certificate.hypothesis
+    from_file = hypothesis.base.kind in CHECKPOINT_KINDS
+    network = hypothesis.model if comparison is None else comparison.original.model
     if given.model is None and network == OWN_NETWORK:
         lacking.append("the network (--model)")
-    if given.checkpoint is None and (certificate.hypothesis.base.kind in CHECKPOINT_KINDS or comparison is not None):
+    if given.checkpoint is None and (from_file or comparison is not None):
         lacking.append("the checkpoint (--checkpoint)")
+    if comparison is not None and hypothesis.model == OWN_NETWORK and given.surrogate is None:
+        lacking.append("the network of the surrogate (--surrogate)")
+    if comparison is not None and from_file and given.surrogate_checkpoint is None:
+        lacking.append("the checkpoint of the surrogate (--surrogate-checkpoint)")
     if given.unlabelled is None and comparison is not None:
         lacking.append("the unlabelled inputs (--unlabelled)")
     if given.tokenizer is None and _tokenizers(certificate):
@@ -240,7 +252,7 @@ def _findings(certificate: Certificate, level: Level, given: Given) -> tuple[tup
         findings, counted = (*findings, rounds), replace(counted, replay=outcome)
     original, inputs = None, None
     if certificate.comparison is not None:
-        compared, original, inputs = recheck_comparison(certificate, hypothesis, examples, given)
+        compared, original, inputs = recheck_comparison(certificate, hypothesis, whole, given)
         findings += compared
         if original is None:
             return findings, counted
@@ -254,12 +266,20 @@ def _check_checkpoint(certificate: Certificate, given: Given) -> tuple[Finding, 
     from ..networks.checkpoints import file_digest
 
     origin, comparison = certificate.hypothesis.base, certificate.comparison
-    if given.checkpoint is None or (origin.kind not in CHECKPOINT_KINDS and comparison is None):
-        return ()
-    stated = origin.sha256 if comparison is None else comparison.original.sha256
-    found = file_digest(given.checkpoint)
-    differ = f"the certificate names the file with SHA-256 {(stated or '')[:12]}, got {found[:12]}"
-    return (Finding(check="checkpoint", complaint=differ if found != stated else None),)
+    theta0 = origin.sha256 if origin.kind in CHECKPOINT_KINDS else None
+    files = [("checkpoint", theta0, given.checkpoint)]
+    if comparison is not None:
+        files = [
+            ("checkpoint", comparison.original.sha256, given.checkpoint),
+            ("surrogate's checkpoint", theta0, given.surrogate_checkpoint),
+        ]
+    findings = []
+    for check, stated, file in files:
+        if stated is not None and file is not None:
+            found = file_digest(file)
+            differ = f"the certificate names the file with SHA-256 {stated[:12]}, got {found[:12]}"
+            findings.append(Finding(check=check, complaint=differ if found != stated else None))
+    return tuple(findings)
 
 
 def _tokenizers(certificate: Certificate) -> set[str]:

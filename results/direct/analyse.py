@@ -73,8 +73,9 @@ def row(path: Path) -> str:
     before = fixed_bits(spec)
     test = certificate.held_out
     cells = [
-        f"[{path.stem}]({path.name})", f"{before:,}", f"{certificate.message.bits:,}", f"{saving:,}",
-        f"{certificate.ledger.bits:,}", f"{before / count:.3f}", f"{certificate.ledger.bits / count:.4f}",
+        f"[{path.stem}](results/direct/{path.name})", f"{before:,}", f"{certificate.message.bits:,}",
+        f"{saving:,}", f"{certificate.ledger.bits:,}", f"{before / count:.3f}",
+        f"{certificate.ledger.bits / count:.4f}",
         percent_up(share_up(certificate.risk.errors, certificate.risk.n)),
         "" if test is None else percent_up(share_up(test.errors, test.n)),
         f"**{percent_up(certificate.bound.value)}**", f"{sum(certificate.environment.seconds.values()):.0f}",

@@ -2,6 +2,8 @@
 
 The other half of the test set, with labels, gives the test-set bound beside it. Checkpoints below the data root:
 advertorch's cleanly trained LeNet for MNIST (Ding et al. 2019), the ResNets of akamaster/pytorch_resnet_cifar10.
+Those that end in _half have a surrogate whose theta0 was trained on the labels of half of the training set; they look
+at inputs on which a coded surrogate was compared before.
 """
 
 import sys
@@ -15,8 +17,8 @@ from pacbound.data.roots import data_root
 ROOT = data_root() / "checkpoints"
 
 
-def command(data: str, model: str, file: str, *more: str) -> list[str]:
-    """Options for one original network."""
+def command(data: str, model: str, file: str, *more: str, looks: int = 0) -> list[str]:
+    """Options for one original network; looks: how often its answers to the unlabelled inputs were compared before."""
     original = ["--method", "surrogate", "--model", model, "--checkpoint", str(ROOT / file)]
     return [
         *original,
@@ -27,15 +29,30 @@ def command(data: str, model: str, file: str, *more: str) -> list[str]:
         "--test",
         f"{data}:test:2/2",
         "--earlier-looks",
-        "0",
+        str(looks),
         *more,
     ]
 
 
+def half(network: str, minutes: str) -> list[str]:
+    """Options for a surrogate with so many minutes for its theta0; where w = 0 is best the encoder may be short."""
+    start = ["--surrogate", network, "--prior-share", "0.5", "--start-minutes", minutes]
+    return [*start, "--encoder", "plain", "--epochs", "3", "--d", "64"]
+
+
+LENET = ("mnist", "lenet-mnist", "lenet5-mnist/mnist_lenet5_clntrained.pt")
+RESNET20 = ("cifar10", "resnet20-bn", "resnet-cifar10/resnet20-12fca82f.th")
+RESNET32 = ("cifar10", "resnet32-bn", "resnet-cifar10/resnet32-d509ac18.th")
+GREY = half("c32k3-B-M2-R-c64k3-B-M2-R-c128k3-B-R-G-L", "4")
+COLOUR = half("flip-c32k3p1-M2-B-R-r32x2-r64x2-r128x2-G-L", "50")
+
 COMMANDS = {
-    "mnist_lenet": command("mnist", "lenet-mnist", "lenet5-mnist/mnist_lenet5_clntrained.pt"),
-    "cifar10_resnet20": command("cifar10", "resnet20-bn", "resnet-cifar10/resnet20-12fca82f.th", "--d", "2048"),
-    "cifar10_resnet32": command("cifar10", "resnet32-bn", "resnet-cifar10/resnet32-d509ac18.th", "--d", "2048"),
+    "mnist_lenet": command(*LENET),
+    "cifar10_resnet20": command(*RESNET20, "--d", "2048"),
+    "cifar10_resnet32": command(*RESNET32, "--d", "2048"),
+    "mnist_lenet_half": command(*LENET, *GREY, looks=1),
+    "cifar10_resnet20_half": command(*RESNET20, *COLOUR, looks=1),
+    "cifar10_resnet32_half": command(*RESNET32, *COLOUR, looks=1),
 }
 
 if __name__ == "__main__":

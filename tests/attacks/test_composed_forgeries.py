@@ -112,6 +112,13 @@ def original_as_theta0(document: Document) -> None:
     base.update(kind="checkpoint", sha256=sha256, disjoint=True, seed=0, values="0" * 64)
 
 
+def with_base(**changed: object) -> Edit:
+    return lambda document: document["hypothesis"].update(base={"seed": 0, "disjoint": False, **changed})
+
+
+SPLIT = {"parts": 1, "whole": N, "digest": "0" * 64, "size": 1, "seed": 0}
+
+
 def lower(part: int) -> Edit:
     def edit(document: Document) -> None:
         document["parts"][part]["value"] *= 0.9
@@ -157,6 +164,10 @@ FORGERIES: tuple[tuple[str, Edit, str, str], ...] = (
     ("original as theta0", honest_numbers(original_as_theta0), "arithmetic", "bound"),
     ("surrogate of an architecture of one's own", honest_numbers(lambda d: d["hypothesis"].update(model="user")),
      "arithmetic", "bound"),
+    ("values handed over as theta0", honest_numbers(with_base(kind="values", sha256="1" * 64)), "arithmetic", "bound"),
+    ("a split from values handed over", honest_numbers(
+        with_base(kind="split", sha256="1" * 64, split={**SPLIT, "start": "2" * 64, "whole": 243, "parts": 1})
+     ), "arithmetic", "bound"),
     ("binomial theorem on a composed one", lambda d: d["bound"].update(theorem="occam_binomial"),
      "arithmetic", "theorem"),
     ("theorem without parts", theorem_kept_parts_dropped, "arithmetic", "theorem"),

@@ -167,12 +167,26 @@ def test_files_need_their_network(tmp_path: Path) -> None:
     (tmp_path / "b.json").write_text("{}")
     with pytest.raises(RequestError, match="--model"):
         measure(tmp_path / "a.pt", data=clouds())
-    with pytest.raises(RequestError, match="--data"):
-        measure(tmp_path / "a.pt", "mlp", input_shape=(6,))
     with pytest.raises(RequestError, match="--model"):
         measure(tmp_path / "a.json", data=clouds())
     with pytest.raises(CertificateError):
         measure(tmp_path / "b.json", network(), clouds())
+
+
+def test_the_number_of_classes_stands_in_the_file(tmp_path: Path) -> None:
+    from pacbound.models.reference import build
+
+    module = build("h5-R-L", (6,), 7)
+    torch.save(
+        {"state_dict": {f"module.{name}": value for name, value in module.state_dict().items()}}, tmp_path / "a.pt"
+    )
+    found = measure(tmp_path / "a.pt", "h5-R-L", input_shape=(6,))
+    in_memory = measure(module, input_shape=(6,))
+    assert [(one.name, one.value) for one in found.measures] == [(one.name, one.value) for one in in_memory.measures]
+    assert "Give --data" in found.refused["ntk"]
+    torch.save(network().state_dict(), tmp_path / "b.pt")
+    with pytest.raises(ModelError, match="has the parameters of"):
+        measure(tmp_path / "b.pt", "lenet1", input_shape=(1, 28, 28))
 
 
 def test_the_plot_is_an_svg_that_repeats_itself(tmp_path: Path) -> None:

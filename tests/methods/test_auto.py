@@ -55,6 +55,7 @@ def test_it_is_said_which_methods_are_tried_and_why_not_the_others(
 ) -> None:
     reasons = {
         "method prior does not apply: no --prior-share is given",
+        "method surrogate_prior does not apply: no --prior-share is given",
         "method transfer does not apply: nobody says that the checkpoint has not seen the sample (--disjoint)",
         "method picks_transfer does not apply: nobody says that the checkpoint has not seen the sample (--disjoint)",
     }
@@ -95,9 +96,12 @@ def test_the_list_follows_from_the_request_alone(file: Path) -> None:
 def test_each_gets_an_equal_share_of_the_budget_and_its_own_request(file: Path) -> None:
     asked = pb.Request(checkpoint=str(file), disjoint=True, budget=10.5, method="auto", seed=5, d=16)
     work = Work("lenet", None, None, unlabelled(), asked, None, None, None, False)
-    names = ("subspace", "prior", "transfer", "direct", "surrogate", "picks", "picks_transfer")
+    names = tuple(option.name for option in OPTIONS)
     parts = {option.name: part_of(option, work, names, None) for option in OPTIONS}
-    assert {name: part.request.budget for name, part in parts.items()} == {**dict.fromkeys(names, 1.5), "direct": None}
+    assert {name: part.request.budget for name, part in parts.items()} == {
+        **dict.fromkeys(names, 10.5 / 8),
+        "direct": None,
+    }
     assert {part.methods for part in parts.values()} == {names}
     assert (parts["subspace"].request.checkpoint, parts["subspace"].request.base) == (None, "seeded")
     assert parts["subspace"].unlabelled is None
@@ -171,7 +175,7 @@ def _interrupt(option: Any) -> Any:
 
 def _from_surrogate_on(option: Any) -> Any:
     def run(work: Work) -> pb.Certificate:
-        assert option.name in ("surrogate", "picks"), "a finished method ran again"
+        assert option.name in ("surrogate", "surrogate_prior", "picks"), "a finished method ran again"
         return _RUN[option.name](work)
 
     return run
@@ -195,8 +199,8 @@ def test_what_was_finished_for_another_sample_or_network_file_is_not_taken_over(
         run(copied, state)
 
 
-def test_a_split_is_for_the_one_method_that_trains_theta0_on_it(file: Path) -> None:
+def test_a_split_is_for_the_methods_that_train_theta0_on_it(file: Path) -> None:
     asked = pb.Request(checkpoint=str(file), disjoint=True, prior_share=0.5, method="auto")
     work = Work("lenet", None, None, unlabelled(), asked, None, None, None, False)
     shares = {option.name: part_of(option, work, ("a", "b"), None).request.prior_share for option in OPTIONS}
-    assert shares == {name: 0.5 if name == "prior" else None for name in shares}
+    assert shares == {name: 0.5 if name in ("prior", "surrogate_prior") else None for name in shares}

@@ -1,5 +1,6 @@
 """Method surrogate: what is composed, what must not reach what, and every refusal."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from pacbound.data.inputs import Inputs
 from pacbound.errors import DataError, ModelError, PacboundError, RequestError
 from pacbound.methods.surrogate import distilled, refuse_followed_prior
 from pacbound.methods.work import Work
+from pacbound.networks.checkpoints import file_digest
 from pacbound.networks.hypothesis import make_base
 from pacbound.networks.original import check_answers, clear_answers, count_differing, load_original
 from pacbound.pipeline.preparation import prepare
@@ -97,10 +99,15 @@ def test_defaults_tuned_on_either_sample_are_paid() -> None:
     assert "package defaults" not in items("mine", "mine")
 
 
+def always(answer: int) -> Callable[[Tensor], Tensor]:
+    """An original of one answer."""
+    return lambda x: torch.full((len(x),), answer)
+
+
 def test_the_original_steers_the_encoder_and_nothing_that_is_fixed_before() -> None:
-    work = Work(network(), None, None, None, request(Path("x")), None, None, None, False)
-    train, targets = examples(N), torch.zeros(N, dtype=torch.int64)
-    one, other = distilled(work, train, targets), distilled(work, train, targets + 1)
+    work = Work(network(), None, None, None, request(Path(__file__)), None, None, None, False)
+    train = examples(N)
+    one, other = (distilled(work, train, always(answer)) for answer in (0, 1))
     assert torch.equal(one.base.theta0, other.base.theta0)
     assert one.projector == other.projector
     assert one.base.origin == other.base.origin
@@ -108,17 +115,35 @@ def test_the_original_steers_the_encoder_and_nothing_that_is_fixed_before() -> N
     assert torch.equal(one.train.y, train.y), "errors are counted on the labels"
 
 
+def test_theta0_of_a_split_learns_the_labels_of_its_part_and_the_original_answers_for_the_rest_alone() -> None:
+    work = Work(network(), None, None, None, request(Path(__file__), prior_share=0.25), None, None, None, False)
+    asked: list[Tensor] = []
+
+    def answer(x: Tensor) -> Tensor:
+        asked.append(x)
+        return torch.full((len(x),), len(asked))
+
+    one, other = (distilled(work, examples(N), answer) for _ in range(2))
+    assert one.split is not None
+    assert [len(x) for x in asked] == [one.train.n, one.train.n] == [N - N // 4] * 2
+    assert all(torch.equal(x, one.split.rest.x) for x in asked)
+    assert (one.base.origin, one.theta0) == (other.base.origin, other.theta0)
+    flipped = replace(examples(N), y=(examples(N).y + 1) % 3)
+    assert distilled(work, flipped, answer).theta0 != one.theta0, "labels are what theta0 learns"
+
+
 def test_theta0_that_could_follow_the_original_is_refused(file: Path) -> None:
     work = Work(network(), None, None, None, request(file), None, None, None, False)
-    fixed = distilled(work, examples(N), torch.zeros(N, dtype=torch.int64))
+    fixed, theirs = distilled(work, examples(N), always(0)), file_digest(file)
     values = replace(fixed, base=make_base(original(), None))
     with pytest.raises(RequestError, match=r"must not follow the original.*theta0 from values"):
-        refuse_followed_prior(values)
+        refuse_followed_prior(values, theirs)
     weights = prepare(network(), clouds(N), None, quick(checkpoint=str(file), disjoint=True, model="user"), "zero_one")
     with pytest.raises(RequestError, match="theta0 from checkpoint"):
-        refuse_followed_prior(weights)
+        refuse_followed_prior(weights, theirs)
+    refuse_followed_prior(weights, "0" * 64)
     with pytest.raises(RequestError, match="in the network 'user'"):
-        refuse_followed_prior(replace(fixed, model="user"))
+        refuse_followed_prior(replace(fixed, model="user"), theirs)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +156,9 @@ def test_theta0_that_could_follow_the_original_is_refused(file: Path) -> None:
         ({"surrogate": "mymodule:net"}, "auto, one of lenet"),
         ({"loss": "top_5"}, "the loss is zero_one"),
         ({"posterior": "draw"}, "decoded and bounded by occam_binomial"),
-        ({"prior_share": 0.5}, "trained on nothing"),
+        ({"surrogate_checkpoint": "w.pt"}, "no network for them"),
+        ({"surrogate": "tests.tiny:network", "surrogate_checkpoint": "w.pt"}, "say it with --disjoint"),
+        ({"start_minutes": 1}, "Give --prior-share"),
         ({"theorem": "catoni_grid"}, "decoded and bounded by occam_binomial"),
     ],
 )
@@ -139,7 +166,7 @@ def test_what_has_no_meaning_beside_a_surrogate_is_refused(file: Path, options: 
     with pytest.raises(RequestError, match=complaint):
         pb.certify(
             network(), clouds(N), unlabelled=unlabelled(), progress=False,
-            request=quick(**{"method": "surrogate", "checkpoint": str(file), **options}),
+            request=quick(**{"method": "surrogate", "checkpoint": str(file), "earlier_looks": 0, **options}),
         )  # fmt: skip
 
 
@@ -150,7 +177,7 @@ def test_the_network_and_the_inputs_must_be_named(file: Path) -> None:
         pb.certify(network(), clouds(N), request=request(file))
 
 
-@pytest.mark.parametrize("options", [{"surrogate": "lenet"}, {"earlier_looks": 1}])
+@pytest.mark.parametrize("options", [{"surrogate": "lenet"}, {"earlier_looks": 1}, {"surrogate_checkpoint": "w.pt"}])
 def test_the_options_of_a_surrogate_are_refused_elsewhere(options: dict[str, Any]) -> None:
     with pytest.raises(RequestError, match="goes with --method surrogate"):
         pb.certify(network(), clouds(N), request=quick(**options))
@@ -343,3 +370,108 @@ def test_an_original_that_remembers_what_it_was_asked_is_refused() -> None:
     remembers = Original(Collects(), OriginalNetwork(sha256="0" * 64, values="0" * 64, model="user"))
     with pytest.raises(ModelError, match="follow from what it was asked before"):
         check_answers(remembers, torch.randn(50, 3), 3)
+
+
+@pytest.fixture(scope="module")
+def split(file: Path) -> pb.Certificate:
+    return certified(file, prior_share=0.5)
+
+
+def saved(certificate: pb.Certificate, folder: Path) -> Path:
+    certificate.save(folder / "made.json")
+    return folder / "made.json"
+
+
+def said(certificate: pb.Certificate) -> set[str]:
+    return {entry.item for entry in certificate.entries if entry.kind == "declared"}
+
+
+def test_a_surrogate_from_half_of_the_sample_stands_and_is_bounded_on_the_rest(
+    file: Path, split: pb.Certificate, certificate: pb.Certificate, tmp_path: Path
+) -> None:
+    result = pb.verify(saved(split, tmp_path), **arguments(file)).require()
+    assert {"split", "overlap", "errors", "disagreement"} <= set(result.passed)
+    part = split.hypothesis.base.split
+    assert part is not None
+    assert (part.first, part.rest, split.risk.n, split.data.n) == (N // 2, N // 2, N // 2, N // 2)
+    assert f"apart from {N // 2} others that theta0 was trained on, the error of the original network" in (
+        split.statement
+    )
+    assert {"theta0", "labels", "inputs"} <= said(split)
+    assert not {"labels", "apart"} & said(certificate)
+    assert split.bound.value < certificate.bound.value
+
+
+def test_an_input_that_theta0_saw_among_the_unlabelled_is_refused_and_caught(
+    file: Path, split: pb.Certificate, tmp_path: Path
+) -> None:
+    from pacbound.data.registry import load_any, load_inputs
+    from pacbound.data.split import split_examples
+    from tests.forge import Document, forge
+
+    part = split.hypothesis.base.split
+    assert part is not None
+    inputs = unlabelled()
+    inputs[3] = split_examples(load_any(clouds(N)), part.seed, part.parts).first.x[0]
+    with pytest.raises(DataError, match="got 1 that stand in both"):
+        certified(file, inputs, prior_share=0.5)
+
+    def edit(document: Document) -> None:
+        document["parts"][1]["inputs"].update(digest=load_inputs(inputs).digest())
+
+    split.save(tmp_path / "honest.json")
+    forged = forge(split, edit, tmp_path / "forged.json")
+    assert pb.verify(forged, **{**arguments(file), "unlabelled": inputs}).failed == "overlap"
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights that were trained on other examples than the sample and the inputs."""
+    from safetensors.torch import save_file
+
+    path = tmp_path_factory.mktemp("backbone") / "backbone.safetensors"
+    module = network(4)
+    x, y = clouds(400, 21)
+    adam = torch.optim.Adam(module.parameters(), 0.02)
+    for _ in range(60):
+        adam.zero_grad()
+        nn.functional.cross_entropy(module(x), y).backward()
+        adam.step()
+    save_file(module.state_dict(), path)
+    return path
+
+
+OWN = {"surrogate": "tests.tiny:network", "disjoint": True}
+
+
+def test_a_surrogate_may_start_from_a_disjoint_checkpoint_of_a_network_of_ones_own(
+    file: Path, backbone: Path, tmp_path: Path
+) -> None:
+    made = certified(file, surrogate_checkpoint=str(backbone), **OWN)
+    assert (made.hypothesis.base.kind, made.hypothesis.base.sha256) == ("checkpoint", file_digest(backbone))
+    assert {"architecture", "checkpoint", "apart", "inputs"} <= said(made)
+    given = {**arguments(file), "surrogate": network()}
+    with pytest.raises(RequestError, match="--surrogate-checkpoint"):
+        pb.verify(made, **given)
+    with pytest.raises(RequestError, match=r"the network of the surrogate \(--surrogate\)"):
+        pb.verify(made, **arguments(file), surrogate_checkpoint=backbone)
+    assert pb.verify(made, **given, surrogate_checkpoint=backbone).require().level == "risk"
+    assert pb.verify(made, **given, surrogate_checkpoint=file).failed == "surrogate's checkpoint"
+
+
+def test_a_checkpoint_may_be_trained_further_on_a_share_of_the_sample(
+    file: Path, backbone: Path, tmp_path: Path
+) -> None:
+    made = certified(file, surrogate_checkpoint=str(backbone), prior_share=0.25, **OWN)
+    base = made.hypothesis.base
+    assert base.split is not None
+    assert (base.kind, base.split.checkpoint) == ("split", file_digest(backbone))
+    assert {"architecture", "theta0", "start", "labels", "apart"} <= said(made)
+    assert pb.verify(saved(made, tmp_path), **arguments(file), surrogate=network()).require().level == "risk"
+
+
+def test_the_original_is_no_start_of_its_surrogate(file: Path) -> None:
+    with pytest.raises(RequestError, match="must not follow the original"):
+        certified(file, surrogate_checkpoint=str(file), **OWN)
+    with pytest.raises(RequestError, match="must not follow the original"):
+        certified(file, surrogate_checkpoint=str(file), prior_share=0.5, **OWN)

@@ -6,20 +6,24 @@ from pathlib import Path
 import pytest
 import torch
 from pacbound_cli.main import app
+from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 import pacbound as pb
 from pacbound.certificate import Certificate
-from pacbound.errors import ModelError, RequestError
+from pacbound.errors import ModelError, RequestError, StateError
 from pacbound.measures.measuring import measure
 from pacbound.methods.table import certify
-from pacbound.networks.checkpoints import start_base
+from pacbound.networks.checkpoints import file_digest, start_base
 from pacbound.networks.frozen import freeze_network
-from pacbound.pipeline.preparation import prepare, with_start
+from pacbound.networks.hypothesis import values_digest
+from pacbound.pipeline.preparation import prepare
+from pacbound.pipeline.starting import with_start
 from pacbound.reports.beside import render as render_comparison
 from pacbound.reports.compare import compare
 from pacbound.reports.show import render
 from pacbound.specs.specs import BaseOrigin, SplitSpec
+from pacbound.subspace.layout import Layout
 from tests.tiny import FEATURES, clouds, network, quick
 
 N = 320
@@ -102,10 +106,43 @@ def test_a_file_of_theta0_must_be_the_one_named_and_fit_the_network() -> None:
         start_base(network(), junk, named)
 
 
-def test_a_split_and_a_checkpoint_are_not_both_theta0() -> None:
-    request = asked(checkpoint="w.pt", disjoint=True)
-    with pytest.raises(RequestError, match="Leave one out"):
-        prepare(network(), clouds(N), None, request, "zero_one")
+def test_training_on_a_share_may_start_from_a_disjoint_checkpoint(tmp_path: Path) -> None:
+    save_file(network(5).state_dict(), tmp_path / "w.safetensors")
+    weights = {"checkpoint": str(tmp_path / "w.safetensors"), "disjoint": True, "start_minutes": 1e-4}
+    with pytest.raises(RequestError, match="Give a longer --start-minutes"):
+        certify(network(), clouds(N), request=asked(**weights, new_head=True), progress=False)
+    made = certify(network(), clouds(N), request=asked(**{**weights, "start_minutes": 0.01}), progress=False)
+    split = made.hypothesis.base.split
+    assert split is not None
+    assert split.checkpoint == file_digest(tmp_path / "w.safetensors")
+    assert split.start == values_digest(network(5), Layout.of(network(5)))
+    assert "from a checkpoint of data disjoint from this sample, fixed before" in " ".join(made.declarations)
+    made.save(tmp_path / "c.json")
+    assert pb.verify(tmp_path / "c.json", data=clouds(N), model=network()).require().level == "risk"
+
+
+def test_a_finished_theta0_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    setup = prepare(network(), clouds(N), None, asked(), "zero_one")
+    first = with_start(setup, tmp_path / "theta0", progress=False)
+    monkeypatch.setattr("pacbound.pipeline.starting.train_start", None)
+    assert with_start(setup, tmp_path / "theta0", progress=False).theta0 == first.theta0
+    other = prepare(network(), clouds(N, seed=1), None, asked(), "zero_one")
+    with pytest.raises(StateError, match="belongs to another request"):
+        with_start(other, tmp_path / "theta0", progress=False)
+
+
+def test_an_augmentation_of_images_is_refused_for_other_examples() -> None:
+    with pytest.raises(RequestError, match="is for images, got examples"):
+        certify(network(), clouds(N), request=asked(augmentation="shift"), progress=False)
+
+
+def test_an_unfinished_theta0_is_gone_on_with_where_that_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "c.json.state.methods").mkdir()
+    done = CliRunner().invoke(app, ["certify", "--prior-share", "0.25", "-o", "c.json"])
+    assert (done.exit_code, "--resume" in str(done.exception)) == (1, True)
 
 
 def test_a_split_belongs_to_the_method_subspace() -> None:

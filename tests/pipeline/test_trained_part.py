@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load
 from torch import Tensor, nn
 
 import pacbound as pb
@@ -98,6 +99,17 @@ def test_candidates_are_ranked_by_the_part_and_counted_on_the_whole(monkeypatch:
     monkeypatch.setattr("pacbound.methods.subspace.with_captured", lying)
     made = certify(net(), clouds(600), request=REQUEST, progress=False)
     assert made.risk.errors >= 390  # nothing was learned, and nothing is claimed
+
+
+def test_theta0_of_a_split_learns_the_head_alone_and_what_reached_it_is_kept(tmp_path: Path) -> None:
+    request = REQUEST.model_copy(update={"prior_share": 0.5, "epochs": 2})
+    made = certify(net(), clouds(600), request=request, state=tmp_path / "c.state", progress=False)
+    start, theta0 = net().state_dict(), load(made.theta0())
+    assert all(torch.equal(theta0[name], start[name]) for name in start if name.startswith("body."))
+    assert not torch.equal(theta0["head.2.weight"], start["head.2.weight"])
+    assert len(list(tmp_path.glob("frozen-*.npy"))) == 2  # of the first examples, and of the rest
+    made.save(tmp_path / "c.json")
+    assert pb.verify(tmp_path / "c.json", data=clouds(600), model=net()).stands
 
 
 def test_a_dry_run_counts_the_pass_over_what_is_frozen(monkeypatch: pytest.MonkeyPatch) -> None:

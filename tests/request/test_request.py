@@ -23,7 +23,7 @@ def test_an_empty_request_certifies_digits_with_every_default_written_down() -> 
         "batch": None, "rate": 0.005, "beta": 3.0, "encoder_seed": 0, "posterior": "point", "earlier_draws": None,
         "device": "auto", "repeats": None, "pick_order": None, "pick_first": None, "pick_growth": None,
         "pick_steps": None, "pick_epochs": None, "pick_batch": None, "pick_rate": None, "augmentation": None,
-        "max_picks": None, "surrogate_by": "codes",
+        "max_picks": None, "surrogate_by": "codes", "surrogate_checkpoint": None, "start_minutes": None,
     }  # fmt: skip
 
 
