@@ -20,9 +20,8 @@ def lora_network(module: nn.Module, rank: int, head: tuple[str, ...]) -> nn.Modu
     """Return a copy whose linear layers compute W x + B A x, with A and B of some rank trained, and W frozen.
 
     Every torch.nn.Linear is adapted but those within torch's own attention, and the last layer, which is trained as it
-    is. B is 0, so that the network answers
-    as before, and A is normal with standard deviation sqrt(2 / inputs) from our own generator. There is no scale and
-    no dropout: module, rank and this rule are all that decides the network.
+    is. B is 0, so that the network answers as before, and A is normal with standard deviation sqrt(2 / inputs) from our
+    own generator. There is no scale and no dropout: module, rank and this rule are all that decides the network.
 
     Args: head: names of the parameters of the last layer.
     Raises: ModelError where there is nothing to adapt, or the extra `peft` is not installed.
@@ -30,10 +29,8 @@ def lora_network(module: nn.Module, rank: int, head: tuple[str, ...]) -> nn.Modu
     copied = private_copy(module)
     last = head[0].rpartition(".")[0] if head else ""
     fused = {id(child) for part in copied.modules() if isinstance(part, FUSED) for child in part.children()}
-    linear = [
-        (name, part) for name, part in copied.named_modules() if type(part) is nn.Linear and id(part) not in fused
-    ]
-    names = [name for name, _ in linear if name != last]
+    linear = {name: part for name, part in copied.named_modules() if type(part) is nn.Linear and name != last}
+    names = [name for name, part in linear.items() if id(part) not in fused]
     if not names:
         raise ModelError(
             f"train: lora adapts torch.nn.Linear layers before the last, {type(module).__name__} has none that it can. "
