@@ -77,6 +77,7 @@ EXPORTS = "tests/reports/test_exports.py"
 CONTOURS = "tests/reports/test_contours.py"
 
 TEXTS = "tests/models/test_texts.py"
+ADAPTERS = "tests/models/test_adapters.py"
 
 MUTATIONS = (
     Mutation(
@@ -85,6 +86,13 @@ MUTATIONS = (
         "    return torch.where(seen, 0.0, far)[:, None, None]\n",
         "    return torch.where(seen | True, 0.0, far)[:, None, None]\n",
         f"{TEXTS}::test_a_folder_gives_the_classifier_that_was_saved",
+    ),
+    Mutation(
+        "adapters are drawn by torch",
+        "pacbound/models/adapters.py",
+        "            parameter.data.copy_(torch.from_numpy(values).reshape(parameter.shape))\n",
+        "            pass\n",
+        f"{ADAPTERS}::test_adapters_are_drawn_by_our_own_generator",
     ),
     Mutation(
         "the digest of a folder leaves out how a text becomes a vector",

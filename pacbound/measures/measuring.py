@@ -251,6 +251,7 @@ def _checkpoint(
 ) -> _Subject:
     from torch import nn
 
+    from ..models.classifiers import TextEncoder
     from ..models.foreign import CONFIG, FOLDER
     from ..models.loading import treatment
     from ..models.others import private_copy
@@ -266,9 +267,11 @@ def _checkpoint(
     else:
         name = str(model)
         classes = 2 if examples is None else examples.classes
-        if is_described(name) and examples is None:
+        if examples is None and (is_described(name) or name.startswith(FOLDER)):
             classes = outputs_in(path, _named(name, sizes, classes), weights.rename, weights.key) or classes
         module = _named(name, sizes, classes)
+    if isinstance(module, TextEncoder):
+        module.head = nn.Identity()  # its folder holds none
     load_checkpoint(module, path, weights.rename, key=weights.key)
     spec = None if examples is None else treatment(name, examples.preprocess)
     sample = None if examples is None or spec is None else _read(examples, spec)

@@ -12,25 +12,28 @@ from .others import private_copy
 
 BASE = ".base_layer."  # what peft puts into the names of a layer that it wraps
 PARTS = (".lora_A.", ".lora_B.")
+FUSED = (nn.MultiheadAttention, nn.TransformerEncoderLayer)  # may read weights of their layers without calling these
 SEED = 0  # of every A, unless theta0 is drawn from a seed of its own
 
 
 def lora_network(module: nn.Module, rank: int, head: tuple[str, ...]) -> nn.Module:
     """Return a copy whose linear layers compute W x + B A x, with A and B of some rank trained, and W frozen.
 
-    Every torch.nn.Linear is adapted but the last layer, which is trained as it is. B is 0, so that the network answers
-    as before, and A is normal with standard deviation sqrt(2 / inputs) from our own generator. There is no scale and
-    no dropout: module, rank and this rule are all that decides the network.
+    Every torch.nn.Linear is adapted but those within torch's own attention, and the last layer, which is trained as it
+    is. B is 0, so that the network answers as before, and A is normal with standard deviation sqrt(2 / inputs) from our
+    own generator. There is no scale and no dropout: module, rank and this rule are all that decides the network.
 
     Args: head: names of the parameters of the last layer.
     Raises: ModelError where there is nothing to adapt, or the extra `peft` is not installed.
     """
     copied = private_copy(module)
     last = head[0].rpartition(".")[0] if head else ""
-    names = [name for name, part in copied.named_modules() if type(part) is nn.Linear and name != last]
+    fused = {id(child) for part in copied.modules() if isinstance(part, FUSED) for child in part.children()}
+    linear = {name: part for name, part in copied.named_modules() if type(part) is nn.Linear and name != last}
+    names = [name for name, part in linear.items() if id(part) not in fused]
     if not names:
         raise ModelError(
-            f"train: lora adapts the torch.nn.Linear layers before the last, {type(module).__name__} has none. "
+            f"train: lora adapts torch.nn.Linear layers before the last, {type(module).__name__} has none that it can. "
             "Train a part of it by a pattern of names."
         )
     peft = optional("peft", f"lora:{rank}")

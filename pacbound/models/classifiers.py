@@ -58,7 +58,7 @@ class TextEncoder(nn.Module):
         """Wrap a network that takes `input_ids` and `attention_mask` and returns a record with `last_hidden_state`."""
         super().__init__()
         self.network, self.padding, self.first, self.unit = network, padding, first, unit
-        self.head = nn.Linear(width, classes)
+        self.head: nn.Module = nn.Linear(width, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits."""

@@ -26,7 +26,7 @@ WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 INDICES = ("*.safetensors.index.json", "*.bin.index.json")  # the first that a folder has
 SINGLE = ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.ckpt")
 INNER = "network."  # before every name of the network within its wrapper
-FOREIGN = {"adapter_config.json": "an adapter, which takes its base from elsewhere"}
+FOREIGN = {"adapter_config.json": "an adapter of another network; merge the two with merge_and_unload() of peft"}
 # how transformers builds what a folder holds
 IMAGES, TEXTS, ENCODER = "AutoModelForImageClassification", "AutoModelForSequenceClassification", "AutoModel"
 HUB_NAME = re.compile(r"(?!\.)[\w.-]+(/[\w.-]+)?")

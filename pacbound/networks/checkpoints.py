@@ -51,9 +51,8 @@ def load_checkpoint(
     for note in read.notes:
         LOG.info("checkpoint %s: %s", read.file, note)
     adapters = {name: tensor.clone() for name, tensor in own.items() if is_adapter(name)}
-    _fill(
-        module, read.noting({inner.get(name, name): it for name, it in read.entries.items()} | adapters), new_head_seed
-    )
+    given = {inner.get(name, name): value for name, value in read.entries.items()}
+    _fill(module, read.noting({**adapters, **given}), new_head_seed)
     return read.notes
 
 

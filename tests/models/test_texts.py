@@ -267,3 +267,11 @@ def test_texts_are_certified_and_verified_from_a_folder(
     again = ["verify", "c.json", *given, "--checkpoint", "encoder", "--model", "hf:encoder"]
     done = CliRunner().invoke(app, again)
     assert (done.exit_code, "stands, at level risk" in done.stdout) == (0, True), done.output
+
+
+@pytest.mark.parametrize("name", ["classifier", "encoder"])
+def test_a_folder_is_measured_without_data(name: str, folder: Path, encoder: Path) -> None:
+    found = pb.measure(folder if name == "classifier" else encoder, input_shape=(LENGTH,), measures=("stable_rank",))
+    layers = {layer for measure in found.measures for layer in measure.per_layer}
+    assert ("network.classifier" in layers) == (name == "classifier")
+    assert any("encoder.layer.1" in layer for layer in layers)
