@@ -109,6 +109,7 @@ def _path(value: object) -> Path | None:
 
 
 def _verify_hint(request: "Request", data_dir: object) -> str:
+    shared = request.prior_share is not None
     given = {
         "--data": None if request.data == "digits" else request.data,
         "--data-dir": data_dir,
@@ -121,7 +122,9 @@ def _verify_hint(request: "Request", data_dir: object) -> str:
         "--test": request.test,
         "--tokenizer": request.tokenizer,
         "--surrogate": request.surrogate if ":" in request.surrogate else None,
-        "--surrogate-checkpoint": request.surrogate_checkpoint if request.prior_share is None else None,
+        "--surrogate-checkpoint": request.surrogate_checkpoint
+        if request.prior_share is None or request.train != "all"
+        else None,
         "--standardise": request.standardise,
         "--text-column": request.text_column,
         "--label-column": request.label_column,

@@ -1655,6 +1655,13 @@ MUTATIONS = (
         "tests/pipeline/test_trained_part.py::test_candidates_are_ranked_by_the_part_and_counted_on_the_whole",
     ),
     Mutation(
+        "what lies under a trained head is not pinned",
+        "pacbound/networks/checkpoints.py",
+        "        return _of_values(start_base(module, theta0, origin, buffers, read.tensors()), origin)\n",
+        "        return replace(start_base(module, theta0, origin, buffers, read.tensors()), origin=origin)\n",
+        "tests/pipeline/test_trained_part.py::test_a_rule_that_swaps_two_frozen_tensors_of_the_same_file_is_seen",
+    ),
+    Mutation(
         "verify trains what the network lets train",
         "pacbound/verification/recount.py",
         "    built = train_only(built, certificate.hypothesis.train)\n",

@@ -6,7 +6,7 @@ A checkpoint may be theta0 of a certificate: its SHA-256 is declared, so that wh
 import difflib
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,9 +131,16 @@ def checkpoint_base(
     return replace(base, origin=origin, notes=notes)
 
 
-def start_base(module: nn.Module, raw: bytes, origin: BaseOrigin, frozen_buffers: tuple[str, ...] = ()) -> Base:
+def start_base(
+    module: nn.Module,
+    raw: bytes,
+    origin: BaseOrigin,
+    frozen_buffers: tuple[str, ...] = (),
+    rest: Mapping[str, Tensor] | None = None,
+) -> Base:
     """Copy a module and fix its theta0 to that in a file of `frozen.freeze_network`, for a base of kind split.
 
+    rest: tensors by name for what the file leaves out.
     Raises: ModelError where the file is not the one that the origin names, or does not fit the module.
     """
     if hashlib.sha256(raw).hexdigest() != origin.sha256:
@@ -143,7 +150,9 @@ def start_base(module: nn.Module, raw: bytes, origin: BaseOrigin, frozen_buffers
         tensors = load(raw)
     except (SafetensorError, ValueError) as why:
         raise ModelError(f"start_base: {origin.file} is no safetensors file: {why}.") from None
-    _fill(base.module, Read(dict(tensors), origin.file))
+    _fill(base.module, Read({**(rest or {}), **tensors}, origin.file))
+    if rest is not None:
+        origin = origin.model_copy(update={"values": values_digest(base.module, base.layout)})
     return replace(base, origin=origin)
 
 
@@ -165,23 +174,37 @@ def rebuild_base(
     if origin.kind == "split":
         if theta0 is None:
             raise ModelError(f"rebuild_base: theta0 is the file {origin.file}, got none. Give the certificate's file.")
-        return start_base(module, theta0, origin, buffers)
+        if origin.needed is None:
+            return start_base(module, theta0, origin, buffers)
+        read = fitted(read_checkpoint(_named_file(origin, checkpoint), key), named_tensors(module), rename)
+        return _of_values(start_base(module, theta0, origin, buffers, read.tensors()), origin)
     if origin.kind == "zero":
         return make_zero_base(module, buffers)
     if origin.kind not in CHECKPOINT_KINDS:
         return make_base(module, origin.seed if origin.kind == "seeded" else None, buffers)
+    checkpoint = _named_file(origin, checkpoint)
+    seed = origin.seed if origin.kind == "checkpoint_new_head" else None
+    return _of_values(checkpoint_base(module, checkpoint, rename, seed, buffers, key), origin)
+
+
+def _named_file(origin: BaseOrigin, checkpoint: str | Path | None) -> str | Path:
+    """Return the checkpoint. Raises: ModelError where there is none, or another than the origin names."""
+    stated = (origin.needed or "")[:12]
     if checkpoint is None:
         raise ModelError(
-            f"rebuild_base: theta0 is the checkpoint with SHA-256 {origin.sha256}, got none. Give --checkpoint."
+            f"rebuild_base: theta0 rests on the checkpoint with SHA-256 {stated}, got none. Give --checkpoint."
         )
     found = file_digest(checkpoint)
-    if found != origin.sha256:
+    if found != origin.needed:
         raise ModelError(
-            f"rebuild_base: theta0 is the checkpoint with SHA-256 {(origin.sha256 or '')[:12]}, "
+            f"rebuild_base: theta0 rests on the checkpoint with SHA-256 {stated}, "
             f"got {found[:12]} from {Path(checkpoint).name}. Give the file that was certified."
         )
-    seed = origin.seed if origin.kind == "checkpoint_new_head" else None
-    base = checkpoint_base(module, checkpoint, rename, seed, buffers, key)
+    return checkpoint
+
+
+def _of_values(base: Base, origin: BaseOrigin) -> Base:
+    """Return the base. Raises: ModelError where its values are not those of the origin."""
     if origin.values != base.origin.values:
         raise ModelError(
             f"rebuild_base: theta0 has values with SHA-256 {(origin.values or '')[:12]}, "

@@ -1,5 +1,7 @@
 """A whole network as one file: every parameter and buffer by name, as safetensors."""
 
+from collections.abc import Container
+
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -19,9 +21,10 @@ def named_tensors(module: nn.Module) -> dict[str, Tensor]:
     return {**dict(module.named_parameters(remove_duplicate=False)), **buffers}
 
 
-def freeze_network(module: nn.Module) -> bytes:
-    """Return the file of a module."""
-    return save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in named_tensors(module).items()})
+def freeze_network(module: nn.Module, without: Container[str] = ()) -> bytes:
+    """Return the file of a module. without: names of tensors that are left out."""
+    kept = {name: tensor for name, tensor in named_tensors(module).items() if name not in without}
+    return save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in kept.items()})
 
 
 def thaw_network(module: nn.Module, raw: bytes) -> None:

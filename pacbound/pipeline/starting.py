@@ -15,7 +15,7 @@ from ..data.split import Split
 from ..errors import RequestError
 from ..networks.captured import Frozen, capture, put_back
 from ..networks.checkpoints import start_base
-from ..networks.frozen import freeze_network
+from ..networks.frozen import freeze_network, named_tensors
 from ..picking.augment import fitting, usual
 from ..specs.specs import CHECKPOINT_KINDS, BaseOrigin, SplitSpec
 from ..training.fit import Sample
@@ -38,7 +38,8 @@ def with_start(setup: Setup, state: Path | None = None, progress: bool = True, b
     split, start = setup.split, setup.base.origin
     if split is None:
         return setup
-    raw = _trained_start(setup, split, state, progress, beside)
+    left_out = _frozen_names(setup)
+    raw = _trained_start(setup, split, left_out, state, progress, beside)
     whole = split.first.n + split.rest.n
     file = start.sha256 if start.kind in CHECKPOINT_KINDS else None
     values = start.sha256 if file is None else start.values
@@ -48,11 +49,22 @@ def with_start(setup: Setup, state: Path | None = None, progress: bool = True, b
     )  # fmt: skip
     sha256 = hashlib.sha256(raw).hexdigest()
     origin = BaseOrigin(kind="split", seed=start.seed, sha256=sha256, split=record)
-    base = start_base(setup.base.module, raw, origin, setup.request.frozen_buffers)
+    rest = named_tensors(setup.base.module) if left_out else None
+    base = start_base(setup.base.module, raw, origin, setup.request.frozen_buffers, rest)
     return replace(setup, base=replace(base, notes=setup.base.notes), theta0=raw)
 
 
-def _trained_start(setup: Setup, split: Split, state: Path | None, progress: bool, beside: Path | None) -> bytes:
+def _frozen_names(setup: Setup) -> frozenset[str]:
+    """Names of the parameters that stay those of a checkpoint, which need no second file."""
+    if setup.base.origin.kind not in CHECKPOINT_KINDS:
+        return frozenset()
+    named = setup.base.module.named_parameters(remove_duplicate=False)
+    return frozenset(name for name, parameter in named if not parameter.requires_grad)
+
+
+def _trained_start(
+    setup: Setup, split: Split, left_out: frozenset[str], state: Path | None, progress: bool, beside: Path | None
+) -> bytes:
     """Return the file of theta0, from the state where it was finished before."""
     plan, frozen = plan_of_start(setup, split.first.shape)
     network = f"{setup.model} {setup.base.layout.digest} {setup.base.origin} {setup.preprocess.text} {plan}"
@@ -63,7 +75,7 @@ def _trained_start(setup: Setup, split: Split, state: Path | None, progress: boo
         return finished.numpy().tobytes()
     module, sample = _trainee(setup, split.first, frozen, beside, progress)
     train_start(module, sample, plan, checkpoint, progress)
-    raw = freeze_network(put_back(setup.base.module, module))
+    raw = freeze_network(put_back(setup.base.module, module), left_out)
     checkpoint.save({"theta0": torch.frombuffer(bytearray(raw), dtype=torch.uint8)}, force=True)
     return raw
 

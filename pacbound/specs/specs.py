@@ -101,7 +101,7 @@ BASE_FIELDS: dict[BaseKind, tuple[set[str], set[str]]] = {
     "checkpoint": ({"sha256", "disjoint", "values"}, set()),
     "values": ({"sha256"}, set()),
     "checkpoint_new_head": ({"sha256", "disjoint", "values"}, {"seed"}),
-    "split": ({"sha256", "split"}, {"seed"}),
+    "split": ({"sha256", "split"}, {"seed", "values"}),
     "zero": (set(), {"constants"}),
 }
 
@@ -113,7 +113,8 @@ class BaseOrigin(SparseRecord):
     disjoint from this sample. checkpoint_new_head: the same, with the last layer drawn from the seed.
     values: handed over, stored beside the certificate. split: trained on other examples of the same sample, from a
     start drawn from the seed or handed over; sha256 is that of its file. zero: every parameter is 0, which a direct
-    code starts from. values: of a checkpoint, SHA-256 of theta0 as it was read, which rules for names decide too.
+    code starts from. values: of a checkpoint, SHA-256 of theta0 as it was read, which rules for names decide too; of a
+    split, SHA-256 of theta0 where what is frozen is that of a checkpoint and stands in no other file.
     constants: where seeded or zero, SHA-256 of the buffers that are neither parameters nor
     statistics, where there are any.
     """
@@ -136,6 +137,11 @@ class BaseOrigin(SparseRecord):
         return self.sha256 if self.kind in CHECKPOINT_KINDS else None
 
     @property
+    def needed(self) -> str | None:
+        """SHA-256 of the file by others without which theta0 cannot be made again; None where there is none."""
+        return None if self.split is not None and self.values is None else self.checkpoint
+
+    @property
     def file(self) -> str:
         """Bare name of the file that the theta0 of a split lies in."""
         return f"{(self.sha256 or '')[:16]}.safetensors"
@@ -149,6 +155,8 @@ class BaseOrigin(SparseRecord):
         given -= {"kind"}
         if missing := needed - given:
             raise ValueError(f"a base of kind {self.kind} has {', '.join(sorted(missing))}, got none")
+        if self.split is not None and self.values is not None and self.split.checkpoint is None:
+            raise ValueError("a split has values of its own only where it started from a checkpoint")
         if foreign := given - needed - allowed:
             raise ValueError(f"a base of kind {self.kind} has no {', '.join(sorted(foreign))}")
         return self

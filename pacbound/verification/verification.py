@@ -20,7 +20,6 @@ from ..notebook import frame, html_table
 from ..records import Record
 from ..request.reading import Reading
 from ..specs.grammar import OWN_NETWORK
-from ..specs.specs import CHECKPOINT_KINDS
 from ..specs.tensors import DirectSpec
 from .recount import (
     EMBEDDED_DATA,
@@ -191,7 +190,7 @@ def _level(certificate: Certificate, given: Given, level: Level | None) -> Level
     if given.data is None and certificate.data.name not in EMBEDDED_DATA:
         lacking.append("the data (--data)")
     comparison, hypothesis = certificate.comparison, certificate.hypothesis
-    from_file = hypothesis.base.kind in CHECKPOINT_KINDS
+    from_file = hypothesis.base.needed is not None
     network = hypothesis.model if comparison is None else comparison.original.model
     if given.model is None and network == OWN_NETWORK:
         lacking.append("the network (--model)")
@@ -274,7 +273,7 @@ def _check_checkpoint(certificate: Certificate, given: Given) -> tuple[Finding, 
     from ..networks.checkpoints import file_digest
 
     origin, comparison = certificate.hypothesis.base, certificate.comparison
-    theta0 = origin.sha256 if origin.kind in CHECKPOINT_KINDS else None
+    theta0 = origin.needed
     files = [("checkpoint", theta0, given.checkpoint)]
     if comparison is not None:
         files = [

@@ -8,7 +8,7 @@ from safetensors.torch import load
 from torch import Tensor, nn
 
 import pacbound as pb
-from pacbound.errors import ModelError
+from pacbound.errors import ModelError, RequestError
 from pacbound.methods.table import certify
 from pacbound.pipeline import capturing
 from pacbound.pipeline.forecast import forecast
@@ -110,6 +110,49 @@ def test_theta0_of_a_split_learns_the_head_alone_and_what_reached_it_is_kept(tmp
     assert len(list(tmp_path.glob("frozen-*.npy"))) == 2  # of the first examples, and of the rest
     made.save(tmp_path / "c.json")
     assert pb.verify(tmp_path / "c.json", data=clouds(600), model=net()).stands
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate whose head learned from a share of the sample, and the checkpoint under it."""
+    folder = tmp_path_factory.mktemp("shared")
+    torch.save(net().state_dict(), folder / "net.pt")
+    fields = {"base": "seeded", "checkpoint": str(folder / "net.pt"), "disjoint": True, "new_head": True}
+    request = REQUEST.model_copy(update={**fields, "prior_share": 0.5, "epochs": 2})
+    certify(net(), clouds(600), request=request, progress=False).save(folder / "c.json")
+    return folder / "c.json", folder / "net.pt"
+
+
+def test_a_file_beside_holds_what_was_trained_and_the_checkpoint_all_else(shared: tuple[Path, Path]) -> None:
+    certificate, file = shared
+    made = pb.Certificate.load(certificate)
+    beside = load(made.theta0())
+    assert {name for name in beside if "running" not in name and "num_batches" not in name} == {
+        "head.0.weight", "head.0.bias", "head.2.weight", "head.2.bias",
+    }  # fmt: skip
+    verdict = pb.verify(certificate, data=clouds(600), model=net(), checkpoint=file)
+    assert verdict.stands
+    assert verdict.level == "risk"
+
+
+def test_without_the_checkpoint_under_a_head_or_with_another_nothing_is_counted(
+    shared: tuple[Path, Path], tmp_path: Path
+) -> None:
+    certificate, _ = shared
+    with pytest.raises(RequestError, match="the checkpoint"):
+        pb.verify(certificate, data=clouds(600), model=net(), level="risk")
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        torch.save(Plain().state_dict(), tmp_path / "other.pt")
+    assert not pb.verify(certificate, data=clouds(600), model=net(), checkpoint=tmp_path / "other.pt").stands
+
+
+def test_a_rule_that_swaps_two_frozen_tensors_of_the_same_file_is_seen(shared: tuple[Path, Path]) -> None:
+    certificate, file = shared
+    swapped = ("^body.1.weight$=mid", "^body.1.bias$=body.1.weight", "^mid$=body.1.bias")
+    verdict = pb.verify(certificate, data=clouds(600), model=net(), checkpoint=file, rename=swapped)
+    assert not verdict.stands
+    assert "values with SHA-256" in str(verdict)
 
 
 def test_a_dry_run_counts_the_pass_over_what_is_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
