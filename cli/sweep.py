@@ -47,6 +47,7 @@ def sweep(
 
     \b
     data = "digits"
+    encoder = "plain"        # which reads rate
     \\[sweep]
     engine = "grid"          # or random, optuna
     draws = 24               # from the grid; by default all of it

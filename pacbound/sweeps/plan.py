@@ -1,6 +1,7 @@
 """The plan of a sweep: a TOML file makes a finite grid of requests, all of them valid, before the first one runs.
 
 data = "digits"                      # options of every run, as in the TOML file of `pacbound certify`
+encoder = "plain"                    # which reads rate
 
 [sweep]                              # how the grid is drawn and searched; all of it may be left out
 engine = "grid"                      # grid: in its order; random: in a drawn order; optuna: as TPE asks
