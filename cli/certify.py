@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MAIN = "Main options"
 RUN = "Run"
+SUFFIXES = (".npz", ".safetensors", ".pt", ".pth", ".csv", ".tsv", ".jsonl", ".parquet")
 
 
 def _certify(**options: object) -> None:
@@ -45,7 +46,7 @@ def _certify(**options: object) -> None:
     from pacbound.request.presets import differences
 
     request = _request(options)
-    output = Path(str(options["output"])) if options["output"] else Path(f"{_stem(request.data)}.json")
+    output = Path(str(options["output"])) if options["output"] else Path(f"{request.name or _stem(request.data)}.json")
     if options["dry_run"]:
         found = plans(request, _path(options["data_dir"]))
         for name, plan in found.items():
@@ -98,7 +99,9 @@ def _request(options: dict[str, object]) -> "Request":
 
 def _stem(data: str) -> str:
     """Name of the certificate where none is given: the data set's, the file's, or the callable's."""
-    return Path(data).stem if data.endswith((".npz", ".safetensors")) else data.replace(":", "-").replace("/", "-of-")
+    if data.endswith(SUFFIXES) or Path(data).is_dir():
+        return Path(data).stem
+    return data.replace(":", "-").replace("/", "-of-")
 
 
 def _path(value: object) -> Path | None:
@@ -119,6 +122,11 @@ def _verify_hint(request: "Request", data_dir: object) -> str:
         "--tokenizer": request.tokenizer,
         "--surrogate": request.surrogate if ":" in request.surrogate else None,
         "--surrogate-checkpoint": request.surrogate_checkpoint if request.prior_share is None else None,
+        "--standardise": request.standardise,
+        "--text-column": request.text_column,
+        "--label-column": request.label_column,
+        "--encoding": None if request.encoding == "utf-8" else request.encoding,
+        "--layout": None if request.layout == "auto" else request.layout,
     }
     return "".join(f" {name} {shlex.quote(str(value))}" for name, value in given.items() if value is not None)
 

@@ -13,6 +13,7 @@ from pacbound.request.request import Request, group_of, help_of
 
 PANELS = {
     "Main": "Main options",
+    "Data": "Data (how your own source is read)",
     "Statement": "Statement",
     "Network": "Network",
     "Subspace": "Subspace",

@@ -30,10 +30,18 @@ class Level(StrEnum):
     replay = "replay"
 
 
+class Axes(StrEnum):
+    """The order of axes in stored pictures."""
+
+    auto = "auto"
+    chw = "chw"
+    hwc = "hwc"
+
+
 def verify(
     certificates: Annotated[list[Path], typer.Argument(metavar="CERT...", help="Certificate files, or folders.")],
     data: Annotated[
-        str | None, typer.Option(help="Training data: a name, a .npz or .safetensors file, or module:callable.")
+        str | None, typer.Option(help="Training data: a name, a file, a folder, or module:callable.")
     ] = None,
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder with one folder per data set (or PACBOUND_DATA).")
@@ -68,6 +76,14 @@ def verify(
     surrogate_checkpoint: Annotated[
         Path | None, typer.Option(help="The file that the theta0 of a surrogate is, where it is one.")
     ] = None,
+    standardise: Annotated[
+        Path | None,
+        typer.Option(help="The JSON with mean and std of the columns, where the certificate names one."),
+    ] = None,
+    text_column: Annotated[str | None, typer.Option(help="Column of the texts in a table, as for certify.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Column of the labels in a table, as for certify.")] = None,
+    encoding: Annotated[str, typer.Option(help="Of files of text, as for certify.")] = "utf-8",
+    layout: Annotated[Axes, typer.Option(metavar="LAYOUT", help="auto, chw or hwc, as for certify.")] = Axes.auto,
     level: Annotated[
         Level | None,
         typer.Option(metavar="LEVEL", help=f"{', '.join(Level)}; by default the highest that the arguments allow."),
@@ -94,17 +110,19 @@ def verify(
         ...
     """
     from pacbound.errors import PacboundError
+    from pacbound.request.reading import Reading
     from pacbound.verification.verification import verify as recheck
 
     files, asked = certificate_files(certificates, "verify"), None if level is None else level.value
     before = None if attest is None else _digest_to_attest(files)
     rules = tuple(rule for rule in rename.split(",") if rule)
+    reading = Reading(text_column=text_column, label_column=label_column, encoding=encoding, layout=layout.value)
     results, unusable = [], []
     for file in files:
         try:
             result = recheck(
                 file, data, model, asked, data_dir, checkpoint, rules, loss, unlabelled, test, key, tokenizer,
-                surrogate, surrogate_checkpoint,
+                surrogate, surrogate_checkpoint, reading, standardise,
             )  # fmt: skip
             results.append(result if len(files) == 1 else result.model_copy(update={"name": str(file)}))
         except PacboundError as refusal:

@@ -33,20 +33,16 @@ nitpick_ignore_regex = [("py:.*", ".*")]  # types of other packages: their inven
 autodoc_default_options = {"exclude-members": "model_config"}
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
-autodoc_mock_imports = ["lightning"]  # of an extra that no test installs
 smartquotes = False
 highlight_language = "text"
 myst_heading_anchors = 3
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["colon_fence"]
 html_theme = "furo"
 html_title = f"pacbound {release}"
-html_static_path = ["_static"]
-html_css_files = ["pacbound.css"]
 html_copy_source = False
 html_show_sphinx = False
 
 BLOCK_OF_HELP = re.compile(r"\n\x08\n(.*?)(?=\n\n|\Z)", re.DOTALL)  # a paragraph that click leaves as it is
-
 SECTION = re.compile(r"(?:Args|Returns|Raises|Assumes|Rounds|Reference|After fit):")  # of a docstring
 MARKED = re.compile(r"`([^`]*)`|[\\*|_]")  # code, and what reStructuredText reads as markup
 
@@ -57,7 +53,7 @@ class Output(Directive):
     has_content = True
 
     def run(self) -> list[nodes.Node]:
-        """Run them. An exit status that is not 0 is printed too."""
+        """Run them. Raises: ValueError where one fails."""
         said = "\n".join(printed(line) for line in self.content)
         return [nodes.literal_block(said, said, language="text")]
 
@@ -68,10 +64,11 @@ def printed(line: str) -> str:
     if words[0] != "pacbound":
         raise ValueError(f"docs: a line of {{pacbound}} begins with pacbound, got {line!r}.")
     result = CliRunner().invoke(command_line, words[1:], env={"COLUMNS": "88"})
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    status = f"exit status {result.exit_code}\n" if result.exit_code else ""
-    return f"$ {line}\n{result.output}{status}"
+    if result.exit_code != 0:
+        raise ValueError(
+            f"docs: {line!r} ends with 0, got {result.exit_code} and {result.exception!r}.\n{result.output}"
+        )
+    return f"$ {line}\n{result.output}"
 
 
 class FreeOptions(Directive):
@@ -82,11 +79,8 @@ class FreeOptions(Directive):
     def run(self) -> list[nodes.Node]:
         """List them."""
         free = free_options(Request.model_validate({"method": self.content[0]}))
-        paragraph = nodes.paragraph()
-        for name in free:
-            paragraph += [nodes.Text(", ") if len(paragraph) else nodes.Text("")]
-            paragraph += nodes.literal(text=f"--{name.replace('_', '-')}")
-        return [paragraph]
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in free)
+        return [nodes.paragraph("", "", nodes.literal(text=flags))]
 
 
 def add_command_line(app: Sphinx, docname: str, source: list[str]) -> None:
@@ -96,6 +90,13 @@ def add_command_line(app: Sphinx, docname: str, source: list[str]) -> None:
         text = get_docs_for_click(obj=command, ctx=typer.Context(command, info_name="pacbound"), name="pacbound")
         _, _, verbs = BLOCK_OF_HELP.sub(r"\n```text\n\1\n```", text).partition("\n## ")
         source[0] += f"\n## {verbs}"
+
+
+def keep_together(app: Sphinx, doctree: nodes.document) -> None:
+    """Keep a figure and its per cent sign on one line, in prose and tables."""
+    for text in list(doctree.findall(nodes.Text)):
+        if not isinstance(text.parent, nodes.literal | nodes.FixedTextElement):
+            text.parent.replace(text, nodes.Text(re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text)))
 
 
 def as_rst(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
@@ -135,4 +136,5 @@ def setup(app: Sphinx) -> None:
     app.add_directive("pacbound", Output)
     app.add_directive("pacbound-free", FreeOptions)
     app.connect("source-read", add_command_line)
+    app.connect("doctree-read", keep_together)
     app.connect("autodoc-process-docstring", as_rst)

@@ -28,6 +28,7 @@ PAGES = (ROOT / "README.md", *sorted(RESULTS.glob("*/README.md")), *sorted(DOCS.
 BLOCK = re.compile(r"(<!-- (table|show|summary|report) ([a-z0-9_]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 LINK = re.compile(r"\]\((results/[^)]+)\)")  # of what is made, from the root of the repository
 DRAWN = re.compile(r"<!-- drawn by pacbound (.+) -->")
+WIDTH = 100  # of what `pacbound show` prints
 COLUMNS = ("certificate", "bound", "training error", "test error", "bits", "d", "D", "minutes", "epochs")
 
 
@@ -90,7 +91,7 @@ def _linked(file: Path, page: Path) -> str:
 
 def shown(folder: Path) -> str:
     """What `pacbound show` prints of the first certificate of an experiment."""
-    return f"```\n{render(Certificate.load(min(folder.glob('*.json'))))}\n```\n"
+    return f"```\n{render(Certificate.load(min(folder.glob('*.json'))), width=WIDTH)}\n```\n"
 
 
 def analysed(kind: str, folder: Path) -> str:

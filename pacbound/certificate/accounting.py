@@ -34,7 +34,13 @@ FIXED_LEARNER = (
     "the network is what the learner of the recipe makes from the picked examples, and these are what the selection "
     "picks, says the author; verify --level replay runs it again"
 )
-FIXED_TOKENIZER = "the file of the tokenizer was fixed before the sample was seen, says the user"
+FIXED_FILES = {
+    "tokens": ("tokenizer", "the file of the tokenizer was fixed before the sample was seen, says the user"),
+    "columns": (
+        "standardisation",
+        "the constants of the columns were fixed before the sample was seen and are no statistics of it, says the user",
+    ),
+}
 HONEST_SAMPLING = (
     "the draw is honest, says the user: the posterior was frozen before its noise was known, and every draw evaluated "
     "on this sample, discarded trainings included, is counted"
@@ -133,7 +139,8 @@ def complete(
         why = "the buffers of the network were fixed before the sample was seen, says the user"
         ledger = ledger.declare("constants", why)
     if hypothesis.preprocess.sha256 is not None:
-        ledger = ledger.declare("tokenizer", FIXED_TOKENIZER)
+        item, why = FIXED_FILES[hypothesis.preprocess.name]
+        ledger = ledger.declare(item, why)
     if drawn:
         ledger = ledger.declare("sampling", HONEST_SAMPLING)
     if isinstance(hypothesis.quantizer, PicksSpec):

@@ -94,10 +94,11 @@ class DataRecord(SparseRecord):
 
     distinct: how many distinct inputs it has, of a split those that theta0 did not see either. repeats: why others
     repeat them, in the user's words. like: the data set that defaults were chosen on whose inputs these are, whatever
-    their form, where the name does not say so.
+    their form, where the name does not say so. labels: what the classes 0, 1, ... are called, where they are not these
+    numbers themselves; of those that never occur nothing.
     """
 
-    LEFT_OUT = ("repeats", "like")
+    LEFT_OUT = ("repeats", "like", "labels")
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
     digest: Sha256
@@ -107,9 +108,14 @@ class DataRecord(SparseRecord):
     distinct: int = Field(ge=0, le=MAX_EXAMPLES)
     repeats: Reason | None = None
     like: TunedName | None = None
+    labels: tuple[Annotated[str, Field(min_length=1, max_length=200)], ...] | None = Field(
+        default=None, min_length=1, max_length=1 << 16
+    )
 
     @model_validator(mode="after")
     def _range(self) -> Self:
+        if self.labels is not None and (len(self.labels) > self.classes or len(set(self.labels)) < len(self.labels)):
+            raise ValueError(f"labels are different names of at most {self.classes} classes, got {len(self.labels)}")
         if self.distinct > self.n:
             raise ValueError(f"distinct is at most n, got {self.distinct} of {self.n}")
         check_like(self.name, self.like)
@@ -187,14 +193,16 @@ class Environment(SparseRecord):
 
     epochs: passes of the encoder over the sample; left out where nothing was trained, and of older files. notes: what
     was read of a checkpoint and how it did as it was, and which methods did not apply; left out where there are none.
+    network: what its author calls the network, left out where nobody said.
     """
 
-    LEFT_OUT = ("epochs", "notes")
+    LEFT_OUT = ("epochs", "notes", "network")
 
     versions: dict[Token, Token] = Field(default={}, max_length=100)
     seconds: dict[Token, float] = Field(default={}, max_length=100)
     epochs: float | None = Field(default=None, ge=0)
     notes: tuple[Annotated[str, Field(max_length=1000)], ...] | None = Field(default=None, max_length=100)
+    network: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
 
 
 class Certificate(SparseRecord):
@@ -348,6 +356,12 @@ class Certificate(SparseRecord):
         times = {**self.environment.seconds, **seconds}
         added = {"seconds": times, "notes": (*(self.environment.notes or ()), *notes) or None}
         document["environment"] = self.environment.model_copy(update=added).model_dump(mode="json")
+        return self._rewritten(document)
+
+    def with_network(self, name: str) -> "Certificate":
+        """Write the document again with what its author calls the network: a label, on which nothing rests."""
+        document = {key: value for key, value in self.document().items() if key != "digest"}
+        document["environment"] = self.environment.model_copy(update={"network": name}).model_dump(mode="json")
         return self._rewritten(document)
 
     def with_measures(self, measures: tuple[Measure, ...]) -> "Certificate":

@@ -13,7 +13,9 @@ from ..errors import DataError
 from ..specs.preprocess import PREPROCESS_NAMES, PreprocessName
 
 # The name of a dtype is part of the digest, as is the little-endian layout beside it.
-LAYOUTS = {torch.uint8: "|u1", torch.float16: "<f2", torch.float32: "<f4", torch.float64: "<f8"}
+LAYOUTS = {
+    torch.uint8: "|u1", torch.float16: "<f2", torch.float32: "<f4", torch.float64: "<f8", torch.int64: "<i8",
+}  # fmt: skip
 CHUNK_ROWS = 4096
 
 
@@ -21,8 +23,9 @@ CHUNK_ROWS = 4096
 class Examples:
     """n examples with their labels, in a fixed order.
 
-    name: what the certificate calls the data. x: (n, ...) uint8 pixels or floats. y: (n,) int64 labels in
-    [0, classes). preprocess: the default treatment of the pixels. note: what a reader must know.
+    name: what the certificate calls the data. x: (n, ...) uint8 pixels or floats, (n, L) uint8 texts or int64 numbers
+    of tokens. y: (n,) int64 labels in [0, classes). preprocess: the default treatment of the inputs. note: what a
+    reader must know. labels: what the classes 0, 1, ... are called, empty where they are themselves.
     """
 
     name: str
@@ -31,6 +34,7 @@ class Examples:
     classes: int
     preprocess: PreprocessName = "none"
     note: str = ""
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Validate. Raises: DataError."""
@@ -97,8 +101,13 @@ def _hash_rows(hasher: "hashlib._Hash", tensor: Tensor, layout: str) -> None:
 def _check_inputs(x: Tensor) -> None:
     if x.dtype not in LAYOUTS:
         raise DataError(
-            f"Examples: x is uint8 pixels or float16, float32 or float64, got {x.dtype}. "
+            f"Examples: x is uint8 pixels, float16, float32 or float64, or int64 numbers of tokens, got {x.dtype}. "
             "Convert it, for instance with x.to(torch.float32)."
+        )
+    if x.dtype == torch.int64 and x.ndim != 2:
+        raise DataError(
+            f"Examples: int64 are numbers of tokens, (n, length), got {tuple(x.shape)}. Convert pixels with "
+            "x.astype('uint8'), features with x.astype('float32')."
         )
     if x.device.type != "cpu":
         raise DataError(f"Examples: x lies on the CPU, got a tensor on {x.device}. Move it with x.cpu().")

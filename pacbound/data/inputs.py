@@ -3,22 +3,25 @@
 import hashlib
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import pad
 
-from ..errors import DataError, without_file
+from ..errors import DataError
+from ..request.reading import Reading
 from ..specs.preprocess import PreprocessName
 from ..specs.repeats import too_many_repeats
 from ..subspace.random import permutation
+from .arrays import Array, as_inputs
 from .examples import LAYOUTS, Examples, inputs_hasher
 from .likeness import common_rows
+from .pictures import in_order
 from .roots import FILES, Split
-from .user import PIXEL_DIMENSIONS, as_inputs, read_npz
+from .user import PIXEL_DIMENSIONS, PLAIN, as_examples
 
 PART = re.compile(r"(?P<source>.+):(?P<part>[1-9][0-9]{0,3})/(?P<parts>[1-9][0-9]{0,3})")
 PARTS_SEED, PARTS_STREAM = 0, "data/parts"
@@ -79,31 +82,24 @@ def describe_part(part: int, parts: int) -> str:
     return f"part {part} of {parts} in the order of pacbound's permutation"
 
 
-def inputs_in_memory(source: object) -> Inputs:
-    """Take the inputs of a tensor, an array, a pair (x, y) or Examples; y is not touched. Raises: DataError."""
+def inputs_in_memory(source: object, reading: Reading = PLAIN) -> Inputs:
+    """Take the inputs of a tensor, an array, a pair (x, y), Examples or a data set; of arrays y is not touched.
+
+    Raises: DataError.
+    """
     if isinstance(source, Inputs):
         return source
-    if isinstance(source, Examples):
-        return Inputs(source.name, source.x, source.preprocess, source.note)
     if isinstance(source, torch.utils.data.TensorDataset):
         source = source.tensors[0]
-    x = as_inputs(source[0] if isinstance(source, (tuple, list)) and len(source) == 2 else source)
+    if isinstance(source, (tuple, list)) and len(source) == 2 and isinstance(source[0], Array):
+        source = source[0]
+    if not isinstance(source, Examples | Array):
+        source = as_examples(source, reading=reading)
+    if isinstance(source, Examples):
+        return Inputs(source.name, source.x, source.preprocess, source.note)
+    x, note = in_order(as_inputs(source), reading.layout)
     pixels = x.dtype == torch.uint8 and x.ndim >= PIXEL_DIMENSIONS
-    return Inputs("user", x, "photo" if pixels else "none")
-
-
-def load_x(path: Path) -> Tensor | np.ndarray:
-    """Read the array x of a .npz or .safetensors file and no other. Raises: DataError."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        if path.suffix == ".safetensors":
-            with safe_open(path, "pt") as archive:
-                return archive.get_tensor("x")
-        return read_npz(path, ("x",))["x"]
-    except (OSError, KeyError, SafetensorError) as cause:
-        why = without_file(cause)
-        raise DataError(f"load: {path.name} is a file with an array x, got: {why}. Save it with x=x.") from None
+    return Inputs("user", x, "photo" if pixels else "none", note)
 
 
 def row_digests(x: Tensor, half: bool = False) -> list[bytes]:
@@ -142,11 +138,21 @@ def overlap(x: Tensor, other: Tensor) -> int:
     """Number of distinct inputs of `other` that stand in x too, as they are or in another form.
 
     Compared are float32 numbers (float16 where either was kept so), then each sample in its own scale (likeness.py),
-    so that dtype, scale, order of the numbers and channel axis make no difference. Noise does.
+    so that dtype, scale, order of the numbers and channel axis make no difference; nor do the zeros at the end of
+    rows of bytes, which texts are padded with. Noise does.
     """
+    x, other = _equally_wide(x, other)
     half = torch.float16 in (x.dtype, other.dtype)
     common = len(set(row_digests(x, half)) & set(row_digests(other, half)))
     return max(common, common_rows(x, other))
+
+
+def _equally_wide(x: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    """Fill up the shorter ones of two samples of texts."""
+    if x.ndim != 2 or other.ndim != 2 or (x.dtype, other.dtype) != (torch.uint8, torch.uint8):
+        return x, other
+    width = max(x.shape[1], other.shape[1])
+    return pad(x, (0, width - x.shape[1])), pad(other, (0, width - other.shape[1]))
 
 
 def check_apart(
@@ -162,8 +168,9 @@ def check_apart(
 
 
 def check_inputs(inputs: Inputs, shape: tuple[int, ...]) -> None:
-    """Refuse inputs that a network for examples of `shape` cannot read. Raises: DataError."""
-    if inputs.x.dtype not in LAYOUTS or tuple(inputs.x.shape[1:]) != shape or inputs.m == 0:
+    """Refuse inputs that a network for examples of `shape` cannot read; texts have any length. Raises: DataError."""
+    other = tuple(inputs.x.shape[1:]) != shape and inputs.preprocess != "tokens"
+    if inputs.x.dtype not in LAYOUTS or other or inputs.m == 0:
         raise DataError(
             f"certify: unlabelled inputs are shaped like the examples, {shape}, uint8 or float, "
             f"got {inputs.x.dtype} {tuple(inputs.x.shape)}."

@@ -6,6 +6,7 @@ from torch.nn.functional import interpolate
 
 from ..errors import DataError
 from ..specs.preprocess import PREPROCESS, PreprocessSpec
+from .columns import standardised
 from .tokens import token_ids
 
 CHUNK_ROWS = 4096
@@ -28,6 +29,8 @@ def preprocessed(x: Tensor, spec: PreprocessSpec) -> Tensor:
     """
     if spec.name == "tokens":
         return token_ids(x, spec)
+    if spec.name == "columns":
+        return standardised(x, spec)
     if x.dtype == torch.uint8:
         return _pixels(x, spec)
     if x.dtype != torch.int64 and not x.dtype.is_floating_point:

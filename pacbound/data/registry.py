@@ -9,14 +9,18 @@ import numpy as np
 import torch
 
 from ..errors import DataError
+from ..request.reading import Reading
 from ..specs.preprocess import PreprocessName
 from ..subspace.random import permutation
+from .archives import ARCHIVES, PT, read_x
 from .callables import call_named
 from .examples import Examples
+from .folders import mapped_array
 from .idx import read_cifar10, read_idx
-from .inputs import Inputs, describe_part, inputs_in_memory, load_x, parse_source, part_rows
+from .inputs import Inputs, describe_part, inputs_in_memory, parse_source, part_rows
+from .labels import Labels, in_order_of
 from .roots import FILES, Split, data_root, is_label_file, layout, missing_files
-from .user import FILE_SUFFIXES, as_examples, load_callable, load_file
+from .user import FILE_SUFFIXES, PLAIN, as_examples, load_callable, load_path
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -38,51 +42,87 @@ class DataSet:
     advice: str  # how to come by the files
 
 
-def load(source: str, root: str | Path | None = None, split: Split = "train") -> Examples:
+def load(source: str, root: str | Path | None = None, split: Split = "train", reading: Reading = PLAIN) -> Examples:
     """Load a sample.
 
-    Args: source: a name (digits, mnist, fashion-mnist, cifar10), a .npz or .safetensors file holding x and y,
-        or `module:callable`, which is imported and called; NAME:train or NAME:test for a split of a named data set;
-        any of these with :I/K after it for one of K equal parts. root: the data root, see `data_root`. split: which
-        split where a name says none; the user's own sources hold one and ignore it.
+    Args: source: a name (digits, mnist, fashion-mnist, cifar10); a .npz, .safetensors or .pt file holding x and y; a
+        .csv, .tsv, .jsonl or .parquet table; a folder with x.npy and y.npy, with one folder of pictures a class, or
+        with one file of texts a class, a text a line; or `module:callable`, which is imported and called. NAME:train
+        or NAME:test for a split of a named data set; any of these with :I/K after it for one of K equal parts. root:
+        the data root, see `data_root`. split: which split where a name says none; the user's own sources hold one and
+        ignore it. reading: how the user's own source is read.
     Returns: the examples in their official order, those of a part in the order of `part_rows`. Raises: DataError.
     """
     source, named_split, part = parse_source(source)
     if part is not None:
-        whole = load(source if named_split is None else f"{source}:{named_split}", root, split)
+        whole = load(source if named_split is None else f"{source}:{named_split}", root, split, reading)
         chosen = whole.subset(torch.from_numpy(part_rows(whole.n, *part)))
         return replace(chosen, note=f"{chosen.note} {describe_part(*part)}".strip())
     split = named_split or split
     if source.endswith(FILE_SUFFIXES):
-        return load_file(Path(source))
+        return load_path(Path(source), reading)
     if source in DATA_SETS:
+        if reading != PLAIN:
+            raise DataError(
+                f"load: {source} is known by name, and nothing is left to say of how it is read, got "
+                f"{', '.join(name for name, value in reading if value != getattr(PLAIN, name))}. Leave it out."
+            )
         return _load_named(source, data_root(root), split)
+    if Path(source).is_dir():
+        return load_path(Path(source), reading)
     if ":" in source:
-        return load_callable(source)
+        return load_callable(source, reading)
     raise _unknown(source)
 
 
-def load_any(source: object, root: str | Path | None = None, split: Split = "train") -> Examples:
+def load_any(
+    source: object, root: str | Path | None = None, split: Split = "train", reading: Reading = PLAIN
+) -> Examples:
     """Load a sample by what `load` takes, or take one in memory by what `as_examples` takes. Raises: DataError."""
-    return load(str(source), root, split) if isinstance(source, (str, Path)) else as_examples(source)
+    if isinstance(source, (str, Path)):
+        return load(str(source), root, split, reading)
+    return as_examples(source, reading=reading)
 
 
-def load_held_out(source: object, classes: int, root: str | Path | None = None) -> Examples:
-    """Load held-out examples, of which some of the classes may have none. Raises: DataError."""
-    examples = load_any(source, root, "test")
-    said = isinstance(source, Examples) or examples.classes > classes  # how many classes there are
-    return examples if said else replace(examples, classes=classes)
+def load_held_out(
+    source: object,
+    classes: int,
+    root: str | Path | None = None,
+    reading: Reading = PLAIN,
+    labels: tuple[str, ...] = (),
+) -> Examples:
+    """Load held-out examples, of which some of the classes may have none.
 
-
-def load_inputs(source: object, root: str | Path | None = None, split: Split = "test") -> Inputs:
-    """Load inputs alone; whatever labels lie beside them are not read.
-
-    Args: source: as for `load`, where files need no y and callables may return x alone; or a tensor, an array, a pair
-        (x, y) or Examples, whose labels are not touched. root, split: as for `load`, but the split is test by default.
+    Args: source, root, reading: as for `load_any`. classes, labels: of the sample: how many there are and what they are
+        called; the labels of the held-out examples are numbered alike.
     Raises: DataError.
     """
+    if isinstance(source, Examples):
+        return source
+    examples = load_any(source, root, "test", reading_for(source, reading, classes))
+    found = in_order_of(Labels(examples.y, examples.classes, examples.labels), labels)
+    return replace(examples, y=found.y, classes=max(found.classes, classes), labels=labels)
+
+
+def reading_for(source: object, reading: Reading, classes: int | None = None) -> Reading:
+    """How inputs beside a sample are read: like it, but under no name; a data set known by name as ever."""
+    known = isinstance(source, str) and parse_source(source)[0] in DATA_SETS
+    return PLAIN if known else reading.model_copy(update={"name": None, "classes": classes})
+
+
+def load_inputs(
+    source: object, root: str | Path | None = None, split: Split = "test", reading: Reading = PLAIN
+) -> Inputs:
+    """Load inputs alone; whatever labels lie beside them are not read.
+
+    Args: source: as for `load`, where files of arrays need no y and callables may return x alone; or a tensor, an
+        array, a pair (x, y) or Examples, whose labels are not touched. Of tables, folders of classes and rows labels
+        are read and left aside. root, split, reading: as for `load`, but the split is test by default.
+    Raises: DataError.
+    """
+    reading = reading_for(source, reading)
     if not isinstance(source, str):
-        return inputs_in_memory(source)
+        return inputs_in_memory(source, reading)
     name, named_split, part = parse_source(source)
     if name in DATA_SETS:
         known, chosen = DATA_SETS[name], named_split or split
@@ -90,10 +130,14 @@ def load_inputs(source: object, root: str | Path | None = None, split: Split = "
         inputs = Inputs(
             name, torch.from_numpy(known.read_inputs(paths, chosen)), known.preprocess, f"the {chosen} split"
         )
-    elif name.endswith(FILE_SUFFIXES):
-        inputs = inputs_in_memory(load_x(Path(name)))
+    elif name.endswith((*ARCHIVES, *PT)):
+        inputs = inputs_in_memory(read_x(Path(name)), reading)
+    elif (Path(name) / "x.npy").is_file():
+        inputs = inputs_in_memory(mapped_array(Path(name) / "x.npy"), reading)
+    elif name.endswith(FILE_SUFFIXES) or Path(name).is_dir():
+        inputs = inputs_in_memory(load_path(Path(name), reading))
     elif ":" in name:
-        inputs = inputs_in_memory(call_named(name, DataError, "x, (x, y) or a data set"))
+        inputs = inputs_in_memory(call_named(name, DataError, "x, (x, y) or a data set"), reading)
     else:
         raise _unknown(name)
     if part is None:
@@ -105,8 +149,8 @@ def load_inputs(source: object, root: str | Path | None = None, split: Split = "
 def _unknown(source: str) -> DataError:
     near = difflib.get_close_matches(source, DATA_SETS, n=1)
     return DataError(
-        f"load: data is one of {', '.join(DATA_SETS)}, a .npz or .safetensors file, or module:callable, "
-        f"got {source!r}." + (f" Did you mean {near[0]!r}?" if near else "")
+        f"load: data is one of {', '.join(DATA_SETS)}, a file ({', '.join(FILE_SUFFIXES)}), a folder, or "
+        f"module:callable, got {source!r}." + (f" Did you mean {near[0]!r}?" if near else "")
     )
 
 

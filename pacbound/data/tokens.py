@@ -102,6 +102,13 @@ def cut_texts(x: Tensor, spec: PreprocessSpec) -> int:
     return sum(bool(one.overflowing) for texts in chunks for one in tokenizer.encode_batch(texts))
 
 
+def package() -> str:
+    """Name the package that makes tokens, with its version."""
+    import tokenizers
+
+    return f"tokenizers {tokenizers.__version__}"
+
+
 def _known(spec: PreprocessSpec) -> "Tokenizer":
     """The loaded tokenizer, set to cut and to pad as the spec says."""
     tokenizer = _loaded.get(spec.sha256 or "")

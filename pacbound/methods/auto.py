@@ -33,6 +33,7 @@ NO_CHECKPOINT = {"checkpoint": None, "disjoint": False, "new_head": False, "rena
 NO_SURROGATE = {
     "surrogate": "auto",
     "surrogate_checkpoint": None,
+    "surrogate_preprocess": "auto",
     "surrogate_by": "codes",
     "earlier_looks": None,
     "unlabelled": None,
@@ -148,7 +149,11 @@ def auto(work: Work) -> Certificate:
     """
     options = announced(work)
     names = tuple(option.name for option in options)
-    work = replace(work, train=load_any(work.train, work.data_dir)) if work.unlabelled is not None else work
+    work = (
+        replace(work, train=load_any(work.train, work.data_dir, reading=work.request.reading))
+        if work.unlabelled is not None
+        else work
+    )
     folder = _begin(work, names)
     outcomes = [_outcome(option, work, names, folder) for option in options]
     made = [outcome.certificate for outcome in outcomes if outcome.certificate is not None]
@@ -186,16 +191,17 @@ def _begin(work: Work, names: tuple[str, ...]) -> Path | None:
 
 def _contents(work: Work) -> list[str]:
     """Digests of the sample, network, file and inputs: a request names them, and what it names may change."""
-    readers: list[Callable[[], str]] = [lambda: load_any(work.train, work.data_dir).digest()]
+    reading = work.request.reading
+    readers: list[Callable[[], str]] = [lambda: load_any(work.train, work.data_dir, reading=reading).digest()]
     if isinstance(work.model, nn.Module):
         network = work.model
         readers.append(lambda: hashlib.sha256(freeze_network(network)).hexdigest())
     if work.request.checkpoint is not None:
         readers.append(lambda: file_digest(str(work.request.checkpoint)))
     if work.test is not None:
-        readers.append(lambda: load_any(work.test, work.data_dir, "test").digest())
+        readers.append(lambda: load_any(work.test, work.data_dir, "test", reading).digest())
     if work.unlabelled is not None:
-        readers.append(lambda: load_inputs(work.unlabelled, work.data_dir).digest())
+        readers.append(lambda: load_inputs(work.unlabelled, work.data_dir, reading=reading).digest())
     loss = work.loss if isinstance(work.loss, str) else getattr(work.loss, "__qualname__", "")
     return [*(_read(reader) for reader in readers), loss]
 

@@ -40,7 +40,8 @@ def picks(work: Work) -> Certificate:
     setup, recipe = chosen(work)
     with failures("certify", setup.model == OWN_NETWORK):
         if work.request.checkpoint is not None and not work.request.new_head:
-            setup = replace(setup, notes=first_look(setup.base.module, setup.train, setup.preprocess, setup.model))
+            seen = first_look(setup.base.module, setup.train, setup.preprocess, setup.model)
+            setup = replace(setup, notes=(*setup.notes, *seen))
         setup = with_start(setup, work.start_state, work.progress, work.state)
         finished, seconds = run(setup, recipe, Checkpoint(work.state, setup.key), work.progress)
         return issue(setup, finished, environment(seconds, 0, (*setup.base.notes, *setup.notes)), work.progress)

@@ -28,7 +28,8 @@ def subspace(work: Work) -> Certificate:
     started = time.monotonic()
     with failures("certify", setup.model == OWN_NETWORK):
         if work.request.checkpoint is not None and not work.request.new_head:
-            setup = replace(setup, notes=first_look(setup.base.module, setup.train, setup.preprocess, setup.model))
+            seen = first_look(setup.base.module, setup.train, setup.preprocess, setup.model)
+            setup = replace(setup, notes=(*setup.notes, *seen))
         setup = with_start(setup, work.start_state, work.progress, work.state)
         setup = with_captured(setup, work.state, work.progress)
         encoded = encode(setup, Checkpoint(work.state, setup.key), work.progress, work.looks)

@@ -83,13 +83,16 @@ class Task:
 def checked(work: Work) -> Task:
     """Load everything, and refuse what does not go together or overlaps. Raises: PacboundError."""
     _refuse_contradictions(work)
-    train = load_any(work.train, work.data_dir)
-    inputs = load_inputs(work.unlabelled, work.data_dir)
+    reading = work.request.reading
+    train = load_any(work.train, work.data_dir, reading=reading)
+    inputs = load_inputs(work.unlabelled, work.data_dir, reading=reading)
     check_inputs(inputs, train.shape)
     check_apart(train.x, inputs.x, "unlabelled")
     record = _described(inputs, work.request.repeats)
     original = _original(work, train)
-    test = None if work.test is None else load_held_out(work.test, train.classes, work.data_dir)
+    test = None
+    if work.test is not None:
+        test = load_held_out(work.test, train.classes, work.data_dir, reading, train.labels)
     if test is not None:
         check_apart(train.x, test.x, "test")
         check_apart(inputs.x, test.x, "test", "unlabelled inputs")
@@ -149,7 +152,7 @@ def fixed(work: Work, train: Examples, method: Method) -> Setup:
             "checkpoint": work.request.surrogate_checkpoint,
             "rename": (),
             "key": None,
-            "preprocess": "auto",
+            "preprocess": work.request.surrogate_preprocess,
             "frozen_buffers": (),
             "unlabelled": None,
             "test": None,
@@ -237,7 +240,7 @@ def _original(work: Work, train: Examples) -> Original:
     assert request.checkpoint is not None
     if isinstance(module, str):
         module, name = load_model(module, train.shape, train.classes)
-    spec = treatment(name, train.preprocess, request.preprocess, request.tokenizer)
+    spec = treatment(name, train.preprocess, request.preprocess, request.tokenizer, request.standardise)
     if isinstance(work.model, nn.Module):
         module = as_classifier(module, preprocessed(train.x[:1], spec))
     original = load_original(module, name, request.checkpoint, request.rename, spec, request.key)

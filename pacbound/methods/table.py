@@ -63,4 +63,5 @@ def certify(
         request.unlabelled if unlabelled is None else unlabelled,
         request, loss, data_dir, state, progress, looks=looks_beside(state),
     )  # fmt: skip
-    return METHODS[request.method](work)
+    certificate = METHODS[request.method](work)
+    return certificate if request.model_name is None else certificate.with_network(request.model_name)

@@ -48,7 +48,7 @@ def refuse_surrogate_options(request: Request, unlabelled: object) -> None:
     default = Request()
     given = [
         name
-        for name in ("surrogate", "surrogate_by", "surrogate_checkpoint", "earlier_looks")
+        for name in ("surrogate", "surrogate_by", "surrogate_checkpoint", "surrogate_preprocess", "earlier_looks")
         if getattr(request, name) != getattr(default, name)
     ]
     if unlabelled is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import nn
 
 from ..data.callables import call_named
+from ..data.columns import load_constants
 from ..data.tokens import load_tokenizer
 from ..errors import ModelError, RequestError
 from ..specs.grammar import OWN_NETWORK, PIXELS, canonical_name, is_described, parse
@@ -65,17 +66,31 @@ def preprocess_for(model: str, usual: PreprocessName) -> PreprocessName:
 
 
 def treatment(
-    model: str, usual: PreprocessName, asked: str = "auto", tokenizer: str | Path | None = None
+    model: str,
+    usual: PreprocessName,
+    asked: str = "auto",
+    tokenizer: str | Path | None = None,
+    standardise: str | Path | None = None,
 ) -> PreprocessSpec:
-    """Return what is done to examples before a network, and load the tokenizer where it is one of texts.
+    """Return what is done to examples before a network, and load the file that it needs.
 
     Args: model: the name of a network in a certificate. usual: what the data set asks for. asked: auto, which is the
         usual one, or an expression (specs/preprocess.py). tokenizer: its file, or the folder that holds one.
-    Raises: RequestError where they do not go together; DataError, ModelError where the tokenizer cannot be loaded.
+        standardise: the file with the constants of columns, which is all that is done then.
+    Raises: RequestError where they do not go together; DataError where a file cannot be loaded.
     """
+    if standardise is not None:
+        if asked not in ("auto", "columns") or tokenizer is not None or usual != "none":
+            raise RequestError(
+                "certify: --standardise is for rows of numbers and all that is done to them, got it beside pictures, "
+                "texts or another --preprocess. Leave it out."
+            )
+        return PreprocessSpec(name="columns", sha256=load_constants(standardise))
     spec = parse_preprocess(preprocess_for(model, usual) if asked == "auto" else asked, sha256=NO_FILE)
     if spec.name != "none" and preprocess_for(model, spec.name) == "none":
         raise RequestError(f"certify: {model} standardises raw pixels itself, got preprocess {asked!r}. Leave it out.")
+    if spec.name == "columns":
+        raise RequestError("certify: columns are standardised by the constants of --standardise FILE, got none.")
     if spec.name == "tokens":
         if tokenizer is None:
             raise RequestError(

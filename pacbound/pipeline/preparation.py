@@ -13,13 +13,14 @@ from ..bounds.table import COUNTS_ONLY, headline_theorem
 from ..certificate.schema import DataRecord
 from ..certificate.sweep import SweepRecord
 from ..certificate.tuned import TUNED_ON
+from ..data.columns import refuse_own_statistics
 from ..data.examples import Examples
 from ..data.inputs import check_apart, check_repeats, distinct_inputs
 from ..data.likeness import recognise
 from ..data.preprocess import preprocessed
 from ..data.registry import DATA_SETS, FILES, load, load_any, load_held_out
 from ..data.split import Split, split_examples
-from ..data.tokens import cut_texts
+from ..data.tokens import cut_texts, package
 from ..errors import DataError, ModelError, RequestError, first_line
 from ..models.classifiers import as_classifier
 from ..models.foreign import CONFIG, FOLDER, TIMM
@@ -32,6 +33,7 @@ from ..networks.passes import BATCH, Network, check_deterministic
 from ..networks.rebuilt import check_promise
 from ..networks.risk import CUSTOM, LossFunction, loss_function, losses_of
 from ..networks.trained import train_only
+from ..request.reading import Reading
 from ..request.request import Request, parse_projector, trained_word
 from ..specs.grammar import OWN_NETWORK
 from ..specs.specs import (
@@ -55,6 +57,7 @@ PICKED_MODELS = (
     (4, "V1-r32-L"),
     (0, "h64-R-L"),
 )
+MOST_NAMED, NAMED_LENGTH = 5, 40  # of classes that never occur, and characters of each
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,8 @@ class Setup:
 
     split: where theta0 is trained on other examples than those of `train`. theta0: its file, once it is. methods: the
     list that this one is of, where the best of a list will be kept. targets: what the encoder learns in the place of
-    labels, (n,) int64. notes: what a reader should know of a checkpoint.
+    labels, (n,) int64. notes: what a reader should know of a checkpoint, and by what texts were
+    read.
     sweep: the grid, where this is a run of one. captured: the trained part and its inputs, where all before it is
     frozen and has been computed.
     """
@@ -153,16 +157,18 @@ def prepare(
         model = FOLDER + request.checkpoint  # its config.json names the network
     _refuse_contradictions(request, model)
     device_of(request.device)
-    whole = load_any(train, data_dir)
+    whole = load_any(train, data_dir, reading=request.reading)
     split, sample = _split(whole, request)
     module, name = _network(model, sample, PICKED_MODELS if request.method == "picks" else IMAGE_MODELS)
-    preprocess = treatment(name, sample.preprocess, request.preprocess, request.tokenizer)
+    preprocess = treatment(name, sample.preprocess, request.preprocess, request.tokenizer, request.standardise)
+    if preprocess.name == "columns":
+        refuse_own_statistics(whole.x, preprocess)
     if isinstance(model, nn.Module):
         module = as_classifier(model, preprocessed(sample.x[:1], preprocess))
     elif isinstance(model, str) and model.startswith((FOLDER, TIMM)):
         request = request.model_copy(update={"frozen_buffers": (*request.frozen_buffers, *_constants(module, request))})
     base = _base(train_only(module, trained_word(request)), request, named=isinstance(model, str))
-    held_out = _test_examples(train, test, whole, data_dir, untouched=base.origin.kind == "seeded")
+    held_out = _test_examples(train, test, whole, data_dir, request.reading, untouched=base.origin.kind == "seeded")
     if held_out is not None:
         check_repeats(held_out.n, distinct_inputs(held_out.x), "test examples", request.repeats)
     d = min(request.d or default_dimension(sample.n), base.layout.D)
@@ -180,6 +186,7 @@ def prepare(
         loss=loss,
         data=describe(_with_cuts(sample, preprocess), split, request.repeats),
         split=split,
+        notes=(f"tokens are those of {package()}",) if preprocess.name == "tokens" else (),
     )
 
 
@@ -189,6 +196,17 @@ def _with_cuts(sample: Examples, preprocess: PreprocessSpec) -> Examples:
         return sample
     said = f"{cut:,} of the {sample.n:,} texts have more than {preprocess.length} tokens and are cut off there"
     return replace(sample, note=f"{sample.note}{'; ' if sample.note else ''}{said}")
+
+
+def _with_absent(sample: Examples) -> str:
+    """The note of a sample, and which classes have no example in it."""
+    counts = torch.bincount(sample.y, minlength=sample.classes)
+    names = [*sample.labels, *map(str, range(len(sample.labels), sample.classes))]
+    absent = [names[label][:NAMED_LENGTH] for label in torch.nonzero(counts == 0).flatten().tolist()]
+    if not absent:
+        return sample.note
+    said = f"{len(absent):,} of the {sample.classes:,} classes never occur: {', '.join(absent[:MOST_NAMED])}"
+    return f"{sample.note}{'; ' if sample.note else ''}{said}{' ...' if len(absent) > MOST_NAMED else ''}"
 
 
 def describe(sample: Examples, split: Split | None = None, repeats: str | None = None) -> DataRecord:
@@ -201,7 +219,14 @@ def describe(sample: Examples, split: Split | None = None, repeats: str | None =
     record = {"name": sample.name, "digest": sample.digest(), "n": sample.n, "classes": sample.classes}
     like = None if sample.name in TUNED_ON else recognise(sample.x)
     return DataRecord.model_validate(
-        {**record, "note": sample.note, "distinct": distinct, "repeats": repeats, "like": like}
+        {
+            **record,
+            "note": _with_absent(sample),
+            "distinct": distinct,
+            "repeats": repeats,
+            "like": like,
+            "labels": sample.labels or None,
+        }
     )
 
 
@@ -369,7 +394,7 @@ def device_of(name: str) -> torch.device:
 
 
 def _test_examples(
-    train: object, test: object, sample: Examples, data_dir: str | Path | None, untouched: bool
+    train: object, test: object, sample: Examples, data_dir: str | Path | None, reading: Reading, untouched: bool
 ) -> Examples | None:
     """Return the held-out examples: those given, else the official test split of a named data set.
 
@@ -378,13 +403,17 @@ def _test_examples(
     Raises: DataError where they are unlike those of the sample, or some of them stand in it.
     """
     if test is not None:
-        held_out = load_held_out(test, sample.classes, data_dir)
+        held_out = load_held_out(test, sample.classes, data_dir, reading, sample.labels)
         check_apart(sample.x, held_out.x, "test")
     elif untouched and isinstance(train, str) and train in DATA_SETS and "test" in FILES[train]:
         held_out = load(train, data_dir, "test")
     else:
         return None
-    kinds = [(e.shape, str(e.x.dtype).removeprefix("torch."), e.classes) for e in (sample, held_out)]
+    sizes = [() if e.preprocess == "tokens" else e.shape for e in (sample, held_out)]  # texts are of any length
+    kinds = [
+        (size, str(e.x.dtype).removeprefix("torch."), e.classes)
+        for size, e in zip(sizes, (sample, held_out), strict=True)
+    ]
     if kinds[0] != kinds[1]:
         (shape, dtype, classes), found = kinds
         raise DataError(

@@ -159,6 +159,8 @@ def describe_model(certificate: Certificate) -> str:
     """Name the network; one that its user wrote has no name in a certificate, but the digest of its layout."""
     spec, part = certificate.hypothesis, certificate.comparison
     own = f"own {spec.layout_digest[:8]}" if spec.model == "user" else spec.model
+    if (called := certificate.environment.network) is not None:
+        own = f"{called} ({own})"
     return own if part is None else f"{part.original.model} by {own}"
 
 

@@ -18,6 +18,7 @@ FORMATS: tuple[Format, ...] = Format.__args__  # type: ignore[attr-defined]
 
 ELSEWHERE = "It is about new data from the same source: nothing is said where the distribution shifts."
 INTEGRITY = "The digest shows integrity, not authorship: anybody can write a certificate, so verify it."
+MOST_LABELS = 20  # that are printed
 UNPAID = (
     "It is one statement: networks of one's own, other deltas and runs that were thrown away are not paid for, and the "
     "best of J statements holds at J delta."
@@ -113,7 +114,14 @@ def _facts(certificate: Certificate) -> list[tuple[str, str]]:
         facts.append(("like", f"the inputs are those of {data.like}, in this or another form"))
     if data.note:
         facts.append(("about the data", data.note))
-    facts.append(("network", _network(certificate)))
+    if data.labels is not None:
+        more = ", ..." if len(data.labels) > MOST_LABELS else ""
+        named = ", ".join(f"{k} {label}" for k, label in enumerate(data.labels[:MOST_LABELS]))
+        facts.append(("classes", f"{named}{more}"))
+    called = certificate.environment.network
+    facts.append(("network", _network(certificate) + ("" if called is None else f"; its author calls it {called}")))
+    if not certificate.hypothesis.preprocess.short:
+        facts.append(("preprocessing", _preprocess(certificate)))
     facts.append(("theta0", _base(certificate)))
     if (word := certificate.hypothesis.train) is not None:
         facts.append(("trained part", f"{word}, all else is frozen in theta0"))
@@ -206,6 +214,11 @@ def _beside(other: OtherBound | Baseline, certificate: Certificate) -> tuple[str
     )
 
 
+def _preprocess(certificate: Certificate) -> str:
+    spec = certificate.hypothesis.preprocess
+    return spec.text if spec.sha256 is None else f"{spec.text}, tokenizer sha256 {spec.sha256[:16]}"
+
+
 def _errors(errors: int | float, n: int, counts: bool) -> str:
     return f"{errors:,} of {n:,} ({_figure(share_up(errors, n), counts)})"
 
@@ -234,7 +247,8 @@ def _base(certificate: Certificate) -> str:
     if base.sha256 is None:
         return f"drawn by pacbound's generator from seed {base.seed}"
     if base.kind == "split":
-        return f"trained on a part of the sample, in {base.file}"
+        begun = "" if base.checkpoint is None else f" from a checkpoint, sha256 {base.checkpoint[:16]}"
+        return f"trained on a part of the sample{begun}, in {base.file}"
     what = "values handed over" if base.kind == "values" else "a checkpoint"
     head = f", its last layer drawn from seed {base.seed}" if base.kind == "checkpoint_new_head" else ""
     return f"{what}, sha256 {base.sha256[:16]}{head}"

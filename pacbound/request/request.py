@@ -16,9 +16,10 @@ from ..specs.preprocess import PREPROCESS_NAMES, parse_preprocess
 from ..specs.repeats import Reason
 from ..specs.specs import PROJECTOR_KINDS, RAW_PIXEL_MODELS, REFERENCE_MODELS, ProjectorKind, ProjectorSpec
 from ..specs.trained import ALL, TrainedWord
+from .reading import NAME, Layout, Reading
 
 _OWN = [name for name in REFERENCE_MODELS if name not in RAW_PIXEL_MODELS]
-Group = Literal["Main", "Statement", "Network", "Subspace", "Picks", "Code", "Training"]
+Group = Literal["Main", "Data", "Statement", "Network", "Subspace", "Picks", "Code", "Training"]
 Method = Literal["subspace", "direct", "surrogate", "picks", "auto"]
 Encoder = Literal["posterior", "plain", "codebook"]
 SentCode = Literal["gaussian", "laplace", "adaptive", "static"]
@@ -59,7 +60,10 @@ class Stated(Record):
     """
 
     data: Annotated[
-        str, Field(json_schema_extra=_option("Main", "digits, mnist, fashion-mnist, cifar10, FILE or module:callable"))
+        str,
+        Field(
+            json_schema_extra=_option("Main", "digits, mnist, fashion-mnist, cifar10, FILE, FOLDER, module:callable")
+        ),
     ] = "digits"
     model: Annotated[
         str,
@@ -76,6 +80,26 @@ class Stated(Record):
     test: Annotated[
         str | None,
         Field(json_schema_extra=_option("Statement", "held-out examples, NAME:test:2/2, FILE or module:callable")),
+    ] = None
+    text_column: Annotated[
+        str | None,
+        Field(json_schema_extra=_option("Data", "column of texts in a table, field of records [text]")),
+    ] = None
+    label_column: Annotated[
+        str | None,
+        Field(json_schema_extra=_option("Data", "column of labels in a table, field of records [label]")),
+    ] = None
+    encoding: Annotated[str, Field(json_schema_extra=_option("Data", "of files of text, such as cp1252"))] = "utf-8"
+    layout: Annotated[
+        Layout, Field(json_schema_extra=_option("Data", "axes of stored pictures: chw, hwc, or auto by their sizes"))
+    ] = "auto"
+    classes: Annotated[
+        int | None,
+        Field(ge=2, le=1 << 20, json_schema_extra=_option("Data", "how many there are, where not all of them occur")),
+    ] = None
+    name: Annotated[
+        str | None,
+        Field(pattern=NAME, json_schema_extra=_option("Data", "what the certificate calls the sample: a label alone")),
     ] = None
     repeats: Annotated[
         Reason | None,
@@ -129,9 +153,18 @@ class Stated(Record):
     surrogate_checkpoint: Annotated[
         str | None,
         Field(
-            json_schema_extra=_option("Network", "theta0 of the surrogate: weights by others, disjoint and no original")
+            json_schema_extra=_option(
+                "Network", "theta0 of the surrogate: I say, it saw nothing of the sample and the inputs"
+            )
         ),
     ] = None
+    surrogate_preprocess: Annotated[
+        str,
+        AfterValidator(_known_preprocess),
+        Field(
+            json_schema_extra=_option("Network", "what is done to the inputs of the surrogate, as --preprocess; coded")
+        ),
+    ] = "auto"
     surrogate_by: Annotated[
         Literal["codes", "picks"],
         Field(
@@ -189,12 +222,24 @@ class Stated(Record):
     preprocess: Annotated[
         str,
         AfterValidator(_known_preprocess),
-        Field(json_schema_extra=_option("Network", f"auto, {', '.join(PREPROCESS_NAMES)}; lite@128, tokens@64")),
+        Field(
+            json_schema_extra=_option("Network", f"auto, {', '.join(PREPROCESS_NAMES[:-2])}, tokens; sizes: lite@128")
+        ),
     ] = "auto"
     tokenizer: Annotated[
         str | None,
         Field(
             json_schema_extra=_option("Network", "I say: this tokenizer.json, of texts, was fixed before the sample")
+        ),
+    ] = None
+    standardise: Annotated[
+        str | None,
+        Field(json_schema_extra=_option("Network", "I say: this JSON (mean, std of columns) knows not the sample")),
+    ] = None
+    model_name: Annotated[
+        str | None,
+        Field(
+            pattern=NAME, json_schema_extra=_option("Network", "what the certificate calls the network: a label alone")
         ),
     ] = None
     frozen_buffers: Annotated[
@@ -288,6 +333,11 @@ class Request(Encoding, Stated):  # fields of Stated first
     >>> Request(d=256).d
     256
     """
+
+    @property
+    def reading(self) -> Reading:
+        """How the sample, and what is held out like it, is read."""
+        return Reading.model_validate({name: getattr(self, name) for name in Reading.model_fields})
 
 
 # of Encoding, what a method reads; all that it does not read it refuses, or has no effect

@@ -1,7 +1,8 @@
 """What is done to stored examples before the network: one of a closed menu, by constants fixed before the data.
 
 An expression names it: NAME; NAME@S for pictures resized to S x S; NAME@S/C for pictures of which the shorter side is
-resized to S and the middle C x C kept; tokens@L for texts of which L tokens are kept.
+resized to S and the middle C x C kept; tokens@L for texts of which L tokens are kept; columns for rows of numbers that
+are standardised by constants of a file.
 """
 
 import re
@@ -13,7 +14,7 @@ from ..errors import RequestError
 from ..records import SparseRecord
 
 # Orders are part of the format: a position is what the message codes. New names join at the end.
-PreprocessName = Literal["none", "ink", "photo", "digits", "imagenet", "clip", "lite", "half", "tokens"]
+PreprocessName = Literal["none", "ink", "photo", "digits", "imagenet", "clip", "lite", "half", "tokens", "columns"]
 PREPROCESS_NAMES: tuple[PreprocessName, ...] = PreprocessName.__args__  # type: ignore[attr-defined]
 SHORT_NAMES = PREPROCESS_NAMES[:4]  # without sizes, these have a code of two bits
 
@@ -31,6 +32,7 @@ PREPROCESS: dict[PreprocessName, tuple[float, tuple[float, ...], tuple[float, ..
     "half": (255.0, (0.5,), (0.5,)),
 }
 
+OF_A_FILE = ("tokens", "columns")  # which was fixed before the sample
 MAX_SIDE = 1024
 MAX_LENGTH = 8192
 USUAL_LENGTH = 128  # of texts, in tokens
@@ -42,7 +44,7 @@ class PreprocessSpec(SparseRecord):
 
     name: which constants, or tokens. resize: pictures become S x S; with crop the shorter side becomes S, and the
     middle, crop x crop, is kept. length: of texts in tokens, of which the rest is cut off. sha256: of the file of the
-    tokenizer.
+    tokenizer, or of the constants of columns.
     """
 
     LEFT_OUT: ClassVar[tuple[str, ...]] = ("resize", "crop", "length", "sha256")
@@ -66,17 +68,19 @@ class PreprocessSpec(SparseRecord):
 
     @model_validator(mode="after")
     def _own_fields(self) -> Self:
-        if (self.name == "tokens") != (self.length is not None) or (self.name == "tokens") != (self.sha256 is not None):
-            raise ValueError("tokens have a length and the SHA-256 of a tokenizer, and nothing else has")
-        if self.resize is not None and self.name == "tokens":
-            raise ValueError("tokens are not resized")
+        if (self.name in OF_A_FILE) != (self.sha256 is not None):
+            raise ValueError("tokens and columns have the SHA-256 of a file, and nothing else has")
+        if (self.name == "tokens") != (self.length is not None):
+            raise ValueError("tokens have a length, and nothing else has")
+        if self.resize is not None and self.name in OF_A_FILE:
+            raise ValueError("only pictures are resized")
         if self.crop is not None and (self.resize is None or self.crop > self.resize):
             raise ValueError("what is cropped is resized first, to no less than the crop")
         return self
 
 
 def parse_preprocess(expression: str, sha256: str | None = None) -> PreprocessSpec:
-    """Return what an expression names. sha256: of the tokenizer's file, for tokens.
+    """Return what an expression names. sha256: of the file, for tokens and columns.
 
     >>> parse_preprocess("imagenet@256/224").crop, parse_preprocess("photo").text
     (224, 'photo')
@@ -91,10 +95,11 @@ def parse_preprocess(expression: str, sha256: str | None = None) -> PreprocessSp
         )
     tokens = match["name"] == "tokens"
     size = None if match["size"] is None else int(match["size"])
-    fields = {"length": USUAL_LENGTH if size is None else size, "sha256": sha256} if tokens else {"resize": size}
+    fields = {"length": USUAL_LENGTH if size is None else size} if tokens else {"resize": size}
     crop = None if match["crop"] is None else int(match["crop"])
     try:
-        return PreprocessSpec.model_validate({"name": match["name"], "crop": crop, **fields})
+        file = sha256 if match["name"] in OF_A_FILE else None
+        return PreprocessSpec.model_validate({"name": match["name"], "crop": crop, "sha256": file, **fields})
     except ValidationError as cause:
         why = cause.errors()[0]["msg"].removeprefix("Value error, ")
         raise RequestError(

@@ -74,7 +74,7 @@ def begin(plan: Plan, folder: Folder, data_dir: str | Path | None) -> Sweep:
     Raises: PacboundError where the sample or a file cannot be read, or the folder holds another sweep.
     """
     texts = plan.texts_of()
-    sample = load_any(plan.request.data, data_dir).digest()
+    sample = load_any(plan.request.data, data_dir, reading=plan.request.reading).digest()
     number = None
     if plan.priced:
         grid = hashlib.sha256(f"{plan.request.model_dump_json()} {texts} {plan.runs}".encode()).hexdigest()

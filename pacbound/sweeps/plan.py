@@ -28,6 +28,7 @@ from ..certificate.sweep import FREE, MAX_RUNS, MAX_SWEEPS, SweepOption, SweepRe
 from ..errors import RequestError
 from ..networks.checkpoints import file_digest
 from ..records import Record
+from ..request.reading import Reading
 from ..request.request import Request, free_options, make_request
 from ..specs.grammar import MAX_DESCRIPTION, is_described
 
@@ -36,7 +37,12 @@ Engine = Literal["grid", "random", "optuna"]
 # What no grid may vary, and why.
 NEVER = {
     **dict.fromkeys(("data", "test", "unlabelled"), "says which sample the statement is about"),
-    **dict.fromkeys(("delta", "loss", "repeats"), "says what is stated, and is fixed before the sample is seen"),
+    **dict.fromkeys(
+        ("delta", "loss", "repeats", *Reading.model_fields),
+        "says what is stated, and is fixed before the sample is seen",
+    ),
+    "model_name": "is a label, and one for all",
+    **dict.fromkeys(("tokenizer", "standardise"), "is a file that was fixed before the sample is seen"),
     **dict.fromkeys(("disjoint", "earlier_draws", "earlier_looks"), "is somebody's word, and no choice"),
     "posterior": "would make every run another draw, which draws count one by one",
 }

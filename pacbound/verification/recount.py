@@ -9,6 +9,7 @@ from ..bounds.claims import RiskEstimate
 from ..certificate.recheck import Finding
 from ..certificate.schema import Certificate, OtherBound
 from ..errors import PacboundError, RequestError
+from ..request.reading import Reading
 from ..specs.picks import PicksSpec
 from ..specs.specs import DrawSpec, HypothesisSpec, PreprocessSpec
 from ..specs.tensors import DirectSpec
@@ -40,17 +41,24 @@ class Given:
     unlabelled: object
     test: object
     key: str | None
-    tokenizer: str | Path | None = None
-    surrogate: object = None
-    surrogate_checkpoint: str | Path | None = None
+    tokenizer: str | Path | None
+    surrogate: object
+    surrogate_checkpoint: str | Path | None
+    standardise: str | Path | None
+    reading: Reading
 
 
-def load_sample(certificate: Certificate, data: object, data_dir: str | Path | None) -> "Examples":
+def load_sample(certificate: Certificate, given: Given) -> "Examples":
     """Return the sample that the caller brings, or the embedded one that the certificate is about."""
-    from ..data.registry import load_any
+    from ..data.registry import load_any, reading_for
 
     embedded = (name for name in EMBEDDED_DATA if name == certificate.data.name)
-    return load_any(next(embedded) if data is None else data, data_dir)
+    data = next(embedded) if given.data is None else given.data
+    found = load_any(data, given.data_dir, reading=reading_for(data, given.reading))
+    if found.classes >= certificate.data.classes:
+        return found
+    more = reading_for(data, given.reading, certificate.data.classes)  # its author declared some that do not occur
+    return load_any(data, given.data_dir, reading=more)
 
 
 def recount_errors(
@@ -163,7 +171,7 @@ def recheck_comparison(
 
     part = certificate.comparison
     assert part is not None
-    inputs = load_inputs(given.unlabelled, given.data_dir)
+    inputs = load_inputs(given.unlabelled, given.data_dir, reading=given.reading)
     complaint = check_inputs(part.inputs, inputs)
     if complaint is not None:
         return (Finding(check="inputs", complaint=complaint),), None, inputs
@@ -231,7 +239,8 @@ def _held_out_examples(certificate: Certificate, stated: OtherBound, given: Give
 
     assert stated.held_out is not None
     if given.test is not None:
-        return load_held_out(given.test, certificate.data.classes, given.data_dir)
+        data = certificate.data
+        return load_held_out(given.test, data.classes, given.data_dir, given.reading, data.labels or ())
     for name in EMBEDDED_DATA:
         if name == stated.held_out.name and (examples := load(name, split="test")).digest() == stated.held_out.digest:
             return examples

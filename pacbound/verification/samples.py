@@ -26,6 +26,8 @@ def check_data(certificate: Certificate, examples: "Examples") -> tuple[Finding,
         complaint = f"the certificate is about data with digest {digest[:12]}, got {examples.digest()[:12]}"
     elif examples.classes != stated.classes:
         complaint = f"the certificate is about {stated.classes:,} classes, got examples of {examples.classes:,}"
+    elif examples.labels and stated.labels is not None and examples.labels != stated.labels:
+        complaint = "the classes have other names than the certificate says, or stand in another order"
     elif examples.name in TUNED_ON and tuned_on(stated.name, digest) is None:
         complaint = (
             f"these are {examples.name}, on which defaults were tuned, and the certificate calls them {stated.name}"

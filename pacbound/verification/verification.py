@@ -18,6 +18,7 @@ from ..certificate.schema import Certificate
 from ..errors import CertificateError, RequestError, VerificationError
 from ..notebook import frame, html_table
 from ..records import Record
+from ..request.reading import Reading
 from ..specs.grammar import OWN_NETWORK
 from ..specs.specs import CHECKPOINT_KINDS
 from ..specs.tensors import DirectSpec
@@ -112,6 +113,8 @@ def verify(
     tokenizer: str | Path | None = None,
     surrogate: object = None,
     surrogate_checkpoint: str | Path | None = None,
+    reading: Reading | None = None,
+    standardise: str | Path | None = None,
 ) -> Verification:
     """Check a certificate and say what was not checked.
 
@@ -129,9 +132,10 @@ def verify(
         network was compared on, as certify was given them. test: the held-out examples that the certificate names, to
         count their errors again too; the embedded digits are taken without being asked for. key: of the state dict in a
         file of several, as certify was given it. tokenizer: the file that texts are read by, or the folder that holds
-        it, needed where the certificate names one.
-        surrogate, surrogate_checkpoint: of an original network's certificate,
-        the network of the surrogate where it is the user's own, and the file that its theta0 is, where it is one.
+        it, needed where the certificate names one. surrogate, surrogate_checkpoint: of an original network's
+        certificate, the network of the surrogate where it is the user's own, and the file that its theta0 is, where it
+        is one. reading: how the caller's own data are read, as for certify. standardise: the file with the constants of
+        columns, needed where the certificate names one.
     Returns: a record; a certificate that does not hold is a result, not an exception.
     Raises: RequestError where there is no such file or the arguments do not reach the level asked for;
         DataError, ModelError where the caller's data or model cannot be loaded.
@@ -151,7 +155,7 @@ def verify(
         model = f"hf:{checkpoint}"  # the caller's folder says which network it holds
     given = Given(
         data, model, checkpoint, tuple(rename), data_dir, loss, unlabelled, test, key, tokenizer, surrogate,
-        surrogate_checkpoint,
+        surrogate_checkpoint, standardise, reading or Reading(),
     )  # fmt: skip
     reached = _level(certificate, given, level)
     findings, counted = _findings(certificate, reached, given)
@@ -199,14 +203,18 @@ def _level(certificate: Certificate, given: Given, level: Level | None) -> Level
         lacking.append("the checkpoint of the surrogate (--surrogate-checkpoint)")
     if given.unlabelled is None and comparison is not None:
         lacking.append("the unlabelled inputs (--unlabelled)")
-    if given.tokenizer is None and _tokenizers(certificate):
+    files = _files(certificate)
+    if given.tokenizer is None and "tokenizer" in files:
         lacking.append("the tokenizer (--tokenizer)")
+    if given.standardise is None and "standardise" in files:
+        lacking.append("the constants of the columns (--standardise)")
     if not known_loss(certificate.risk) and given.loss is None:
         lacking.append(f"the loss {certificate.risk.loss!r}, a function of its author's (--loss)")
     if given.test is not None and certificate.held_out is None:
         raise RequestError("verify: this certificate names no held-out examples. Leave --test out.")
     arguments = (
         given.data, given.model, given.checkpoint, given.loss, given.unlabelled, given.test, given.tokenizer,
+        given.standardise,
     )  # fmt: skip
     brought = any(argument is not None for argument in arguments)
     if level == "replay" and certificate.picks is None:
@@ -227,9 +235,9 @@ def _findings(certificate: Certificate, level: Level, given: Given) -> tuple[tup
     findings += decoding
     if level == "message" or decoded is None:
         return findings, Counted()
-    whole = load_sample(certificate, given.data, given.data_dir)
+    whole = load_sample(certificate, given)
     findings += check_data(certificate, whole) + _check_checkpoint(certificate, given)
-    findings += _check_tokenizer(certificate, given)
+    findings += _check_files(certificate, given)
     if any(finding.complaint is not None for finding in findings):
         return findings, Counted()
     first, examples = None, whole
@@ -282,24 +290,29 @@ def _check_checkpoint(certificate: Certificate, given: Given) -> tuple[Finding, 
     return tuple(findings)
 
 
-def _tokenizers(certificate: Certificate) -> set[str]:
-    """SHA-256 of the files that texts are read by: by the network, and by the original that it is compared with."""
+def _files(certificate: Certificate) -> dict[str, set[str]]:
+    """SHA-256 of the files that inputs are read by, of each kind: by the network, and by the original beside it."""
     comparison = certificate.comparison
     specs = [certificate.hypothesis.preprocess, *([comparison.original.preprocess] if comparison is not None else [])]
-    return {spec.sha256 for spec in specs if spec.sha256 is not None}
+    kinds = {"tokenizer": "tokens", "standardise": "columns"}
+    named = {kind: {spec.sha256 for spec in specs if spec.name == name and spec.sha256} for kind, name in kinds.items()}
+    return {kind: digests for kind, digests in named.items() if digests}
 
 
-def _check_tokenizer(certificate: Certificate, given: Given) -> tuple[Finding, ...]:
-    """Whether texts are read by this file, if they are. Raises: DataError where there is none."""
+def _check_files(certificate: Certificate, given: Given) -> tuple[Finding, ...]:
+    """Whether inputs are read by these files, if by any. Raises: DataError where there is none."""
+    from ..data.columns import load_constants
     from ..data.tokens import load_tokenizer
 
-    named = _tokenizers(certificate)
-    if not named or given.tokenizer is None:
-        return ()
-    found = load_tokenizer(given.tokenizer)
-    other = [sha256[:12] for sha256 in sorted(named) if sha256 != found]
-    differ = f"the certificate names the file with SHA-256 {other[0]}, got {found[:12]}" if other else None
-    return (Finding(check="tokenizer", complaint=differ),)
+    findings: tuple[Finding, ...] = ()
+    for kind, named in _files(certificate).items():
+        file = given.tokenizer if kind == "tokenizer" else given.standardise
+        assert file is not None
+        found = load_tokenizer(file) if kind == "tokenizer" else load_constants(file)
+        other = [sha256[:12] for sha256 in sorted(named) if sha256 != found]
+        differ = f"the certificate names the file with SHA-256 {other[0]}, got {found[:12]}" if other else None
+        findings += (Finding(check=kind, complaint=differ),)
+    return findings
 
 
 def _unchecked(certificate: Certificate, level: Level, counted: Counted) -> tuple[str, ...]:

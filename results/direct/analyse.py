@@ -24,7 +24,7 @@ def report(folder: Path) -> str:
 
 
 def summary(folder: Path) -> str:
-    """The best certificate of each checkpoint, for the main README."""
+    """The best certificate of each checkpoint, for the pages."""
     lines = []
     for network in ("lenet", "resnet20", "resnet32"):
         done = sorted(folder.glob(f"{network}_*.json"))

@@ -21,7 +21,7 @@ def report(folder: Path) -> str:
 
 
 def summary(folder: Path) -> str:
-    """One line for the main README: LeNet against the network that `auto` picks."""
+    """One line for the pages: LeNet against the network that `auto` picks."""
     parts = []
     for name, default in DEFAULTS.items():
         rows = {row["network"]: row for row in _rows(folder / f"{name}.json")}

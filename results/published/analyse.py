@@ -11,7 +11,7 @@ from pacbound.certificate.schema import Certificate
 from pacbound.certificate.statement import percent_up
 
 CLAIMS = "claims.toml"
-HEAD = "| claim | published | ours | source of the published figures |\n|---|---:|---|---|\n"
+HEAD = "| claim | published | ours | source of the published figures |\n|---|---:|---:|---|\n"
 
 
 def report(folder: Path) -> str:
@@ -27,7 +27,7 @@ def report(folder: Path) -> str:
 
 
 def summary(folder: Path) -> str:
-    """The best published figures of parameter codes, in a sentence for the README."""
+    """The best published figures of parameter codes, in a sentence for README.md."""
     document = tomllib.loads((folder / CLAIMS).read_text("utf-8"))
     named = [claim for claim in document["claim"] if "short" in claim]
     figures = ", ".join(f"{claim['published'][0]} % on {claim['short']}" for claim in named)
@@ -41,4 +41,4 @@ def _ours(results: Path, pattern: str) -> str:
     if not values:
         return "–"
     name = f"[{percent_up(mean(values))}](results/{paths[0].relative_to(results).as_posix()})"
-    return name if len(values) == 1 else f"{name} ({len(values)} runs, ± {100 * stdev(values):.2f})"
+    return name if len(values) == 1 else f"{name} ± {100 * stdev(values):.2f} ({len(values)} runs)"

@@ -1,9 +1,9 @@
 """Bounds for published networks as they are: the training set with labels, half of the test inputs without.
 
 The other half of the test set, with labels, gives the test-set bound beside it. Checkpoints below the data root:
-advertorch's cleanly trained LeNet for MNIST (Ding et al. 2019), the ResNets of akamaster/pytorch_resnet_cifar10.
-Those that end in _half have a surrogate whose theta0 was trained on the labels of half of the training set; they look
-at inputs on which a coded surrogate was compared before.
+advertorch's cleanly trained LeNet for MNIST (Ding et al. 2019), the ResNets of akamaster/pytorch_resnet_cifar10. Those
+that begin with half_ have a surrogate whose theta0 was trained on the labels of half of the training set; they look at
+inputs on which a coded surrogate was compared before.
 """
 
 import sys
@@ -50,9 +50,9 @@ COMMANDS = {
     "mnist_lenet": command(*LENET),
     "cifar10_resnet20": command(*RESNET20, "--d", "2048"),
     "cifar10_resnet32": command(*RESNET32, "--d", "2048"),
-    "mnist_lenet_half": command(*LENET, *GREY, looks=1),
-    "cifar10_resnet20_half": command(*RESNET20, *COLOUR, looks=1),
-    "cifar10_resnet32_half": command(*RESNET32, *COLOUR, looks=1),
+    "half_mnist_lenet": command(*LENET, *GREY, looks=1),
+    "half_cifar10_resnet20": command(*RESNET20, *COLOUR, looks=1),
+    "half_cifar10_resnet32": command(*RESNET32, *COLOUR, looks=1),
 }
 
 if __name__ == "__main__":

@@ -62,8 +62,11 @@ def test_a_dry_run_of_auto_plans_every_method_of_the_list_and_says_why_not_the_o
     done = CliRunner().invoke(app, ["certify", *options.split(), "--prior-share", "0.5", "--dry-run"])
     assert done.exit_code == 0, done.output
     titles = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("method")]
-    assert titles == ["subspace", "prior", "direct", "surrogate", "picks"]
+    assert titles == ["subspace", "prior", "direct", "surrogate", "surrogate_prior", "picks"]
     assert "parameters, which are coded themselves" in done.stdout
-    assert "pacbound: methods that will be tried: subspace, prior, direct, surrogate, picks" in done.stderr
+    assert (
+        "pacbound: methods that will be tried: subspace, prior, direct, surrogate, surrogate_prior, picks"
+        in done.stderr
+    )
     assert "pacbound: method transfer does not apply: nobody says" in done.stderr
     assert list(folder.glob("c.json*")) == []

@@ -159,7 +159,7 @@ def test_expressions_outside_the_menu_are_refused(expression: str) -> None:
         parse_preprocess(expression, sha256="0" * 64)
 
 
-@pytest.mark.parametrize("expression", ["none", "photo", "imagenet@256/224", "half@64", "tokens@64"])
+@pytest.mark.parametrize("expression", ["none", "photo", "imagenet@256/224", "half@64", "tokens@64", "columns"])
 def test_an_expression_is_what_its_record_is_called(expression: str) -> None:
     assert parse_preprocess(expression, sha256="0" * 64).text == expression
 

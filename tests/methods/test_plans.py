@@ -60,7 +60,7 @@ def test_the_ledger_has_the_items_of_the_certificate_that_follows(
 
 def test_auto_plans_each_method_with_the_price_of_the_list(folder: Path) -> None:
     found = plans(asked("auto", prior_share=0.5, **INPUTS))
-    assert list(found) == ["subspace", "prior", "direct", "surrogate", "picks"]
+    assert list(found) == ["subspace", "prior", "direct", "surrogate", "surrogate_prior", "picks"]
     for plan in found.values():
         assert isinstance(plan, Forecast), plan
         assert next(entry.bits for entry in plan.ledger if entry.item == "methods") == 3

@@ -14,7 +14,7 @@ import pacbound as pb
 from pacbound.certificate.accounting import Comparison
 from pacbound.data.inputs import Inputs
 from pacbound.errors import DataError, ModelError, PacboundError, RequestError
-from pacbound.methods.surrogate import distilled, refuse_followed_prior
+from pacbound.methods.surrogate import distilled, fixed, refuse_followed_prior
 from pacbound.methods.work import Work
 from pacbound.networks.checkpoints import file_digest
 from pacbound.networks.hypothesis import make_base
@@ -132,10 +132,17 @@ def test_theta0_of_a_split_learns_the_labels_of_its_part_and_the_original_answer
     assert distilled(work, flipped, answer).theta0 != one.theta0, "labels are what theta0 learns"
 
 
+def test_the_surrogate_reads_inputs_in_its_own_way() -> None:
+    chosen = request(Path(__file__), preprocess="photo", surrogate_preprocess="ink")
+    work = Work(network(), None, None, None, chosen, None, None, None, False)
+    pixels = replace(examples(N), x=(40 * clouds(N)[0] + 100).clamp(0, 255).to(torch.uint8))
+    assert fixed(work, pixels, "subspace").preprocess.name == "ink"
+
+
 def test_theta0_that_could_follow_the_original_is_refused(file: Path) -> None:
     work = Work(network(), None, None, None, request(file), None, None, None, False)
-    fixed, theirs = distilled(work, examples(N), always(0)), file_digest(file)
-    values = replace(fixed, base=make_base(original(), None))
+    setup, theirs = distilled(work, examples(N), always(0)), file_digest(file)
+    values = replace(setup, base=make_base(original(), None))
     with pytest.raises(RequestError, match=r"must not follow the original.*theta0 from values"):
         refuse_followed_prior(values, theirs)
     weights = prepare(network(), clouds(N), None, quick(checkpoint=str(file), disjoint=True, model="user"), "zero_one")
@@ -143,7 +150,7 @@ def test_theta0_that_could_follow_the_original_is_refused(file: Path) -> None:
         refuse_followed_prior(weights, theirs)
     refuse_followed_prior(weights, "0" * 64)
     with pytest.raises(RequestError, match="in the network 'user'"):
-        refuse_followed_prior(replace(fixed, model="user"), theirs)
+        refuse_followed_prior(replace(setup, model="user"), theirs)
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,7 @@ def test_training_on_a_share_may_start_from_a_disjoint_checkpoint(tmp_path: Path
     assert split is not None
     assert split.checkpoint == file_digest(tmp_path / "w.safetensors")
     assert split.start == values_digest(network(5), Layout.of(network(5)))
+    assert f"part of the sample from a checkpoint, sha256 {split.checkpoint[:16]}" in " ".join(render(made).split())
     assert "from a checkpoint of data disjoint from this sample, fixed before" in " ".join(made.declarations)
     made.save(tmp_path / "c.json")
     assert pb.verify(tmp_path / "c.json", data=clouds(N), model=network()).require().level == "risk"

@@ -17,13 +17,16 @@ def test_an_empty_request_certifies_digits_with_every_default_written_down() -> 
         "loss": "zero_one", "theorem": "auto", "base": "seeded", "checkpoint": None, "disjoint": False,
         "new_head": False, "train": "all", "rename": [], "key": None, "unlabelled": None,
         "earlier_looks": None, "surrogate": "auto",
-        "prior_share": None, "preprocess": "auto", "tokenizer": None, "frozen_buffers": [], "d": None,
+        "prior_share": None, "preprocess": "auto", "tokenizer": None, "text_column": None, "label_column": None,
+        "encoding": "utf-8", "layout": "auto", "classes": None, "name": None, "model_name": None, "standardise": None,
+        "frozen_buffers": [], "d": None,
         "projector": "fastfood", "layer_scale": True, "seed": 0, "encoder": "posterior", "step": None, "levels": 7,
         "codebook_init": "kmeans", "code": ["gaussian", "laplace", "adaptive", "static"], "epochs": None,
         "batch": None, "rate": 0.005, "beta": 3.0, "encoder_seed": 0, "posterior": "point", "earlier_draws": None,
         "device": "auto", "repeats": None, "pick_order": None, "pick_first": None, "pick_growth": None,
         "pick_steps": None, "pick_epochs": None, "pick_batch": None, "pick_rate": None, "augmentation": None,
         "max_picks": None, "surrogate_by": "codes", "surrogate_checkpoint": None, "start_minutes": None,
+        "surrogate_preprocess": "auto",
     }  # fmt: skip
 
 
@@ -98,7 +101,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 def test_every_option_has_a_group_and_a_line_of_help() -> None:
     groups = {group_of(name) for name in Request.model_fields}
-    assert groups == {"Main", "Statement", "Network", "Subspace", "Picks", "Code", "Training"}
+    assert groups == {"Main", "Data", "Statement", "Network", "Subspace", "Picks", "Code", "Training"}
     assert [name for name in Request.model_fields if group_of(name) == "Main"] == ["data", "model", "method", "budget"]
     lines = [help_of(name) for name in Request.model_fields]
     assert all(3 < len(line) < 90 and line == line.strip() for line in lines)

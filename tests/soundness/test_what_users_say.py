@@ -25,7 +25,9 @@ SAID = {
     "sampling": ("earlier_draws", "a number", None),
     "checkpoint": ("disjoint", "true", False),
     "theta0": ("base", "values", "seeded"),  # or a split, by prior_share
-    "start": ("base", "values", "seeded"),
+    "start": ("base", "values", "seeded"),  # or a checkpoint, by disjoint
+    "labels": ("prior_share", "a number", None),
+    "apart": ("surrogate_checkpoint", "a file", None),
     "inputs": ("earlier_looks", "a number", None),
 }
 

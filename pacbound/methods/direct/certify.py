@@ -92,7 +92,7 @@ def certify_direct(
     with failures("certify", setup.model == OWN_NETWORK):
         weights = checkpoint_weights(setup, model, request.checkpoint, request.rename, request.key)
         seen = first_look(as_network(setup, weights), setup.train, setup.preprocess, setup.model)
-        setup = replace(setup, notes=(*weights.notes, *seen))
+        setup = replace(setup, notes=(*setup.notes, *weights.notes, *seen))
         encoded = encode_direct(setup, weights, plan or plan_of(request), progress)
         return finish(setup, encoded, {"coding": time.monotonic() - started}, progress)
 

@@ -1,0 +1,67 @@
+"""Rows of numbers standardised by constants of a file that was fixed before the sample, known by its SHA-256."""
+
+import hashlib
+import json
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..errors import DataError, without_file
+from ..specs.preprocess import PreprocessSpec
+
+NEAR = 1e-4  # means this near to the sample's own, in its standard deviations, are taken for them
+WHY_NOT = (
+    "a network that is standardised by statistics of the sample is a function of the whole sample, which no bit of its "
+    "message pays for. Take constants from other data, or from what is known of the columns."
+)
+
+_loaded: dict[str, tuple[Tensor, Tensor]] = {}  # SHA-256 of a file -> mean and std, (features,) float64 each
+
+
+def load_constants(path: str | Path) -> str:
+    """Load a JSON object with lists `mean` and `std`, a number for each column; return the SHA-256 of the file.
+
+    Raises: DataError where there is none, or its numbers are not finite, or a std is not above 0.
+    """
+    file = Path(path)
+    try:
+        raw = file.read_bytes()
+        found = json.loads(raw)
+        mean, std = ([float(value) for value in found[name]] for name in ("mean", "std"))
+    except (OSError, ValueError, TypeError, KeyError) as cause:
+        why = f"no {cause}" if isinstance(cause, KeyError) else without_file(cause)
+        raise DataError(
+            f'load: constants of columns are a JSON file {{"mean": [...], "std": [...]}}, got {file.name!r}: {why}. '
+            f"There is no other way: {WHY_NOT}"
+        ) from None
+    if len(mean) != len(std) or not all(map(math.isfinite, mean)) or not all(0 < one < math.inf for one in std):
+        raise DataError(f"load: {file.name} has as many finite means as finite std above 0. Mend it.")
+    sha256 = hashlib.sha256(raw).hexdigest()
+    _loaded[sha256] = torch.tensor(mean, dtype=torch.float64), torch.tensor(std, dtype=torch.float64)
+    return sha256
+
+
+def standardised(x: Tensor, spec: PreprocessSpec) -> Tensor:
+    """Return (x - mean) / std in float64, rounded to float32. x: (n, features). Raises: DataError."""
+    constants = _loaded.get(spec.sha256 or "")
+    if constants is None:
+        raise DataError(
+            f"preprocess: the constants with SHA-256 {(spec.sha256 or '')[:12]} are at hand, got none. Give their file "
+            "with --standardise."
+        )
+    mean, std = (one.to(x.device) for one in constants)
+    if x.ndim != 2 or x.shape[1] != len(mean):
+        raise DataError(
+            f"preprocess: constants of {len(mean)} columns go with rows of as many numbers, got {tuple(x.shape[1:])}."
+        )
+    return ((x.to(torch.float64) - mean) / std).to(torch.float32)
+
+
+def refuse_own_statistics(x: Tensor, spec: PreprocessSpec) -> None:
+    """Refuse constants that are the means of the sample x (n, features) itself. Raises: DataError."""
+    scaled = standardised(x, spec).to(torch.float64)
+    spread = scaled.std(0, correction=0).clamp(min=1e-30)
+    if x.shape[0] > 1 and bool(((scaled.mean(0) / spread).abs() < NEAR).all()):
+        raise DataError(f"certify: constants of columns are no statistics of the sample, got its own means: {WHY_NOT}")

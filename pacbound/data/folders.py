@@ -1,0 +1,103 @@
+"""Folders: x.npy beside y.npy, one folder of pictures a class, or one file of texts a class. Names are read sorted."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import DataError, without_file
+from ..request.reading import Reading
+from .encodings import read_text
+from .pictures import decoder, read_picture
+from .tokens import text_bytes
+
+SUFFIXES_OF_TEXT = (".gz", ".txt")  # taken off the name of a class
+
+
+def mapped_pair(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return x.npy, mapped into memory, and y.npy; None where the folder has no x.npy. Raises: DataError."""
+    if not (folder / "x.npy").is_file():
+        return None
+    return mapped_array(folder / "x.npy"), mapped_array(folder / "y.npy")
+
+
+def mapped_array(path: Path) -> np.ndarray:
+    """Map an array into memory; pages are read as they are needed and never written back. Raises: DataError."""
+    try:
+        found: np.ndarray = np.load(path, mmap_mode="c", allow_pickle=False)
+        return found
+    except (OSError, ValueError, EOFError) as cause:
+        why = without_file(cause).split(". ")[0]
+        raise DataError(
+            f"load: {path.parent.name} holds plain arrays x.npy and y.npy, got for {path.name}: {why}. Save them with "
+            "numpy.save."
+        ) from None
+
+
+def read_folder(folder: Path, reading: Reading) -> tuple[Tensor, list[int], tuple[str, ...], str]:
+    """Read a folder of pictures or of texts; its parts are the classes, in the order of their names.
+
+    Returns: x (n, C, H, W) uint8 pixels or (n, L) uint8 texts, the number of the class of each, the names of the
+    classes, and what a reader must know. Raises: DataError.
+    """
+    entries = sorted((path for path in folder.iterdir() if not path.name.startswith(".")), key=lambda path: path.name)
+    parts = [path for path in entries if path.is_dir()]
+    if len(entries) < 2 or parts not in ([], entries):
+        raise DataError(
+            f"load: a folder holds x.npy and y.npy, or one folder of pictures a class, or one file of texts a class, "
+            f"got {len(parts)} folders and {len(entries) - len(parts)} files in {folder.name}."
+        )
+    return _pictures(parts) if parts else _texts(entries, reading.encoding)
+
+
+def _texts(files: list[Path], encoding: str) -> tuple[Tensor, list[int], tuple[str, ...], str]:
+    texts: list[str] = []
+    labels: list[int] = []
+    for label, file in enumerate(files):
+        lines = [line for line in map(str.strip, read_text(file, encoding).split("\n")) if line]
+        if not lines:
+            raise DataError(f"load: each file of a folder holds texts of its class, {file.name} holds none. Remove it.")
+        texts += lines
+        labels += [label] * len(lines)
+    return text_bytes(texts), labels, tuple(_class_of(file) for file in files), ""
+
+
+def _class_of(file: Path) -> str:
+    name = file.name
+    for suffix in SUFFIXES_OF_TEXT:
+        name = name.removesuffix(suffix)
+    return name
+
+
+def _pictures(folders: list[Path]) -> tuple[Tensor, list[int], tuple[str, ...], str]:
+    """Decode everything; grey pictures among coloured ones are repeated to three channels."""
+    note = f"pixels as decoded by {decoder()}"
+    files = [
+        sorted((f for f in folder.rglob("*") if f.is_file() and not f.name.startswith(".")), key=str)
+        for folder in folders
+    ]
+    empty = next((folder.name for folder, found in zip(folders, files, strict=True) if not found), None)
+    if empty is not None:
+        raise DataError(f"load: each folder holds pictures of its class, {empty} is empty. Remove it.")
+    paths = [path for found in files for path in found]
+    pictures: list[Tensor] = []
+    for path in _counted(paths):
+        picture = read_picture(path)
+        if picture.shape[1:] != (pictures or [picture])[0].shape[1:]:
+            sizes = [f"{p.shape[2]} x {p.shape[1]}" for p in (pictures[0], picture)]
+            raise DataError(
+                f"load: the pictures of a folder have one size, {paths[0].parent.name}/{paths[0].name} has {sizes[0]} "
+                f"pixels, {path.parent.name}/{path.name} {sizes[1]}. Bring them to one size by a rule fixed beforehand."
+            )
+        pictures.append(picture)
+    channels = max(len(picture) for picture in pictures)
+    x = torch.stack([picture.expand(channels, -1, -1) for picture in pictures])
+    labels = [label for label, found in enumerate(files) for _ in found]
+    return x, labels, tuple(folder.name for folder in folders), note
+
+
+def _counted(paths: list[Path]) -> "list[Path]":
+    from ..progress import hidden, tqdm
+
+    return tqdm(paths, desc="decoding pictures", disable=hidden(), leave=False, delay=1.0)  # type: ignore[no-any-return]
