@@ -1,0 +1,43 @@
+"""Text samples of the experiments, as callables for --data: a part for the certificate, the rest held out.
+
+PACBOUND_DATA names the data root with text/clickbait (headlines) and text/rt-polarity (sentences of film reviews).
+"""
+
+import os
+from pathlib import Path
+
+from pacbound.data.examples import Examples
+from pacbound.data.registry import load
+from pacbound.request.reading import Reading
+from pacbound.subspace.random import permutation
+
+CERTIFIED = {"clickbait": 30_000, "rt-polarity": 9_600}
+ENCODINGS = {"clickbait": "utf-8", "rt-polarity": "cp1252"}
+
+
+def _part(name: str, held_out: bool) -> Examples:
+    """Return the first examples of a fixed permutation, or the others."""
+    folder = Path(os.environ["PACBOUND_DATA"]) / "text" / name
+    whole = load(str(folder), reading=Reading(encoding=ENCODINGS[name], name=name))
+    order = permutation(0, "results/backbones", whole.n).copy()
+    return whole.subset(order[CERTIFIED[name] :] if held_out else order[: CERTIFIED[name]])
+
+
+def clickbait() -> Examples:
+    """30,000 of 32,000 headlines: is it clickbait?"""
+    return _part("clickbait", held_out=False)
+
+
+def clickbait_rest() -> Examples:
+    """The other 2,000."""
+    return _part("clickbait", held_out=True)
+
+
+def reviews() -> Examples:
+    """9,600 of 10,662 sentences: is the review positive?"""
+    return _part("rt-polarity", held_out=False)
+
+
+def reviews_rest() -> Examples:
+    """The other 1,062."""
+    return _part("rt-polarity", held_out=True)
