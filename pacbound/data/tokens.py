@@ -87,8 +87,8 @@ def token_ids(x: Tensor, spec: PreprocessSpec) -> Tensor:
     file pads with, else [PAD] or <pad>, else the number 0.
     Raises: DataError where x holds no texts, or nobody loaded the tokenizer.
     """
-    tokenizer, length = _known(spec), spec.length or 0
-    ids = torch.empty((len(x), length), dtype=torch.int64)
+    tokenizer = _known(spec)
+    ids = torch.empty((len(x), spec.length or 0), dtype=torch.int64)
     for start in range(0, len(x), CHUNK_TEXTS):
         encoded = tokenizer.encode_batch(texts_of(x[start : start + CHUNK_TEXTS]))
         ids[start : start + len(encoded)] = torch.tensor([one.ids for one in encoded], dtype=torch.int64)
@@ -118,14 +118,15 @@ def _known(spec: PreprocessSpec) -> "Tokenizer":
             "with --tokenizer."
         )
     added = tokenizer.num_special_tokens_to_add(is_pair=False)
-    if (spec.length or 0) <= added:
+    length = spec.length or 0
+    if length <= added:
         raise DataError(
             f"preprocess: texts keep more tokens than the {added} that the tokenizer adds to each, got "
-            f"{spec.length}. Ask for more, as --preprocess tokens@64."
+            f"{length}. Ask for more, as --preprocess tokens@64."
         )
     number, token = _padding(tokenizer)
-    tokenizer.enable_truncation(max_length=spec.length, stride=0, strategy="longest_first", direction="right")
-    tokenizer.enable_padding(direction="right", pad_id=number, pad_type_id=0, pad_token=token, length=spec.length)
+    tokenizer.enable_truncation(max_length=length, stride=0, strategy="longest_first", direction="right")
+    tokenizer.enable_padding(direction="right", pad_id=number, pad_type_id=0, pad_token=token, length=length)
     return tokenizer
 
 

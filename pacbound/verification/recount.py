@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..networks.risk import LossFunction
 
 EMBEDDED_DATA = ("digits",)  # sets that this package carries, loaded without being asked for
+AS_IT_SAYS = Reading()
 KNOWN_FRACTIONAL = "error_probability"  # of the losses that this package counts itself, the one that is no count
 
 
@@ -46,17 +47,19 @@ class Given:
     reading: Reading
 
 
-def load_sample(certificate: Certificate, given: Given) -> "Examples":
+def load_sample(
+    certificate: Certificate, data: object, data_dir: str | Path | None, reading: Reading = AS_IT_SAYS
+) -> "Examples":
     """Return the sample that the caller brings, or the embedded one that the certificate is about."""
     from ..data.registry import load_any, reading_for
 
     embedded = (name for name in EMBEDDED_DATA if name == certificate.data.name)
-    data = next(embedded) if given.data is None else given.data
-    found = load_any(data, given.data_dir, reading=reading_for(data, given.reading))
+    data = next(embedded) if data is None else data
+    found = load_any(data, data_dir, reading=reading_for(data, reading))
     if found.classes >= certificate.data.classes:
         return found
-    more = reading_for(data, given.reading, certificate.data.classes)  # its author declared some that do not occur
-    return load_any(data, given.data_dir, reading=more)
+    more = reading_for(data, reading, certificate.data.classes)  # its author declared some that do not occur
+    return load_any(data, data_dir, reading=more)
 
 
 def recount_errors(
