@@ -21,6 +21,7 @@ from ..certificate.tuned import TUNED_ON
 from ..data.examples import Examples
 from ..data.inputs import Inputs, check_apart, check_inputs, check_repeats, distinct_inputs
 from ..data.likeness import recognise
+from ..data.preprocess import shape_after
 from ..data.registry import load_any, load_held_out, load_inputs
 from ..errors import RequestError
 from ..models.loading import load_model, treatment
@@ -219,9 +220,10 @@ def _original(work: Work, train: Examples) -> Original:
     """Load the original network and see that it reads the examples."""
     request, module, name = work.request, work.model, OWN_NETWORK
     assert request.checkpoint is not None
+    named = module if isinstance(module, str) else OWN_NETWORK
+    spec = treatment(named, train.preprocess, request.preprocess, request.tokenizer, request.standardise)
     if not isinstance(module, nn.Module):
-        module, name = load_model(module, train.shape, train.classes)
-    spec = treatment(name, train.preprocess, request.preprocess, request.tokenizer, request.standardise)
+        module, name = load_model(module, shape_after(train.x, spec), train.classes)
     original = load_original(module, name, request.checkpoint, request.rename, spec, request.key)
     check_answers(original, train.x[:BATCH], train.classes)
     return original

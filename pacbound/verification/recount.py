@@ -99,11 +99,13 @@ def recount_errors(
 
 def rebuild(certificate: Certificate, examples: "Examples", given: Given) -> "Base":
     """Return theta0 in the network that the certificate names. Raises: ModelError where what was given is another."""
+    from ..data.preprocess import shape_after
     from ..networks.checkpoints import rebuild_base
 
     origin = certificate.hypothesis.base
     model = given.model if certificate.comparison is None else certificate.hypothesis.model
-    module = build_network(certificate.hypothesis.model, model, examples.shape, certificate.data.classes)
+    shape = shape_after(examples.x, certificate.hypothesis.preprocess)
+    module = build_network(certificate.hypothesis.model, model, shape, certificate.data.classes)
     theta0 = None if origin.split is None else certificate.theta0()
     return rebuild_base(module, origin, given.checkpoint, given.rename, theta0, given.key)
 
@@ -155,6 +157,7 @@ def recheck_comparison(
     Returns: the findings, the original network where nothing is wrong, and the inputs.
     """
     from ..data.inputs import overlap
+    from ..data.preprocess import shape_after
     from ..data.registry import load_inputs
     from ..models.others import failures
     from ..networks.original import check_answers, count_differing, load_original
@@ -170,7 +173,8 @@ def recheck_comparison(
     findings = (Finding(check="inputs"), Finding(check="overlap", complaint=both if common else None))
     if common:
         return findings, None, inputs
-    module = build_network(part.original.model, given.model, examples.shape, examples.classes)
+    shape = shape_after(examples.x, part.original.preprocess)
+    module = build_network(part.original.model, given.model, shape, examples.classes)
     try:
         assert given.checkpoint is not None
         original = load_original(
