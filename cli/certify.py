@@ -122,9 +122,7 @@ def _verify_hint(request: "Request", data_dir: object) -> str:
         "--test": request.test,
         "--tokenizer": request.tokenizer,
         "--surrogate": request.surrogate if ":" in request.surrogate else None,
-        "--surrogate-checkpoint": request.surrogate_checkpoint
-        if request.prior_share is None or request.train != "all"
-        else None,
+        "--surrogate-checkpoint": request.surrogate_checkpoint if request.train != "all" or not shared else None,
         "--standardise": request.standardise,
         "--text-column": request.text_column,
         "--label-column": request.label_column,

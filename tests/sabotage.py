@@ -1696,6 +1696,48 @@ MUTATIONS = (
         "        now >= last or (",
         "tests/reports/test_picks_plot.py::test_between_two_sizes_of_the_list_no_bound_is_drawn_unless_nothing_is_left",
     ),
+    Mutation(
+        "a long preprocessing is announced for free",
+        "pacbound/bits/message.py",
+        "    if long := number == LONG:\n        number = stream.gamma(BASE, WHY_BASE, place)\n",
+        "    if long := number == LONG:\n        number = 0 if place is None else place\n",
+        "tests/bits/test_message.py::test_a_receiver_rebuilds_the_very_hypothesis_and_its_ledger",
+    ),
+    Mutation(
+        "any tokenizer will do at verify",
+        "pacbound/verification/verification.py",
+        "        other = [sha256[:12] for sha256 in sorted(named) if sha256 != found]\n",
+        "        other = [sha256[:12] for sha256 in sorted(named) if not found]\n",
+        "tests/verification/test_texts.py::test_it_stands_with_its_tokenizer_and_with_no_other",
+    ),
+    Mutation(
+        "texts padded to another length are other texts",
+        "pacbound/data/inputs.py",
+        "    x, other = _equally_wide(x, other)\n",
+        "",
+        "tests/data/test_readers.py::test_texts_are_known_again_whatever_the_longest_of_their_sample_is",
+    ),
+    Mutation(
+        "held-out labels are numbered among themselves",
+        "pacbound/data/registry.py",
+        "    found = in_order_of(Labels(examples.y, examples.classes, examples.labels), labels)\n",
+        "    found = Labels(examples.y, examples.classes, examples.labels)\n",
+        "tests/data/test_readers.py::test_held_out_labels_mean_what_they_mean_in_the_sample",
+    ),
+    Mutation(
+        "columns are standardised by the sample's own means",
+        "pacbound/pipeline/preparation.py",
+        "        refuse_own_statistics(whole.x, preprocess)\n",
+        "        pass\n",
+        "tests/data/test_columns.py::test_statistics_of_the_sample_itself_are_refused_with_the_reason",
+    ),
+    Mutation(
+        "a resized picture may leave the range of pixels",
+        "pacbound/data/preprocess.py",
+        "antialias=True).clamp(0, 255)\n",
+        "antialias=True)\n",
+        "tests/data/test_preprocess.py::test_resizing_is_bicubic_with_a_wider_kernel_where_it_shrinks",
+    ),
 )
 
 

@@ -100,4 +100,4 @@ def _pictures(folders: list[Path]) -> tuple[Tensor, list[int], tuple[str, ...], 
 def _counted(paths: list[Path]) -> "list[Path]":
     from ..progress import hidden, tqdm
 
-    return tqdm(paths, desc="decoding pictures", disable=hidden(), leave=False, delay=1.0)  # type: ignore[no-any-return]
+    return tqdm(paths, desc="decoding pictures", disable=hidden(), leave=False, delay=1.0)

@@ -43,6 +43,11 @@ def preprocessed(x: Tensor, spec: PreprocessSpec) -> Tensor:
     return x if x.dtype == torch.int64 else x.to(torch.float32)
 
 
+def shape_after(x: Tensor, spec: PreprocessSpec) -> tuple[int, ...]:
+    """Shape of one example of x (n, ...) as a network reads it. Raises: as `preprocessed`."""
+    return tuple(preprocessed(x[:1], spec).shape[1:])
+
+
 def _pixels(x: Tensor, spec: PreprocessSpec) -> Tensor:
     scale, mean, std = PREPROCESS[spec.name]
     if spec.resize is None and len(mean) == 1:

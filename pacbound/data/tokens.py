@@ -17,7 +17,7 @@ from ..errors import DataError, first_line
 from ..specs.preprocess import PreprocessSpec
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+    from tokenizers import Encoding, Tokenizer
 
 FILE = "tokenizer.json"
 PADDING = ("[PAD]", "<pad>")  # tokens to pad with, where the file says nothing
@@ -87,10 +87,10 @@ def token_ids(x: Tensor, spec: PreprocessSpec) -> Tensor:
     file pads with, else [PAD] or <pad>, else the number 0.
     Raises: DataError where x holds no texts, or nobody loaded the tokenizer.
     """
-    tokenizer, length = _known(spec), spec.length or 0
-    ids = torch.empty((len(x), length), dtype=torch.int64)
+    tokenizer = _known(spec)
+    ids = torch.empty((len(x), spec.length or 0), dtype=torch.int64)
     for start in range(0, len(x), CHUNK_TEXTS):
-        encoded = tokenizer.encode_batch(texts_of(x[start : start + CHUNK_TEXTS]))
+        encoded = _encoded(tokenizer, x[start : start + CHUNK_TEXTS])
         ids[start : start + len(encoded)] = torch.tensor([one.ids for one in encoded], dtype=torch.int64)
     return ids.to(x.device)
 
@@ -98,8 +98,17 @@ def token_ids(x: Tensor, spec: PreprocessSpec) -> Tensor:
 def cut_texts(x: Tensor, spec: PreprocessSpec) -> int:
     """Number of texts x (n, L) of which the rule cuts something off. Raises: as `token_ids`."""
     tokenizer = _known(spec)
-    chunks = (texts_of(x[start : start + CHUNK_TEXTS]) for start in range(0, len(x), CHUNK_TEXTS))
-    return sum(bool(one.overflowing) for texts in chunks for one in tokenizer.encode_batch(texts))
+    chunks = (x[start : start + CHUNK_TEXTS] for start in range(0, len(x), CHUNK_TEXTS))
+    return sum(bool(one.overflowing) for rows in chunks for one in _encoded(tokenizer, rows))
+
+
+def _encoded(tokenizer: "Tokenizer", x: Tensor) -> "list[Encoding]":
+    try:
+        return tokenizer.encode_batch(texts_of(x))
+    except DataError:
+        raise
+    except Exception as why:  # the package raises plain exceptions, for instance where no token is for unknown words
+        raise DataError(f"preprocess: the tokenizer reads every text, got: {first_line(why)}.") from None
 
 
 def package() -> str:
@@ -118,14 +127,15 @@ def _known(spec: PreprocessSpec) -> "Tokenizer":
             "with --tokenizer."
         )
     added = tokenizer.num_special_tokens_to_add(is_pair=False)
-    if (spec.length or 0) <= added:
+    length = spec.length or 0
+    if length <= added:
         raise DataError(
             f"preprocess: texts keep more tokens than the {added} that the tokenizer adds to each, got "
-            f"{spec.length}. Ask for more, as --preprocess tokens@64."
+            f"{length}. Ask for more, as --preprocess tokens@64."
         )
     number, token = _padding(tokenizer)
-    tokenizer.enable_truncation(max_length=spec.length, stride=0, strategy="longest_first", direction="right")
-    tokenizer.enable_padding(direction="right", pad_id=number, pad_type_id=0, pad_token=token, length=spec.length)
+    tokenizer.enable_truncation(max_length=length, stride=0, strategy="longest_first", direction="right")
+    tokenizer.enable_padding(direction="right", pad_id=number, pad_type_id=0, pad_token=token, length=length)
     return tokenizer
 
 
@@ -147,6 +157,12 @@ def _parsed(raw: bytes, name: str) -> "Tokenizer":
             "Install the extra: pip install 'pacbound[transformers]'"
         ) from None
     try:
-        return Tokenizer.from_buffer(raw)
+        found = Tokenizer.from_buffer(raw)
     except Exception as why:  # the package raises plain exceptions
         raise DataError(f"load: {name} is a file of the package tokenizers, got: {first_line(why)}.") from None
+    if getattr(found.model, "dropout", None):
+        raise DataError(
+            f"load: a tokenizer gives one answer to one text, {name} drops merges at random (dropout "
+            f"{found.model.dropout}). Set its dropout to null."
+        )
+    return found

@@ -34,7 +34,7 @@ def load_path(path: Path, reading: Reading = PLAIN) -> Examples:
         x, labels, names, note = read_folder(path, reading)
         return _assembled(x, labels, reading, names=names, note=note, texts=x.ndim == 2)
     if not path.is_file():
-        raise DataError(f"load: {path} is a file or a folder, found none. Check the path.")
+        raise DataError(f"load: {path} is a file, found none. Check the path.")
     if path.suffix in TABLES:
         x, column, texts = from_table(read_table(path, reading), reading, path.name)
         return _assembled(x, column, reading, texts=texts)

@@ -287,8 +287,10 @@ def _decoded(
     weights: _Weights,
 ) -> _Subject:
     """The network that a receiver rebuilds, its theta0 as start, and the sample only where it is the certified one."""
+    import torch
     from torch import nn
 
+    from ..data.preprocess import shape_after
     from ..data.split import certified_part
     from ..networks.checkpoints import rebuild_base
     from ..networks.hypothesis import Hypothesis
@@ -304,7 +306,8 @@ def _decoded(
     name = certificate.hypothesis.model
     if model is None and name == OWN_NETWORK:
         raise RequestError("measure: this certificate is about a network of its author's; name it with --model.")
-    module = model if isinstance(model, nn.Module) else _named(str(model or name), sizes, stated.classes)
+    read = shape_after(torch.zeros(1, *sizes, dtype=torch.uint8), certificate.hypothesis.preprocess)
+    module = model if isinstance(model, nn.Module) else _named(str(model or name), read, stated.classes)
     theta0 = None if origin.split is None else certificate.theta0()
     base = rebuild_base(module, origin, weights.checkpoint, weights.rename, theta0, weights.key)
     has_file = isinstance(certificate.hypothesis.quantizer, DrawSpec | PicksSpec)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pydantic import ValidationError
 
 from ..certificate.schema import Certificate
+from ..data.preprocess import shape_after
 from ..errors import RequestError
 from ..models.others import failures
 from ..networks.captured import Frozen
@@ -53,8 +54,9 @@ def chosen(work: Work) -> tuple[Setup, RecipeSpec]:
     _refuse_unread(work)
     recipe_of(work.request, ())  # before anything is loaded
     setup = prepare(work.model, work.train, work.test, work.request, "zero_one", work.data_dir)
-    recipe = recipe_of(work.request, setup.train.shape, isinstance(frozen_of(setup), Frozen))
-    return replace(setup, methods=work.methods, sweep=work.sweep), _check_fits(recipe, setup.train.shape)
+    shape = shape_after(setup.train.x, setup.preprocess)
+    recipe = recipe_of(work.request, shape, isinstance(frozen_of(setup), Frozen))
+    return replace(setup, methods=work.methods, sweep=work.sweep), _check_fits(recipe, shape)
 
 
 def run(

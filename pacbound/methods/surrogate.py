@@ -24,7 +24,7 @@ from ..certificate.tuned import TUNED_ON
 from ..data.examples import Examples
 from ..data.inputs import Inputs, check_apart, check_inputs, check_repeats, distinct_inputs
 from ..data.likeness import recognise
-from ..data.preprocess import preprocessed
+from ..data.preprocess import preprocessed, shape_after
 from ..data.registry import load_any, load_held_out, load_inputs
 from ..errors import RequestError
 from ..models.classifiers import as_classifier
@@ -238,9 +238,10 @@ def _original(work: Work, train: Examples) -> Original:
     """Load the original network and see that it reads the examples."""
     request, module, name = work.request, work.model, OWN_NETWORK
     assert request.checkpoint is not None
+    named = module if isinstance(module, str) else OWN_NETWORK
+    spec = treatment(named, train.preprocess, request.preprocess, request.tokenizer, request.standardise)
     if isinstance(module, str):
-        module, name = load_model(module, train.shape, train.classes)
-    spec = treatment(name, train.preprocess, request.preprocess, request.tokenizer, request.standardise)
+        module, name = load_model(module, shape_after(train.x, spec), train.classes)
     if isinstance(work.model, nn.Module):
         module = as_classifier(module, preprocessed(train.x[:1], spec))
     original = load_original(module, name, request.checkpoint, request.rename, spec, request.key)

@@ -17,7 +17,7 @@ from ..data.columns import refuse_own_statistics
 from ..data.examples import Examples
 from ..data.inputs import check_apart, check_repeats, distinct_inputs
 from ..data.likeness import recognise
-from ..data.preprocess import preprocessed
+from ..data.preprocess import preprocessed, shape_after
 from ..data.registry import DATA_SETS, FILES, load, load_any, load_held_out
 from ..data.split import Split, split_examples
 from ..data.tokens import cut_texts, package
@@ -159,10 +159,12 @@ def prepare(
     device_of(request.device)
     whole = load_any(train, data_dir, reading=request.reading)
     split, sample = _split(whole, request)
-    module, name = _network(model, sample, PICKED_MODELS if request.method == "picks" else IMAGE_MODELS)
-    preprocess = treatment(name, sample.preprocess, request.preprocess, request.tokenizer, request.standardise)
+    named = model if isinstance(model, str) else OWN_NETWORK
+    preprocess = treatment(named, sample.preprocess, request.preprocess, request.tokenizer, request.standardise)
     if preprocess.name == "columns":
         refuse_own_statistics(whole.x, preprocess)
+    images = PICKED_MODELS if request.method == "picks" else IMAGE_MODELS
+    module, name = _network(model, shape_after(sample.x, preprocess), sample.classes, images)
     if isinstance(model, nn.Module):
         module = as_classifier(model, preprocessed(sample.x[:1], preprocess))
     elif isinstance(model, str) and model.startswith((FOLDER, TIMM)):
@@ -312,7 +314,8 @@ def _refuse_unfit(
             logits = asked.module(x)
     except Exception as cause:  # whatever a user's own network raises
         raise ModelError(
-            f"certify: the network reads batches of examples {sample.shape} in float32, got the error "
+            f"certify: the network reads batches of examples {tuple(x.shape[1:])} in "
+            f"{str(x.dtype).removeprefix('torch.')}, got the error "
             f"{first_line(cause)!r}. "
             "Bring a network for such inputs, or reshape the examples."
         ) from cause
@@ -423,10 +426,13 @@ def _test_examples(
     return held_out
 
 
-def _network(model: nn.Module | str, sample: Examples, images: tuple[tuple[int, str], ...]) -> tuple[nn.Module, str]:
+def _network(
+    model: nn.Module | str, shape: tuple[int, ...], classes: int, images: tuple[tuple[int, str], ...]
+) -> tuple[nn.Module, str]:
+    """Build the network for examples of that shape, as it reads them."""
     if isinstance(model, nn.Module):
         return model, OWN_NETWORK
     if model == "auto":
-        side = min(sample.shape[-2:]) if len(sample.shape) >= 2 else 0
+        side = min(shape[-2:]) if len(shape) >= 2 else 0
         model = next((name for least, name in images if side >= least), "mlp")
-    return load_model(model, sample.shape, sample.classes)
+    return load_model(model, shape, classes)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..networks.risk import LossFunction
 
 EMBEDDED_DATA = ("digits",)  # sets that this package carries, loaded without being asked for
+AS_IT_SAYS = Reading()
 KNOWN_FRACTIONAL = "error_probability"  # of the losses that this package counts itself, the one that is no count
 
 
@@ -48,17 +49,19 @@ class Given:
     reading: Reading
 
 
-def load_sample(certificate: Certificate, given: Given) -> "Examples":
+def load_sample(
+    certificate: Certificate, data: object, data_dir: str | Path | None, reading: Reading = AS_IT_SAYS
+) -> "Examples":
     """Return the sample that the caller brings, or the embedded one that the certificate is about."""
     from ..data.registry import load_any, reading_for
 
     embedded = (name for name in EMBEDDED_DATA if name == certificate.data.name)
-    data = next(embedded) if given.data is None else given.data
-    found = load_any(data, given.data_dir, reading=reading_for(data, given.reading))
+    data = next(embedded) if data is None else data
+    found = load_any(data, data_dir, reading=reading_for(data, reading))
     if found.classes >= certificate.data.classes:
         return found
-    more = reading_for(data, given.reading, certificate.data.classes)  # its author declared some that do not occur
-    return load_any(data, given.data_dir, reading=more)
+    more = reading_for(data, reading, certificate.data.classes)  # its author declared some that do not occur
+    return load_any(data, data_dir, reading=more)
 
 
 def recount_errors(
@@ -142,7 +145,7 @@ def build_network(
     """Return the caller's network, as a map to logits, or the one that the stated name describes."""
     from torch import nn
 
-    from ..data.preprocess import preprocessed
+    from ..data.preprocess import preprocessed, shape_after
     from ..models.classifiers import as_classifier
     from ..models.loading import load_model
     from ..models.reference import build
@@ -151,9 +154,10 @@ def build_network(
         return as_classifier(model, preprocessed(examples.x[:1], preprocess))
     if model is not None and not isinstance(model, str):
         raise RequestError(f"verify: model is an nn.Module or a name, got {type(model).__name__}.")
+    shape = shape_after(examples.x, preprocess)
     if model is None:
-        return build(stated, examples.shape, classes)  # never an import: its name is a description or "user"
-    return load_model(model, examples.shape, classes)[0]
+        return build(stated, shape, classes)  # never an import: its name is a description or "user"
+    return load_model(model, shape, classes)[0]
 
 
 def recheck_comparison(

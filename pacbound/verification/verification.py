@@ -234,7 +234,7 @@ def _findings(certificate: Certificate, level: Level, given: Given) -> tuple[tup
     findings += decoding
     if level == "message" or decoded is None:
         return findings, Counted()
-    whole = load_sample(certificate, given)
+    whole = load_sample(certificate, given.data, given.data_dir, given.reading)
     findings += check_data(certificate, whole) + _check_checkpoint(certificate, given)
     findings += _check_files(certificate, given)
     if any(finding.complaint is not None for finding in findings):

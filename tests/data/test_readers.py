@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from pacbound.data.examples import Examples
+from pacbound.data.inputs import overlap
 from pacbound.data.registry import load, load_held_out, load_inputs
 from pacbound.data.user import as_examples
 from pacbound.errors import DataError
@@ -405,6 +406,11 @@ def test_held_out_labels_mean_what_they_mean_in_the_sample() -> None:
     for y, labels in ((["d", "a"], ("a", "b", "c")), ([0, 1], ("1", "2", "3")), (["a", "b"], ())):
         with pytest.raises(DataError, match="labels of held-out examples are among those of the sample"):
             held_out(y, 3, labels)
+
+
+def test_texts_are_known_again_whatever_the_longest_of_their_sample_is() -> None:
+    short, long = (as_examples((texts, np.array([0, 1, 1]))).x for texts in (["ab", "c", "d"], ["x", "ab", "y" * 9]))
+    assert (overlap(short, long), overlap(long, short)) == (1, 1)
 
 
 def test_a_data_set_known_by_name_is_read_in_one_way() -> None:

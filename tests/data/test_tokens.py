@@ -107,6 +107,14 @@ def test_a_tokenizer_that_is_missing_broken_or_too_short_is_refused(tokenizer: P
     broken.write_text("{}")
     with pytest.raises(DataError, match=r"broken\.json is a file of the package tokenizers"):
         load_tokenizer(broken)
+    unknown = write_tokenizer(tokenizer.with_name("unknown.json"), {"[CLS]": 1, "good": 0})
+    with pytest.raises(DataError, match="the tokenizer reads every text, got: "):
+        preprocessed(text_bytes(["bad"]), spec_of(unknown))
+    random = json.loads(tokenizer.read_text())
+    random["model"] = {"type": "BPE", "dropout": 0.5, "vocab": {"a": 0}, "merges": []}
+    broken.write_text(json.dumps(random))
+    with pytest.raises(DataError, match=r"drops merges at random \(dropout 0\.5"):
+        load_tokenizer(broken)
     with pytest.raises(DataError, match="more tokens than the 1 that the tokenizer adds"):
         preprocessed(text_bytes(["good"]), spec_of(tokenizer, 1))
     with pytest.raises(DataError, match="tokenizer with SHA-256 abababababab"):
