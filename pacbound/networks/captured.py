@@ -155,7 +155,8 @@ def _opened(
         rows = 0  # no file, or none of ours: it is made anew
     if rows == shape[0]:
         return np.load(store, mmap_mode="c"), rows, lambda rows: None
-    mark.unlink(missing_ok=True)
+    if not rows:
+        mark.unlink(missing_ok=True)
     kept = np.lib.format.open_memmap(store, mode="r+" if rows else "w+", dtype=np.float32, shape=shape)
 
     def note(rows: int) -> None:
