@@ -99,6 +99,8 @@ def as_classifier(module: nn.Module, x: Tensor) -> nn.Module:
         own = private_copy(module)
         own.set_attn_implementation("eager")  # type: ignore[operator]  # the same operations at every batch size
         return PixelClassifier(own) if main == PIXELS else text_classifier(own)
+    if any(part._forward_hooks or part._forward_pre_hooks for part in module.modules()):
+        return module  # a copy's hooks may write into the caller's own network
     try:
         with torch.no_grad():
             answer = private_copy(module)(x[:1])

@@ -1,7 +1,7 @@
 """Rebuild the network that a certificate names and count its errors again; part of levels risk and replay."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,14 +106,12 @@ def rebuild(certificate: Certificate, examples: "Examples", given: Given) -> "Ba
 
     origin, stated = certificate.hypothesis.base, certificate.hypothesis.model
     theta0 = None if origin.split is None else certificate.theta0()
-    if certificate.comparison is not None:  # then model, checkpoint, rename and key are those of the original
-        module, checkpoint, rename, key = given.surrogate, given.surrogate_checkpoint, (), None
-    else:
-        module, checkpoint, rename, key = given.model, given.checkpoint, given.rename, given.key
+    if certificate.comparison is not None:  # model, checkpoint, rename and key are those of the original
+        given = replace(given, model=given.surrogate, checkpoint=given.surrogate_checkpoint, rename=(), key=None)
     preprocess = certificate.hypothesis.preprocess
-    built = build_network(stated, module, examples, certificate.data.classes, preprocess)
+    built = build_network(stated, given.model, examples, certificate.data.classes, preprocess)
     built = train_only(built, certificate.hypothesis.train)
-    return rebuild_base(built, origin, checkpoint, rename, theta0, key)
+    return rebuild_base(built, origin, given.checkpoint, given.rename, theta0, given.key)
 
 
 def _compare_units(spec: HypothesisSpec, base: "Base", examples: "Examples") -> str | None:

@@ -29,6 +29,8 @@ SAID = {
     "labels": ("prior_share", "a number", None),
     "apart": ("surrogate_checkpoint", "a file", None),
     "inputs": ("earlier_looks", "a number", None),
+    "tokenizer": ("tokenizer", "a file", None),
+    "standardisation": ("standardise", "a file", None),
 }
 
 
