@@ -30,9 +30,11 @@ from ..errors import RequestError
 from ..models.classifiers import as_classifier
 from ..models.loading import load_model, treatment
 from ..models.others import failures
+from ..networks.captured import Frozen
 from ..networks.checkpoints import file_digest
 from ..networks.original import Original, answers, check_answers, count_differing, count_errors, load_original
 from ..networks.passes import BATCH
+from ..pipeline.capturing import frozen_of, with_captured
 from ..pipeline.encoding import encode
 from ..pipeline.finish import Finished, baseline, best_of, environment, held_out_bound
 from ..pipeline.first_look import first_look
@@ -110,6 +112,7 @@ def _certified(work: Work, task: Task) -> Certificate:
         epochs = 0.0
     else:
         setup = distilled(work, train, lambda x: answers(original, x, work.progress))
+        setup = with_captured(setup, work.state, work.progress)
         encoded = encode(setup, Checkpoint(work.state, setup.key), work.progress)
         trained, epochs = time.monotonic(), encoded.epochs
         best = best_of(setup, encoded.candidates, work.progress)
@@ -139,7 +142,8 @@ def from_labels(work: Work, train: Examples) -> tuple[Setup, RecipeSpec]:
     Raises: RequestError outside the menus of the learner.
     """
     setup = with_start(fixed(work, train, "picks"), work.start_state, work.progress, work.state)
-    return setup, recipe_of(work.request, train.shape)
+    shape = shape_after(setup.train.x, setup.preprocess)
+    return setup, recipe_of(work.request, shape, isinstance(frozen_of(setup), Frozen))
 
 
 def fixed(work: Work, train: Examples, method: Method) -> Setup:

