@@ -20,6 +20,7 @@ from ..models.adapters import is_adapter, without_adapters
 from ..models.foreign import folder_digest
 from ..models.reference import initialise
 from ..specs.specs import CHECKPOINT_KINDS, BaseKind, BaseOrigin
+from ..subspace.layout import tensors_digest
 from .frozen import named_tensors
 from .hypothesis import Base, make_base, make_zero_base, values_digest
 from .reading import Read, fitted, read_checkpoint
@@ -156,8 +157,12 @@ def start_base(
         raise ModelError(f"start_base: {origin.file} is no safetensors file: {why}.") from None
     _fill(base.module, Read({**(rest or {}), **tensors}, origin.file))
     if rest is not None:
-        origin = origin.model_copy(update={"values": values_digest(base.module, base.layout)})
-    return replace(base, origin=origin)
+        known = {"values": values_digest(base.module, base.layout)}
+    else:
+        kept = named_tensors(base.module)
+        unsaved = [(name, buffer) for name, buffer in base.module.named_buffers() if name not in kept]
+        known = {"constants": tensors_digest(unsaved) if unsaved else None}
+    return replace(base, origin=origin.model_copy(update=known))
 
 
 def rebuild_base(
