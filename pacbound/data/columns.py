@@ -30,7 +30,7 @@ def load_constants(path: str | Path) -> str:
         raw = file.read_bytes()
         found = json.loads(raw)
         mean, std = ([float(value) for value in found[name]] for name in ("mean", "std"))
-    except (OSError, ValueError, TypeError, KeyError) as cause:
+    except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as cause:
         why = f"no {cause}" if isinstance(cause, KeyError) else without_file(cause)
         raise DataError(
             f'load: constants of columns are a JSON file {{"mean": [...], "std": [...]}}, got {file.name!r}: {why}. '

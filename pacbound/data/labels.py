@@ -32,6 +32,9 @@ def numbered(labels: object, classes: int | None = None, names: Sequence[str] = 
     Raises: DataError for floats, rows of several numbers, and words that no class could be called.
     """
     array = _array(labels)
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if list(names).count(name) > 1)
+        raise DataError(f"load: classes have names, each once, two are called {twice!r}. Rename or join them.")
     if names and array.dtype.kind in "iu":
         return Labels(_int64(array), max(len(names), classes or 0), tuple(map(_checked, names)))
     whole = array.dtype.kind in "iu"

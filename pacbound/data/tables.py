@@ -51,8 +51,11 @@ def read_table(path: Path, reading: Reading) -> Table:
 
 
 def frame_columns(frame: Frame) -> Table:
-    """Return the columns of a data frame."""
-    return {str(name): list(frame[name]) for name in frame.columns}
+    """Return the columns of a data frame. Raises: DataError where two of them have one name."""
+    names = [str(name) for name in frame.columns]
+    if len(set(names)) != len(names):
+        raise DataError(f"load: the columns of a data frame have names, each once, got {', '.join(names[:20])}.")
+    return {name: list(frame[column]) for name, column in zip(names, frame.columns, strict=True)}
 
 
 def from_table(table: Table, reading: Reading, where: str) -> tuple[Tensor, Column, bool]:
@@ -113,7 +116,7 @@ def _numbers(column: Column, name: str, where: str) -> np.ndarray:
     for row, value in enumerate(column):
         try:
             number = float(value)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):  # the last of whole numbers beyond all floats
             number = math.nan
         if not math.isfinite(number):
             raise DataError(

@@ -254,12 +254,15 @@ def _original(work: Work, train: Examples) -> Original:
 
 
 def _pair(best: Finished, inputs: Inputs, original: Original) -> str:
-    """Digest of what is compared with what on which inputs: the same again is the same look."""
+    """Digest of what is compared with what on which inputs: the same again is the same look.
+
+    A message says nothing of what is declared beside it, such as the file of theta0, so that the descriptions count.
+    """
     parts = (
         best.message.payload,
-        best.beside or b"",
+        best.spec.model_dump_json().encode(),
         bytes.fromhex(inputs.digest()),
-        bytes.fromhex(original.record.values),
+        original.record.model_dump_json().encode(),
     )
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 

@@ -20,6 +20,7 @@ from ..models.adapters import is_adapter, without_adapters
 from ..models.foreign import folder_digest
 from ..models.reference import initialise
 from ..specs.specs import CHECKPOINT_KINDS, BaseKind, BaseOrigin
+from ..subspace.layout import tensors_digest
 from .frozen import named_tensors
 from .hypothesis import Base, make_base, make_zero_base, values_digest
 from .reading import Read, fitted, read_checkpoint
@@ -45,15 +46,19 @@ def load_checkpoint(
     Raises: ModelError where names, shapes or kinds of numbers differ, a value is not finite, or the file has two values
         for what is one in the network; RequestError for a wrong rule or key.
     """
-    own = named_tensors(module)
-    inner = {without_adapters(name): name for name in own if not is_adapter(name)}
-    read = fitted(read_checkpoint(path, key), inner, rename)
+    read = _read_for(module, path, rename, key)
     for note in read.notes:
         LOG.info("checkpoint %s: %s", read.file, note)
-    adapters = {name: tensor.clone() for name, tensor in own.items() if is_adapter(name)}
-    given = {inner.get(name, name): value for name, value in read.entries.items()}
-    _fill(module, read.noting({**adapters, **given}), new_head_seed)
+    adapters = {name: tensor.clone() for name, tensor in named_tensors(module).items() if is_adapter(name)}
+    _fill(module, read.noting({**adapters, **read.entries}), new_head_seed)
     return read.notes
+
+
+def _read_for(module: nn.Module, path: str | Path, rename: Sequence[str], key: str | None) -> Read:
+    """Read a checkpoint by the names of a module; its file knows nothing of adapters."""
+    inner = {without_adapters(name): name for name in named_tensors(module) if not is_adapter(name)}
+    read = fitted(read_checkpoint(path, key), inner, rename)
+    return read.noting({inner.get(name, name): value for name, value in read.entries.items()})
 
 
 def _fill(module: nn.Module, read: Read, new_head_seed: int | None = None) -> None:
@@ -152,8 +157,12 @@ def start_base(
         raise ModelError(f"start_base: {origin.file} is no safetensors file: {why}.") from None
     _fill(base.module, Read({**(rest or {}), **tensors}, origin.file))
     if rest is not None:
-        origin = origin.model_copy(update={"values": values_digest(base.module, base.layout)})
-    return replace(base, origin=origin)
+        known = {"values": values_digest(base.module, base.layout)}
+    else:
+        kept = named_tensors(base.module)
+        unsaved = [(name, buffer) for name, buffer in base.module.named_buffers() if name not in kept]
+        known = {"constants": tensors_digest(unsaved) if unsaved else None}
+    return replace(base, origin=origin.model_copy(update=known))
 
 
 def rebuild_base(
@@ -176,7 +185,7 @@ def rebuild_base(
             raise ModelError(f"rebuild_base: theta0 is the file {origin.file}, got none. Give the certificate's file.")
         if origin.needed is None:
             return start_base(module, theta0, origin, buffers)
-        read = fitted(read_checkpoint(_named_file(origin, checkpoint), key), named_tensors(module), rename)
+        read = _read_for(module, _named_file(origin, checkpoint), rename, key)
         return _of_values(start_base(module, theta0, origin, buffers, read.tensors()), origin)
     if origin.kind == "zero":
         return make_zero_base(module, buffers)

@@ -101,7 +101,7 @@ BASE_FIELDS: dict[BaseKind, tuple[set[str], set[str]]] = {
     "checkpoint": ({"sha256", "disjoint", "values"}, set()),
     "values": ({"sha256"}, set()),
     "checkpoint_new_head": ({"sha256", "disjoint", "values"}, {"seed"}),
-    "split": ({"sha256", "split"}, {"seed", "values"}),
+    "split": ({"sha256", "split"}, {"seed", "values", "constants"}),
     "zero": (set(), {"constants"}),
 }
 
@@ -116,7 +116,7 @@ class BaseOrigin(SparseRecord):
     code starts from. values: of a checkpoint, SHA-256 of theta0 as it was read, which rules for names decide too; of a
     split, SHA-256 of theta0 where what is frozen is that of a checkpoint and stands in no other file.
     constants: where seeded or zero, SHA-256 of the buffers that are neither parameters nor
-    statistics, where there are any.
+    statistics, where there are any; of a split, of those that no file of a network holds.
     """
 
     LEFT_OUT: ClassVar[tuple[str, ...]] = ("split", "values", "constants")

@@ -74,3 +74,12 @@ def test_a_certificate_stands_with_its_constants_and_with_no_others(tmp_path: Pa
 def test_what_does_not_go_with_constants_is_refused(options: dict[str, str]) -> None:
     with pytest.raises(pb.PacboundError, match="--standardise"):
         pb.certify("h8-R-L", clouds(), request=quick(**options))
+
+
+def test_a_number_beyond_all_floats_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "c.json").write_text(json.dumps({"mean": [10**400], "std": [1]}))
+    with pytest.raises(DataError, match="constants of columns"):
+        load_constants(tmp_path / "c.json")
+    (tmp_path / "t.jsonl").write_text('{"a": 1' + 400 * "0" + ', "label": 0}\n{"a": 1, "label": 1}\n')
+    with pytest.raises(DataError, match="has numbers in all columns"):
+        pb.load(str(tmp_path / "t.jsonl"))

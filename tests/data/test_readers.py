@@ -416,3 +416,10 @@ def test_texts_are_known_again_whatever_the_longest_of_their_sample_is() -> None
 def test_a_data_set_known_by_name_is_read_in_one_way() -> None:
     with pytest.raises(DataError, match=r"digits is known by name.*got layout, name"):
         load("digits", reading=Reading(layout="hwc", name="mine"))
+
+
+def test_two_classes_or_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    for name in ("cat", "cat.txt", "dog.txt"):
+        (tmp_path / name).write_text(f"a {name}\n")
+    with pytest.raises(DataError, match="two are called 'cat'"):
+        load(str(tmp_path))

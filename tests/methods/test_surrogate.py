@@ -341,6 +341,40 @@ def test_a_repeated_run_is_the_same_look_and_another_surrogate_the_next(file: Pa
     assert looks() == 1  # the state is kept: the same surrogate is compared again
 
 
+def test_another_file_of_theta0_under_the_same_message_is_another_look(file: Path, tmp_path: Path) -> None:
+    """Nothing is trained, so that both messages are w = 0, which says nothing of the file it starts from."""
+
+    def made(seed: int) -> pb.Certificate:
+        start = save_file_of(seed, tmp_path / f"{seed}.pt")
+        options = {"surrogate": "h8-R-L", "surrogate_checkpoint": str(start), "disjoint": True, "rate": 1e-9}
+        asked = request(file, **options).model_copy(update={"epochs": 1})
+        return pb.certify(
+            network(),
+            clouds(N),
+            unlabelled=unlabelled(),
+            request=asked,
+            state=tmp_path / f"{seed}.state",
+            progress=False,
+        )
+
+    one, other = made(1), made(2)
+    assert one.payload() == other.payload()
+    assert one.comparison is not None
+    assert other.comparison is not None
+    assert one.comparison.differing != other.comparison.differing
+    assert (one.comparison.looks, other.comparison.looks) == (1, 2)
+
+
+def save_file_of(seed: int, path: Path) -> Path:
+    """Write some theta0 of the network h8-R-L."""
+    from pacbound.models.loading import load_model
+
+    start = load_model("h8-R-L", (6,), 3)[0]
+    values = dict(zip(start.state_dict(), original(seed).state_dict().values(), strict=True))
+    torch.save(values, path)
+    return path
+
+
 def test_held_out_labels_give_the_simple_bound_and_a_plain_sentence(file: Path, certificate: pb.Certificate) -> None:
     held_out = pb.certify(
         network(), clouds(N), test=clouds(90, 11), unlabelled=unlabelled(), request=request(file), progress=False

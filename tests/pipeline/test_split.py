@@ -7,6 +7,7 @@ import pytest
 import torch
 from pacbound_cli.main import app
 from safetensors.torch import save_file
+from torch import nn
 from typer.testing import CliRunner
 
 import pacbound as pb
@@ -174,3 +175,24 @@ def test_the_command_line_splits_and_verifies(tmp_path: Path, monkeypatch: pytes
     assert done.exit_code == 0, done.output
     done = CliRunner().invoke(app, ["verify", "c.json"])
     assert (done.exit_code, "stands, at level risk" in done.stdout) == (0, True)
+
+
+class Scaled(nn.Module):
+    """Multiplies its inputs by a buffer that no file of the network holds."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.inner = network(1)
+        self.register_buffer("factor", torch.full((FEATURES,), factor), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.inner(x * self.factor)
+
+
+def test_a_buffer_that_the_file_of_theta0_does_not_hold_is_declared_and_bound(tmp_path: Path) -> None:
+    request = quick(prior_share=0.5, frozen_buffers=("factor",))
+    made = pb.certify(Scaled(1.0), clouds(240), request=request, progress=False)
+    assert "constants" in {entry.item for entry in made.entries if entry.kind == "declared"}
+    made.save(tmp_path / "c.json")
+    assert pb.verify(tmp_path / "c.json", data=clouds(240), model=Scaled(1.0)).stands
+    assert not pb.verify(tmp_path / "c.json", data=clouds(240), model=Scaled(1.02)).stands

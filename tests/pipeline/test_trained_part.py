@@ -135,6 +135,16 @@ def test_a_file_beside_holds_what_was_trained_and_the_checkpoint_all_else(shared
     assert verdict.level == "risk"
 
 
+def test_adapters_learned_from_a_share_stand_on_a_checkpoint_that_knows_nothing_of_them(tmp_path: Path) -> None:
+    pytest.importorskip("peft", reason="the extra peft is not installed")
+    torch.save(net().state_dict(), tmp_path / "net.pt")
+    fields = {"base": "seeded", "checkpoint": str(tmp_path / "net.pt"), "disjoint": True, "train": "lora:2"}
+    request = REQUEST.model_copy(update={**fields, "prior_share": 0.5, "epochs": 2})
+    certify(net(), clouds(600), request=request, progress=False).save(tmp_path / "c.json")
+    verdict = pb.verify(tmp_path / "c.json", data=clouds(600), model=net(), checkpoint=tmp_path / "net.pt")
+    assert (verdict.reason, verdict.level) == (None, "risk")
+
+
 def test_without_the_checkpoint_under_a_head_or_with_another_nothing_is_counted(
     shared: tuple[Path, Path], tmp_path: Path
 ) -> None:
