@@ -70,11 +70,16 @@ def _class_of(file: Path) -> str:
     return name
 
 
+def _hidden(path: Path) -> bool:
+    """Whether a file, or a folder on the way to it, is none that its owner sees."""
+    return any(part.startswith(".") for part in path.parts)
+
+
 def _pictures(folders: list[Path]) -> tuple[Tensor, list[int], tuple[str, ...], str]:
     """Decode everything; grey pictures among coloured ones are repeated to three channels."""
     note = f"pixels as decoded by {decoder()}"
     files = [
-        sorted((f for f in folder.rglob("*") if f.is_file() and not f.name.startswith(".")), key=str)
+        sorted((f for f in folder.rglob("*") if f.is_file() and not _hidden(f.relative_to(folder))), key=str)
         for folder in folders
     ]
     empty = next((folder.name for folder, found in zip(folders, files, strict=True) if not found), None)

@@ -102,7 +102,9 @@ def _numbers_or_words(column: Column, name: str, where: str) -> Column:
         return values
     words = [str(value) for value in values]
     try:
-        return [int(word) for word in words]
+        whole = [int(word) for word in words]
+        if [str(number) for number in whole] == words:  # 01 and 1 are two words
+            return whole
     except ValueError:
         pass
     try:

@@ -85,7 +85,8 @@ def make_zero_base(module: nn.Module, frozen_buffers: tuple[str, ...] = ()) -> B
     for name, parameter in base.module.named_parameters():
         if not parameter.requires_grad:
             raise ModelError(
-                f"make_zero_base: a direct code carries every parameter, but {name} is frozen. Set requires_grad on it."
+                f"make_zero_base: a direct code carries every parameter, but {name} is frozen. Leave "
+                "--train out, or set requires_grad on it."
             )
         parameter.detach().zero_()
     return Base(base.module, base.layout, BaseOrigin(kind="zero", constants=constants))
