@@ -1655,6 +1655,13 @@ MUTATIONS = (
         "tests/pipeline/test_trained_part.py::test_candidates_are_ranked_by_the_part_and_counted_on_the_whole",
     ),
     Mutation(
+        "surrogates from two files of theta0 are one look",
+        "pacbound/methods/surrogate.py",
+        "        best.spec.model_dump_json().encode(),\n",
+        "",
+        f"{SURROGATE}::test_another_file_of_theta0_under_the_same_message_is_another_look",
+    ),
+    Mutation(
         "what lies under a trained head is not pinned",
         "pacbound/networks/checkpoints.py",
         "        return _of_values(start_base(module, theta0, origin, buffers, read.tensors()), origin)\n",

@@ -47,6 +47,7 @@ def commands() -> dict[str, list[str]]:
         "cifar10_lite0_share": [*pictures, *lite0(), *SHARE],
         "clickbait_minilm": [*headlines, *minilm()],
         "reviews_minilm": [*reviews, *minilm()],
+        "reviews_minilm_share": [*reviews, *minilm(), *SHARE],
     }
 
 
