@@ -157,7 +157,7 @@ def start_base(
         raise ModelError(f"start_base: {origin.file} is no safetensors file: {why}.") from None
     _fill(base.module, Read({**(rest or {}), **tensors}, origin.file))
     if rest is not None:
-        known = {"values": values_digest(base.module, base.layout)}
+        known: dict[str, str | None] = {"values": values_digest(base.module, base.layout)}
     else:
         kept = named_tensors(base.module)
         unsaved = [(name, buffer) for name, buffer in base.module.named_buffers() if name not in kept]
