@@ -19,6 +19,7 @@ from experiment import run  # noqa: E402
 
 HEAD = ["--disjoint", "--new-head", "--train", "head"]
 SHARE = ["--prior-share", "0.25"]
+SHORT = ["--encoder", "plain", "--epochs", "3", "--d", "64"]  # where w = 0 is best the encoder may be short
 
 
 def lite0() -> list[str]:
@@ -46,6 +47,7 @@ def commands() -> dict[str, list[str]]:
     return {
         "cifar10_lite0_share": [*pictures, *lite0(), *SHARE],
         "clickbait_minilm": [*headlines, *minilm()],
+        "clickbait_minilm_share": [*headlines[:2], *headlines[4:], *minilm(), *SHARE, *SHORT],
         "reviews_minilm": [*reviews, *minilm()],
         "reviews_minilm_share": [*reviews, *minilm(), *SHARE],
     }
