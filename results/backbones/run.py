@@ -41,13 +41,13 @@ def minilm() -> list[str]:
 
 def commands() -> dict[str, list[str]]:
     """Name of the certificate -> options."""
-    headlines = ["--data", "texts:clickbait", "--test", "texts:clickbait_rest", "--preprocess", "tokens@32"]
+    headlines = ["--data", "texts:clickbait", "--preprocess", "tokens@32"]
     reviews = ["--data", "texts:reviews", "--test", "texts:reviews_rest", "--preprocess", "tokens@64"]
     pictures = ["--data", "cifar10", "--preprocess", "lite@128"]
     return {
         "cifar10_lite0_share": [*pictures, *lite0(), *SHARE],
-        "clickbait_minilm": [*headlines, *minilm()],
-        "clickbait_minilm_share": [*headlines[:2], *headlines[4:], *minilm(), *SHARE, *SHORT],
+        "clickbait_minilm": [*headlines, "--test", "texts:clickbait_rest", *minilm()],
+        "clickbait_minilm_share": [*headlines, *minilm(), *SHARE, *SHORT],
         "reviews_minilm": [*reviews, *minilm()],
         "reviews_minilm_share": [*reviews, *minilm(), *SHARE],
     }
