@@ -294,6 +294,7 @@ def _decoded(
     from ..data.split import certified_part
     from ..networks.checkpoints import rebuild_base
     from ..networks.hypothesis import Hypothesis
+    from ..networks.trained import train_only
 
     stated, origin = certificate.data, certificate.hypothesis.base
     examples = None if examples is None else certified_part(examples, origin.split)
@@ -309,6 +310,7 @@ def _decoded(
     read = shape_after(torch.zeros(1, *sizes, dtype=torch.uint8), certificate.hypothesis.preprocess)
     module = model if isinstance(model, nn.Module) else _named(str(model or name), read, stated.classes)
     theta0 = None if origin.split is None else certificate.theta0()
+    module = train_only(module, certificate.hypothesis.train)
     base = rebuild_base(module, origin, weights.checkpoint, weights.rename, theta0, weights.key)
     has_file = isinstance(certificate.hypothesis.quantizer, DrawSpec | PicksSpec)
     beside = certificate.beside() if has_file else None

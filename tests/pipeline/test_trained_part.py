@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 import pacbound as pb
 from pacbound.errors import ModelError, RequestError
+from pacbound.measures.measuring import measure
 from pacbound.methods.table import certify
 from pacbound.pipeline import capturing
 from pacbound.pipeline.forecast import forecast
@@ -55,6 +56,12 @@ def test_only_the_part_is_trained_and_the_whole_is_what_verify_counts(
     certificate.save(tmp_path / "c.json")
     assert pb.verify(tmp_path / "c.json", data=clouds(600), model=net()).stands
     assert "head.*, all else is frozen" in " ".join(render(certificate).split())
+
+
+def test_measures_read_a_network_of_which_a_part_was_trained(certificate: pb.Certificate, tmp_path: Path) -> None:
+    certificate.save(tmp_path / "c.json")
+    found = measure(tmp_path / "c.json", net(), data=clouds(600), measures=("stable_rank",)).measures
+    assert next(one.value for one in found) > 0
 
 
 def test_it_costs_its_word_and_says_so(certificate: pb.Certificate) -> None:
