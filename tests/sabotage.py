@@ -1678,8 +1678,8 @@ MUTATIONS = (
     Mutation(
         "a part is not compared with other parameters than theta0's",
         "pacbound/networks/captured.py",
-        "    for number in range(2):",
-        "    for number in range(1):",
+        "    for change in (_unchanged, _redrawn):",
+        "    for change in (_unchanged,):",
         "tests/networks/test_captured.py::test_a_last_layer_of_zeros_hides_nothing_that_follows_it",
     ),
     Mutation(

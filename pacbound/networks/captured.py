@@ -171,9 +171,10 @@ def _opened(
 @torch.no_grad()
 def _why_not(frozen: Frozen, x: Tensor) -> str:
     """Return in words why the part cannot stand for the whole network; nothing where it can. Changes the module."""
-    name, part = frozen.path, frozen.part()
-    others = dict(part.named_parameters())
-    for number in range(2):  # theta0, then other values in the place of what is trained
+    name = frozen.path
+    for change in (_unchanged, _redrawn):
+        change(frozen.module)
+        part = frozen.part()
         for size in CHECKED:
             raw = preprocessed(x[torch.arange(size) % len(x)], frozen.preprocess)
             try:
@@ -184,13 +185,19 @@ def _why_not(frozen: Frozen, x: Tensor) -> str:
                 return f"what reaches {name} is random"
             if len(asked) != size or not torch.equal(part(asked), logits):
                 return f"the output of {name} is processed afterwards"
-        if number == 0:
-            for parameter_name, parameter in frozen.module.named_parameters():
-                if parameter.requires_grad:
-                    noise = normals(0, f"networks/captured/{parameter_name}", parameter.numel())
-                    parameter.copy_(torch.from_numpy(noise).reshape(parameter.shape))
-                    others[parameter_name].copy_(parameter)
     return ""
+
+
+def _unchanged(module: nn.Module) -> None:
+    """Leave theta0 as it is."""
+
+
+def _redrawn(module: nn.Module) -> None:
+    """Put other values in the place of what is trained."""
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad:
+            noise = normals(0, f"networks/captured/{name}", parameter.numel())
+            parameter.copy_(torch.from_numpy(noise).reshape(parameter.shape))
 
 
 class _Unfit(Exception):

@@ -109,7 +109,7 @@ def outputs_in(path: str | Path, module: nn.Module, rename: Sequence[str] = (), 
 
     Args: as for `load_checkpoint`; the module is not touched. Raises: ModelError, RequestError like it.
     """
-    tensors = fitted(read_checkpoint(path, key), named_tensors(module), rename).tensors()
+    tensors = _read_for(module, path, rename, key).tensors()
     sizes = [len(tensors[name]) for name in head_of(module) if name in tensors and tensors[name].ndim]
     return sizes[0] if sizes else None
 

@@ -105,10 +105,11 @@ class Selection:
         self.order = priorities(examples, recipe.seed)
         self.store, self.key = store, key
         self.captured: Tensor | None = None
-        found = frozen_before(self.whole, examples.x[: max(CHECKED)], preprocess)
-        self.frozen = found if isinstance(found, Frozen) and recipe.augmentation == "none" else None
-        if self.frozen is not None:
-            self.theta0 = self.frozen.part()
+        self.frozen: Frozen | None = None
+        if recipe.augmentation == "none":  # what is augmented goes through the whole network each time
+            found = frozen_before(self.whole, examples.x[: max(CHECKED)], preprocess)
+            if isinstance(found, Frozen):
+                self.frozen, self.theta0 = found, found.part()
 
     def rounds(
         self,
@@ -177,6 +178,7 @@ class Selection:
             asked = time.perf_counter()
             self._learned(self._thawed(network), rows)
             learned = time.perf_counter()
+        self.captured = None  # what stood there was one example's
         question, step = (asked - started) / BATCH, (learned - asked) / steps_of(self.recipe, len(rows))
         seconds = [first]
         for size in self.sizes[1:]:

@@ -104,9 +104,8 @@ class Setup:
     @property
     def key(self) -> str:
         """Digest of all that determines the result, for resuming."""
-        network = f"{self.model} {self.base.layout.digest} {self.base.origin} {self.preprocess.text} {self.methods}"
-        if self.preprocess.sha256 is not None:
-            network += self.preprocess.sha256
+        treated = self.preprocess.model_dump_json()
+        network = f"{self.model} {self.base.layout.digest} {self.base.origin} {treated} {self.methods}"
         if self.targets is not None:
             network += hashlib.sha256(self.targets.numpy().tobytes()).hexdigest()
         text = f"{self.request.model_dump_json()} {self.digest} {network}"

@@ -67,7 +67,8 @@ def _trained_start(
 ) -> bytes:
     """Return the file of theta0, from the state where it was finished before."""
     plan, frozen = plan_of_start(setup, split.first.shape)
-    network = f"{setup.model} {setup.base.layout.digest} {setup.base.origin} {setup.preprocess.text} {plan}"
+    treated = setup.preprocess.model_dump_json()
+    network = f"{setup.model} {setup.base.layout.digest} {setup.base.origin} {treated} {plan}"
     key = f"{split.whole} {split.seed} {split.parts} {network}"  # no option of what is made from theta0
     checkpoint = Checkpoint(state, hashlib.sha256(key.encode()).hexdigest())
     finished = (checkpoint.load() or {}).get("theta0")
