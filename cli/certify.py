@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 MAIN = "Main options"
 RUN = "Run"
-SUFFIXES = (".npz", ".safetensors", ".pt", ".pth", ".csv", ".tsv", ".jsonl", ".parquet")
 
 
 def _certify(**options: object) -> None:
@@ -99,7 +98,9 @@ def _request(options: dict[str, object]) -> "Request":
 
 def _stem(data: str) -> str:
     """Name of the certificate where none is given: the data set's, the file's, or the callable's."""
-    if data.endswith(SUFFIXES) or Path(data).is_dir():
+    from pacbound.data.user import FILE_SUFFIXES
+
+    if data.endswith(FILE_SUFFIXES) or Path(data).is_dir():
         return Path(data).stem
     return data.replace(":", "-").replace("/", "-of-")
 

@@ -69,6 +69,10 @@ class Examples:
             )
         return replace(self, x=self.x[chosen], y=self.y[chosen])
 
+    def noting(self, said: str) -> "Examples":
+        """The same, with something more that a reader must know."""
+        return replace(self, note=f"{self.note}{'; ' if self.note else ''}{said}")
+
     def digest(self) -> str:
         """SHA-256 over the sample, as 64 hex digits.
 

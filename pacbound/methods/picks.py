@@ -16,15 +16,13 @@ from ..networks.captured import Frozen
 from ..picking.augment import fitting, usual
 from ..pipeline.capturing import frozen_of
 from ..pipeline.finish import Finished, environment, issue
-from ..pipeline.first_look import first_look
 from ..pipeline.picked import affordable, best_round, bind, bound_of, finish_picked, select
 from ..pipeline.preparation import Setup, prepare
-from ..pipeline.starting import with_start
 from ..request.request import PICK_OPTIONS, Request
 from ..specs.grammar import OWN_NETWORK
 from ..specs.picks import RecipeSpec
 from ..training.state import Checkpoint
-from .work import Work, refuse_surrogate_options
+from .work import Work, refuse_surrogate_options, with_theta0
 
 MOST_SHARE = 4  # by default at most a quarter of the sample is picked
 UNREAD = (
@@ -40,10 +38,7 @@ def picks(work: Work) -> Certificate:
     """
     setup, recipe = chosen(work)
     with failures("certify", setup.model == OWN_NETWORK):
-        if work.request.checkpoint is not None and not work.request.new_head:
-            seen = first_look(setup.base.module, setup.train, setup.preprocess, setup.model)
-            setup = replace(setup, notes=(*setup.notes, *seen))
-        setup = with_start(setup, work.start_state, work.progress, work.state)
+        setup = with_theta0(work, setup)
         finished, seconds = run(setup, recipe, Checkpoint(work.state, setup.key), work.progress)
         return issue(setup, finished, environment(seconds, 0, (*setup.base.notes, *setup.notes)), work.progress)
 

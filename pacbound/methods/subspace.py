@@ -8,12 +8,10 @@ from ..models.others import failures
 from ..pipeline.capturing import with_captured
 from ..pipeline.encoding import encode
 from ..pipeline.finish import finish
-from ..pipeline.first_look import first_look
 from ..pipeline.preparation import prepare
-from ..pipeline.starting import with_start
 from ..specs.grammar import OWN_NETWORK
 from ..training.state import Checkpoint
-from .work import Work, refuse_surrogate_options
+from .work import Work, refuse_surrogate_options, with_theta0
 
 
 def subspace(work: Work) -> Certificate:
@@ -27,10 +25,7 @@ def subspace(work: Work) -> Certificate:
     setup = replace(setup, methods=work.methods, sweep=work.sweep)
     started = time.monotonic()
     with failures("certify", setup.model == OWN_NETWORK):
-        if work.request.checkpoint is not None and not work.request.new_head:
-            seen = first_look(setup.base.module, setup.train, setup.preprocess, setup.model)
-            setup = replace(setup, notes=(*setup.notes, *seen))
-        setup = with_start(setup, work.start_state, work.progress, work.state)
+        setup = with_theta0(work, setup)
         setup = with_captured(setup, work.state, work.progress)
         encoded = encode(setup, Checkpoint(work.state, setup.key), work.progress, work.looks)
         return finish(setup, encoded, {"training": time.monotonic() - started}, work.progress)

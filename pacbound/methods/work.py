@@ -1,6 +1,6 @@
 """What every method is given: the arguments of `certify`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import nn
@@ -8,6 +8,9 @@ from torch import nn
 from ..certificate.sweep import SweepRecord
 from ..errors import RequestError
 from ..networks.risk import LossFunction
+from ..pipeline.first_look import first_look
+from ..pipeline.preparation import Setup
+from ..pipeline.starting import with_start
 from ..request.request import Request
 
 
@@ -33,6 +36,14 @@ class Work:
     def start_state(self) -> Path | None:
         """Where the training of theta0 keeps what it needs to go on, and theta0 once it is done."""
         return None if self.state is None else methods_folder(self.state) / "theta0"
+
+
+def with_theta0(work: Work, setup: Setup) -> Setup:
+    """Say how a checkpoint does as it is, and train theta0 on the first examples of a split, where there is one."""
+    if work.request.checkpoint is not None and not work.request.new_head:
+        seen = first_look(setup.base.module, setup.train, setup.preprocess, setup.model)
+        setup = replace(setup, notes=(*setup.notes, *seen))
+    return with_start(setup, work.start_state, work.progress, work.state)
 
 
 def methods_folder(state: Path) -> Path:

@@ -195,19 +195,20 @@ def _with_cuts(sample: Examples, preprocess: PreprocessSpec) -> Examples:
     """Say in the note of a sample of texts how many are cut off."""
     if preprocess.name != "tokens" or not (cut := cut_texts(sample.x, preprocess)):
         return sample
-    said = f"{cut:,} of the {sample.n:,} texts have more than {preprocess.length} tokens and are cut off there"
-    return replace(sample, note=f"{sample.note}{'; ' if sample.note else ''}{said}")
+    return sample.noting(
+        f"{cut:,} of the {sample.n:,} texts have more than {preprocess.length} tokens and are cut off there"
+    )
 
 
-def _with_absent(sample: Examples) -> str:
-    """The note of a sample, and which classes have no example in it."""
+def _with_absent(sample: Examples) -> Examples:
+    """Say in the note of a sample which classes have no example in it."""
     counts = torch.bincount(sample.y, minlength=sample.classes)
     names = [*sample.labels, *map(str, range(len(sample.labels), sample.classes))]
     absent = [names[label][:NAMED_LENGTH] for label in torch.nonzero(counts == 0).flatten().tolist()]
     if not absent:
-        return sample.note
+        return sample
     said = f"{len(absent):,} of the {sample.classes:,} classes never occur: {', '.join(absent[:MOST_NAMED])}"
-    return f"{sample.note}{'; ' if sample.note else ''}{said}{' ...' if len(absent) > MOST_NAMED else ''}"
+    return sample.noting(f"{said}{' ...' if len(absent) > MOST_NAMED else ''}")
 
 
 def describe(sample: Examples, split: Split | None = None, repeats: str | None = None) -> DataRecord:
@@ -222,7 +223,7 @@ def describe(sample: Examples, split: Split | None = None, repeats: str | None =
     return DataRecord.model_validate(
         {
             **record,
-            "note": _with_absent(sample),
+            "note": _with_absent(sample).note,
             "distinct": distinct,
             "repeats": repeats,
             "like": like,

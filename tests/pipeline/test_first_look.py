@@ -97,7 +97,7 @@ def test_it_stands_in_the_certificate_and_changes_nothing_else(
     notes = made.environment.notes or ()
     assert [note[:24] for note in notes] == ["read under the key model", "as it is, the checkpoint"]
     assert all(any(note in message for message in caplog.messages) for note in notes)
-    monkeypatch.setattr("pacbound.methods.subspace.first_look", lambda *_: ())
+    monkeypatch.setattr("pacbound.methods.work.first_look", lambda *_: ())
     silent = pb.certify(network(), clouds(N), request=asked, progress=False)
     assert silent.core_digest == made.core_digest
     given = {"data": clouds(N), "model": network(), "checkpoint": tmp_path / "a.pt"}
