@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..bits.ledger import Ledger
 from ..bounds.disagreement import Disagreement, disagreement
@@ -24,11 +24,10 @@ from ..certificate.tuned import TUNED_ON
 from ..data.examples import Examples
 from ..data.inputs import Inputs, check_apart, check_inputs, check_repeats, distinct_inputs
 from ..data.likeness import recognise
-from ..data.preprocess import preprocessed, shape_after
+from ..data.preprocess import shape_after
 from ..data.registry import load_any, load_held_out, load_inputs
 from ..errors import RequestError
-from ..models.classifiers import as_classifier
-from ..models.loading import load_model, treatment
+from ..models.loading import network_for, treatment
 from ..models.others import failures
 from ..networks.captured import Frozen
 from ..networks.checkpoints import file_digest
@@ -240,14 +239,11 @@ def _described(inputs: Inputs, repeats: str | None) -> InputsRecord:
 
 def _original(work: Work, train: Examples) -> Original:
     """Load the original network and see that it reads the examples."""
-    request, module, name = work.request, work.model, OWN_NETWORK
+    request = work.request
     assert request.checkpoint is not None
-    named = module if isinstance(module, str) else OWN_NETWORK
+    named = work.model if isinstance(work.model, str) else OWN_NETWORK
     spec = treatment(named, train.preprocess, request.preprocess, request.tokenizer, request.standardise)
-    if isinstance(module, str):
-        module, name = load_model(module, shape_after(train.x, spec), train.classes)
-    if isinstance(work.model, nn.Module):
-        module = as_classifier(module, preprocessed(train.x[:1], spec))
+    module, name = network_for(work.model, train.x, spec, train.classes)
     original = load_original(module, name, request.checkpoint, request.rename, spec, request.key)
     check_answers(original, train.x[:BATCH], train.classes)
     return original

@@ -4,15 +4,17 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from ..data.callables import call_named
 from ..data.columns import load_constants
+from ..data.preprocess import preprocessed, shape_after
 from ..data.tokens import load_tokenizer
 from ..errors import ModelError, RequestError
 from ..specs.grammar import OWN_NETWORK, PIXELS, canonical_name, is_described, parse
 from ..specs.preprocess import PreprocessName, PreprocessSpec, parse_preprocess
 from ..specs.specs import REFERENCE_MODELS
+from .classifiers import as_classifier
 from .foreign import FOLDER, TIMM, build_from_folder, build_from_timm, from_hub
 from .reference import build
 
@@ -54,6 +56,17 @@ def load_model(source: str, input_shape: Sequence[int], classes: int) -> tuple[n
             f"load_model: {source} returns a torch.nn.Module, got {type(module).__name__}. Return the network."
         )
     return module, OWN_NETWORK
+
+
+def network_for(model: nn.Module | str, x: Tensor, spec: PreprocessSpec, classes: int) -> tuple[nn.Module, str]:
+    """Return a module as a map to logits, or the network that `load_model` builds by its name, and its name.
+
+    x: one raw example or more, (n, ...), which the network is to read after `spec`.
+    Raises: ModelError.
+    """
+    if isinstance(model, nn.Module):
+        return as_classifier(model, preprocessed(x[:1], spec)), OWN_NETWORK
+    return load_model(model, shape_after(x, spec), classes)
 
 
 def preprocess_for(model: str, usual: PreprocessName) -> PreprocessName:

@@ -22,9 +22,8 @@ from ..data.registry import DATA_SETS, FILES, load, load_any, load_held_out
 from ..data.split import Split, split_examples
 from ..data.tokens import cut_texts, package
 from ..errors import DataError, ModelError, RequestError, first_line
-from ..models.classifiers import as_classifier
 from ..models.foreign import CONFIG, FOLDER, TIMM
-from ..models.loading import load_model, treatment
+from ..models.loading import network_for, treatment
 from ..models.others import failures, private_copy
 from ..networks.captured import Captured
 from ..networks.checkpoints import checkpoint_base
@@ -162,11 +161,11 @@ def prepare(
     preprocess = treatment(named, sample.preprocess, request.preprocess, request.tokenizer, request.standardise)
     if preprocess.name == "columns":
         refuse_own_statistics(whole.x, preprocess)
-    images = PICKED_MODELS if request.method == "picks" else IMAGE_MODELS
-    module, name = _network(model, shape_after(sample.x, preprocess), sample.classes, images)
-    if isinstance(model, nn.Module):
-        module = as_classifier(model, preprocessed(sample.x[:1], preprocess))
-    elif isinstance(model, str) and model.startswith((FOLDER, TIMM)):
+    if model == "auto":
+        images = PICKED_MODELS if request.method == "picks" else IMAGE_MODELS
+        model = _usual_network(shape_after(sample.x, preprocess), images)
+    module, name = network_for(model, sample.x, preprocess, sample.classes)
+    if isinstance(model, str) and model.startswith((FOLDER, TIMM)):
         request = request.model_copy(update={"frozen_buffers": (*request.frozen_buffers, *_constants(module, request))})
     base = _base(train_only(module, trained_word(request)), request, named=isinstance(model, str))
     held_out = _test_examples(train, test, whole, data_dir, request.reading, untouched=base.origin.kind == "seeded")
@@ -426,13 +425,7 @@ def _test_examples(
     return held_out
 
 
-def _network(
-    model: nn.Module | str, shape: tuple[int, ...], classes: int, images: tuple[tuple[int, str], ...]
-) -> tuple[nn.Module, str]:
-    """Build the network for examples of that shape, as it reads them."""
-    if isinstance(model, nn.Module):
-        return model, OWN_NETWORK
-    if model == "auto":
-        side = min(shape[-2:]) if len(shape) >= 2 else 0
-        model = next((name for least, name in images if side >= least), "mlp")
-    return load_model(model, shape, classes)
+def _usual_network(shape: tuple[int, ...], images: tuple[tuple[int, str], ...]) -> str:
+    """Name the network that `auto` reads examples of a shape with."""
+    side = min(shape[-2:]) if len(shape) >= 2 else 0
+    return next((name for least, name in images if side >= least), "mlp")

@@ -143,19 +143,15 @@ def build_network(
     """Return the caller's network, as a map to logits, or the one that the stated name describes."""
     from torch import nn
 
-    from ..data.preprocess import preprocessed, shape_after
-    from ..models.classifiers import as_classifier
-    from ..models.loading import load_model
+    from ..data.preprocess import shape_after
+    from ..models.loading import network_for
     from ..models.reference import build
 
-    if isinstance(model, nn.Module):
-        return as_classifier(model, preprocessed(examples.x[:1], preprocess))
-    if model is not None and not isinstance(model, str):
+    if model is None:  # never an import: its name is a description or "user"
+        return build(stated, shape_after(examples.x, preprocess), classes)
+    if not isinstance(model, nn.Module | str):
         raise RequestError(f"verify: model is an nn.Module or a name, got {type(model).__name__}.")
-    shape = shape_after(examples.x, preprocess)
-    if model is None:
-        return build(stated, shape, classes)  # never an import: its name is a description or "user"
-    return load_model(model, shape, classes)[0]
+    return network_for(model, examples.x, preprocess, classes)[0]
 
 
 def recheck_comparison(

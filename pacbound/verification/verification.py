@@ -40,6 +40,12 @@ if TYPE_CHECKING:
 Level = Literal["arithmetic", "message", "risk", "replay"]
 COUNTING = ("risk", "replay")  # the levels that need the data
 
+# argument of a file that inputs are read by -> name of the preprocessing, and what it is in words
+READ_BY = {
+    "tokenizer": ("tokens", "the tokenizer"),
+    "standardise": ("columns", "the constants of the columns"),
+}
+
 
 class Verification(Record):
     """What was checked, up to which level, and what was not.
@@ -203,10 +209,7 @@ def _level(certificate: Certificate, given: Given, level: Level | None) -> Level
     if given.unlabelled is None and comparison is not None:
         lacking.append("the unlabelled inputs (--unlabelled)")
     files = _files(certificate)
-    if given.tokenizer is None and "tokenizer" in files:
-        lacking.append("the tokenizer (--tokenizer)")
-    if given.standardise is None and "standardise" in files:
-        lacking.append("the constants of the columns (--standardise)")
+    lacking += [f"{READ_BY[kind][1]} (--{kind})" for kind in files if getattr(given, kind) is None]
     if not known_loss(certificate.risk) and given.loss is None:
         lacking.append(f"the loss {certificate.risk.loss!r}, a function of its author's (--loss)")
     if given.test is not None and certificate.held_out is None:
@@ -293,8 +296,10 @@ def _files(certificate: Certificate) -> dict[str, set[str]]:
     """SHA-256 of the files that inputs are read by, of each kind: by the network, and by the original beside it."""
     comparison = certificate.comparison
     specs = [certificate.hypothesis.preprocess, *([comparison.original.preprocess] if comparison is not None else [])]
-    kinds = {"tokenizer": "tokens", "standardise": "columns"}
-    named = {kind: {spec.sha256 for spec in specs if spec.name == name and spec.sha256} for kind, name in kinds.items()}
+    named = {
+        kind: {spec.sha256 for spec in specs if spec.name == name and spec.sha256}
+        for kind, (name, _) in READ_BY.items()
+    }
     return {kind: digests for kind, digests in named.items() if digests}
 
 
@@ -303,11 +308,10 @@ def _check_files(certificate: Certificate, given: Given) -> tuple[Finding, ...]:
     from ..data.columns import load_constants
     from ..data.tokens import load_tokenizer
 
+    load = {"tokenizer": load_tokenizer, "standardise": load_constants}
     findings: tuple[Finding, ...] = ()
     for kind, named in _files(certificate).items():
-        file = given.tokenizer if kind == "tokenizer" else given.standardise
-        assert file is not None
-        found = load_tokenizer(file) if kind == "tokenizer" else load_constants(file)
+        found = load[kind](getattr(given, kind))
         other = [sha256[:12] for sha256 in sorted(named) if sha256 != found]
         differ = f"the certificate names the file with SHA-256 {other[0]}, got {found[:12]}" if other else None
         findings += (Finding(check=kind, complaint=differ),)
