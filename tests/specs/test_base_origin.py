@@ -22,7 +22,12 @@ RIGHT = {
     "values": [{"sha256"}],
     "checkpoint": [{"sha256", "disjoint", "values"}],
     "checkpoint_new_head": [{"sha256", "disjoint", "values"}, {"sha256", "disjoint", "values", "seed"}],
-    "split": [{"sha256", "split"}, {"sha256", "split", "seed"}],
+    "split": [
+        {"sha256", "split"},
+        {"sha256", "split", "seed"},
+        {"sha256", "split", "constants"},
+        {"sha256", "split", "seed", "constants"},
+    ],
 }
 
 
