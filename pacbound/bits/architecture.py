@@ -35,9 +35,15 @@ EXTRA = (
     "silu",
     "V",
     "flip",
+    "E",
+    "gru",
+    "W",
+    "g",
+    "t",
 )  # after the word `extra`, by the gamma code of their place; new kinds join at the end
 KERNELS = (3, 5, 1, 2, 4, *range(6, MAX_KERNEL + 1))  # by the gamma code of their place
 USUAL_SIZES = {"A": 3, "M": 2, "N": 8}
+COUNTED = ("V", "W", "t")  # whose size is coded by the gamma code alone
 EXPONENT_BITS = 4
 
 
@@ -89,8 +95,12 @@ def _layer(stream: Stream, before: tuple[Layer, ...], sent: Layer | None) -> Lay
         values["repeat"] = last
     if kind in USUAL_SIZES:
         values |= _usual(stream, kind, sent)
-    if kind == "V":
+    if kind in COUNTED:
         values["size"] = 1 + _gamma(stream, None if sent is None else _known(sent.size) - 1)
+    if kind == "g":
+        values["kernel"] = 1 + _gamma(stream, None if sent is None else _known(sent.kernel) - 1)
+    if kind == "t":
+        values["repeat"] = 1 + _gamma(stream, None if sent is None else _known(sent.repeat) - 1)
     return Layer(kind, **values)
 
 

@@ -4,7 +4,6 @@ A sample of texts is x (n, L), uint8: UTF-8, padded with zeros to the longest, s
 """
 
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,11 +14,11 @@ from torch import Tensor
 
 from ..errors import DataError, first_line
 from ..specs.preprocess import PreprocessSpec
+from .subwords import FILE, parsed_tokenizer, tokenizer_bytes
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
-FILE = "tokenizer.json"
 PADDING = ("[PAD]", "<pad>")  # tokens to pad with, where the file says nothing
 CHUNK_TEXTS = 4096
 
@@ -67,16 +66,10 @@ def load_tokenizer(path: str | Path) -> str:
     Raises: DataError where there is none, or the package tokenizers is missing.
     """
     file = Path(path) / FILE if Path(path).is_dir() else Path(path)
-    try:
-        raw = file.read_bytes()
-    except OSError as cause:
-        raise DataError(
-            f"load: a tokenizer is a file {FILE} or the folder that holds one, got {file.name!r} "
-            f"({cause.strerror}). Check the path."
-        ) from None
+    raw = tokenizer_bytes(file)
     sha256 = hashlib.sha256(raw).hexdigest()
     if sha256 not in _loaded:
-        _loaded[sha256] = _parsed(raw, file.name)
+        _loaded[sha256] = parsed_tokenizer(raw, file.name)
     return sha256
 
 
@@ -145,24 +138,3 @@ def _padding(tokenizer: "Tokenizer") -> tuple[int, str]:
         return stated["pad_id"], stated["pad_token"]
     known = ((tokenizer.token_to_id(token), token) for token in PADDING)
     return next(((number, token) for number, token in known if number is not None), (0, PADDING[0]))
-
-
-def _parsed(raw: bytes, name: str) -> "Tokenizer":
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads do not survive a fork
-    try:
-        from tokenizers import Tokenizer
-    except ImportError as why:
-        raise DataError(
-            f"load: texts need the package tokenizers, which cannot be imported ({first_line(why)}). "
-            "Install the extra: pip install 'pacbound[transformers]'"
-        ) from None
-    try:
-        found = Tokenizer.from_buffer(raw)
-    except Exception as why:  # the package raises plain exceptions
-        raise DataError(f"load: {name} is a file of the package tokenizers, got: {first_line(why)}.") from None
-    if getattr(found.model, "dropout", None):
-        raise DataError(
-            f"load: a tokenizer gives one answer to one text, {name} drops merges at random (dropout "
-            f"{found.model.dropout}). Set its dropout to null."
-        )
-    return found

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import ModelError
-from ..specs.grammar import NORMS, ON_MAPS, VIEWS, Architecture, Layer
+from ..specs.grammar import EMBEDDING, NORMS, ON_MAPS, VIEWS, Architecture, Layer
 from .published import CIFAR_MEAN, CIFAR_STD, Pixels
 
 SMALL_SIDE = 16  # below it, images are padded by default
@@ -27,6 +27,11 @@ def build_architecture(architecture: Architecture, input_shape: Sequence[int], c
     Raises: ModelError that names the first layer that does not fit.
     """
     shape = tuple(int(size) for size in input_shape)
+    if architecture.reads_sequences:
+        raise ModelError(
+            f"build: {architecture} says what symbol comes next in a sequence and classifies no examples, got examples "
+            f"of shape {shape}. Start with another layer than {EMBEDDING}, or certify a text with --task lm."
+        )
     if classes < 2 or not shape or min(shape) < 1:
         raise ModelError(
             f"build: {architecture} has at least 2 classes and 1 feature, got {classes} and shape {shape}."

@@ -42,7 +42,7 @@ def build_from_folder(folder: str | Path, classes: int) -> nn.Module:
     """
     path = Path(folder)
     transformers = optional("transformers", f"the network of {path.name}")
-    config = _config(transformers, path)
+    config = folder_config(transformers, path)
     if config.num_labels != classes:  # type: ignore[attr-defined]
         config.num_labels = classes  # type: ignore[attr-defined]
     kind, options = _kind(transformers, config)
@@ -91,24 +91,34 @@ def folder_tensors(folder: str | Path) -> dict[str, Tensor]:
     """
     path = Path(folder)
     transformers = optional("transformers", f"the weights of {path.name}")
-    kind, options = _kind(transformers, _config(transformers, path))
+    kind, options = _kind(transformers, folder_config(transformers, path))
+    network, absent = pretrained(transformers, kind, path, options)
+    return {INNER + name: tensor for name, tensor in network.state_dict().items() if name not in absent}
+
+
+def pretrained(
+    transformers: ModuleType, kind: str, folder: Path, options: dict[str, object]
+) -> tuple[nn.Module, set[str]]:
+    """Return the network of a folder, and the names of its parameters that the folder does not hold.
+
+    Raises: ModelError where transformers cannot read it.
+    """
     bars, said = transformers.logging.is_progress_bar_enabled(), transformers.logging.get_verbosity()
     transformers.logging.disable_progress_bar()
     transformers.logging.set_verbosity_error()  # what is missing is refused by its name where it is needed
     try:
         with torch.random.fork_rng(devices=[]):
             network, found = getattr(transformers, kind).from_pretrained(
-                path, local_files_only=True, use_safetensors=True, trust_remote_code=False, output_loading_info=True,
+                folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, output_loading_info=True,
                 **options,
             )  # fmt: skip
     except Exception as why:
-        raise _refusal(path, why) from None
+        raise _refusal(folder, why) from None
     finally:
         transformers.logging.set_verbosity(said)
         if bars:
             transformers.logging.enable_progress_bar()
-    absent = {*found["missing_keys"], *(entry[0] for entry in found["mismatched_keys"])}
-    return {INNER + name: tensor for name, tensor in network.state_dict().items() if name not in absent}
+    return network, {*found["missing_keys"], *(entry[0] for entry in found["mismatched_keys"])}
 
 
 def weight_files(path: str | Path) -> tuple[Path | None, tuple[Path, ...]]:
@@ -199,7 +209,7 @@ def _kind(transformers: ModuleType, config: object) -> tuple[str, dict[str, obje
     return ENCODER, options
 
 
-def _config(transformers: ModuleType, folder: Path) -> object:
+def folder_config(transformers: ModuleType, folder: Path) -> object:
     """Read config.json. Raises: ModelError where there is none, or it asks for what is not done here."""
     try:
         raw = json.loads((folder / CONFIG).read_text("utf-8"))
@@ -244,7 +254,7 @@ def _check_index(index: Path, kind: str) -> None:
 
 def _refusal(folder: Path, why: Exception) -> ModelError:
     return ModelError(
-        f"load_model: {folder.name} is read as an image classifier, a text classifier or a text encoder of "
-        f"transformers, without running code of its own, and that failed: {first_line(why)}. Save it with "
-        "save_pretrained(FOLDER), or give the file of weights itself, with a network of your own."
+        f"load_model: {folder.name} is read as an image classifier, a text classifier, a text encoder or a "
+        f"language model of transformers, without running code of its own, and that failed: {first_line(why)}. "
+        "Save it with save_pretrained(FOLDER), or give the file of weights itself, with a network of your own."
     )

@@ -14,6 +14,14 @@ A description is layers joined by '-', from the pixels to the logits. Layers (N,
     hN          linear layer to N hidden units
     L, P        last only, exactly one: linear to the classes; 1 x 1 convolution to the classes and the mean over places
 
+A description that starts with E is a network of sequences: from symbols 0, ..., V - 1 to logits of the next symbol at
+every position, which depend on this and earlier positions only. After E stand these, activations, h and L alone:
+    EN          first, and only there: each symbol a vector of N channels
+    gruN        gated recurrent layer of N units, its state zero before the first position
+    WK          window: the channels of this and the K - 1 positions before, zeros before the first
+    gNkK        gated causal convolution to N channels over K positions, added to what comes in where widths agree
+    tH          transformer block with H heads as wide as what comes in, then layer norm; xX blocks in a row (1)
+
 Rules that depend on what stands around or on the shape of an example:
     - Without p, a convolution has no zeros around it, and K // 2 on each side where an image has a side below 16.
     - A window of A or M that is larger than the map is clipped to it.
@@ -24,9 +32,10 @@ Rules that depend on what stands around or on the shape of an example:
     - A network is trained on images as they are; views are of the pixels that come in, and at the border a place that a
       shift brings in from outside has the value of the nearest one inside.
     - An image of (height, width) is grey; h and L flatten what is not flat.
-A prefix such as 'w2/' multiplies all N of c, r and h. Every network has one canonical spelling, which `str` gives: the
-multiplier carried out, defaults left out, equal blocks in a row as one layer. A name of REFERENCE_STRINGS may stand for
-its string. A further kind of layer is a row of KINDS and a place at the end of EXTRA in bits/architecture.py.
+A prefix such as 'w2/' multiplies all N of c, r, h, E, gru and g. Every network has one canonical spelling, which `str`
+gives: the multiplier carried out, defaults left out, equal blocks in a row as one layer. A name of REFERENCE_STRINGS
+may stand for its string. A further kind of layer is a row of KINDS and a place at the end of EXTRA in
+bits/architecture.py.
 """
 
 import re
@@ -57,6 +66,8 @@ MAX_KERNEL = 15
 MAX_STRIDE = 8
 MAX_GROUPS = 1 << 10
 MAX_REPEAT = 64
+MAX_WINDOW = 64  # positions
+MAX_HEADS = 64
 USUAL_STRIDES = {"c": 1, "A": 2, "M": 2}
 
 PIXELS = ("unit", "imagenet")
@@ -74,6 +85,9 @@ ON_MAPS = (
     *VIEWS,
 )  # these read (channels, height, width), and nothing may have flattened it
 HEADS = ("L", "P")
+EMBEDDING = "E"  # what a network of sequences starts with
+ON_SEQUENCES = ("gru", "W", "g", "t")
+AFTER_EMBEDDING = (*ON_SEQUENCES, *ACTIVATIONS, "h", "L")
 
 # kind -> (field of Layer, letter before its number, least, most): in the order in which they are written
 KINDS: dict[str, tuple[tuple[str, str, int, int], ...]] = {
@@ -94,8 +108,14 @@ KINDS: dict[str, tuple[tuple[str, str, int, int], ...]] = {
     "h": (("size", "", 1, MAX_WIDTH),),
     "L": (),
     "P": (),
+    EMBEDDING: (("size", "", 1, MAX_WIDTH),),
+    "gru": (("size", "", 1, MAX_WIDTH),),
+    "W": (("size", "", 1, MAX_WINDOW),),
+    "g": (("size", "", 1, MAX_WIDTH), ("kernel", "k", 1, MAX_KERNEL)),
+    "t": (("size", "", 1, MAX_HEADS), ("repeat", "x", 1, MAX_REPEAT)),
 }  # fmt: skip
-WIDE = ("c", "r", "h")  # whose size is a number of channels or units
+WIDE = ("c", "r", "h", EMBEDDING, "gru", "g")  # whose size is a number of channels or units
+IN_ROWS = ("r", "t")  # equal blocks in a row are one layer
 _KIND = re.compile("|".join(sorted(KINDS, key=len, reverse=True)))
 _NUMBER = re.compile("(?:0|[1-9][0-9]*)(?![0-9])", re.ASCII)
 _MULTIPLIER = re.compile("w([1-9][0-9]{0,3})/", re.ASCII)
@@ -105,7 +125,7 @@ _MULTIPLIER = re.compile("w([1-9][0-9]{0,3})/", re.ASCII)
 class Layer:
     """One layer; fields that its kind does not have are None.
 
-    kind: of KINDS. size: channels, units, places on a side of a window, or groups. kernel: places on a side.
+    kind: of KINDS. size: channels, units, places on a side of a window, groups, or heads. kernel: places on a side.
     padding: zeros on each side; None is the rule for small images. repeat: equal blocks in a row.
     """
 
@@ -127,9 +147,14 @@ class Layer:
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network from the pixels to the logits, of any shape and number of classes; made by `parse`."""
+    """A network from pixels or symbols to the logits, of any shape and number of classes; made by `parse`."""
 
     layers: tuple[Layer, ...]
+
+    @property
+    def reads_sequences(self) -> bool:
+        """Whether it is a network of sequences."""
+        return self.layers[0].kind == EMBEDDING
 
     def __str__(self) -> str:
         """Return the one canonical spelling, which `parse` reads back."""
@@ -141,16 +166,18 @@ def expected(layers: tuple[Layer, ...]) -> tuple[str, ...]:
     kinds = [layer.kind for layer in layers]
     if kinds and kinds[-1] in HEADS:
         return ()
+    if kinds and kinds[0] == EMBEDDING:
+        return AFTER_EMBEDDING
     flat = "h" in kinds or "G" in kinds
     begun = [kind for kind in kinds if kind not in PIXELS]
-    barred = (ON_MAPS if flat else ()) + (PIXELS if kinds else ())
+    barred = ON_SEQUENCES + (ON_MAPS if flat else ()) + ((*PIXELS, EMBEDDING) if kinds else ())
     barred += VIEWS if begun not in ([], ["flip"]) else ("flip",) if begun else ()
     return tuple(kind for kind in KINDS if kind not in barred)
 
 
 def append(layers: tuple[Layer, ...], layer: Layer) -> tuple[Layer, ...]:
     """Return the layers with one more, equal blocks in a row becoming one layer."""
-    if layer.kind == "r" and layers and (layers[-1].kind, layers[-1].size) == ("r", layer.size):
+    if layer.kind in IN_ROWS and layers and (layers[-1].kind, layers[-1].size) == (layer.kind, layer.size):
         return (*layers[:-1], replace(layer, repeat=(layers[-1].repeat or 1) + (layer.repeat or 1)))
     if layer.kernel == 1 and layer.padding == 0:
         layer = replace(layer, padding=None)  # no image is padded for a kernel of one place
@@ -197,7 +224,7 @@ def _layer(text: str, start: int, stop: int, before: tuple[Layer, ...], factor: 
         needed = name in ("size", "kernel")
         if not text.startswith(letter, at, stop):
             if needed:
-                raise _refusal(text, at, stop, f"{letter!r} and a number, as in {kind}{'8k3' if kind == 'c' else '8'}")
+                raise _refusal(text, at, stop, f"{letter!r} and a number, as in {kind}{'8k3' if kind in 'cg' else '8'}")
             continue
         number = _NUMBER.match(text, at + len(letter), stop)
         most = values["kernel"] - 1 if name == "padding" else most
@@ -215,7 +242,7 @@ def _layer(text: str, start: int, stop: int, before: tuple[Layer, ...], factor: 
         raise _refusal(text, at, stop, f"one of {', '.join(could)}")
     if kind in USUAL_STRIDES:
         values.setdefault("stride", USUAL_STRIDES[kind])
-    if kind == "r":
+    if kind in IN_ROWS:
         values.setdefault("repeat", 1)
     return Layer(kind, **values)
 
