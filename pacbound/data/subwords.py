@@ -1,4 +1,4 @@
-"""Tokenizers of language models, by file: a tokenizer.json of the package tokenizers, or one of llama2.c; without torch.
+"""Tokenizers of language models, by file: a tokenizer.json of the package tokenizers, or one of llama2.c. No torch.
 
 Both have the same interface: vocabulary, start, sha256, encode, decode, safe_cut.
 """
