@@ -23,7 +23,7 @@ from pacbound.request.request import Request
 from pacbound.specs.language import KAPPAS
 from pacbound.verification.language_losses import rebuild_language_base
 from pacbound.verification.verification import verify
-from tests.language.source import CHAIN, LETTERS, save_text, states
+from tests.markov import CHAIN, LETTERS, save_text, states
 
 N = 6000
 QUICK = {"task": "lm", "model": "E4-gru6-L", "alphabet": "ascii97", "epochs": 40, "context": 16, "seed": 3}

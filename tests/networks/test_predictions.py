@@ -12,7 +12,7 @@ from pacbound.models.sequences import sequence_network
 from pacbound.networks import predictions
 from pacbound.networks.predictions import draw_positions, predict, sum_losses, unit_losses, units_of
 from pacbound.specs.language import TOLERANCE_BITS, PredictionSpec, UnitsSpec
-from tests.language.source import save_text
+from tests.markov import save_text
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pacbound.data.texts import map_text
 from pacbound.networks import ngrams
 from pacbound.networks.ngrams import ALPHA, predictors
 from pacbound.specs.language import TOLERANCE_BITS
-from tests.language.source import CHAIN, save_text, states
+from tests.markov import CHAIN, save_text, states
 
 
 @pytest.fixture
