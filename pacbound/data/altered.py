@@ -106,4 +106,4 @@ ALTERATIONS: dict[str, Callable[[Examples, int], Examples]] = {
     "permuted": permuted,
     "random_labels": random_labels,
 }
-FORM = re.compile(rf"(?P<kind>{'|'.join(ALTERATIONS)})(?:_(?P<seed>[1-9][0-9]{{0,8}}))?", re.ASCII)
+FORM = re.compile(rf"(?P<kind>{'|'.join(ALTERATIONS)})(?:_(?P<seed>0|[1-9][0-9]{{0,8}}))?", re.ASCII)

@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..certificate.schema import Certificate
 from ..certificate.statement import confidence
-from .beside import Section, render, sections
+from .beside import Section, markdown_of, render, sections
 from .drawn import Drawing
 from .figures import against_d, against_size, bits_of_many, bits_of_one, by_layer, frontier_of, transfer
 from .report import Report, Subject
@@ -67,7 +67,10 @@ def page(report: Report) -> str:
     """
     found = _environment(True).get_template("report.html.j2")
     css = (TEMPLATES / "report.css").read_text("utf-8")
-    return found.render(report=report, css=css, parts=_parts(report, True), overview=_overview(report, True)) + "\n"
+    figures = report.lead.figures() if report.lead else ()
+    return found.render(
+        report=report, css=css, parts=_parts(report, True), overview=_overview(report, True), figures=figures
+    ) + "\n"  # fmt: skip
 
 
 def markdown(report: Report) -> str:
@@ -80,6 +83,7 @@ def markdown(report: Report) -> str:
 def _environment(html: bool) -> Environment:
     made = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=html, undefined=StrictUndefined)
     made.filters["plain"] = markdown_text
+    made.filters["told"] = markdown_of
     made.filters["rows"] = lambda table: "\n".join(markdown_table(table))
     return made
 

@@ -216,7 +216,9 @@ def _layer(text: str, start: int, stop: int, before: tuple[Layer, ...], factor: 
         needed = name in ("size", "kernel")
         if not text.startswith(letter, at, stop):
             if needed:
-                raise _refusal(text, at, stop, f"{letter!r} and a number, as in {kind}{'8k3' if kind in CONVOLUTIONS else '8'}")
+                raise _refusal(
+                    text, at, stop, f"{letter!r} and a number, as in {kind}{'8k3' if kind in CONVOLUTIONS else '8'}"
+                )
             continue
         number = _NUMBER.match(text, at + len(letter), stop)
         most = values["kernel"] - 1 if name == "padding" else most

@@ -72,7 +72,9 @@ def price_by_hand(text: str) -> int:
             continue
         kind, size = token[0], int((re.findall(r"^.(\d+)", token) or ["0"])[0])
         named = {letter: int(number) for letter, number in re.findall(r"([kspx])(\d+)", token)}
-        bits += {"c": 2, "t": 6 + 5, "R": 2, "L": 3, "A": 4, "M": 4, "h": 4, "r": 4, "N": 5, "B": 5, "G": 5, "P": 6}[kind]
+        bits += {"c": 2, "t": 6 + 5, "R": 2, "L": 3, "A": 4, "M": 4, "h": 4, "r": 4, "N": 5, "B": 5, "G": 5, "P": 6}[
+            kind
+        ]
         if kind in "ctrh":
             if width is not None and size == 2 * width:
                 bits += 1
