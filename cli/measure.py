@@ -42,7 +42,7 @@ def measure(
     ] = None,
     measures: Annotated[
         str,
-        typer.Option(help="Some of stable_rank, redundancy, rademacher, covering, ntk, flatness, separated by commas."),
+        typer.Option(help="Some of stable_rank, redundancy, rademacher, covering, ntk, flatness; by commas."),
     ] = "",
     per_layer: Annotated[bool, typer.Option("--per-layer", help="Print a line for each layer too.")] = False,
     bounds: Annotated[

@@ -50,8 +50,8 @@ def load(source: str, root: str | Path | None = None, split: Split = "train", re
         .csv, .tsv, .jsonl or .parquet table; a folder with x.npy and y.npy, with one folder of pictures a class, or
         with one file of texts a class, a text a line; or `module:callable`, which is imported and called. NAME:train
         or NAME:test for a split of a named data set; any of these with :I/K after it for one of K equal parts, and
-        then with +ALTERATION, as data/altered.py says. root: the data root, see `data_root`. split: which split where a name says none; the user's own sources hold one and
-        ignore it. reading: how the user's own source is read.
+        then with +ALTERATION, see data/altered.py. root: the data root, see `data_root`. split: which split where a
+        name says none; the user's own sources hold one and ignore it. reading: how the user's own source is read.
     Returns: the examples in their official order, those of a part in the order of `part_rows`. Raises: DataError.
     """
     source, alteration = split_alteration(source)

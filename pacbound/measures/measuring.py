@@ -50,7 +50,7 @@ class Measured(Record):
 
 @dataclass(frozen=True, eq=False)
 class _Subject:
-    """A network ready to be measured: one example, a sample where there is one, its start and its code where they are known."""
+    """A network ready to be measured: one example, a sample where there is one, its start and its code where known."""
 
     name: str
     module: "nn.Module"
@@ -81,7 +81,7 @@ def measure(
     key: str | None = None,
     bounds: bool = False,
 ) -> Measured:
-    """Measure stable ranks, redundancy (K/R), Rademacher capacity, covering numbers, neural tangent kernel and flatness.
+    """Measure stable ranks, redundancy (K/R), Rademacher capacity, covering numbers, tangent kernel and flatness.
 
     Args: source: a network in memory; a certificate, as a record or a .json file, whose decoded network is measured;
         or a checkpoint (.safetensors, or a torch file of plain tensors). model: the architecture of a checkpoint or

@@ -6,7 +6,7 @@ A description is layers joined by '-', from the pixels to the logits. Layers (N,
     flip        first but for these: answers are means over the image and its mirror image
     VN          first but for these: means over all shifts by at most N places, vertical and horizontal ones together
     cNkK        convolution to N channels, K x K; sS stride (1), pP zeros on each side
-    tNkK        convolution whose filters are turned by 0, 90, 180 and 270 degrees: N channels for each of the four turns
+    tNkK        convolution by filters that are turned by 0, 90, 180 and 270 degrees: N channels for each turn; s, p too
     rN          residual block of two 3 x 3 convolutions to N channels; xX blocks in a row (1)
     AW, MW      average or maximum over W x W places; sS stride (2)
     T           maximum over the four turns, after a t
@@ -25,12 +25,12 @@ Rules that depend on what stands around or on the shape of an example:
       of He et al. 2015 (arXiv:1512.03385, sec. 3.3): every second place, new channels zero on both sides of the old.
     - A network is trained on images as they are; views are of the pixels that come in, and at the border a place that a
       shift brings in from outside has the value of the nearest one inside.
-    - t is the convolution of the group of quarter turns (Cohen and Welling 2016, arXiv:1602.07576, sec. 6): on the four
-      turns of a map that t left it is one of all four, and only t, A, M, activations, T, G and a head may read such a map.
+    - t is the convolution of the group of quarter turns (Cohen and Welling 2016, arXiv:1602.07576, sec. 6): on a map
+      that t left it is one over its four turns too. Only t, A, M, activations, T, G, h and L may read such a map.
     - An image of (height, width) is grey; h and L flatten what is not flat.
-A prefix such as 'w2/' multiplies all N of c, t, r and h. Every network has one canonical spelling, which `str` gives: the
-multiplier carried out, defaults left out, equal blocks in a row as one layer. A name of REFERENCE_STRINGS may stand for
-its string. A further kind of layer is a row of KINDS and a place at the end of EXTRA in bits/architecture.py.
+A prefix such as 'w2/' multiplies all N of c, t, r and h. Every network has one canonical spelling, which `str` gives:
+the multiplier carried out, defaults left out, equal blocks in a row as one layer. A name of REFERENCE_STRINGS may stand
+for its string. A further kind of layer is a row of KINDS and a place at the end of EXTRA in bits/architecture.py.
 """
 
 import re

@@ -6,8 +6,8 @@ across           parameters, prior_share or flatness: a second picture has the b
 first            the arm that differences are to; by default the first
 options          of every run, as `pacbound certify` takes them
 samples.NAME     options of the runs on one sample; certificates of one sample are held against each other
-arms.NAME        one arm of what is compared: options; alteration of the sample (data/altered.py), where {seed} makes each
-                 seed a sample of its own; true_risk where every classifier has it there; seeds where more are run
+arms.NAME        one arm of what is compared: options; alteration of the sample (data/altered.py), where {seed} makes
+                 each seed a sample of its own; true_risk where every classifier has it there; seeds where more are run
 small, full      minutes on 2 cores, seeds, and options; samples and arms where not all of them are run
 
 Arms are sweeps of their own, over seeds: nothing is chosen between them, all of it is shown.
@@ -34,7 +34,7 @@ Options = dict[str, bool | int | float | str]
 class Arm(Record):
     """One arm. seeds: how many, from 0, where not those of the study. true_risk: of every classifier on its source."""
 
-    options: Options = {}
+    options: Options = Field(default={})
     alteration: str = ""
     seeds: int | None = Field(default=None, ge=1)
     true_risk: float | None = Field(default=None, ge=0, le=1)
@@ -45,7 +45,7 @@ class Extent(Record):
 
     minutes: int
     seeds: int = Field(ge=1)
-    options: Options = {}
+    options: Options = Field(default={})
     samples: tuple[str, ...] = ()
     arms: tuple[str, ...] = ()
 
@@ -57,7 +57,7 @@ class Study(Record):
     shows: str
     note: str = ""
     across: Across | None = None
-    options: Options = {}
+    options: Options = Field(default={})
     samples: dict[str, Options]
     arms: dict[str, Arm]
     small: Extent

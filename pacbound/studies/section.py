@@ -189,8 +189,8 @@ def _meaning(results: Results) -> tuple[str, ...]:
     below, known = below_true_risk(results.runs)
     if known:
         said.append(
-            f"Of {known} bounds the risk of the network is known, because labels were drawn without looking: {below} lie "
-            f"below it. Of each bound the chance of that is at most {percent_up(Decimal(repr(delta)))}."
+            f"Of {known} networks the true risk is known, because labels were drawn without looking: {below} of their "
+            f"bounds lie below it. Of each one the chance of that is at most {percent_up(Decimal(repr(delta)))}."
         )
     return tuple(said)
 
