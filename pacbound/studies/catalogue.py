@@ -10,7 +10,7 @@ arms.NAME        one arm of what is compared: options; alteration of the sample 
                  each seed a sample of its own; true_risk where every classifier has it there; seeds where more are run
 small, full      minutes on 2 cores, seeds, and options; samples and arms where not all of them are run
 
-Arms are sweeps of their own, over seeds: nothing is chosen between them, all of it is shown.
+A checkpoint below {data} lies in the folder of data sets. Arms are sweeps of their own, over seeds: nothing is chosen between them, all of it is shown.
 """
 
 import json
@@ -20,13 +20,14 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
+from ..data.roots import data_root
 from ..errors import RequestError
 from ..records import Record
 from ..request.request import Request, make_request
 from ..sweeps.plan import Plan, Search, make_plan
 
 FOLDER = Path(__file__).parent
-SEED = "{seed}"
+SEED, DATA = "{seed}", "{data}"
 Across = Literal["parameters", "prior_share", "flatness"]
 Options = dict[str, bool | int | float | str]
 
@@ -97,9 +98,12 @@ def read_study(name: str) -> Study:
         raise RequestError(f"study: {name} is not well written ({cause.errors()[0]}). Please report it.") from None
 
 
-def parts_of(study: Study, full: bool, seeds: tuple[int, ...] | None = None) -> list[Part]:
-    """Return the sweeps of a study, sample by sample and arm by arm. seeds: others than the study's own.
+def parts_of(
+    study: Study, full: bool, seeds: tuple[int, ...] | None = None, data_dir: str | Path | None = None
+) -> list[Part]:
+    """Return the sweeps of a study, sample by sample and arm by arm.
 
+    Args: seeds: others than the study's own. data_dir: folder of data sets, for files that lie there.
     Raises: RequestError where an option is unknown or a request is none.
     """
     extent, parts = study.extent(full), []
@@ -107,6 +111,8 @@ def parts_of(study: Study, full: bool, seeds: tuple[int, ...] | None = None) -> 
         for name in extent.arms or tuple(study.arms):
             arm = study.arms[name]
             options = {**study.options, **extent.options, **study.samples[sample], **arm.options}
+            if (file := options.get("checkpoint")) is not None:
+                options["checkpoint"] = str(file).replace(DATA, str(data_root(data_dir)))
             chosen = seeds or tuple(range(arm.seeds or extent.seeds))
             apart = SEED in arm.alteration
             for group in [(seed,) for seed in chosen] if apart else [chosen]:

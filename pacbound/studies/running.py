@@ -57,7 +57,7 @@ def run_study(
     refused: dict[str, str] = {}
     missing = 0
     (output / CERTIFICATES).mkdir(parents=True, exist_ok=True)
-    for part in parts_of(study, full, seeds):
+    for part in parts_of(study, full, seeds, data_dir):
         left = None if until is None else max(0.0, until - time.monotonic()) / 60
         folder = output / SWEEPS / part.folder
         summary = sweep(part.plan, folder, jobs=jobs, budget=left, data_dir=data_dir, progress=progress)
