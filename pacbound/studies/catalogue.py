@@ -3,14 +3,14 @@
 title, shows     of the page; what it lets see, in one sentence
 note             what a reader must know to read it right, or left out
 across           parameters, prior_share or flatness: a second picture has the bounds against it; or left out
-first            the arm that differences are to; by default the first
 options          of every run, as `pacbound certify` takes them
 samples.NAME     options of the runs on one sample; certificates of one sample are held against each other
 arms.NAME        one arm of what is compared: options; alteration of the sample (data/altered.py), where {seed} makes
                  each seed a sample of its own; true_risk where every classifier has it there; seeds where more are run
 small, full      minutes on 2 cores, seeds, and options; samples and arms where not all of them are run
 
-A checkpoint below {data} lies in the folder of data sets. Arms are sweeps of their own, over seeds: nothing is chosen between them, all of it is shown.
+A checkpoint below {data} lies in the folder of data sets. Arms are sweeps of their own, over seeds: nothing is chosen
+between them, all of it is shown.
 """
 
 import json

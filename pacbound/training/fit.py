@@ -1,4 +1,4 @@
-"""The optimizer: Adam, or descent with momentum, over the phases of a plan, epoch by epoch, resumable after any of them.
+"""The optimizer: Adam, or descent with momentum, over the phases of a plan, resumable after any epoch.
 
 All randomness comes from (seed, phase, epoch), so that a resumed run repeats an uninterrupted one.
 """
