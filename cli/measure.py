@@ -41,7 +41,8 @@ def measure(
         str | None, typer.Option(help="Which of several state dicts in the checkpoint, NAME or NAME.NAME.")
     ] = None,
     measures: Annotated[
-        str, typer.Option(help="Some of stable_rank, redundancy, rademacher, covering, ntk, separated by commas.")
+        str,
+        typer.Option(help="Some of stable_rank, redundancy, rademacher, covering, ntk, flatness; by commas."),
     ] = "",
     per_layer: Annotated[bool, typer.Option("--per-layer", help="Print a line for each layer too.")] = False,
     bounds: Annotated[

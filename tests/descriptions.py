@@ -11,7 +11,10 @@ def _options(draw: st.DrawFn, letter: str, low: int, high: int) -> str:
 
 @st.composite
 def tokens_on_maps(draw: st.DrawFn) -> str:
-    kind = draw(st.sampled_from(("c", "c", "r", "A", "M", "N", "B", "R", "tanh", "gelu", "silu")))
+    kind = draw(st.sampled_from(("c", "c", "r", "A", "M", "N", "B", "R", "tanh", "gelu", "silu", "t")))
+    if kind == "t":  # with what may read its four turns, and their maximum
+        between = draw(st.sampled_from(("", "-R", "-A3", "-R-t8k3s2", "-gelu-M2-t4k5p2")))
+        return f"t{draw(WIDTHS)}k{draw(st.integers(1, 15))}{_options(draw, 's', 1, 8)}{between}-T"
     if kind == "c":
         kernel = draw(st.integers(1, 15))
         stride, padding = _options(draw, "s", 1, 8), _options(draw, "p", 0, kernel - 1)

@@ -19,7 +19,7 @@ from ..progress import hidden, tqdm
 from ..records import Record
 from ..specs.grammar import OWN_NETWORK, is_described
 from ..specs.picks import PicksSpec
-from ..specs.specs import DrawSpec, PreprocessSpec
+from ..specs.specs import DrawSpec, HypothesisSpec, PreprocessSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -50,13 +50,14 @@ class Measured(Record):
 
 @dataclass(frozen=True, eq=False)
 class _Subject:
-    """A network ready to be measured: one example, a sample where there is one, its start where it is known."""
+    """A network ready to be measured: one example, a sample where there is one, its start and its code where known."""
 
     name: str
     module: "nn.Module"
     example: "Tensor"
     sample: "tuple[Tensor, Tensor] | None"
     start: "nn.Module | None"
+    spec: HypothesisSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def measure(
     key: str | None = None,
     bounds: bool = False,
 ) -> Measured:
-    """Measure stable ranks, redundancy (K/R), Rademacher capacity, covering numbers and the neural tangent kernel.
+    """Measure stable ranks, redundancy (K/R), Rademacher capacity, covering numbers, tangent kernel and flatness.
 
     Args: source: a network in memory; a certificate, as a record or a .json file, whose decoded network is measured;
         or a checkpoint (.safetensors, or a torch file of plain tensors). model: the architecture of a checkpoint or
@@ -181,6 +182,10 @@ def _one(name: str, subject: _Subject) -> Iterable[Measure]:
         from .rademacher.rademacher import measure_rademacher
 
         return measure_rademacher(subject.module, subject.example, subject.sample, subject.start)
+    if name == "flatness" and subject.spec is not None and subject.sample is not None:
+        from .flatness import measure_flatness
+
+        return [measure_flatness(subject.module, subject.spec, subject.sample[0])]
     if name == "ntk" and subject.sample is None:
         raise ModelError("ntk: the kernel is one of examples, got none. Give --data.")
     return MEASURES[name](subject.module, subject.example, subject.sample)
@@ -316,7 +321,7 @@ def _decoded(
     beside = certificate.beside() if has_file else None
     hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base, beside)
     sample = None if examples is None else _read(examples, hypothesis.preprocess)
-    return _Subject(name, hypothesis.network(), _example(sizes, sample), sample, base.module)
+    return _Subject(name, hypothesis.network(), _example(sizes, sample), sample, base.module, hypothesis.spec)
 
 
 def _named(name: str, shape: tuple[int, ...], classes: int) -> "nn.Module":

@@ -20,7 +20,7 @@ from ..certificate.accounting import Comparison, complete
 from ..certificate.composed import may_follow
 from ..certificate.parts import DisagreementPart, InputsRecord, SurrogatePart
 from ..certificate.schema import Certificate, Environment, MethodRow, OtherBound
-from ..certificate.tuned import TUNED_ON
+from ..certificate.tuned import named_after
 from ..data.examples import Examples
 from ..data.inputs import Inputs, check_apart, check_inputs, check_repeats, distinct_inputs
 from ..data.likeness import recognise
@@ -232,7 +232,7 @@ def _described(inputs: Inputs, repeats: str | None) -> InputsRecord:
     """What the certificate says of the inputs. Raises: DataError where too many are repeats and nobody says why."""
     distinct = distinct_inputs(inputs.x)
     check_repeats(inputs.m, distinct, "unlabelled inputs", repeats)
-    like = None if inputs.name in TUNED_ON else recognise(inputs.x)
+    like = None if named_after(inputs.name) else recognise(inputs.x)
     record = {"name": inputs.name, "digest": inputs.digest(), "m": inputs.m, "note": inputs.note}
     return InputsRecord.model_validate({**record, "distinct": distinct, "like": like})
 

@@ -12,7 +12,7 @@ from ..bounds.claims import RiskEstimate
 from ..bounds.table import COUNTS_ONLY, headline_theorem
 from ..certificate.schema import DataRecord
 from ..certificate.sweep import SweepRecord
-from ..certificate.tuned import TUNED_ON
+from ..certificate.tuned import named_after
 from ..data.columns import refuse_own_statistics
 from ..data.examples import Examples
 from ..data.inputs import check_apart, check_repeats, distinct_inputs
@@ -218,7 +218,7 @@ def describe(sample: Examples, split: Split | None = None, repeats: str | None =
     distinct = distinct_inputs(sample.x, None if split is None else split.first.x)
     check_repeats(sample.n, distinct, "training examples", repeats)
     record = {"name": sample.name, "digest": sample.digest(), "n": sample.n, "classes": sample.classes}
-    like = None if sample.name in TUNED_ON else recognise(sample.x)
+    like = None if named_after(sample.name) else recognise(sample.x)
     return DataRecord.model_validate(
         {
             **record,

@@ -360,7 +360,11 @@ class Encoding(Record):
         int | None,
         Field(ge=1, json_schema_extra=_option("Training", "examples a step [250, fewer if n is small]")),
     ] = None
-    rate: Annotated[float, Field(gt=0, json_schema_extra=_option("Training", "peak learning rate of Adam"))] = 0.005
+    rate: Annotated[float, Field(gt=0, json_schema_extra=_option("Training", "peak learning rate"))] = 0.005
+    optimizer: Annotated[
+        Literal["adam", "sgd"],
+        Field(json_schema_extra=_option("Training", "of the coefficients: adam, or sgd with momentum")),
+    ] = "adam"
     beta: Annotated[
         float, Field(ge=0, json_schema_extra=_option("Training", "weight of the code length in the loss"))
     ] = 3.0

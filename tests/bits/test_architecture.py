@@ -67,13 +67,15 @@ def price_by_hand(text: str) -> int:
         if token in ("unit", "imagenet"):
             bits += 1
             continue
-        if token in (extra := {"tanh": 1, "gelu": 3, "silu": 3, "flip": 5, "V1": 5 + 1, "V3": 5 + 3}):
+        if token in (extra := {"tanh": 1, "gelu": 3, "silu": 3, "flip": 5, "T": 5, "V1": 5 + 1, "V3": 5 + 3}):
             bits += 6 + extra[token]
             continue
         kind, size = token[0], int((re.findall(r"^.(\d+)", token) or ["0"])[0])
         named = {letter: int(number) for letter, number in re.findall(r"([kspx])(\d+)", token)}
-        bits += {"c": 2, "R": 2, "L": 3, "A": 4, "M": 4, "h": 4, "r": 4, "N": 5, "B": 5, "G": 5, "P": 6}[kind]
-        if kind in "crh":
+        bits += {"c": 2, "t": 6 + 5, "R": 2, "L": 3, "A": 4, "M": 4, "h": 4, "r": 4, "N": 5, "B": 5, "G": 5, "P": 6}[
+            kind
+        ]
+        if kind in "ctrh":
             if width is not None and size == 2 * width:
                 bits += 1
             elif width is not None and size == width:
@@ -84,7 +86,7 @@ def price_by_hand(text: str) -> int:
                     odd //= 2
                 bits += (0 if width is None else 2) + 4 + gamma_bits(odd // 2)
             width = size
-        if kind == "c":
+        if kind in "ct":
             bits += gamma_bits(named.get("s", 1) - 1)
             this = (named["k"], named.get("p"))
             bits += 0 if kernel is None else 1
@@ -175,7 +177,7 @@ def test_the_words_of_kinds_fill_the_tree() -> None:
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("00" + "111111" + "00110", "layer number 5 is unknown"),
+        ("00" + "111111" + "0001000", "layer number 7 is unknown"),
         ("00" + "01" * MAX_LAYERS, f"at most {MAX_LAYERS} layers"),
         ("00" + "1100" + "1111" + "1" + "100", "no network of the grammar"),  # 2^15 hidden units
         ("00" + "1101" + "0000" + "1" + "1" + "1101" + "10" + "0" + "100", "canonical spelling"),  # r1-r1
