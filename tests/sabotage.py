@@ -78,8 +78,30 @@ CONTOURS = "tests/reports/test_contours.py"
 
 TEXTS = "tests/models/test_texts.py"
 ADAPTERS = "tests/models/test_adapters.py"
+HEADS, OWN_HEAD = "tests/bits/test_head.py", "tests/models/test_own_head.py"
 
 MUTATIONS = (
+    Mutation(
+        "rows of a head are sent as if their number said which",
+        "pacbound/bits/head.py",
+        "    number = stream.integer(ITEM, (subsets - 1).bit_length(), WHY,",
+        "    number = stream.integer(ITEM, of.bit_length(), WHY,",
+        f"{HEADS}::test_rows_come_back_and_cost_their_number_and_which_set_they_are",
+    ),
+    Mutation(
+        "rows under the names' flag are anybody's choice",
+        "pacbound/verification/recount.py",
+        "    if by_names(names_in(checkpoint), names_of(examples)) != head:\n",
+        "    if by_names(names_in(checkpoint), names_of(examples)).of != head.of:\n",
+        f"{OWN_HEAD}::test_rows_by_names_cost_a_bit_and_are_found_again_from_folder_and_data",
+    ),
+    Mutation(
+        "a head may say that its checkpoint has other rows",
+        "pacbound/networks/checkpoints.py",
+        "    if not found or set(found.values()) != {head.of}:\n",
+        "    if not found:\n",
+        f"{OWN_HEAD}::test_a_head_that_says_that_the_file_has_more_rows_is_refused",
+    ),
     Mutation(
         "padding is read as a word",
         "pacbound/models/classifiers.py",

@@ -28,6 +28,7 @@ OWN_LABELS = (
     "seen the rest, says the user"
 )
 APART = "the checkpoint of theta0 was trained on data disjoint from the unlabelled inputs too, says the user"
+SHIPPED_NAMES = "the classes have the names that the data set shipped with before the sample was seen, says the user"
 ORBIT_ITEM = "orbit saving"
 ORBIT_WHY = "units in any order are one function: log2 of the distinct orders, rounded down"
 FIXED_LEARNER = (
@@ -150,6 +151,8 @@ def complete(
             "checkpoint",
             "theta0 was trained on data disjoint from this sample and fixed before the sample was seen, says the user",
         )
+    if hypothesis.base.head is not None and hypothesis.base.head.named:
+        ledger = ledger.declare("class names", SHIPPED_NAMES)
     if split is not None:
         ledger = ledger.declare(
             "theta0",

@@ -216,7 +216,7 @@ def _refuse_starts(request: Request) -> None:
             f"surrogate: it is auto, one of {', '.join(REFERENCE_MODELS)} or a description, whose theta0 is drawn from "
             f"the seed, got {request.surrogate!r}. Another network goes with --surrogate-checkpoint FILE --disjoint."
         )
-    if request.base == "values" or (own and (request.disjoint or request.new_head)):
+    if request.base == "values" or (own and (request.disjoint or request.new_head or request.head_rows)):
         raise RequestError(
             "surrogate: the checkpoint is the original and never theta0 of the surrogate, which is drawn from a seed; "
             "got --base values, --disjoint or --new-head. Leave them out, choose --method subspace, or give the "

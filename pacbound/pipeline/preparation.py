@@ -13,6 +13,7 @@ from ..bounds.table import COUNTS_ONLY, headline_theorem
 from ..certificate.schema import DataRecord
 from ..certificate.sweep import SweepRecord
 from ..certificate.tuned import TUNED_ON
+from ..data.class_names import names_of
 from ..data.columns import refuse_own_statistics
 from ..data.examples import Examples
 from ..data.inputs import check_apart, check_repeats, distinct_inputs
@@ -25,8 +26,9 @@ from ..errors import DataError, ModelError, RequestError, first_line
 from ..models.foreign import CONFIG, FOLDER, TIMM
 from ..models.loading import network_for, treatment
 from ..models.others import failures, private_copy
+from ..models.own_head import by_names, names_in
 from ..networks.captured import Captured
-from ..networks.checkpoints import checkpoint_base
+from ..networks.checkpoints import checkpoint_base, outputs_in
 from ..networks.hypothesis import Base, make_base, make_subspace
 from ..networks.passes import BATCH, Network, check_deterministic
 from ..networks.rebuilt import check_promise
@@ -35,6 +37,7 @@ from ..networks.trained import train_only
 from ..request.reading import Reading
 from ..request.request import Request, parse_projector, trained_word
 from ..specs.grammar import OWN_NETWORK
+from ..specs.head import NAMES, HeadSpec, parse_head
 from ..specs.specs import (
     SPLIT_PARTS,
     HypothesisSpec,
@@ -167,7 +170,8 @@ def prepare(
     module, name = network_for(model, sample.x, preprocess, sample.classes)
     if isinstance(model, str) and model.startswith((FOLDER, TIMM)):
         request = request.model_copy(update={"frozen_buffers": (*request.frozen_buffers, *_constants(module, request))})
-    base = _base(train_only(module, trained_word(request)), request, named=isinstance(model, str))
+    module = train_only(module, trained_word(request))
+    base = _base(module, request, _own_head(module, request, sample), named=isinstance(model, str))
     held_out = _test_examples(train, test, whole, data_dir, request.reading, untouched=base.origin.kind == "seeded")
     if held_out is not None:
         check_repeats(held_out.n, distinct_inputs(held_out.x), "test examples", request.repeats)
@@ -255,6 +259,7 @@ def _refuse_contradictions(request: Request, model: nn.Module | str) -> None:
         for option, given in (
             ("disjoint", request.disjoint),
             ("new-head", request.new_head),
+            ("head-rows", request.head_rows),
             ("rename", request.rename),
             ("key", request.key),
         ):
@@ -266,16 +271,39 @@ def _refuse_contradictions(request: Request, model: nn.Module | str) -> None:
             "certify: a checkpoint is a sound theta0 only if it was trained on data disjoint from this sample and "
             "fixed before the sample was seen, got nobody's word for it. If that is so, say it with --disjoint."
         )
+    if request.head_rows and (request.new_head or request.prior_share is not None):
+        raise RequestError(
+            "certify: --head-rows is a last layer that nothing drew or trained, got --new-head or --prior-share too. "
+            "Leave one out."
+        )
     if request.base == "values":
         raise RequestError("certify: a checkpoint is theta0 itself, got base 'values' too. Leave one out.")
     if model == "auto":
         raise RequestError("certify: a checkpoint holds numbers only; name its network with --model.")
 
 
-def _base(module: nn.Module, request: Request, named: bool) -> Base:
+def _own_head(module: nn.Module, request: Request, sample: Examples) -> HeadSpec | None:
+    """Return which rows of the checkpoint's own last layer stand for which class, where that is asked for.
+
+    Raises: RequestError where they are not one of the file's for each class; ModelError where names lead to none.
+    """
+    if not request.head_rows or request.checkpoint is None:
+        return None
+    if request.head_rows == (NAMES,):
+        return by_names(names_in(request.checkpoint), names_of(sample))
+    if len(request.head_rows) != sample.classes:
+        raise RequestError(
+            f"certify: --head-rows has rows for each of the {sample.classes:,} classes, got {len(request.head_rows)}. "
+            "Separate classes by commas, rows of one class by +."
+        )
+    return parse_head(request.head_rows, outputs_in(request.checkpoint, module, request.rename, request.key) or 1)
+
+
+def _base(module: nn.Module, request: Request, head: HeadSpec | None, named: bool) -> Base:
     if request.checkpoint is not None:
         seed = request.seed if request.new_head else None
-        return checkpoint_base(module, request.checkpoint, request.rename, seed, request.frozen_buffers, request.key)
+        rules = (request.rename, seed, request.frozen_buffers, request.key, head)
+        return checkpoint_base(module, request.checkpoint, *rules)
     if request.base == "values" and named:
         raise RequestError(
             "certify: base values is theta0 as a module in memory holds it, got the name of a network, which is drawn "

@@ -193,6 +193,15 @@ class Stated(Record):
         bool,
         Field(json_schema_extra=_option("Network", "draw the last layer of the checkpoint from the seed")),
     ] = False
+    head_rows: Annotated[
+        tuple[str, ...],
+        Field(
+            json_schema_extra=_option(
+                "Network",
+                "last layer of means over rows of its own: names, or rows of each class, 404+895,10-24; coded",
+            )
+        ),
+    ] = ()
     train: Annotated[
         TrainedWord,
         Field(

@@ -15,7 +15,7 @@ def test_an_empty_request_certifies_digits_with_every_default_written_down() -> 
     assert json.loads(Request().model_dump_json()) == {
         "data": "digits", "model": "auto", "method": "subspace", "budget": None, "test": None, "delta": 0.05,
         "loss": "zero_one", "theorem": "auto", "base": "seeded", "checkpoint": None, "disjoint": False,
-        "new_head": False, "train": "all", "rename": [], "key": None, "unlabelled": None,
+        "new_head": False, "head_rows": [], "train": "all", "rename": [], "key": None, "unlabelled": None,
         "earlier_looks": None, "surrogate": "auto",
         "prior_share": None, "preprocess": "auto", "tokenizer": None, "text_column": None, "label_column": None,
         "encoding": "utf-8", "layout": "auto", "classes": None, "name": None, "model_name": None, "standardise": None,
