@@ -12,7 +12,7 @@ from pydantic import Field
 from safetensors.torch import save_file
 from torch import nn
 
-from ..data.preprocess import preprocessed
+from ..data.preprocess import treated
 from ..data.registry import load_any
 from ..errors import ModelError, RequestError, first_line
 from ..measures.layers.layers import layers_of
@@ -84,7 +84,7 @@ def train(
     examples = load_any(data, data_dir)
     name = model if isinstance(model, str) else type(model).__name__
     built = load_model(model, examples.shape, examples.classes)[0] if isinstance(model, str) else copy.deepcopy(model)
-    sample = Sample(preprocessed(examples.x, treatment(name, examples.preprocess)), examples.y)
+    sample = Sample(treated(examples.x, treatment(name, examples.preprocess)), examples.y)
     initialise(built, seed)
     if stable_rank is not None:
         stable_rank_init_(built, stable_rank, seed)

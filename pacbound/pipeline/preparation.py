@@ -18,7 +18,7 @@ from ..data.columns import refuse_own_statistics
 from ..data.examples import Examples
 from ..data.inputs import check_apart, check_repeats, distinct_inputs
 from ..data.likeness import recognise
-from ..data.preprocess import preprocessed, shape_after
+from ..data.preprocess import preprocessed, shape_after, treated
 from ..data.registry import DATA_SETS, FILES, load, load_any, load_held_out
 from ..data.split import Split, split_examples
 from ..data.tokens import cut_texts, package
@@ -408,8 +408,10 @@ def default_dimension(n: int) -> int:
 def sample_of(setup: Setup) -> Sample:
     """Return the training set with what the encoder learns, its inputs where the network is to run."""
     y = setup.train.y if setup.targets is None else setup.targets
-    x = preprocessed(setup.train.x, setup.preprocess) if setup.captured is None else setup.captured.x
-    return Sample(x.to(device_of(setup.request.device)), y)
+    device = device_of(setup.request.device)
+    if setup.captured is not None:
+        return Sample(setup.captured.x.to(device), y)
+    return Sample(treated(setup.train.x, setup.preprocess, device), y)
 
 
 def device_of(name: str) -> torch.device:

@@ -20,7 +20,7 @@ from torch.func import functional_call
 from ...bits.units import Coded
 from ...certificate.schema import Certificate
 from ...certificate.sweep import SweepRecord
-from ...data.preprocess import preprocessed
+from ...data.preprocess import preprocessed, treated
 from ...errors import QuantizeError, RequestError
 from ...models.classifiers import as_classifier
 from ...models.others import failures, private_copy
@@ -170,7 +170,7 @@ def checkpoint_weights(
 
 def encode_direct(setup: Setup, weights: Weights, plan: DirectPlan, progress: bool) -> Encoded:
     """Return candidate messages: the weights as they are at every rate, and what fine-tuning makes of them."""
-    sample = Sample(preprocessed(setup.train.x, setup.preprocess), setup.train.y)
+    sample = Sample(treated(setup.train.x, setup.preprocess), setup.train.y)
     candidates = []
     if plan.rates:
         fisher = curvature(setup.base, weights, sample)
