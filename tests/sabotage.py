@@ -78,9 +78,24 @@ CONTOURS = "tests/reports/test_contours.py"
 
 TEXTS = "tests/models/test_texts.py"
 ADAPTERS = "tests/models/test_adapters.py"
+COLUMNS = "tests/data/test_columns.py"
 HEADS, OWN_HEAD = "tests/bits/test_head.py", "tests/models/test_own_head.py"
 
 MUTATIONS = (
+    Mutation(
+        "constants that were learned are taken at their word",
+        "pacbound/verification/verification.py",
+        "    other = learn_constants(first.x) != spec.sha256\n",
+        "    other = not learn_constants(first.x)\n",
+        f"{COLUMNS}::test_constants_of_other_examples_than_the_share_do_not_stand",
+    ),
+    Mutation(
+        "constants are learned on the rest",
+        "pacbound/pipeline/preparation.py",
+        "    first = None if split is None else split.first.x\n",
+        "    first = None if split is None else split.rest.x\n",
+        f"{COLUMNS}::test_constants_learned_on_a_share_stand_with_the_sample_alone",
+    ),
     Mutation(
         "rows of a head are sent as if their number said which",
         "pacbound/bits/head.py",

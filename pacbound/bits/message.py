@@ -3,7 +3,7 @@
 What the receiver knows beforehand (declared, 0 bits): the module's layout and its size D, the sha256 of a
 checkpoint or of values handed over, and the statement about it; of a head of rows of a checkpoint, how many rows and
 outputs there are, and to which of them names lead; of a split, the whole sample and the file of theta0; of a draw, its
-file and index; of tokens, the file of their tokenizer, of columns, that of their constants; of picks, that they are
+file and index; of tokens, the file of their tokenizer, of columns, their constants; of picks, that they are
 picks, and the file of the network; of a direct code, names and shapes of the tensors and where the units of a group
 lie. Everything else stands in the message.
 """
@@ -214,8 +214,8 @@ def _preprocess(stream: Stream, long: bool, declared: PreprocessSpec, spec: Prep
     if name == "tokens":
         length = _size(stream, item, why, None if spec is None else spec.length)
         return PreprocessSpec(name="tokens", length=length, sha256=declared.sha256)
-    if name == "columns":
-        return PreprocessSpec(name="columns", sha256=declared.sha256)
+    if name in ("columns", "learned"):
+        return PreprocessSpec.model_validate({"name": name, "sha256": declared.sha256})
     sides: list[int | None] = [None, None]
     for place, side in enumerate((None, None) if spec is None else (spec.resize, spec.crop)):
         if stream.integer(item, 1, why, None if spec is None else side is not None):

@@ -139,7 +139,7 @@ def complete(
     if hypothesis.base.constants is not None:
         why = "the buffers of the network were fixed before the sample was seen, says the user"
         ledger = ledger.declare("constants", why)
-    if hypothesis.preprocess.sha256 is not None:
+    if hypothesis.preprocess.name in FIXED_FILES:
         item, why = FIXED_FILES[hypothesis.preprocess.name]
         ledger = ledger.declare(item, why)
     if drawn:

@@ -33,7 +33,7 @@ def preprocessed(x: Tensor, spec: PreprocessSpec) -> Tensor:
     """
     if spec.name == "tokens":
         return token_ids(x, spec)
-    if spec.name == "columns":
+    if spec.name in ("columns", "learned"):
         return standardised(x, spec)
     if x.dtype == torch.uint8:
         return _pixels(x, spec)

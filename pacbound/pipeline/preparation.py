@@ -161,7 +161,8 @@ def prepare(
     whole = load_any(train, data_dir, reading=request.reading)
     split, sample = _split(whole, request)
     named = model if isinstance(model, str) else OWN_NETWORK
-    preprocess = treatment(named, sample.preprocess, request.preprocess, request.tokenizer, request.standardise)
+    first = None if split is None else split.first.x
+    preprocess = treatment(named, sample.preprocess, request.preprocess, request.tokenizer, request.standardise, first)
     if preprocess.name == "columns":
         refuse_own_statistics(whole.x, preprocess)
     if model == "auto":

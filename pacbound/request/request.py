@@ -232,7 +232,7 @@ class Stated(Record):
         str,
         AfterValidator(_known_preprocess),
         Field(
-            json_schema_extra=_option("Network", f"auto, {', '.join(PREPROCESS_NAMES[:-2])}, tokens; sizes: lite@128")
+            json_schema_extra=_option("Network", f"auto, {', '.join(PREPROCESS_NAMES[:-3])}, tokens; sizes: lite@128")
         ),
     ] = "auto"
     tokenizer: Annotated[
@@ -243,7 +243,11 @@ class Stated(Record):
     ] = None
     standardise: Annotated[
         str | None,
-        Field(json_schema_extra=_option("Network", "I say: this JSON (mean, std of columns) knows not the sample")),
+        Field(
+            json_schema_extra=_option(
+                "Network", "mean, std of columns: I say, this JSON knows not the sample; or share"
+            )
+        ),
     ] = None
     model_name: Annotated[
         str | None,

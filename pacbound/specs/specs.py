@@ -264,6 +264,8 @@ class HypothesisSpec(SparseRecord):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        if self.preprocess.name == "learned" and self.base.split is None:
+            raise ValueError("constants of columns are learned on the first share of a split, and there is none")
         if isinstance(self.quantizer, DirectSpec):
             alone = self.projector is None and self.code is None and not self.layer_scale
             if self.base.kind != "zero" or self.train is not None or not alone:
