@@ -83,6 +83,20 @@ HEADS, OWN_HEAD = "tests/bits/test_head.py", "tests/models/test_own_head.py"
 
 MUTATIONS = (
     Mutation(
+        "a surrogate may start from the original saved again",
+        "pacbound/methods/surrogate.py",
+        "    if start is not None and contents_digest(start) == contents_digest(original, work.request.key):\n",
+        "    if False and start is not None:\n",
+        f"{SURROGATE}::test_the_original_saved_again_in_another_form_is_no_start_of_its_surrogate",
+    ),
+    Mutation(
+        "verify lets a surrogate start from the original saved again",
+        "pacbound/verification/recount.py",
+        "    if contents_digest(start) == contents_digest(original, given.key):\n",
+        "    if start == original:\n",
+        f"{SURROGATE}::test_a_certificate_whose_start_is_the_original_in_another_form_does_not_stand",
+    ),
+    Mutation(
         "constants that were learned are taken at their word",
         "pacbound/verification/verification.py",
         "    other = learn_constants(first.x) != spec.sha256\n",

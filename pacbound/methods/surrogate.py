@@ -30,7 +30,7 @@ from ..errors import RequestError
 from ..models.loading import network_for, treatment
 from ..models.others import failures
 from ..networks.captured import Frozen
-from ..networks.checkpoints import file_digest
+from ..networks.checkpoints import contents_digest, file_digest
 from ..networks.original import Original, answers, check_answers, count_differing, count_errors, load_original
 from ..networks.passes import BATCH
 from ..pipeline.capturing import frozen_of, with_captured
@@ -162,7 +162,13 @@ def fixed(work: Work, train: Examples, method: Method) -> Setup:
         }
     )
     setup = prepare(work.request.surrogate, train, None, own, "zero_one", work.data_dir)
-    refuse_followed_prior(setup, file_digest(work.request.checkpoint or ""))
+    original, start = work.request.checkpoint or "", work.request.surrogate_checkpoint
+    refuse_followed_prior(setup, file_digest(original))
+    if start is not None and contents_digest(start) == contents_digest(original, work.request.key):
+        raise RequestError(
+            "surrogate: its prior must not follow the original, got a --surrogate-checkpoint with the numbers of the "
+            "original in another form. Give weights that saw nothing of the sample."
+        )
     return replace(setup, methods=work.methods)
 
 

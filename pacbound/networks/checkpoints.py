@@ -256,6 +256,17 @@ def file_digest(path: str | Path) -> str:
         raise ModelError(f"file_digest: {Path(path).name} is a readable file ({why.strerror}). Check it.") from None
 
 
+def contents_digest(path: str | Path, key: str | None = None) -> str:
+    """SHA-256 over the numbers of a checkpoint, whatever its format and names: those of its tensors of several, sorted.
+
+    Raises: ModelError, RequestError as `read_checkpoint`.
+    """
+    values = (value for value in read_checkpoint(path, key).entries.values() if isinstance(value, Tensor))
+    parts = (value.detach().to(torch.float32).contiguous().numpy().tobytes() for value in values if value.numel() > 1)
+    digests = {hashlib.sha256(part).hexdigest() for part in parts}
+    return hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
+
+
 def _check_names(
     own: dict[str, Tensor], tensors: dict[str, Tensor], head: tuple[str, ...], new: bool, file: str, network: str
 ) -> None:

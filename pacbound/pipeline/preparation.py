@@ -21,8 +21,9 @@ from ..data.likeness import recognise
 from ..data.preprocess import preprocessed, shape_after, treated
 from ..data.registry import DATA_SETS, FILES, load, load_any, load_held_out
 from ..data.split import Split, split_examples
-from ..data.tokens import cut_texts, package
+from ..data.tokens import cut_texts, package, padding_number
 from ..errors import DataError, ModelError, RequestError, first_line
+from ..models.classifiers import TextClassifier, TextEncoder
 from ..models.foreign import CONFIG, FOLDER, TIMM
 from ..models.loading import network_for, treatment
 from ..models.others import failures, private_copy
@@ -169,6 +170,7 @@ def prepare(
         images = PICKED_MODELS if request.method == "picks" else IMAGE_MODELS
         model = _usual_network(shape_after(sample.x, preprocess), images)
     module, name = network_for(model, sample.x, preprocess, sample.classes)
+    _refuse_other_padding(module, preprocess)
     if isinstance(model, str) and model.startswith((FOLDER, TIMM)):
         request = request.model_copy(update={"frozen_buffers": (*request.frozen_buffers, *_constants(module, request))})
     module = train_only(module, trained_word(request))
@@ -193,6 +195,18 @@ def prepare(
         split=split,
         notes=(f"tokens are those of {package()}",) if preprocess.name == "tokens" else (),
     )
+
+
+def _refuse_other_padding(module: nn.Module, preprocess: PreprocessSpec) -> None:
+    """Refuse a network that takes what texts are filled up with for words. Raises: RequestError."""
+    if preprocess.name != "tokens" or not isinstance(module, TextClassifier | TextEncoder):
+        return
+    if (number := padding_number(preprocess)) != module.padding:
+        raise RequestError(
+            f"certify: texts are filled up by the number that the network takes for none, {module.padding} "
+            f"(pad_token_id of its config.json), got {number} from the tokenizer. Bring one that goes with it, or set "
+            "the padding of its file."
+        )
 
 
 def _with_cuts(sample: Examples, preprocess: PreprocessSpec) -> Examples:

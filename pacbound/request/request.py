@@ -415,7 +415,8 @@ def make_request(options: Mapping[str, object], source: str, base: Request | Non
         return Request(**{**(base or Request()).model_dump(), **values})
     except ValidationError as cause:
         first = cause.errors()[0]
-        raise RequestError(f"{source}: option {first['loc'][0]!r}: {first['msg']}, got {first['input']!r}.") from None
+        said = first["msg"].removeprefix("Value error, ")
+        raise RequestError(f"{source}: option {first['loc'][0]!r}: {said}, got {first['input']!r}.") from None
 
 
 def read_toml(path: Path, base: Request | None = None) -> Request:

@@ -108,6 +108,7 @@ def rebuild(certificate: Certificate, examples: "Examples", given: Given) -> "Ba
     origin, stated = certificate.hypothesis.base, certificate.hypothesis.model
     theta0 = None if origin.split is None else certificate.theta0()
     if certificate.comparison is not None:  # model, checkpoint, rename and key are those of the original
+        _check_start(given)
         given = replace(given, model=given.surrogate, checkpoint=given.surrogate_checkpoint, rename=(), key=None)
     preprocess = certificate.hypothesis.preprocess
     built = build_network(stated, given.model, examples, certificate.data.classes, preprocess)
@@ -115,6 +116,17 @@ def rebuild(certificate: Certificate, examples: "Examples", given: Given) -> "Ba
     if origin.head is not None and origin.head.named and given.checkpoint is not None:
         _check_names(origin.head, given.checkpoint, examples)
     return rebuild_base(built, origin, given.checkpoint, given.rename, theta0, given.key)
+
+
+def _check_start(given: Given) -> None:
+    """Refuse a surrogate that starts from the original, whatever form that was saved in. Raises: ModelError."""
+    from ..networks.checkpoints import contents_digest
+
+    original, start = given.checkpoint, given.surrogate_checkpoint
+    if original is None or start is None:
+        return
+    if contents_digest(start) == contents_digest(original, given.key):
+        raise ModelError("surrogate: theta0 has the numbers of the original, which may have seen the sample")
 
 
 def _check_names(head: HeadSpec, checkpoint: str | Path, examples: "Examples") -> None:

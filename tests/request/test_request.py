@@ -145,3 +145,10 @@ def test_every_preset_is_a_request_that_survives_json_and_toml_types() -> None:
     for request in PRESETS.values():
         values = {k: v for k, v in json.loads(request.model_dump_json()).items() if v is not None}
         assert make_request(values, "json") == request
+
+
+@pytest.mark.parametrize("word", ["lora:0", "lora:4096", "lora:x"])
+def test_a_wrong_rank_is_said_once(word: str) -> None:
+    with pytest.raises(RequestError) as refusal:
+        make_request({"train": word}, "certify")
+    assert str(refusal.value) == f"certify: option 'train': lora has a rank in 1..1024, as in lora:8, got {word!r}."
