@@ -30,7 +30,7 @@ from ..errors import RequestError
 from ..models.loading import network_for, treatment
 from ..models.others import failures
 from ..networks.captured import Frozen
-from ..networks.checkpoints import file_digest
+from ..networks.checkpoints import contents_digest, file_digest
 from ..networks.original import Original, answers, check_answers, count_differing, count_errors, load_original
 from ..networks.passes import BATCH
 from ..pipeline.capturing import frozen_of, with_captured
@@ -162,7 +162,13 @@ def fixed(work: Work, train: Examples, method: Method) -> Setup:
         }
     )
     setup = prepare(work.request.surrogate, train, None, own, "zero_one", work.data_dir)
-    refuse_followed_prior(setup, file_digest(work.request.checkpoint or ""))
+    original, start = work.request.checkpoint or "", work.request.surrogate_checkpoint
+    refuse_followed_prior(setup, file_digest(original))
+    if start is not None and contents_digest(start) == contents_digest(original, work.request.key):
+        raise RequestError(
+            "surrogate: its prior must not follow the original, got a --surrogate-checkpoint with the numbers of the "
+            "original in another form. Give weights that saw nothing of the sample."
+        )
     return replace(setup, methods=work.methods)
 
 
@@ -216,7 +222,7 @@ def _refuse_starts(request: Request) -> None:
             f"surrogate: it is auto, one of {', '.join(REFERENCE_MODELS)} or a description, whose theta0 is drawn from "
             f"the seed, got {request.surrogate!r}. Another network goes with --surrogate-checkpoint FILE --disjoint."
         )
-    if request.base == "values" or (own and (request.disjoint or request.new_head)):
+    if request.base == "values" or (own and (request.disjoint or request.new_head or request.head_rows)):
         raise RequestError(
             "surrogate: the checkpoint is the original and never theta0 of the surrogate, which is drawn from a seed; "
             "got --base values, --disjoint or --new-head. Leave them out, choose --method subspace, or give the "

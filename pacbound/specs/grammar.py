@@ -36,9 +36,9 @@ Rules that depend on what stands around or on the shape of an example:
     - t is the convolution of the group of quarter turns (Cohen and Welling 2016, arXiv:1602.07576, sec. 6): on a map
       that t left it is one over its four turns too. Only t, A, M, activations, T, G, h and L may read such a map.
     - An image of (height, width) is grey; h and L flatten what is not flat.
-A prefix such as 'w2/' multiplies all N of c, t, r, h, E, gru and g. Every network has one canonical spelling, which `str` gives:
-the multiplier carried out, defaults left out, equal blocks in a row as one layer. A name of REFERENCE_STRINGS may stand
-for its string. A further kind of layer is a row of KINDS and a place at the end of EXTRA in bits/architecture.py.
+A prefix such as 'w2/' multiplies all N of c, t, r, h, E, gru and g. Every network has one canonical spelling, which
+`str` gives: the multiplier carried out, defaults left out, equal blocks in a row as one layer. A name of
+REFERENCE_STRINGS may stand for its string. A further kind of layer is a row of KINDS and a place at the end of EXTRA in bits/architecture.py.
 """
 
 import re

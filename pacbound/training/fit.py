@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from ..data.preprocess import Treated
 from ..errors import QuantizeError
 from ..progress import hidden, tqdm
 from ..subspace.subspace import Subspace
@@ -19,15 +20,19 @@ from .state import Checkpoint
 
 @dataclass(frozen=True)
 class Sample:
-    """The training set as the network reads it: x (n, ...) float32, y (n,) int64."""
+    """The training set as the network reads it: x (n, ...) float32, whole or as it is asked for, and y (n,) int64."""
 
-    x: Tensor
+    x: Tensor | Treated
     y: Tensor
 
     @property
     def n(self) -> int:
         """Number of examples."""
         return len(self.y)
+
+    def subset(self, rows: Tensor) -> "Sample":
+        """Return the examples at rows (m,)."""
+        return Sample(self.x[rows] if isinstance(self.x, Tensor) else self.x.subset(rows), self.y[rows])
 
 
 MOMENTUM = 0.9  # of descent, before the schedule sets it
