@@ -79,7 +79,76 @@ CONTOURS = "tests/reports/test_contours.py"
 TEXTS = "tests/models/test_texts.py"
 ADAPTERS = "tests/models/test_adapters.py"
 
+SEQUENCES = "tests/models/test_sequences.py"
+CAUSALITY = "tests/networks/test_causality.py"
+LLAMA = "tests/models/test_llama.py"
+LANGUAGE_MODELS = "tests/models/test_language.py"
+LLAMA_TOKENS = "tests/data/test_llama2c.py"
+
 MUTATIONS = (
+    Mutation(
+        "rotary positions turn the other way",
+        "pacbound/models/sequences.py",
+        "even * sin + odd * cos], dim=-1)",
+        "even * sin - odd * cos], dim=-1)",
+        f"{SEQUENCES}::test_networks_compute_what_is_said_of_them",
+    ),
+    Mutation(
+        "a window looks at the position after",
+        "pacbound/models/sequences.py",
+        "F.pad(x, (0, 0, self.reach - 1, 0))",
+        "F.pad(x, (0, 0, self.reach - 2, 1))",
+        f"{CAUSALITY}::test_networks_of_the_grammar_depend_on_the_past_alone",
+    ),
+    Mutation(
+        "a block attends to what comes later",
+        "pacbound/models/sequences.py",
+        "rotated(k), v, is_causal=True)",
+        "rotated(k), v, is_causal=False)",
+        f"{CAUSALITY}::test_networks_of_the_grammar_depend_on_the_past_alone",
+    ),
+    Mutation(
+        "symbols that come later are exchanged by themselves and left in place",
+        "pacbound/networks/causality.py",
+        "[ids[:, :place], others[:, place:]]",
+        "[ids[:, :place], ids[:, place:]]",
+        f"{CAUSALITY}::test_networks_that_look_ahead_are_refused",
+    ),
+    Mutation(
+        "a network that reads its neighbours is taken for causal",
+        "pacbound/networks/causality.py",
+        "vocabulary), first[row : row + 1], ",
+        "vocabulary), first[row : row + 1] if row < 0 else _ask(network, ids[row : row + 1], vocabulary), ",
+        f"{CAUSALITY}::test_neighbours_in_a_batch_must_not_matter",
+    ),
+    Mutation(
+        "a checkpoint of llama2.c is not held against the size of its file",
+        "pacbound/models/llama.py",
+        "    if size != expected:\n",
+        "    if size < HEADER.size:\n",
+        f"{LLAMA}::test_damaged_files_are_refused",
+    ),
+    Mutation(
+        "a checkpoint without a head is completed by chance",
+        "pacbound/models/language.py",
+        "    if absent:\n",
+        "    if absent and not absent:\n",
+        f"{LANGUAGE_MODELS}::test_what_is_no_language_model_or_not_all_of_it_is_refused",
+    ),
+    Mutation(
+        "a text is cut where a piece reaches across",
+        "pacbound/data/llama2c.py",
+        "            if text[at - 1 : at + 1] not in pairs:\n",
+        "            if text[at - 1] not in pairs:\n",
+        f"{LLAMA_TOKENS}::test_tokens_are_those_of_the_loop_over_the_whole_text",
+    ),
+    Mutation(
+        "images may follow an embedding",
+        "pacbound/specs/grammar.py",
+        "        return AFTER_EMBEDDING\n",
+        "        return tuple(KINDS)\n",
+        "tests/specs/test_grammar.py::test_refusals_name_the_place_what_was_found_and_what_could_stand_there",
+    ),
     Mutation(
         "padding is read as a word",
         "pacbound/models/classifiers.py",

@@ -13,6 +13,7 @@ from .architecture import ACTIVATIONS, MAX_PARAMETERS
 
 ROTARY_BASE = 10_000.0
 WIDER = 4  # of the inner layer of a transformer block
+MAX_CHANNELS = 1 << 18  # between two layers, at one position
 
 
 def sequence_network(description: str, vocabulary: int) -> nn.Sequential:
@@ -40,6 +41,8 @@ def sequence_network(description: str, vocabulary: int) -> nn.Sequential:
         if layer.kind == "t" and width % (2 * _size(layer)):
             raise _unfit(architecture, position, f"its heads are of equal and even width, got {width} channels")
         made, width = _made(layer, width, vocabulary)
+        if width > MAX_CHANNELS:
+            raise _unfit(architecture, position, f"at most {MAX_CHANNELS:,} channels leave a layer, got {width:,}")
         modules += made
     return nn.Sequential(*modules)
 
