@@ -49,21 +49,29 @@ def past_means(x: Tensor) -> Tensor:
     return x.cumsum(1) / torch.arange(1, x.shape[1] + 1)[:, None]
 
 
+def said_of(network: nn.Module, vocabulary: int, length: int) -> str:
+    """What the check says; nothing of a network that passes."""
+    try:
+        check_causal(network, vocabulary, length)
+    except ModelError as refusal:
+        return str(refusal)
+    return ""
+
+
 @pytest.mark.parametrize("text", ["E8-gru8-L", "E8-W3-h8-R-L", "E8-g8k4-L", "E8-t2x2-L"])
 def test_networks_of_the_grammar_depend_on_the_past_alone(text: str) -> None:
     network = sequence_network(text, V)
     initialise(network, 0)
-    check_causal(network.eval(), V, T)
-    with pytest.raises(ModelError, match="eval mode"):
-        check_causal(network.train(), V, T)
+    assert said_of(network.eval(), V, T) == ""
+    assert "eval mode" in said_of(network.train(), V, T)
 
 
 def test_a_checkpoint_and_plain_functions_of_the_past_pass(tmp_path: Path) -> None:
-    check_causal(read_llama2c(write(tmp_path / "made.bin")), V, 16)
-    check_causal(built(past_means), V, T)
-    check_causal(built(lambda x: x), V, 1)
+    assert said_of(read_llama2c(write(tmp_path / "made.bin")), V, 16) == ""
+    assert said_of(built(past_means), V, T) == ""
+    assert said_of(built(lambda x: x), V, 1) == ""
     for kind in ("GPT2Config", "LlamaConfig"):
-        check_causal(load_language_model(saved(kind, tmp_path / kind)[1], V)[0], V, 32)
+        assert said_of(load_language_model(saved(kind, tmp_path / kind)[1], V)[0], V, 32) == ""
 
 
 def symmetric(x: Tensor) -> Tensor:

@@ -131,7 +131,7 @@ def test_fields_are_those_of_the_layer() -> None:
         ("E16-N8-L", 5, 2, "'N8'", "one of gru, W"),
         ("E16-P", 5, 2, "'P'", "one of gru, W"),
         ("unit-E16-L", 6, 2, "'E16'", "one of flip"),
-        ("gru32-L", 1, 1, "'gru32'", "one of c, r"),
+        ("gru32-L", 1, 1, "'gru32'", "one of unit, imagenet"),
         ("E16-g8-L", 7, 2, "'-'", "'k' and a number, as in g8k3"),
         ("E16-W65-L", 6, 2, "'65'", "[1, 64]"),
         ("E16-t0-L", 6, 2, "'0'", "[1, 64]"),
