@@ -13,6 +13,8 @@ from .files import columns, refuse_to_overwrite, sentence_lines
 from .options import given, with_parameters
 
 if TYPE_CHECKING:
+    from pacbound.certificate import Certificate
+    from pacbound.certificate.language import LanguageCertificate
     from pacbound.pipeline.forecast import Forecast
     from pacbound.request.request import Request
 
@@ -38,6 +40,7 @@ def _certify(**options: object) -> None:
       written to digits.json
     """
     from pacbound.errors import RequestError
+    from pacbound.methods.language import certify_language
     from pacbound.methods.plans import plans
     from pacbound.methods.table import certify
     from pacbound.methods.work import methods_folder
@@ -67,7 +70,11 @@ def _certify(**options: object) -> None:
             f"certify: {begun} holds an unfinished run. Add --resume to go on with it, or delete it to start afresh."
         )
     try:
-        certificate = certify(request=request, data_dir=_path(options["data_dir"]), state=state)
+        certificate: Certificate | LanguageCertificate
+        if request.task == "lm":
+            certificate = certify_language(request, data_dir=_path(options["data_dir"]), state=state)
+        else:
+            certificate = certify(request=request, data_dir=_path(options["data_dir"]), state=state)
     except KeyboardInterrupt:
         begun = state.exists() or methods_folder(state).exists()
         kept = f"; --resume goes on from {state}" if begun else ""

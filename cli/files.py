@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from pacbound.certificate import Certificate
+    from pacbound.certificate.language import LanguageCertificate
 
 UNBROKEN = 1 << 30  # columns
 
@@ -28,6 +29,17 @@ def load_certificate(file: Path) -> "Certificate":
 
     try:
         return Certificate.load(file)
+    except CertificateError as why:
+        raise CertificateError(named(file, why)) from None
+
+
+def load_either(file: Path) -> "Certificate | LanguageCertificate":
+    """Read a certificate of either kind. Raises: CertificateError that names the file once."""
+    from pacbound.certificate.language import load_document
+    from pacbound.errors import CertificateError
+
+    try:
+        return load_document(file)
     except CertificateError as why:
         raise CertificateError(named(file, why)) from None
 

@@ -18,6 +18,7 @@ PANELS = {
     "Network": "Network",
     "Subspace": "Subspace",
     "Picks": "Picks (--method picks; each is coded)",
+    "Language": "Language models (--task lm)",
     "Code": "Code (free: only the message counts)",
     "Training": "Training (free: only the message counts)",
 }

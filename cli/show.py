@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .files import columns, load_certificate
+from .files import columns, load_either
 
 
 class Format(StrEnum):
@@ -49,13 +49,16 @@ def show(
       order of picking  misclassified examples in a random order ...
       indices           13,328 bits, not charged ...
     """
+    from pacbound.certificate import Certificate
     from pacbound.errors import RequestError
     from pacbound.reports.show import render
 
     if picked is None and (data is not None or data_dir is not None):
         raise RequestError("show: --data and --data-dir are for the pictures of --picked. Add it, or leave them out.")
-    shown = load_certificate(certificate)
+    shown = load_either(certificate)
     typer.echo(render(shown, format.value, columns()))
+    if not isinstance(shown, Certificate) and (plot is not None or picked is not None):
+        raise RequestError("show: --plot and --picked are for picks. pacbound report draws a language model's figures.")
     if plot is not None:
         from pacbound.reports.picks_plot import plot_picks
 

@@ -25,10 +25,8 @@ def quarter_powers(first: int, last: int) -> tuple[float, ...]:
     return tuple(math.ldexp(_QUARTERS[j % 4], j // 4) for j in range(first, last + 1))
 
 
-# Menus written down before the data. lambda is paid inside the theorems, by ln 37; alpha and kappa by the ledger.
+# A menu written down before the data; lambda is paid inside the theorems, by ln 37.
 LAMBDAS = quarter_powers(-40, -4)  # 2^-10, ..., 2^-1, in units of one over the loss
-ALPHAS = (1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3)  # p_alpha(y|x) = (1 - alpha) p(y|x) + alpha / V
-KAPPAS = (1.0, 1.1)  # centre c_i = kappa H_i, H_i the entropy of the smoothed prediction at i
 
 _BLOCK = 1 << 16  # positions at a time: the memory needed does not grow with the stream
 _LARGEST = 2.0**40  # of any loss, centre or ceiling

@@ -327,7 +327,7 @@ class Certificate(SparseRecord):
             "bound": bound.model_dump(mode="json", include={"value", "theorem", "delta"}),
             "risk": risk.model_dump(mode="json", include={"errors", "n", "loss"}),
             "ledger": [entry.model_dump(mode="json") for entry in ledger.entries],
-            "message": _message_document(message),
+            "message": message_document(message),
             "data": data.model_dump(mode="json"),
             "hypothesis": hypothesis.model_dump(mode="json"),
             "declarations": list(declared_sentences(ledger)),
@@ -539,7 +539,8 @@ def _validated(document: dict[str, Json]) -> Certificate:
         ) from None
 
 
-def _message_document(message: Message) -> dict[str, Json]:
+def message_document(message: Message) -> dict[str, Json]:
+    """Return a message as it stands in a document: inline, or where it is long the name and digest of a sidecar."""
     encoded = write_base64(message.payload)
     if len(encoded) <= MAX_INLINE_CHARACTERS:
         return {"bits": message.bits, "payload": encoded}

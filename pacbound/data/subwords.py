@@ -1,4 +1,4 @@
-"""Tokenizers of language models, by file and without torch: a tokenizer.json, or one of llama2.c.
+"""Tokenizers of language models, by file: a tokenizer.json of the package tokenizers, or one of llama2.c. No torch.
 
 Both have the same interface: vocabulary, start, sha256, encode, decode, safe_cut.
 """
@@ -50,7 +50,6 @@ class JsonTokenizer:
         """Return the tokens of a text, or of its UTF-8. Raises: DataError where it is none, or nobody can read it."""
         try:
             text = text.decode("utf-8") if isinstance(text, bytes) else text
-            text.encode("utf-8")
             return np.array(self._tokenizer.encode(text, add_special_tokens=False).ids, np.int64)
         except UnicodeError as why:
             raise DataError(f"tokens: a text is UTF-8, got {first_line(why)}. Convert it.") from None

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
+from ..certificate.language import LanguageCertificate
 from ..certificate.recheck import recheck_arithmetic
 from ..certificate.schema import Baseline, Certificate, MethodRow, OtherBound
 from ..certificate.statement import confidence, describe_loss, percent_up, rate_up, share_up
+from .language import INTEGRITY, UNPAID, language_facts, language_not_said, language_warning
 from .picked import ON_ITS_WORD, facts_of_picks, not_said_of_picks, picked_network
 from .tables import latex_text, markdown_text, wrapped
 
@@ -17,12 +19,7 @@ Format = Literal["text", "markdown", "latex", "json"]
 FORMATS: tuple[Format, ...] = Format.__args__  # type: ignore[attr-defined]
 
 ELSEWHERE = "It is about new data from the same source: nothing is said where the distribution shifts."
-INTEGRITY = "The digest shows integrity, not authorship: anybody can write a certificate, so verify it."
 MOST_LABELS = 20  # that are printed
-UNPAID = (
-    "It is one statement: networks of one's own, other deltas and runs that were thrown away are not paid for, and the "
-    "best of J statements holds at J delta."
-)
 NOT_SAID = (
     ELSEWHERE,
     "It is about the network decoded from the message: not about the one that was trained, before coding.",
@@ -61,7 +58,7 @@ class Sheet(NamedTuple):
     not_said: tuple[str, ...]
 
 
-def render(certificate: Certificate, format: Format = "text", width: int | None = None) -> str:
+def render(certificate: Certificate | LanguageCertificate, format: Format = "text", width: int | None = None) -> str:
     """Return the certificate in one of FORMATS, without a final newline.
 
     The arithmetic is rechecked on the way: where a check fails, what people read opens with a warning. json is the
@@ -73,18 +70,30 @@ def render(certificate: Certificate, format: Format = "text", width: int | None 
     return _text(certificate, width or UNBROKEN) if format == "text" else RENDERERS[format](certificate)
 
 
-def sheet(certificate: Certificate) -> Sheet:
+def sheet(certificate: Certificate | LanguageCertificate) -> Sheet:
     """Return what every format prints; the arithmetic is rechecked on the way."""
+    if isinstance(certificate, LanguageCertificate):
+        facts, not_said = language_facts(certificate), language_not_said(certificate)
+        return _sheet(certificate, language_warning(certificate), facts, not_said)
     last = recheck_arithmetic(certificate)[-1]
     warning = "" if last.complaint is None else f"This certificate does not stand: {last.check}: {last.complaint}."
+    return _sheet(certificate, warning, tuple(_facts(certificate)), _not_said(certificate))
+
+
+def _sheet(
+    certificate: Certificate | LanguageCertificate,
+    warning: str,
+    facts: tuple[tuple[str, str], ...],
+    not_said: tuple[str, ...],
+) -> Sheet:
     return Sheet(
         statement=certificate.statement,
         warning=warning,
-        facts=tuple(_facts(certificate)),
+        facts=facts,
         ledger=tuple((e.item, f"{e.bits:,}", e.kind, e.why) for e in certificate.entries),
         total_bits=f"{certificate.ledger.bits:,}",
         declarations=certificate.declarations,
-        not_said=_not_said(certificate),
+        not_said=not_said,
     )
 
 
@@ -254,7 +263,7 @@ def _base(certificate: Certificate) -> str:
     return f"{what}, sha256 {base.sha256[:16]}{head}"
 
 
-def _text(certificate: Certificate, columns: int) -> str:
+def _text(certificate: Certificate | LanguageCertificate, columns: int) -> str:
     found = sheet(certificate)
     names = max(len(name) for name, _ in found.facts)
     items = max(len(item) for item, *_ in found.ledger)
@@ -279,7 +288,7 @@ def _beside_name(name: str, value: str, columns: int) -> list[str]:
     return [name.rstrip(), *wrapped(value, columns, "    ", "    ")]
 
 
-def _markdown(certificate: Certificate) -> str:
+def _markdown(certificate: Certificate | LanguageCertificate) -> str:
     found = sheet(certificate)
     lines = [f"**WARNING.** {markdown_text(found.warning)}", ""] if found.warning else []
     lines += [f"> {markdown_text(found.statement)}", "", "| | |", "|---|---|"]
@@ -292,7 +301,7 @@ def _markdown(certificate: Certificate) -> str:
     return "\n".join(lines)
 
 
-def _latex(certificate: Certificate) -> str:
+def _latex(certificate: Certificate | LanguageCertificate) -> str:
     found = sheet(certificate)
     lines = [rf"\textbf{{WARNING.}} {latex_text(found.warning)}", ""] if found.warning else []
     lines += [r"\begin{quote}", latex_text(found.statement), r"\end{quote}", ""]
@@ -309,7 +318,7 @@ def _latex(certificate: Certificate) -> str:
     return "\n".join([*lines, r"\end{itemize}"])
 
 
-def _json(certificate: Certificate) -> str:
+def _json(certificate: Certificate | LanguageCertificate) -> str:
     """The document itself, indented."""
     return certificate.to_json().decode("utf-8").rstrip()
 
@@ -321,7 +330,7 @@ def _breakable(value: str) -> str:
     return value
 
 
-RENDERERS: dict[Format, Callable[[Certificate], str]] = {
+RENDERERS: dict[Format, Callable[[Certificate | LanguageCertificate], str]] = {
     "markdown": _markdown,
     "latex": _latex,
     "json": _json,

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from ..errors import RequestError, without_file
 from ..records import Record
+from ..specs.language import Statement
 from ..specs.picks import MENUS, Augmentation, Order
 from ..specs.preprocess import PREPROCESS_NAMES, parse_preprocess
 from ..specs.repeats import Reason
@@ -19,7 +20,8 @@ from ..specs.trained import ALL, TrainedWord
 from .reading import NAME, Layout, Reading
 
 _OWN = [name for name in REFERENCE_MODELS if name not in RAW_PIXEL_MODELS]
-Group = Literal["Main", "Data", "Statement", "Network", "Subspace", "Picks", "Code", "Training"]
+Group = Literal["Main", "Data", "Statement", "Network", "Subspace", "Picks", "Language", "Code", "Training"]
+Task = Literal["classify", "lm"]
 Method = Literal["subspace", "direct", "surrogate", "picks", "auto"]
 Encoder = Literal["posterior", "plain", "codebook"]
 SentCode = Literal["gaussian", "laplace", "adaptive", "static"]
@@ -77,6 +79,10 @@ class Stated(Record):
             )
         ),
     ] = "subspace"
+    task: Annotated[
+        Task,
+        Field(json_schema_extra=_option("Main", "classify, or lm: bits a symbol of a text by a language model")),
+    ] = "classify"
     test: Annotated[
         str | None,
         Field(json_schema_extra=_option("Statement", "held-out examples, NAME:test:2/2, FILE or module:callable")),
@@ -277,6 +283,42 @@ class Stated(Record):
     augmentation: Annotated[
         Augmentation | None,
         Field(json_schema_extra=_option("Picks", f"{', '.join(MENUS['augmentation'])}; coded [by shape]")),
+    ] = None
+    statement: Annotated[
+        Statement,
+        Field(
+            json_schema_extra=_option(
+                "Language", "stream: pasts of this text; positions: drawn of a corpus; documents: new ones"
+            )
+        ),
+    ] = "stream"
+    alphabet: Annotated[
+        Literal["bytes", "ascii97"],
+        Field(json_schema_extra=_option("Language", "declared symbols: bytes, ascii97, or those of --tokenizer")),
+    ] = "bytes"
+    held_out: Annotated[
+        float | None,
+        Field(gt=0, lt=1, json_schema_extra=_option("Language", "keep this last share of the text apart, beside it")),
+    ] = None
+    context: Annotated[
+        int | None,
+        Field(ge=8, le=4096, json_schema_extra=_option("Language", "symbols in a window, a power of two; coded [256]")),
+    ] = None
+    stride: Annotated[
+        int | None,
+        Field(ge=1, le=4, json_schema_extra=_option("Language", "quarters of a window to the next one; coded [3]")),
+    ] = None
+    positions: Annotated[
+        int | None,
+        Field(ge=1, json_schema_extra=_option("Language", "how many are drawn with --statement positions [100000]")),
+    ] = None
+    separator: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=32,
+            json_schema_extra=_option("Language", "what stands between documents, \\n for a line end [\\n\\n]"),
+        ),
     ] = None
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import computed_field
 
 from ..bounds.claims import RiskEstimate
+from ..certificate.language import LanguageCertificate, load_document
 from ..certificate.recheck import Finding, recheck_arithmetic, recheck_message
 from ..certificate.schema import Certificate
 from ..errors import CertificateError, RequestError, VerificationError
@@ -21,6 +22,7 @@ from ..records import Record
 from ..request.reading import Reading
 from ..specs.grammar import OWN_NETWORK
 from ..specs.tensors import DirectSpec
+from .language import LanguageLevel, language_lacks, language_unchecked, recheck_language
 from .recount import (
     EMBEDDED_DATA,
     Given,
@@ -104,7 +106,7 @@ class Verification(Record):
 
 
 def verify(
-    certificate: Certificate | str | Path,
+    certificate: Certificate | LanguageCertificate | str | Path,
     data: object = None,
     model: object = None,
     level: Level | None = None,
@@ -145,16 +147,18 @@ def verify(
     Raises: RequestError where there is no such file or the arguments do not reach the level asked for;
         DataError, ModelError where the caller's data or model cannot be loaded.
     """
-    name = certificate.data.name if isinstance(certificate, Certificate) else Path(certificate).name
+    name = Path(certificate).name if isinstance(certificate, (str, Path)) else _name(certificate)
     if isinstance(certificate, (str, Path)):
         if not os.path.isfile(certificate):
             raise RequestError(f"verify: there is no file {str(certificate)!r}. Give the path of a certificate.")
         try:
-            certificate = Certificate.load(certificate)
+            certificate = load_document(certificate)
         except CertificateError as cause:
             return Verification(
                 name=name, level=level or "arithmetic", passed=(), failed="schema", reason=str(cause).rstrip(".")
             )
+    if isinstance(certificate, LanguageCertificate):
+        return _verify_language(certificate, name, level, data, data_dir, checkpoint, tokenizer, test)
     own = certificate.hypothesis.model == OWN_NETWORK
     if model is None and own and checkpoint is not None and os.path.isfile(os.path.join(checkpoint, "config.json")):
         model = f"hf:{checkpoint}"  # the caller's folder says which network it holds
@@ -164,20 +168,47 @@ def verify(
     )  # fmt: skip
     reached = _level(certificate, given, level)
     findings, counted = _findings(certificate, reached, given)
+    found = _found(name, reached, findings, _unchecked(certificate, reached, counted), certificate.statement)
+    seen = {"distinct": counted.distinct, "recount": counted.risk, "held_out": counted.held_out}
+    return found.model_copy(update={**seen, "replay": counted.replay})
+
+
+def _found(
+    name: str, level: Level, findings: tuple[Finding, ...], unchecked: tuple[str, ...], statement: str
+) -> Verification:
     failure = next((finding for finding in findings if finding.complaint is not None), None)
     return Verification(
         name=name,
-        level=reached,
+        level=level,
         passed=("schema", *(finding.check for finding in findings if finding.complaint is None)),
         failed=None if failure is None else failure.check,
         reason=None if failure is None else failure.complaint,
-        unchecked=_unchecked(certificate, reached, counted),
-        statement=certificate.statement,
-        distinct=counted.distinct,
-        recount=counted.risk,
-        held_out=counted.held_out,
-        replay=counted.replay,
+        unchecked=unchecked,
+        statement=statement,
     )
+
+
+def _name(certificate: Certificate | LanguageCertificate) -> str:
+    return certificate.data.name if isinstance(certificate, Certificate) else certificate.text.name
+
+
+def _verify_language(
+    certificate: LanguageCertificate, name: str, level: Level | None, data: object, data_dir: str | Path | None,
+    checkpoint: str | Path | None, tokenizer: str | Path | None, test: object,
+) -> Verification:  # fmt: skip
+    """Check a language model's certificate. Raises: RequestError where the level asked for is out of reach."""
+    if level == "replay":
+        raise RequestError("verify: level replay runs a selection of examples again, and here is none. Ask for risk.")
+    lacking = language_lacks(certificate, data, checkpoint, tokenizer)
+    brought = any(argument is not None for argument in (data, checkpoint, tokenizer, test))
+    if lacking and (level == "risk" or (level is None and brought)):
+        raise RequestError(
+            f"verify: level risk needs {lacking}, which this certificate does not bring along. Give them, or ask for "
+            "--level message."
+        )
+    reached: LanguageLevel = level or ("message" if lacking else "risk")
+    findings, held = recheck_language(certificate, reached, data, data_dir, checkpoint, tokenizer, test)
+    return _found(name, reached, findings, language_unchecked(certificate, reached, held), certificate.statement)
 
 
 @dataclass(frozen=True)

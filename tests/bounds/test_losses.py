@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from pacbound.bounds import losses
-from pacbound.bounds.losses import ALPHAS, KAPPAS, LAMBDAS, LossSums, joined, loss_sums, read_losses
+from pacbound.bounds.losses import LAMBDAS, LossSums, joined, loss_sums, read_losses
 from pacbound.errors import BoundError, DataError
+from pacbound.specs.language import ALPHAS, KAPPAS
 
 
 def exact(x: np.ndarray, c: np.ndarray, rate: float) -> mpmath.mpf:

@@ -1,0 +1,339 @@
+"""The certificate of a language model as a record: a bound on bits a symbol, its ledger and its message.
+
+A document of its own beside that of schema.py, with which it shares the ledger, the message and the canonical form.
+FORMAT.md is the prose of this file.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+
+from ..bits.ledger import Entry, Ledger
+from ..bits.message import Message
+from ..bounds.language import LOSS_THEOREMS
+from ..bounds.loss_claims import LossBound
+from ..bounds.losses import LossSums
+from ..errors import CertificateError, LedgerError
+from ..notebook import html_table
+from ..records import Record, SparseRecord
+from ..specs.language import AlphabetSpec, PredictionSpec, UnitsSpec
+from ..specs.specs import HypothesisSpec
+from .canonical import MAX_JSON_BYTES, Json, canonical_bytes, digest, read_base64, read_strict
+from .files import read_capped, read_sidecar, write_atomic
+from .language_statement import write_language_statement
+from .schema import (
+    OUTSIDE_CORE,
+    Certificate,
+    Environment,
+    InlineMessage,
+    Sha256,
+    SidecarMessage,
+    declared_sentences,
+    message_document,
+)
+
+LANGUAGE_VERSION: Literal["language-1"] = "language-1"
+LANGUAGE_ID = f"urn:pacbound:certificate:{LANGUAGE_VERSION}"
+MOST_ALONG = 256
+# statement -> the theorem of the headline, and the forms beside it, on the same losses and bits
+FORMS = {
+    "stream": ("stream", "stream_catoni", "stream_hoeffding"),
+    "positions": ("positions", "units_kl"),
+    "documents": ("documents", "units_kl"),
+}
+BASELINES = ("uniform", "unigram", "bigram", "n-gram")
+
+
+class StatedLoss(SparseRecord):
+    """The headline: `mean loss <= value` bits a symbol with probability at least 1 - delta. rate: its lambda."""
+
+    LEFT_OUT = ("rate",)
+
+    value: float = Field(ge=0)
+    theorem: Literal["stream", "positions", "documents"]
+    delta: float = Field(gt=0, lt=1)
+    rate: float | None = None
+
+
+class TextRecord(Record):
+    """The text: its name, SHA-256 digest, symbols, bytes that these stand for, and alphabet.
+
+    begin: at which byte of its file it begins.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._:-]{0,63}$")
+    digest: Sha256
+    symbols: int = Field(ge=1, le=1 << 40)
+    bytes: int = Field(ge=1, le=1 << 44)
+    begin: int = Field(default=0, ge=0, le=1 << 44)
+    alphabet: AlphabetSpec
+
+
+class OtherForm(Record):
+    """Another theorem on the same losses and bits; each holds with probability 1 - delta by itself."""
+
+    kind: Literal["form"] = "form"
+    theorem: str = Field(pattern=r"^[a-z][a-z_]{0,31}$")
+    value: float = Field(ge=0)
+
+
+class OtherPredictor(SparseRecord):
+    """Another predictor of the same text, or the same network on held-out text, by the theorem of the headline.
+
+    name: of BASELINES, or held_out. mean: its mean loss. order: of an adaptive n-gram, the symbols before that it looks
+    at. text: of what is held out, as TextRecord says it.
+    """
+
+    LEFT_OUT = ("order", "text", "sums")
+
+    kind: Literal["predictor"] = "predictor"
+    name: Literal["uniform", "unigram", "bigram", "n-gram", "held_out"]
+    value: float = Field(ge=0)
+    bits: int = Field(ge=0, le=1 << 40)
+    mean: float = Field(ge=0)
+    n: int = Field(ge=1, le=1 << 40)
+    order: int | None = Field(default=None, ge=1, le=16)
+    text: TextRecord | None = None
+    sums: LossSums | None = None
+
+    @model_validator(mode="after")
+    def _own_fields(self) -> "OtherPredictor":
+        if (self.order is not None) != (self.name == "n-gram"):
+            raise ValueError("an adaptive n-gram has an order, and nothing else has")
+        held = self.name == "held_out"
+        if (self.text is not None, self.sums is not None) != (held, held):
+            raise ValueError("what is held out names its text and sums, and nothing else does")
+        return self
+
+
+class LanguageCertificate(SparseRecord):
+    """A bound on bits a symbol: the sums of losses, a ledger of bits, and a message that can be decoded.
+
+    along: mean losses of consecutive equal parts of the units, for a plot; nothing rests on it.
+    """
+
+    model_config = ConfigDict(title="pacbound certificate of a language model")
+    LEFT_OUT = ()
+
+    schema_version: Literal["language-1"] = LANGUAGE_VERSION
+    statement: str = Field(max_length=2000)
+    stated_bound: StatedLoss = Field(alias="bound")
+    losses: LossSums
+    entries: tuple[Entry, ...] = Field(alias="ledger", min_length=1, max_length=1000)
+    message: InlineMessage | SidecarMessage
+    text: TextRecord
+    units: UnitsSpec
+    prediction: PredictionSpec
+    hypothesis: HypothesisSpec
+    declarations: tuple[Annotated[str, Field(max_length=1000)], ...] = Field(max_length=100)
+    also: tuple[Annotated[OtherForm | OtherPredictor, Field(discriminator="kind")], ...] = Field(
+        default=(), max_length=20
+    )
+    along: tuple[float, ...] = Field(default=(), max_length=MOST_ALONG)
+    environment: Environment = Environment()
+    digest: Sha256
+
+    _folder: Path | None = PrivateAttr(default=None)
+    _payload: bytes | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _together(self) -> "LanguageCertificate":
+        if (self.prediction.kappa is None) == (self.units.statement == "stream"):
+            raise ValueError("a stream has kappa, positions and documents one centre")
+        try:
+            _ = self.ledger.bits
+        except LedgerError as cause:
+            raise ValueError(str(cause)) from None
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        """Certificates are equal when their documents are, wherever the files lie."""
+        return isinstance(other, LanguageCertificate) and self.document() == other.document()
+
+    def __hash__(self) -> int:
+        """Hash of the digest."""
+        return hash(self.digest)
+
+    def __repr__(self) -> str:
+        """One line: text, bound, theorem, mean loss and bits."""
+        stated, mean = self.stated_bound, self.losses.losses / self.losses.n
+        return (
+            f"LanguageCertificate({self.text.name}: {stated.value:.4f} bits a symbol by {stated.theorem}, delta "
+            f"{stated.delta:g}; mean {mean:.4f} of {self.losses.n:,}, {self.ledger.bits:,} bits)"
+        )
+
+    __str__ = __repr__
+
+    @classmethod
+    def issue(
+        cls,
+        *,
+        losses: LossSums,
+        ledger: Ledger,
+        message: Message,
+        text: TextRecord,
+        units: UnitsSpec,
+        prediction: PredictionSpec,
+        hypothesis: HypothesisSpec,
+        delta: float,
+        predictors: tuple[OtherPredictor, ...] = (),
+        along: tuple[float, ...] = (),
+        environment: Environment | None = None,
+    ) -> "LanguageCertificate":
+        """Write the document: bound, other forms, statement, declarations and digest follow from the rest.
+
+        Raises: CertificateError where the parts do not make a certificate.
+        """
+        forms = [LOSS_THEOREMS[name](losses, ledger.bits, delta) for name in FORMS[units.statement]]
+        bound = forms[0]
+        document: dict[str, Json] = {
+            "schema_version": LANGUAGE_VERSION,
+            "statement": write_language_statement(bound.value, delta, losses.n, text, units),
+            "bound": StatedLoss(value=bound.value, theorem=units.statement, delta=delta, rate=bound.rate).model_dump(
+                mode="json"
+            ),
+            "losses": losses.model_dump(mode="json"),
+            "ledger": [entry.model_dump(mode="json") for entry in ledger.entries],
+            "message": message_document(message),
+            "text": text.model_dump(mode="json"),
+            "units": units.model_dump(mode="json"),
+            "prediction": prediction.model_dump(mode="json"),
+            "hypothesis": hypothesis.model_dump(mode="json"),
+            "declarations": list(declared_sentences(ledger)),
+            "also": [
+                *(OtherForm(theorem=one.theorem, value=one.value).model_dump(mode="json") for one in forms[1:]),
+                *(one.model_dump(mode="json") for one in predictors),
+            ],
+            "along": list(along),
+            "environment": (environment or Environment()).model_dump(mode="json"),
+        }
+        made = _validated({**document, "digest": digest(document)})
+        made._payload = message.payload
+        return made
+
+    def with_network(self, name: str) -> "LanguageCertificate":
+        """Write the document again with what its author calls the network: a label, on which nothing rests."""
+        document = {key: value for key, value in self.document().items() if key != "digest"}
+        document["environment"] = self.environment.model_copy(update={"network": name}).model_dump(mode="json")
+        made = _validated({**document, "digest": digest(document)})
+        made._folder, made._payload = self._folder, self._payload
+        return made
+
+    @classmethod
+    def from_json(cls, raw: bytes) -> "LanguageCertificate":
+        """Read a document. Raises: CertificateError where malformed."""
+        document = read_strict(raw)
+        if document.get("schema_version") != LANGUAGE_VERSION:
+            raise CertificateError(
+                f"Certificate: a language model's has schema_version {LANGUAGE_VERSION!r}, got "
+                f"{str(document.get('schema_version'))[:40]!r}. Read it with Certificate.load."
+            )
+        made = _validated(document)
+        if canonical_bytes(made.document()) != canonical_bytes(document):
+            raise CertificateError(
+                "Certificate: the file writes out every field, each as pacbound writes it; here a field is left out "
+                "or a number has another form (1 for 1.0). Save it with pacbound."
+            )
+        return made
+
+    @classmethod
+    def load(cls, path: str | Path) -> "LanguageCertificate":
+        """Read a certificate file. Raises: CertificateError where it is missing or malformed."""
+        made = cls.from_json(read_capped(Path(path), MAX_JSON_BYTES))
+        made._folder = Path(path).parent
+        return made
+
+    def save(self, path: str | Path) -> None:
+        """Write the file, and before it the sidecar if there is one; each appears whole or not at all."""
+        target = Path(path)
+        if isinstance(self.message, SidecarMessage):
+            write_atomic(target.parent / self.message.file, self.payload())
+        write_atomic(target, self.to_json())
+
+    def to_json(self) -> bytes:
+        """Return the document as indented JSON, which people can read and compare."""
+        return (json.dumps(self.document(), indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
+
+    def document(self) -> dict[str, Json]:
+        """Return the JSON object."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    def payload(self) -> bytes:
+        """Return the bytes of the message. Raises: CertificateError where they are absent or not those declared."""
+        if self._payload is not None:
+            return self._payload
+        if isinstance(self.message, SidecarMessage):
+            if self._folder is None:
+                raise CertificateError("Certificate: its message is a sidecar file; load the certificate by its path.")
+            return read_sidecar(self._folder, self.message.file, self.message.size, self.message.sha256)
+        return read_base64(self.message.payload, "the payload")
+
+    def expected_digest(self) -> str:
+        """Return the digest of everything but the digest itself."""
+        return digest({key: value for key, value in self.document().items() if key != "digest"})
+
+    @property
+    def core_digest(self) -> str:
+        """Digest of all but environment and digest: what two runs of the same request share."""
+        return digest({key: value for key, value in self.document().items() if key not in OUTSIDE_CORE})
+
+    @property
+    def bound(self) -> LossBound:
+        """The headline with the reference, the assumptions and the meaning of its theorem."""
+        stated = self.stated_bound
+        made = LOSS_THEOREMS[stated.theorem](self.losses, self.ledger.bits, stated.delta)
+        return made.model_copy(update={"value": stated.value})
+
+    @property
+    def mean(self) -> float:
+        """Mean loss of the decoded network over the units, in bits a symbol, rounded up."""
+        return self.losses.losses / self.losses.n
+
+    @property
+    def bits_a_byte(self) -> float:
+        """The headline in bits a byte of the text, where its symbols are tokens."""
+        return self.stated_bound.value * self.text.symbols / self.text.bytes
+
+    @property
+    def ledger(self) -> Ledger:
+        """Every bit, and why."""
+        return Ledger(self.entries)
+
+    @property
+    def predictors(self) -> tuple[OtherPredictor, ...]:
+        """The other predictors beside the headline."""
+        return tuple(one for one in self.also if isinstance(one, OtherPredictor))
+
+    def _repr_html_(self) -> str:
+        from .language_recheck import recheck_language_arithmetic
+
+        last = recheck_language_arithmetic(self)[-1]
+        wrong = "" if last.complaint is None else f"This certificate DOES NOT STAND: {last.check}: {last.complaint}. "
+        stated = self.stated_bound
+        rows = [
+            ("bound", f"{stated.value!r} bits a symbol by {stated.theorem}, delta {stated.delta!r}"),
+            ("mean loss", f"{self.mean:.6f} of {self.losses.n:,}"),
+            ("bits", f"{self.ledger.bits:,}"),
+            ("text", f"{self.text.name}, sha256 {self.text.digest[:16]}"),
+            ("digest", self.digest),
+        ]
+        return html_table(("certificate", ""), rows, wrong + self.statement)
+
+
+def load_document(path: str | Path) -> "Certificate | LanguageCertificate":
+    """Read a certificate file of either kind. Raises: CertificateError where it is missing or malformed."""
+    version = read_strict(read_capped(Path(path), MAX_JSON_BYTES)).get("schema_version")
+    return LanguageCertificate.load(path) if version == LANGUAGE_VERSION else Certificate.load(path)
+
+
+def _validated(document: dict[str, Json]) -> LanguageCertificate:
+    try:
+        return LanguageCertificate.model_validate_json(canonical_bytes(document))
+    except ValidationError as cause:
+        first = cause.errors()[0]
+        place = ".".join(str(step)[:40] for step in first["loc"][:6]) or "the whole"
+        raise CertificateError(
+            f"Certificate: {place[:120]} breaks the schema: {first['msg'][:200]}. FORMAT.md lists every field."
+        ) from None

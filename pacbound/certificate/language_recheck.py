@@ -1,0 +1,240 @@
+"""Check a language model's certificate against itself, without torch; and the ledger that it must have."""
+
+import math
+from collections.abc import Callable
+
+from ..bits.ledger import Ledger
+from ..bits.message import unpack
+from ..bounds.language import LOSS_THEOREMS
+from ..bounds.losses import LAMBDAS, LossSums
+from ..errors import CertificateError, PacboundError
+from ..specs.grammar import OWN_NETWORK
+from ..specs.language import ALPHAS, CENTRES, CONTEXTS, KAPPAS, STRIDES, AlphabetSpec, PredictionSpec, UnitsSpec
+from ..specs.specs import CHECKPOINT_KINDS, HypothesisSpec
+from ..specs.tensors import DirectSpec
+from .accounting import TUNING_OPTIONS
+from .language import FORMS, LanguageCertificate, OtherForm, OtherPredictor
+from .language_statement import write_language_statement
+from .recheck import Finding
+from .schema import declared_sentences
+
+TASK = "the text, its alphabet, what the loss is a mean over, and delta were fixed before the text was seen"
+FORMAT = "the message format and its symbol tables are those of this schema version"
+POSITIONS = "the seed of the positions was fixed before the network, and no other draw was looked at, says the user"
+DOCUMENTS = "the documents are independent draws from one source, and the separator tells them apart, says the user"
+TOKENIZER = "the file of the tokenizer was fixed before the text was seen, says the user"
+ARCHITECTURE = "the network was fixed before the text was seen, says the user"
+CONSTANTS = "the buffers of the network were fixed before the text was seen, says the user"
+CHECKPOINT = "theta0 was trained on data disjoint from this text and fixed before the text was seen, says the user"
+
+
+def complete_language(
+    coded: Ledger, hypothesis: HypothesisSpec, alphabet: AlphabetSpec, prediction: PredictionSpec, units: UnitsSpec
+) -> Ledger:
+    """Return the ledger of the message followed by the choices and declarations that the certificate rests on."""
+    ledger = coded
+    if alphabet.occurring is not None:
+        ledger = ledger.choice("alphabet", 1 << len(alphabet.declared), "which declared symbols the network predicts")
+    ledger = ledger.choice("smoothing", len(ALPHAS), f"alpha, one of {', '.join(f'{a:g}' for a in ALPHAS)}")
+    if prediction.kappa is not None:
+        kappas = " or ".join(f"{k:g}" for k in KAPPAS)
+        ledger = ledger.choice("centre", len(KAPPAS), f"kappa, {kappas}: the centre is kappa times the entropy")
+        ledger = ledger.choice(
+            "windows", CONTEXTS * STRIDES, "2^3 to 2^12 symbols, and the next starts 1 to 4 quarters on"
+        )
+    else:
+        ledger = ledger.choice("centre", CENTRES, "one centre for all units, a multiple of 1/16 bit below 16")
+        ledger = ledger.choice("windows", CONTEXTS, "2^3 to 2^12 symbols")
+    ledger = ledger.choice(
+        "package defaults",
+        TUNING_OPTIONS,
+        "a charge by convention: defaults were chosen while looking at tinyshakespeare and WikiText-2",
+    )
+    ledger = ledger.declare("task", TASK).declare("format", FORMAT)
+    if units.statement == "positions":
+        ledger = ledger.declare("positions", POSITIONS)
+    if units.statement == "documents":
+        ledger = ledger.declare("documents", DOCUMENTS)
+    if alphabet.kind == "tokenizer":
+        ledger = ledger.declare("tokenizer", TOKENIZER)
+    if hypothesis.model == OWN_NETWORK:
+        ledger = ledger.declare("architecture", ARCHITECTURE)
+    if hypothesis.base.constants is not None:
+        ledger = ledger.declare("constants", CONSTANTS)
+    if hypothesis.base.kind in CHECKPOINT_KINDS:
+        ledger = ledger.declare("checkpoint", CHECKPOINT)
+    return ledger
+
+
+def recheck_language_arithmetic(certificate: LanguageCertificate) -> tuple[Finding, ...]:
+    """Check digest, sums, losses, bound, statement, declarations and other bounds, from the document alone."""
+    findings: list[Finding] = []
+    for name, check in ARITHMETIC:
+        findings.append(Finding(check=name, complaint=check(certificate)))
+        if findings[-1].complaint is not None:
+            break
+    return tuple(findings)
+
+
+def recheck_language_message(certificate: LanguageCertificate) -> tuple[Finding, ...]:
+    """Decode the message, compare it to the hypothesis, and recompute the whole ledger entry by entry."""
+    try:
+        payload = certificate.payload()
+    except CertificateError as cause:
+        return (Finding(check="payload", complaint=str(cause)),)
+    passed = Finding(check="payload")
+    try:
+        spec, _, coded = unpack(payload, certificate.hypothesis)
+    except PacboundError as cause:
+        return (passed, Finding(check="decode", complaint=str(cause)))
+    findings = (passed, Finding(check="decode"))
+    if spec != certificate.hypothesis:
+        stated, sent = certificate.hypothesis.model_dump(), spec.model_dump()
+        fields = ", ".join(name for name in stated if stated[name] != sent[name])
+        return (
+            *findings,
+            Finding(check="hypothesis", complaint=f"the message describes another network: {fields} differ"),
+        )
+    expected = complete_language(coded, spec, certificate.text.alphabet, certificate.prediction, certificate.units)
+    return (
+        *findings,
+        Finding(check="hypothesis"),
+        Finding(check="ledger", complaint=_differing(expected, certificate)),
+    )
+
+
+def _differing(expected: Ledger, certificate: LanguageCertificate) -> str | None:
+    for want, have in zip(expected.entries, certificate.entries, strict=False):
+        if want != have:
+            return (
+                f"entry {have.item[:60]!r} ({have.kind}, {have.bits:,} bits) should be {want.item!r} ({want.kind}, "
+                f"{want.bits:,} bits), with the reason {want.why!r}"
+            )
+    if len(expected.entries) != len(certificate.entries):
+        return f"there are {len(expected.entries)} entries, the certificate has {len(certificate.entries)}"
+    return None
+
+
+def _check_digest(certificate: LanguageCertificate) -> str | None:
+    found = certificate.expected_digest()
+    return None if found == certificate.digest else f"the document has the digest {found[:16]}, it states another"
+
+
+def _check_sums(certificate: LanguageCertificate) -> str | None:
+    coded = certificate.ledger.bits_of("counted")
+    if coded == certificate.message.bits:
+        return None
+    return f"the counted entries add up to {coded:,} bits, the message has {certificate.message.bits:,}"
+
+
+def _check_hypothesis(certificate: LanguageCertificate) -> str | None:
+    """Only what a union over messages covers: a decoded network, of a theta0 that is fixed before the text."""
+    spec = certificate.hypothesis
+    if spec.base.kind not in ("seeded", "zero", *CHECKPOINT_KINDS):
+        return f"a language model starts from a seed, zeros or a checkpoint, got {spec.base.kind}"
+    kind = "w = 0" if spec.quantizer is None else spec.quantizer.kind
+    if kind not in ("w = 0", "lattice", "profile", "codebook", "direct"):
+        return f"a language model is decoded from symbols, got the quantizer {kind}"
+    if isinstance(spec.quantizer, DirectSpec) and spec.quantizer.groups:
+        return "the order of the units of a sequence network is paid"
+    if spec.preprocess.name != type(spec.preprocess)().name:
+        return f"symbols reach a network as they are, got the preprocessing {spec.preprocess.name}"
+    return None
+
+
+def _check_losses(certificate: LanguageCertificate) -> str | None:
+    """Whether centre, ceiling and number of the losses are those of the smoothing and of the units."""
+    return check_sums(
+        certificate.losses,
+        certificate.prediction,
+        certificate.text.alphabet,
+        certificate.units,
+        certificate.text.symbols,
+    )
+
+
+def check_sums(
+    sums: LossSums, prediction: PredictionSpec, alphabet: AlphabetSpec, units: UnitsSpec, symbols: int
+) -> str | None:
+    """Return which sum does not go with smoothing and units, or None."""
+    if sums.lambdas != LAMBDAS:
+        return "the lambdas are those of the grid that the theorem pays"
+    least = math.log2(alphabet.size / prediction.smoothing)
+    if sums.ceiling is None or not least <= sums.ceiling or sums.lowest != 0:
+        return f"losses lie between 0 and one ceiling of at least log2(V / alpha) = {least:.6f}"
+    if prediction.constant is not None and sums.centre != prediction.constant:
+        return f"the losses have the centre {prediction.constant}, got {sums.centre}"
+    expected = {"stream": symbols, "positions": units.count}.get(units.statement)
+    if (expected is not None and sums.n != expected) or sums.n > max(symbols, units.count or 0):
+        return f"there is one loss for each unit, got {sums.n:,} for {expected or symbols:,}"
+    return None
+
+
+def _check_theorem(certificate: LanguageCertificate) -> str | None:
+    theorem, statement = certificate.stated_bound.theorem, certificate.units.statement
+    return None if theorem == statement else f"the theorem of a certificate about {statement} is another, got {theorem}"
+
+
+def _check_bound(certificate: LanguageCertificate) -> str | None:
+    stated, bits = certificate.stated_bound, certificate.ledger.bits
+    value = LOSS_THEOREMS[stated.theorem](certificate.losses, bits, stated.delta).value
+    if stated.value >= value:
+        return None
+    return f"{stated.theorem} gives {value!r} for these losses and {bits:,} bits; stated is {stated.value!r}"
+
+
+def _check_statement(certificate: LanguageCertificate) -> str | None:
+    stated = certificate.stated_bound
+    right = write_language_statement(
+        stated.value, stated.delta, certificate.losses.n, certificate.text, certificate.units
+    )
+    return None if right == certificate.statement else f"the statement should read {right!r}"
+
+
+def _check_declarations(certificate: LanguageCertificate) -> str | None:
+    right = declared_sentences(certificate.ledger)
+    return None if right == certificate.declarations else "the declarations are the reasons of the declared entries"
+
+
+def _check_others(certificate: LanguageCertificate) -> str | None:
+    bits, delta = certificate.ledger.bits, certificate.stated_bound.delta
+    for other in certificate.also:
+        if isinstance(other, OtherForm):
+            if other.theorem not in FORMS[certificate.units.statement][1:]:
+                return f"{other.theorem} says nothing of {certificate.units.statement}"
+            value = LOSS_THEOREMS[other.theorem](certificate.losses, bits, delta).value
+            if other.value < value:
+                return f"{other.theorem} gives {value!r}; stated is {other.value!r}"
+        elif (complaint := _check_predictor(certificate, other)) is not None:
+            return complaint
+    return None
+
+
+def _check_predictor(certificate: LanguageCertificate, other: OtherPredictor) -> str | None:
+    if other.name != "held_out":
+        return None  # counted again where the text is at hand
+    assert other.sums is not None
+    assert other.text is not None
+    if other.text.alphabet != certificate.text.alphabet or other.bits != 0:
+        return "the same network reads held-out text, and pays no bits there"
+    whole = UnitsSpec(statement="stream")
+    if certificate.units.statement != "stream":
+        return "a held-out stream stands beside the certificate of a stream"
+    wrong = check_sums(other.sums, certificate.prediction, other.text.alphabet, whole, other.text.symbols)
+    if wrong is not None:
+        return f"held out: {wrong}"
+    value = LOSS_THEOREMS["stream"](other.sums, 0, certificate.stated_bound.delta).value
+    return None if other.value >= value else f"the held-out stream gives {value!r}; stated is {other.value!r}"
+
+
+ARITHMETIC: tuple[tuple[str, Callable[[LanguageCertificate], str | None]], ...] = (
+    ("digest", _check_digest),
+    ("sums", _check_sums),
+    ("hypothesis", _check_hypothesis),
+    ("losses", _check_losses),
+    ("theorem", _check_theorem),
+    ("bound", _check_bound),
+    ("statement", _check_statement),
+    ("declarations", _check_declarations),
+    ("other bounds", _check_others),
+)

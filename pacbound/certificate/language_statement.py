@@ -1,0 +1,55 @@
+"""The sentence of a language model's certificate: what its mean is a mean over, and what it is not."""
+
+import math
+from decimal import ROUND_CEILING, Decimal
+from typing import TYPE_CHECKING
+
+from ..specs.language import UnitsSpec
+from .statement import confidence
+
+if TYPE_CHECKING:
+    from .language import TextRecord
+
+BITS_STEP = Decimal("0.0001")
+
+
+def bits_up(value: float) -> str:
+    """Print bits a symbol, rounded up to four decimals.
+
+    >>> bits_up(3.09451)
+    '3.0946'
+    """
+    return str(Decimal(value).quantize(BITS_STEP, ROUND_CEILING))
+
+
+def unit_name(text: "TextRecord") -> str:
+    """Return what a symbol of the text is called."""
+    return {"bytes": "byte", "ascii97": "character", "tokenizer": "token"}[text.alphabet.kind]
+
+
+def write_language_statement(value: float, delta: float, n: int, text: "TextRecord", units: UnitsSpec) -> str:
+    """Return the statement in words; verification writes it again and compares."""
+    unit, sure = unit_name(text), confidence(delta)
+    figure = f"at most {bits_up(value)} bits a {unit}"
+    if text.alphabet.kind == "tokenizer":
+        a_byte = value * text.symbols / text.bytes
+        figure += f" ({bits_up(a_byte)} bits a byte, at {text.symbols:,} tokens for {text.bytes:,} bytes)"
+    if units.statement == "stream":
+        sentence = (
+            f"With probability at least {sure} over the {n:,} symbols of this text, each given those before it, the "
+            f"decoded network loses {figure}, on average over the pasts of this very text, where each next {unit} is "
+            "drawn again after the same past. This is not the loss on new text."
+        )
+    elif units.statement == "positions":
+        sentence = (
+            f"With probability at least {sure} over the draw of {n:,} positions, the decoded network loses {figure}, "
+            f"on average over all {text.symbols:,} positions of this corpus. This is not the loss on other text."
+        )
+    else:
+        sentence = (
+            f"With probability at least {sure} over the draw of n = {n:,} documents, the expected loss of the decoded "
+            f"network on the beginning of a new document from the same source is {figure}."
+        )
+    if value >= math.log2(text.alphabet.size):
+        return f"{sentence} This is vacuous: no better than guessing."
+    return sentence

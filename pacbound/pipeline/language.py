@@ -1,0 +1,179 @@
+"""The one finish of a language model: candidates -> decoded networks -> losses -> ledger -> bound -> certificate."""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import nn
+
+from ..bits.coder import Symbols
+from ..bits.ledger import Ledger
+from ..bits.message import Message, pack
+from ..bounds.language import LOSS_THEOREMS, stream
+from ..bounds.losses import LossSums, joined, loss_sums
+from ..certificate.language import LanguageCertificate, OtherPredictor, TextRecord
+from ..certificate.language_recheck import complete_language
+from ..data.texts import Text
+from ..networks.causality import check_causal
+from ..networks.hypothesis import Base, Hypothesis
+from ..networks.ngrams import predictors
+from ..networks.predictions import Predicted, Units, predict, sum_losses, unit_losses
+from ..specs.language import ALPHAS, CENTRES, KAPPAS, PredictionSpec, UnitsSpec
+from ..specs.specs import HypothesisSpec
+from .finish import environment
+
+ASKED = 64  # symbols of a text whose future is changed
+TRIED_UNITS = 1 << 17  # on which smoothing and centre are chosen
+CENTRE_SHARES = (0.0, 0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5)  # of the mean loss
+
+
+@dataclass(frozen=True)
+class LanguageSetup:
+    """Everything fixed before training. window: context and stride, with the first smoothing of the menu."""
+
+    text: Text
+    held_out: Text | None
+    base: Base
+    spec: HypothesisSpec
+    units_spec: UnitsSpec
+    units: Units | None
+    window: PredictionSpec
+    delta: float
+
+    @property
+    def n(self) -> int:
+        """Number of losses."""
+        return self.text.n if self.units is None else len(self.units.spans)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One candidate: how its network is rebuilt, and its symbols."""
+
+    spec: HypothesisSpec
+    symbols: Symbols
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A candidate that was decoded and whose losses were summed up."""
+
+    spec: HypothesisSpec
+    message: Message
+    network: nn.Module
+    prediction: PredictionSpec
+    ledger: Ledger
+    sums: LossSums
+    along: tuple[float, ...]
+    value: float
+
+
+def finish_language(
+    setup: LanguageSetup, candidates: Sequence[Offer], seconds: dict[str, float], epochs: float, notes: tuple[str, ...],
+    progress: bool = True,
+) -> LanguageCertificate:  # fmt: skip
+    """Issue the certificate of the candidate with the smallest bound.
+
+    All candidates lie under one prior, so that picking the best of them is free.
+    """
+    started = time.monotonic()
+    best = min((_count(setup, one, progress) for one in candidates), key=lambda one: one.value)
+    counted = time.monotonic()
+    beside = _beside(setup, best, progress)
+    times = {**seconds, "counting": counted - started, "others": time.monotonic() - counted}
+    return LanguageCertificate.issue(
+        losses=best.sums,
+        ledger=best.ledger,
+        message=best.message,
+        text=record_of(setup.text),
+        units=setup.units_spec,
+        prediction=best.prediction,
+        hypothesis=best.spec,
+        delta=setup.delta,
+        predictors=beside,
+        along=best.along,
+        environment=environment(times, epochs, notes),
+    )
+
+
+def record_of(text: Text) -> TextRecord:
+    """Return what a certificate says of a text."""
+    return TextRecord(
+        name=text.name, digest=text.digest(), symbols=text.n, bytes=text.bytes_in_all, begin=text.begin,
+        alphabet=text.alphabet,
+    )  # fmt: skip
+
+
+def _count(setup: LanguageSetup, candidate: Offer, progress: bool) -> Counted:
+    """Pack one candidate, decode it, choose smoothing and centre, sum up its losses, complete the ledger."""
+    message, _ = pack(candidate.spec, candidate.symbols)
+    hypothesis = Hypothesis.unpack(message.payload, candidate.spec, setup.base)
+    network = hypothesis.network()
+    check_causal(network, setup.text.alphabet.predicted, min(setup.window.window, ASKED))
+
+    def ledger_of(prediction: PredictionSpec) -> Ledger:
+        return complete_language(hypothesis.ledger, candidate.spec, setup.text.alphabet, prediction, setup.units_spec)
+
+    prediction = choose_prediction(setup, network, ledger_of(setup.window).bits)
+    ledger = ledger_of(prediction)
+    sums, along = sum_losses(network, setup.text, prediction, setup.units, progress=progress)
+    value = LOSS_THEOREMS[setup.units_spec.statement](sums, ledger.bits, setup.delta).value
+    return Counted(candidate.spec, message, network, prediction, ledger, sums, along, value)
+
+
+def choose_prediction(setup: LanguageSetup, network: nn.Module, bits: int) -> PredictionSpec:
+    """Return the smoothing and centre with the smallest bound on the first units; both are paid whatever they are."""
+    blocks = list(predict(network, setup.text, setup.window, setup.units, progress=False, most=TRIED_UNITS))
+    size, apart = setup.text.alphabet.size, setup.units is not None
+    n, nats = setup.n, bits * math.log(2) + math.log(37 / setup.delta)
+    tried: list[tuple[float, int, PredictionSpec]] = []
+    for alpha in range(len(ALPHAS)):
+        for prediction in _centred(setup.window.model_copy(update={"alpha": alpha}), blocks, size, apart):
+            tried.append((_guess(blocks, prediction, size, apart, n, nats), len(tried), prediction))
+    return min(tried)[2]
+
+
+def _centred(prediction: PredictionSpec, blocks: list[Predicted], size: int, apart: bool) -> list[PredictionSpec]:
+    if not apart:
+        return [prediction.model_copy(update={"kappa": kappa}) for kappa in range(len(KAPPAS))]
+    losses = np.concatenate([unit_losses(block, prediction, size, apart)[0] for block in blocks])
+    places = {min(CENTRES - 1, round(16 * share * float(losses.mean()))) for share in CENTRE_SHARES}
+    return [prediction.model_copy(update={"centre": place}) for place in sorted(places)]
+
+
+def _guess(blocks: list[Predicted], prediction: PredictionSpec, size: int, apart: bool, n: int, nats: float) -> float:
+    """The bound, were the mean over all units that over these blocks."""
+    ceiling = prediction.ceiling(size)
+    parts = [loss_sums(*unit_losses(block, prediction, size, apart), ceiling) for block in blocks]
+    sums = joined(parts)
+    values = [total / sums.n + nats / (rate * n) for rate, total in sums.log_terms if total is not None]
+    return min(values, default=ceiling)
+
+
+def _beside(setup: LanguageSetup, best: Counted, progress: bool) -> tuple[OtherPredictor, ...]:
+    """What stands beside a stream: other predictors of it, and the network on held-out text."""
+    if setup.units_spec.statement != "stream":
+        return ()
+    made = [
+        OtherPredictor(
+            name=one.name, value=one.value(setup.delta), bits=one.bits, mean=one.sums.losses / one.sums.n, n=one.sums.n,
+            order=one.order,
+        )
+        for one in predictors(setup.text)
+    ]  # fmt: skip
+    if setup.held_out is not None:
+        made.append(held_out_stream(best.network, setup.held_out, best.prediction, setup.delta, progress))
+    return tuple(made)
+
+
+def held_out_stream(
+    network: nn.Module, text: Text, prediction: PredictionSpec, delta: float, progress: bool = True
+) -> OtherPredictor:
+    """Return what a text that nobody looked at says of a network, at 0 bits."""
+    sums, _ = sum_losses(network, text, prediction, None, progress=progress)
+    value = stream(sums, 0, delta).value
+    return OtherPredictor(
+        name="held_out", value=value, bits=0, mean=sums.losses / sums.n, n=sums.n, text=record_of(text), sums=sums
+    )

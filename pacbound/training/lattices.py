@@ -1,0 +1,176 @@
+"""Train tensors on lattices of their own: one step and one prior scale for each, learned with the entries.
+
+Uniform noise of one cell at first (Balle et al. 2017, arXiv:1611.01704), then rounding with the gradient of the
+identity. The price is beta * nats / n, nats being those of Laplace masses of the cells; beta follows the bound:
+its gap grows as sqrt(2 nats Var / n), the derivative of which in nats is sqrt(Var / (2 nats n)) = beta / n, and as
+nats / (lambda n) where no larger lambda is allowed. All of it
+is free: only the message counts.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+
+from ..errors import QuantizeError
+from ..progress import hidden, tqdm
+from .state import Checkpoint
+
+NOISY = 0.55  # of the steps; the rest round
+WARM_STEPS = 200
+LAST_RATE = 0.02  # of the peak
+FIRST_BETA, FIRST_SPREAD = 10.0, 4.0
+LARGEST_GRADIENT = 1.0
+
+Integers = NDArray[np.int64]
+Tensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how fast. rate: peak of Adam, in units of each tensor. n: losses that the statement is about.
+
+    least_beta: one over the largest lambda that is allowed, in nats.
+    """
+
+    steps: int
+    rate: float
+    n: int
+    least_beta: float
+    seed: int = 0
+
+
+@dataclass
+class Lattices:
+    """Tensors as integers times steps, and what these integers cost.
+
+    units: the deviation that each tensor is measured in, by name; steps and scales are multiples of it.
+    """
+
+    units: dict[str, float]
+    entries: Tensors = field(default_factory=dict)
+    log_steps: Tensors = field(default_factory=dict)
+    log_scales: Tensors = field(default_factory=dict)
+
+    @classmethod
+    def around(cls, start: Mapping[str, Tensor], units: Mapping[str, float], first_step: float) -> "Lattices":
+        """Begin at some tensors. first_step: of every lattice, in its unit."""
+        made = cls(dict(units))
+        for name, value in start.items():
+            flat = not bool(value.any())
+            made.entries[name] = (value / units[name]).clone().requires_grad_()
+            made.log_steps[name] = torch.tensor(math.log2(first_step), requires_grad=True)
+            made.log_scales[name] = torch.tensor(math.log2(first_step) + 2 if flat else 0.0, requires_grad=True)
+        return made
+
+    def apply(self, noisy: bool, generator: Generator) -> tuple[Tensors, Tensor]:
+        """Return the tensors as the network sees them, and their nats; differentiable in all that is trained."""
+        seen: Tensors = {}
+        nats = torch.zeros(())
+        for name, entries in self.entries.items():
+            step = torch.exp2(self.log_steps[name])
+            u = entries / step
+            u = u + torch.rand(u.shape, generator=generator) - 0.5 if noisy else u + (u.round() - u).detach()
+            nats = nats + laplace_nats(u, torch.exp2(self.log_scales[name]) / step)
+            seen[name] = u * step * self.units[name]
+        return seen, nats
+
+    def integers(self, steps: Mapping[str, float]) -> dict[str, Integers]:
+        """Return the nearest multiples of steps, which are in the tensors' own scale."""
+        return {
+            name: np.rint((entries.detach().double() * self.units[name]).numpy() / steps[name]).astype(np.int64)
+            for name, entries in self.entries.items()
+        }
+
+    def steps(self) -> dict[str, float]:
+        """Return the learned steps in the tensors' own scale."""
+        return {name: 2.0 ** float(log.detach()) * self.units[name] for name, log in self.log_steps.items()}
+
+
+def laplace_nats(u: Tensor, scale: Tensor) -> Tensor:
+    """Return -ln of the masses of [u - 1/2, u + 1/2] under a Laplace density, summed up. scale: of it, in cells."""
+    a = u.abs()
+    scale = scale.clamp(min=0.02)
+    outside = -a / scale + torch.log(torch.sinh(0.5 / scale))
+    near = torch.log1p(-torch.exp(-0.5 / scale) * torch.cosh(a.clamp(max=0.5) / scale) * (1 - 1e-6))
+    return -torch.where(a > 0.5, outside, near).sum()
+
+
+def train_lattices(
+    lattices: Lattices,
+    losses: Callable[[Tensors, int], tuple[Tensor, float]],
+    plan: Plan,
+    checkpoint: Checkpoint,
+    progress: bool = True,
+) -> None:
+    """Train in place; an interrupted run goes on from its state as if nothing had happened.
+
+    Args: losses: tensors and the number of a step -> mean loss in nats, and the variance of losses about their centre,
+        nats^2; of the step alone, so that it can be repeated.
+    Raises: QuantizeError where the loss is no longer finite; StateError.
+    """
+    generator = Generator().manual_seed(plan.seed)
+    trained = [*lattices.entries.values(), *lattices.log_steps.values(), *lattices.log_scales.values()]
+    adam = torch.optim.Adam(trained, betas=(0.9, 0.99))
+    begin, spread, beta = _resume(checkpoint, trained, adam, generator)
+    bar = tqdm(range(begin, plan.steps), desc="training", disable=hidden(progress), initial=begin, total=plan.steps)
+    for step in bar:
+        for group in adam.param_groups:
+            group["lr"] = plan.rate * _warm_cosine(step, plan.steps)
+        seen, nats = lattices.apply(step < NOISY * plan.steps, generator)
+        loss, variance = losses(seen, step)
+        if not math.isfinite(float(loss.detach())):
+            raise QuantizeError("train: the loss is no longer finite. Give a smaller --rate.")
+        spread += 0.02 * (variance - spread)
+        wanted = math.sqrt(spread * plan.n / (2 * max(float(nats.detach()), 1.0)))
+        beta += 0.05 * (max(wanted, plan.least_beta) - beta)
+        adam.zero_grad()
+        (loss + beta * nats / plan.n).backward()
+        torch.nn.utils.clip_grad_norm_(lattices.entries.values(), LARGEST_GRADIENT)
+        adam.step()
+        if step % 100 == 0:
+            bits = float(nats.detach()) / math.log(2)
+            bar.set_postfix_str(f"{float(loss.detach()) / math.log(2):.3f} bits a symbol, {bits:,.0f} bits")
+        _save(checkpoint, trained, adam, generator, step + 1, spread, beta)
+    _save(checkpoint, trained, adam, generator, plan.steps, spread, beta, force=True)
+
+
+def _warm_cosine(step: int, steps: int) -> float:
+    warm = min(1.0, (step + 1) / min(WARM_STEPS, max(1, steps // 10)))
+    return warm * (LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * step / steps)))
+
+
+def _resume(
+    checkpoint: Checkpoint, trained: list[Tensor], adam: torch.optim.Adam, generator: Generator
+) -> tuple[int, float, float]:
+    """Put back what was saved; return the next step, the spread and beta."""
+    held = checkpoint.load()
+    if held is None:
+        return 0, FIRST_SPREAD, FIRST_BETA
+    for k, tensor in enumerate(trained):
+        tensor.data.copy_(held[f"entry {k}"])
+        if f"first {k}" in held:
+            adam.state[tensor] = {
+                "step": held["count"].clone(), "exp_avg": held[f"first {k}"], "exp_avg_sq": held[f"second {k}"],
+            }  # fmt: skip
+    generator.set_state(held["generator"])
+    step, spread, beta = held["progress"].tolist()
+    return int(step), spread, beta
+
+
+def _save(
+    checkpoint: Checkpoint, trained: list[Tensor], adam: torch.optim.Adam, generator: Generator, step: int,
+    spread: float, beta: float, force: bool = False,
+) -> None:  # fmt: skip
+    if checkpoint.path is None:
+        return
+    held: Tensors = {"generator": generator.get_state(), "progress": torch.tensor([step, spread, beta]).double()}
+    for k, tensor in enumerate(trained):
+        held[f"entry {k}"] = tensor.detach()
+        if state := adam.state.get(tensor):
+            held |= {"count": state["step"], f"first {k}": state["exp_avg"], f"second {k}": state["exp_avg_sq"]}
+    checkpoint.save(held, force)

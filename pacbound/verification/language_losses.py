@@ -1,0 +1,169 @@
+"""Count the losses of a language model again; part of level risk."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..bounds.losses import LossSums
+from ..certificate.language import LanguageCertificate, OtherPredictor, TextRecord
+from ..certificate.recheck import Finding
+from ..errors import ModelError, PacboundError, RequestError
+from ..specs.grammar import OWN_NETWORK
+from ..specs.specs import CHECKPOINT_KINDS
+
+if TYPE_CHECKING:
+    from ..data.texts import Text
+    from ..networks.hypothesis import Base
+    from ..networks.ngrams import Beside
+
+SLACK = 1e-6  # between machines, of a bound in bits a symbol
+ASKED = 64  # symbols of a text whose future is changed
+
+
+def recount_losses(
+    certificate: LanguageCertificate, data: object, root: str | Path | None, checkpoint: str | Path | None,
+    tokenizer: str | Path | None, test: object,
+) -> tuple[tuple[Finding, ...], bool]:  # fmt: skip
+    """Rebuild the network and sum up its losses; larger sums than stated do not stand.
+
+    Returns: the findings, and whether held-out text was counted again.
+    Raises: DataError, RequestError where the caller's text cannot be read.
+    """
+    from ..networks.causality import check_causal
+    from ..networks.hypothesis import Hypothesis
+    from ..networks.ngrams import predictors
+    from ..networks.predictions import sum_losses, units_of
+
+    text = _text(certificate.text, data, root, tokenizer)
+    wrong = _differs(certificate.text, text)
+    findings: tuple[Finding, ...] = (Finding(check="text", complaint=wrong),)
+    if wrong is not None:
+        return findings, False
+    try:
+        hypothesis = Hypothesis.unpack(
+            certificate.payload(), certificate.hypothesis, rebuild_language_base(certificate, checkpoint)
+        )
+        network = hypothesis.network()
+        check_causal(network, text.alphabet.predicted, min(certificate.prediction.window, ASKED))
+        units = units_of(text, certificate.units)
+        sums, _ = sum_losses(network, text, certificate.prediction, units, tolerance=0.0)
+    except PacboundError as cause:
+        return (*findings, Finding(check="network", complaint=str(cause).rstrip("."))), False
+    wrong = _smaller(certificate.losses, sums)
+    findings = (*findings, Finding(check="network"), Finding(check="losses again", complaint=wrong))
+    if wrong is not None:
+        return findings, False
+    if certificate.units.statement != "stream":
+        return findings, False
+    wrong = _others(certificate, predictors(text))
+    findings = (*findings, Finding(check="other predictors", complaint=wrong))
+    stated = next((one for one in certificate.predictors if one.name == "held_out"), None)
+    if wrong is not None or stated is None:
+        return findings, False
+    assert stated.text is not None
+    assert stated.sums is not None
+    held = _held_out(stated.text, data if test is None else test, root, tokenizer)
+    if held is None:
+        return findings, False
+    wrong = _smaller(stated.sums, sum_losses(network, held, certificate.prediction, None, tolerance=0.0)[0])
+    return (*findings, Finding(check="held-out losses", complaint=wrong)), True
+
+
+def rebuild_language_base(certificate: LanguageCertificate, checkpoint: str | Path | None) -> "Base":
+    """Return theta0 in the network that the certificate names. Raises: ModelError where what was given is another."""
+    from ..models.language import load_language_model
+    from ..networks.checkpoints import file_digest
+    from ..networks.hypothesis import Base, make_base, make_zero_base
+    from ..networks.trained import train_only
+
+    spec, size = certificate.hypothesis, certificate.text.alphabet.predicted
+    origin = spec.base
+    if spec.model == OWN_NETWORK and checkpoint is None:
+        raise ModelError("verify: the network is a checkpoint's, got none. Give --checkpoint.")
+    module, _ = load_language_model(checkpoint if spec.model == OWN_NETWORK and checkpoint else spec.model, size)
+    module = train_only(module, spec.train)
+    buffers = tuple(name for name, _ in module.named_buffers())
+    if origin.kind == "zero":
+        return make_zero_base(module, buffers)
+    if origin.kind == "seeded":
+        return make_base(module, origin.seed, buffers)
+    assert origin.kind in CHECKPOINT_KINDS
+    assert checkpoint is not None
+    found = file_digest(checkpoint)
+    base = make_base(module, None, buffers)
+    if (found, base.origin.sha256) != (origin.sha256, origin.values):
+        raise ModelError(
+            f"verify: theta0 is the checkpoint with SHA-256 {(origin.sha256 or '')[:12]}, got {found[:12]} from "
+            f"{Path(checkpoint).name}. Give the file that was certified."
+        )
+    return Base(base.module, base.layout, origin, base.notes)
+
+
+def _text(stated: TextRecord, data: object, root: str | Path | None, tokenizer: str | Path | None) -> "Text":
+    """The stated bytes of the caller's text, as the network reads them. Raises: DataError, RequestError."""
+    from ..data.texts import find_text, map_text, map_tokens
+
+    if not isinstance(data, (str, Path)):
+        raise RequestError(f"verify: a text is a file or a name, got {type(data).__name__}. Give its path.")
+    size = find_text(data, root)[1].stat().st_size
+    begin = 0 if size == stated.bytes else stated.begin
+    count = stated.bytes if begin + stated.bytes <= size else None
+    if stated.alphabet.kind == "tokenizer":
+        assert tokenizer is not None
+        return map_tokens(data, tokenizer, root, begin if count else 0, count)
+    return map_text(data, stated.alphabet.kind, root, begin if count else 0, count).over(stated.alphabet)
+
+
+def _differs(stated: TextRecord, text: "Text") -> str | None:
+    if text.alphabet != stated.alphabet:
+        return "the tokenizer is another file than the certificate names"
+    found = text.digest()
+    if (found, text.n) == (stated.digest, stated.symbols):
+        return None
+    return (
+        f"the text has SHA-256 {found[:12]} and {text.n:,} symbols, the certificate names {stated.digest[:12]} and "
+        f"{stated.symbols:,}"
+    )
+
+
+def _held_out(stated: TextRecord, data: object, root: str | Path | None, tokenizer: str | Path | None) -> "Text | None":
+    """The held-out text where it is at hand: in the caller's own file, or the one given."""
+    try:
+        held = _text(stated, data, root, tokenizer)
+    except PacboundError:
+        return None
+    return held if _differs(stated, held) is None else None
+
+
+def _smaller(stated: LossSums, found: LossSums) -> str | None:
+    """Whether no sum that was counted again, without the tolerance, exceeds the one stated with it."""
+    if found.n != stated.n:
+        return f"there are {found.n:,} losses, the certificate says {stated.n:,}"
+    pairs = [("mean loss", found.losses, stated.losses)]
+    pairs += [
+        (f"log-sum at lambda {rate:.4g}", again, said)
+        for (rate, again), (_, said) in zip(found.log_terms, stated.log_terms, strict=True)
+        if said is not None and again is not None
+    ]
+    if any(
+        said is not None and again is None
+        for (_, again), (_, said) in zip(found.log_terms, stated.log_terms, strict=True)
+    ):
+        return "a lambda that the certificate uses is not allowed for these losses"
+    for name, again, said in pairs:
+        if again > said:
+            return f"the {name} is {again / found.n:.6f} a symbol, the certificate says {said / found.n:.6f}"
+    return None
+
+
+def _others(certificate: LanguageCertificate, found: "tuple[Beside, ...]") -> str | None:
+    delta = certificate.stated_bound.delta
+    stated: dict[str, OtherPredictor] = {one.name: one for one in certificate.predictors if one.name != "held_out"}
+    if set(stated) != {one.name for one in found}:
+        return f"beside this text stand {', '.join(one.name for one in found)}, the certificate has {', '.join(stated)}"
+    for one in found:
+        said, value = stated[one.name], one.value(delta)
+        if (said.bits, said.order) != (one.bits, one.order) or not value - SLACK <= said.value <= value + SLACK:
+            return (
+                f"the {one.name} has a bound of {value:.6f} at {one.bits:,} bits, the certificate says {said.value:.6f}"
+            )
+    return None
