@@ -83,6 +83,7 @@ SEQUENCES = "tests/models/test_sequences.py"
 CAUSALITY = "tests/networks/test_causality.py"
 LLAMA = "tests/models/test_llama.py"
 LANGUAGE_MODELS = "tests/models/test_language.py"
+DIFFERENCES = "tests/networks/test_differences.py"
 LLAMA_TOKENS = "tests/data/test_llama2c.py"
 
 MUTATIONS = (
@@ -108,11 +109,32 @@ MUTATIONS = (
         f"{CAUSALITY}::test_networks_of_the_grammar_depend_on_the_past_alone",
     ),
     Mutation(
-        "symbols that come later are exchanged by themselves and left in place",
+        "a trace of the next symbol is taken for rounding",
         "pacbound/networks/causality.py",
-        "[ids[:, :place], others[:, place:]]",
-        "[ids[:, :place], ids[:, place:]]",
+        "    if bool((worst > 0).any()):\n",
+        "    if bool((worst > 1).any()):\n",
         f"{CAUSALITY}::test_networks_that_look_ahead_are_refused",
+    ),
+    Mutation(
+        "the ceiling of a difference is the mean over symbols",
+        "pacbound/networks/differences.py",
+        "alpha, size).max(1)\n",
+        "alpha, size).mean(1)\n",
+        f"{DIFFERENCES}::test_sums_are_those_of_losses_taken_one_by_one",
+    ),
+    Mutation(
+        "a near-tie of the reference counts as its error",
+        "pacbound/networks/differences.py",
+        "(logits > logits.gather(1, y[:, None]) + margin)",
+        "(logits > logits.gather(1, y[:, None]) - margin)",
+        f"{DIFFERENCES}::test_near_ties_count_against_the_new_network_alone",
+    ),
+    Mutation(
+        "a block is quantized by another scale than the one it is multiplied by",
+        "pacbound/quantize/blockwise.py",
+        "np.where(rounded > 0, rounded, 1)",
+        "np.where(rounded > 0, scales, 1)",
+        "tests/quantize/test_tensors.py::test_a_weight_is_the_nearest_entry_times_the_scale_that_is_sent",
     ),
     Mutation(
         "a network that reads its neighbours is taken for causal",

@@ -57,11 +57,11 @@ def to_blocks(values: NDArray[np.float32], kind: str, block_log2: int) -> tuple[
     rounded = (patterns.astype(np.uint32) << 16).view(np.float32)
     # the scale that the receiver has, which bitsandbytes would replace by the largest magnitude
     unit = padded.reshape(blocks, size) / np.where(rounded > 0, rounded, 1)[:, None]
-    return patterns, _nearest(unit.reshape(-1)[: len(flat)], block_table(kind)).reshape(values.shape)
+    return patterns, nearest_entries(unit.reshape(-1)[: len(flat)], block_table(kind)).reshape(values.shape)
 
 
-def _nearest(values: NDArray[np.float32], table: NDArray[np.float32]) -> Symbols:
-    """Places of the nearest entries of a table in any order."""
+def nearest_entries(values: NDArray[np.float32], table: NDArray[np.float32]) -> Symbols:
+    """Return the places of the entries nearest to values (n,) in a table in any order."""
     order = np.argsort(table, kind="stable")
     middles = (table[order][1:] + table[order][:-1]) / 2
     return order[np.searchsorted(middles, values)].astype(np.int32)
