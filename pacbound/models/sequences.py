@@ -115,7 +115,7 @@ class Recurrent(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, T, before) to (batch, T, units), from a state of zeros."""
         state = x.new_zeros(1, len(x), self.weight_hh.shape[1])
-        weights = [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
+        weights: list[Tensor] = [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
         # has_biases, num_layers, dropout, train, bidirectional, batch_first
         states: Tensor = torch.gru(x, state, weights, True, 1, 0.0, self.training, False, True)[0]
         return states
