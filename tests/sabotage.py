@@ -81,6 +81,13 @@ ADAPTERS = "tests/models/test_adapters.py"
 COLUMNS = "tests/data/test_columns.py"
 HEADS, OWN_HEAD = "tests/bits/test_head.py", "tests/models/test_own_head.py"
 
+SEQUENCES = "tests/models/test_sequences.py"
+CAUSALITY = "tests/networks/test_causality.py"
+LLAMA = "tests/models/test_llama.py"
+LANGUAGE_MODELS = "tests/models/test_language.py"
+DIFFERENCES = "tests/networks/test_differences.py"
+LLAMA_TOKENS = "tests/data/test_llama2c.py"
+
 MUTATIONS = (
     Mutation(
         "a surrogate may start from the original saved again",
@@ -130,6 +137,90 @@ MUTATIONS = (
         "    if not found or set(found.values()) != {head.of}:\n",
         "    if not found:\n",
         f"{OWN_HEAD}::test_a_head_that_says_that_the_file_has_more_rows_is_refused",
+    ),
+    Mutation(
+        "rotary positions turn the other way",
+        "pacbound/models/sequences.py",
+        "even * sin + odd * cos], dim=-1)",
+        "even * sin - odd * cos], dim=-1)",
+        f"{SEQUENCES}::test_networks_compute_what_is_said_of_them",
+    ),
+    Mutation(
+        "a window looks at the position after",
+        "pacbound/models/sequences.py",
+        "F.pad(x, (0, 0, self.reach - 1, 0))",
+        "F.pad(x, (0, 0, self.reach - 2, 1))",
+        f"{CAUSALITY}::test_networks_of_the_grammar_depend_on_the_past_alone",
+    ),
+    Mutation(
+        "a block attends to what comes later",
+        "pacbound/models/sequences.py",
+        "rotated(k), v, is_causal=True)",
+        "rotated(k), v, is_causal=False)",
+        f"{CAUSALITY}::test_networks_of_the_grammar_depend_on_the_past_alone",
+    ),
+    Mutation(
+        "a trace of the next symbol is taken for rounding",
+        "pacbound/networks/causality.py",
+        "    if bool((worst > 0).any()):\n",
+        "    if bool((worst > 1).any()):\n",
+        f"{CAUSALITY}::test_networks_that_look_ahead_are_refused",
+    ),
+    Mutation(
+        "the ceiling of a difference is the mean over symbols",
+        "pacbound/networks/differences.py",
+        "alpha, size).max(1)\n",
+        "alpha, size).mean(1)\n",
+        f"{DIFFERENCES}::test_sums_are_those_of_losses_taken_one_by_one",
+    ),
+    Mutation(
+        "a near-tie of the reference counts as its error",
+        "pacbound/networks/differences.py",
+        "(logits > logits.gather(1, y[:, None]) + margin)",
+        "(logits > logits.gather(1, y[:, None]) - margin)",
+        f"{DIFFERENCES}::test_near_ties_count_against_the_new_network_alone",
+    ),
+    Mutation(
+        "a block is quantized by another scale than the one it is multiplied by",
+        "pacbound/quantize/blockwise.py",
+        "np.where(rounded > 0, rounded, 1)",
+        "np.where(rounded > 0, scales, 1)",
+        "tests/quantize/test_tensors.py::test_a_weight_is_the_nearest_entry_times_the_scale_that_is_sent",
+    ),
+    Mutation(
+        "a network that reads its neighbours is taken for causal",
+        "pacbound/networks/causality.py",
+        "vocabulary), first[row : row + 1], ",
+        "vocabulary), first[row : row + 1] if row < 0 else _ask(network, ids[row : row + 1], vocabulary), ",
+        f"{CAUSALITY}::test_neighbours_in_a_batch_must_not_matter",
+    ),
+    Mutation(
+        "a checkpoint of llama2.c is not held against the size of its file",
+        "pacbound/models/llama.py",
+        "    if size != expected:\n",
+        "    if size < HEADER.size:\n",
+        f"{LLAMA}::test_damaged_files_are_refused",
+    ),
+    Mutation(
+        "a checkpoint without a head is completed by chance",
+        "pacbound/models/language.py",
+        "    if absent:\n",
+        "    if absent and not absent:\n",
+        f"{LANGUAGE_MODELS}::test_what_is_no_language_model_or_not_all_of_it_is_refused",
+    ),
+    Mutation(
+        "a text is cut where a piece reaches across",
+        "pacbound/data/llama2c.py",
+        "            if text[at - 1 : at + 1] not in pairs:\n",
+        "            if text[at - 1] not in pairs:\n",
+        f"{LLAMA_TOKENS}::test_tokens_are_those_of_the_loop_over_the_whole_text",
+    ),
+    Mutation(
+        "images may follow an embedding",
+        "pacbound/specs/grammar.py",
+        "        return AFTER_EMBEDDING\n",
+        "        return tuple(KINDS)\n",
+        "tests/specs/test_grammar.py::test_refusals_name_the_place_what_was_found_and_what_could_stand_there",
     ),
     Mutation(
         "padding is read as a word",

@@ -126,7 +126,9 @@ def read_llama2c_tokenizer(path: str | Path) -> Llama2cTokenizer:
         raw = file.read_bytes()
     except OSError as why:
         raise _refusal(file, str(why.strerror)) from None
-    pieces, scores, at = [], [], 4
+    pieces: list[bytes] = []
+    scores: list[float] = []
+    at = 4
     longest = int.from_bytes(raw[:4], "little", signed=True)
     while at < len(raw):
         if at + _ENTRY.size > len(raw):

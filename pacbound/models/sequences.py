@@ -13,6 +13,7 @@ from .architecture import ACTIVATIONS, MAX_PARAMETERS
 
 ROTARY_BASE = 10_000.0
 WIDER = 4  # of the inner layer of a transformer block
+MAX_CHANNELS = 1 << 18  # between two layers, at one position
 
 
 def sequence_network(description: str, vocabulary: int) -> nn.Sequential:
@@ -40,6 +41,8 @@ def sequence_network(description: str, vocabulary: int) -> nn.Sequential:
         if layer.kind == "attn" and width % (2 * _size(layer)):
             raise _unfit(architecture, position, f"its heads are of equal and even width, got {width} channels")
         made, width = _made(layer, width, vocabulary)
+        if width > MAX_CHANNELS:
+            raise _unfit(architecture, position, f"at most {MAX_CHANNELS:,} channels leave a layer, got {width:,}")
         modules += made
     return nn.Sequential(*modules)
 
@@ -112,7 +115,7 @@ class Recurrent(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, T, before) to (batch, T, units), from a state of zeros."""
         state = x.new_zeros(1, len(x), self.weight_hh.shape[1])
-        weights = [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
+        weights: list[Tensor] = [self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh]
         # has_biases, num_layers, dropout, train, bidirectional, batch_first
         states: Tensor = torch.gru(x, state, weights, True, 1, 0.0, self.training, False, True)[0]
         return states

@@ -62,15 +62,17 @@ def _ask(network: nn.Module, ids: Tensor, vocabulary: int) -> Tensor:
             f"check_causal: a language model reads ids (batch, T), got for {tuple(ids.shape)} the error "
             f"{first_line(cause)!r}. Ask for a shorter context, or for the tokenizer that it was trained with."
         ) from cause
-    shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-    if not isinstance(logits, Tensor) or logits.ndim != 3 or shape[:2] != ids.shape or shape[2] < vocabulary:
+    shape = tuple(logits.shape) if isinstance(logits, Tensor) else ()
+    if len(shape) != 3 or shape[:2] != ids.shape or shape[2] < vocabulary:
+        found = shape if isinstance(logits, Tensor) else type(logits).__name__
         raise ModelError(
             f"check_causal: a language model returns logits (batch, T, V) for ids (batch, T), V at least {vocabulary}, "
-            f"got {shape} for {tuple(ids.shape)}."
+            f"got {found} for {tuple(ids.shape)}."
         )
     if not bool(logits.isfinite().all()):
         raise ModelError("check_causal: logits are finite, got NaN or infinity. Repair the checkpoint.")
-    return logits.double()
+    answer: Tensor = logits.double()
+    return answer
 
 
 def _compare(one: Tensor, other: Tensor, depends: str) -> None:

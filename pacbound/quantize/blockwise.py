@@ -1,10 +1,9 @@
-"""Blocks with a scale each, through bitsandbytes: dynamic 8 bits, and normal float or float of 4 bits.
+"""Blocks with a scale each, as bitsandbytes has them: dynamic 8 bits, and normal float or float of 4 bits.
 
-Decoding needs no bitsandbytes: the tables stand here (Dettmers et al. 2022, arXiv:2110.02861, sec. 2.1 for the dynamic
-map; Dettmers et al. 2023, arXiv:2305.14314, app. E for NF4) and a weight is an entry times its block's scale.
+The tables stand here, and no bitsandbytes is needed (Dettmers et al. 2022, arXiv:2110.02861, sec. 2.1 for the dynamic
+map; Dettmers et al. 2023, arXiv:2305.14314, app. E for NF4). A weight is an entry times the scale of its block.
 """
 
-import logging
 from fractions import Fraction
 from functools import lru_cache
 
@@ -48,10 +47,6 @@ def to_blocks(values: NDArray[np.float32], kind: str, block_log2: int) -> tuple[
     """
     if not np.isfinite(values).all():
         raise QuantizeError("Blocks: weights are finite, got NaN or infinity. Repair the checkpoint.")
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    import torch
-    from bitsandbytes import functional as bnb
-
     flat = values.reshape(-1)
     size = 1 << block_log2
     blocks = -(-len(flat) // size)
@@ -60,15 +55,16 @@ def to_blocks(values: NDArray[np.float32], kind: str, block_log2: int) -> tuple[
     scales = np.abs(padded.reshape(blocks, size)).max(axis=1)
     patterns = _bfloat16_up(scales)
     rounded = (patterns.astype(np.uint32) << 16).view(np.float32)
-    # each block is brought to the scale that the receiver has before bitsandbytes looks for the nearest entries
+    # the scale that the receiver has, which bitsandbytes would replace by the largest magnitude
     unit = padded.reshape(blocks, size) / np.where(rounded > 0, rounded, 1)[:, None]
-    if kind == "int8":
-        indices, _ = bnb.quantize_blockwise(torch.from_numpy(unit), blocksize=size)
-        return patterns, indices.numpy().reshape(-1)[: len(flat)].astype(np.int32).reshape(values.shape)
-    packed, _ = bnb.quantize_4bit(torch.from_numpy(unit), blocksize=size, quant_type=kind)
-    nibbles = packed.numpy().reshape(-1)
-    symbols = np.stack([nibbles >> 4, nibbles & 15], axis=1).reshape(-1)
-    return patterns, symbols[: len(flat)].astype(np.int32).reshape(values.shape)
+    return patterns, nearest_entries(unit.reshape(-1)[: len(flat)], block_table(kind)).reshape(values.shape)
+
+
+def nearest_entries(values: NDArray[np.float32], table: NDArray[np.float32]) -> Symbols:
+    """Return the places of the entries nearest to values (n,) in a table in any order."""
+    order = np.argsort(table, kind="stable")
+    middles = (table[order][1:] + table[order][:-1]) / 2
+    return order[np.searchsorted(middles, values)].astype(np.int32)
 
 
 def _bfloat16_up(scales: NDArray[np.float32]) -> Symbols:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pacbound.bits.architecture import ITEM, WHY, WORDS, code_model
 from pacbound.bits.coder import Decoder, Encoder, Symbols, Table
 from pacbound.errors import MessageError, ModelError
 from pacbound.specs.grammar import MAX_LAYERS, REFERENCE_STRINGS, canonical_name, parse
-from tests.descriptions import spellings
+from tests.descriptions import sequence_spellings, spellings
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "architectures.json").read_text())
 
@@ -60,15 +61,32 @@ def gamma_bits(value: int) -> int:
     return 2 * (value + 1).bit_length() - 1
 
 
+def width_by_hand(size: int, before: int | None) -> int:
+    if before is not None and size in (before, 2 * before):
+        return 1 if size == 2 * before else 2
+    odd = size
+    while odd % 2 == 0:
+        odd //= 2
+    return (0 if before is None else 2) + 4 + gamma_bits(odd // 2)
+
+
 def price_by_hand(text: str) -> int:
     """Bits of a canonical description, from the table in FORMAT.md and its text alone."""
     bits, width, kernel, repeat = 2, None, None, None
     for token in text.split("-"):
+        if text.startswith("E") and (found := re.fullmatch(r"(E|gru|W|g|attn)(\d+)[kx]?(\d*)", token)):
+            kind, size, number = found[1], int(found[2]), int(found[3] or 1)
+            bits += 6 + {"E": 7, "gru": 7, "W": 7, "g": 7, "attn": 7}[kind]
+            bits += width_by_hand(size, width) if kind in ("E", "gru", "g") else gamma_bits(size - 1)
+            bits += gamma_bits(number - 1) if kind in ("g", "attn") else 0
+            width = size if kind in ("E", "gru", "g") else width
+            continue
         if token in ("unit", "imagenet"):
             bits += 1
             continue
         if token in (extra := {"tanh": 1, "gelu": 3, "silu": 3, "flip": 5, "T": 5, "V1": 5 + 1, "V3": 5 + 3}):
             bits += 6 + extra[token]
+            repeat = None
             continue
         kind, size = token[0], int((re.findall(r"^.(\d+)", token) or ["0"])[0])
         named = {letter: int(number) for letter, number in re.findall(r"([kspx])(\d+)", token)}
@@ -76,15 +94,7 @@ def price_by_hand(text: str) -> int:
             kind
         ]
         if kind in "ctrh":
-            if width is not None and size == 2 * width:
-                bits += 1
-            elif width is not None and size == width:
-                bits += 2
-            else:
-                odd = size
-                while odd % 2 == 0:
-                    odd //= 2
-                bits += (0 if width is None else 2) + 4 + gamma_bits(odd // 2)
+            bits += width_by_hand(size, width)
             width = size
         if kind in "ct":
             bits += gamma_bits(named.get("s", 1) - 1)
@@ -108,7 +118,7 @@ def price_by_hand(text: str) -> int:
     return bits
 
 
-@given(spellings())
+@given(st.one_of(spellings(), sequence_spellings()))
 @settings(max_examples=300, deadline=None)
 def test_a_receiver_reads_the_very_description_at_the_price_of_the_table(text: str) -> None:
     name = canonical_name(text)
@@ -136,6 +146,8 @@ def small_descriptions() -> set[str]:
     maps += ["N8", "N2", "B", "R", "tanh", "gelu", "silu"]
     texts = [[*body, head] for n in range(4) for body in itertools.product(maps, repeat=n) for head in ("L", "P")]
     texts += [[start, body, "L"] for start in ("unit", "imagenet") for body in (*maps, "G", "h8")]
+    after = ["gru1", "gru2", "W1", "W2", "g2k1", "g2k3", "t1", "t2", "t1x2", "h2", "R", "tanh"]
+    texts += [["E2", *body, "L"] for n in range(3) for body in itertools.product(after, repeat=n)]
     texts += [[body, flat, "h2", "L"] for body in maps for flat in ("G", "h1", "h2", "h4")]
     return {canonical_name("-".join(text)) for text in texts} | {"user"}
 
@@ -177,7 +189,8 @@ def test_the_words_of_kinds_fill_the_tree() -> None:
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("00" + "111111" + "0001000", "layer number 7 is unknown"),
+        ("00" + "111111" + "0001101", "layer number 12 is unknown"),
+        ("00" + "111111" + "0001010" + "1" + "100", "no network of the grammar"),  # W1 without E
         ("00" + "01" * MAX_LAYERS, f"at most {MAX_LAYERS} layers"),
         ("00" + "1100" + "1111" + "1" + "100", "no network of the grammar"),  # 2^15 hidden units
         ("00" + "1101" + "0000" + "1" + "1" + "1101" + "10" + "0" + "100", "canonical spelling"),  # r1-r1

@@ -69,6 +69,15 @@ def test_blocks_lose_what_bitsandbytes_loses(kind: str, error: float, block_log2
     assert error / 2 < loss < error * (2.2 if block_log2 == 12 else 1.0)
 
 
+@pytest.mark.parametrize("kind", ["int8", "nf4", "fp4"])
+def test_a_weight_is_the_nearest_entry_times_the_scale_that_is_sent(kind: str) -> None:
+    w = weights(256)
+    side, symbols = to_blocks(w, kind, 6)
+    scales = np.repeat(torch.from_numpy(side.astype(np.int16)).view(torch.bfloat16).float().numpy(), 64)
+    tried = block_table(kind).astype(np.float64)[:, None] * scales  # (entries, weights)
+    assert np.allclose(np.abs(tried[symbols, np.arange(256)] - w), np.abs(tried - w).min(0), rtol=0, atol=1e-9)
+
+
 def test_block_scales_are_bfloat16_and_not_below_the_largest_magnitude() -> None:
     w = weights(256)
     side, _ = to_blocks(w, "nf4", 6)

@@ -20,10 +20,10 @@ from pacbound.specs.grammar import (
     parse,
 )
 from pacbound.specs.specs import RAW_PIXEL_MODELS, REFERENCE_MODELS, BaseOrigin, HypothesisSpec
-from tests.descriptions import spellings
+from tests.descriptions import sequence_spellings, spellings
 
 
-@given(spellings())
+@given(st.one_of(spellings(), sequence_spellings()))
 @settings(max_examples=300, deadline=None)
 def test_every_spelling_has_one_canonical_string_and_is_read_back_from_it(text: str) -> None:
     network = parse(text)
@@ -41,7 +41,7 @@ def by_hand(text: str) -> str:
         token = re.sub("^(c.*)s1(p|$)", r"\1\2", token)
         token = re.sub("^([AM].*)s2$", r"\1", token)
         token = re.sub("^(c[0-9]+k1(?:s[0-9]+)?)p0$", r"\1", token)
-        if not token.startswith("r"):
+        if not re.match("r[0-9]|t[0-9]", token):
             found.append(token)
             continue
         width, _, times = token.partition("x")
@@ -80,6 +80,7 @@ def test_different_networks_have_different_strings() -> None:
         ("w2/lenet1", "c8k5-R-A3-c24k5-R-A3-L"),
         ("lenet1", "c4k5-R-A3-c12k5-R-A3-L"),
         ("w2/w2/h8-L", None),
+        ("w2/E8-W3-gru4-g5k2-t2x1-attn2-attn4-h3-L", "E16-W3-gru8-g10k2-attn2x2-attn4-h6-L"),
     ],
 )
 def test_spellings_and_multipliers(text: str, canonical: str | None) -> None:
@@ -123,6 +124,18 @@ def test_fields_are_those_of_the_layer() -> None:
         ("w2/h4000-L", 5, 1, "'4000'", "after the multiplier 2"),
         ("L ", 2, 1, "' '", "'-'"),
         ("L\n", 2, 1, "'\\n'", "'-'"),
+        ("E16", 4, 1, "the end", "L, P"),
+        ("h8-E16-L", 4, 2, "'E16'", "one of N, B"),
+        ("E16-E16-L", 5, 2, "'E16'", "one of gru, W, g, t, R, tanh, gelu, silu, h, L"),
+        ("E16-c8k3-L", 5, 2, "'c8k3'", "one of gru, W"),
+        ("E16-N8-L", 5, 2, "'N8'", "one of gru, W"),
+        ("E16-P", 5, 2, "'P'", "one of gru, W"),
+        ("unit-E16-L", 6, 2, "'E16'", "one of flip"),
+        ("gru32-L", 1, 1, "'gru32'", "one of unit, imagenet"),
+        ("E16-g8-L", 7, 2, "'-'", "'k' and a number, as in g8k3"),
+        ("E16-W65-L", 6, 2, "'65'", "[1, 64]"),
+        ("E16-attn0-L", 9, 2, "'0'", "[1, 64]"),
+        ("E16-attn4x64-attn4-L", 14, 3, "'attn4'", f"at most {MAX_REPEAT}"),
         ("r8x64-r8-L", 7, 2, "'r8'", f"at most {MAX_REPEAT}"),
         ("R-" * MAX_LAYERS + "L", 2 * MAX_LAYERS + 1, MAX_LAYERS + 1, "'L'", f"at most {MAX_LAYERS}"),
     ],
@@ -137,7 +150,7 @@ def test_refusals_name_the_place_what_was_found_and_what_could_stand_there(
     assert could in said.split("there could stand")[1]
 
 
-@given(st.text(alphabet="ckspxrAMGNBRLPhw/-0123456789", max_size=14))
+@given(st.text(alphabet="ckspxrAMGNBRLPhwEWgut/-0123456789", max_size=14))
 @settings(max_examples=400, deadline=None)
 def test_any_text_is_refused_or_canonical_after_one_reading(text: str) -> None:
     try:

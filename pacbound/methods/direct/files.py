@@ -17,22 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
-from ...bits.coder import Decoder, Encoder
-from ...bits.tensors import code_coding, code_tensor
-from ...bits.units import side_count
 from ...errors import ModelError, PacboundError, QuantizeError, without_file
 from ...progress import hidden, tqdm
-from ...quantize.blockwise import to_blocks
-from ...quantize.rates import fit_static, lattice_coding
-from ...quantize.tensors import dequantize_tensor, nearest_step, step_size, to_integers
+from ...quantize.pieces import code_piece, decode_piece
 from ...records import Record
-from ...specs.tensors import BLOCK_LEVELS, BlockTensor, Quantized, ZeroTensor
 
 FileQuantizer = Literal["int8", "nf4", "fp4", "lattice"]
 FILE_QUANTIZERS: tuple[FileQuantizer, ...] = FileQuantizer.__args__  # type: ignore[attr-defined]
 PIECE = 1 << 20
-BLOCK_LOG2 = 6
-STEPS_A_DEVIATION = 2
 MARK = b"pacbound-coded-1"
 MAX_INDEX_BYTES = 1 << 26
 FLOATS = {"BF16": 2, "F16": 2, "F32": 4}
@@ -147,45 +139,6 @@ def _code_entry(source: BinaryIO, target: BinaryIO, entry: _Entry, quantizer: st
         name=entry.name, dtype=entry.dtype, shape=entry.shape, bits_before=8 * (entry.stop - entry.start), bits=bits,
         sha256=digest.hexdigest(), pieces=tuple(sizes), raw=raw,
     )  # fmt: skip
-
-
-def code_piece(values: Array, quantizer: str) -> tuple[bytes, int, Array]:
-    """Quantize and code a vector; return the message, its bits, and what it decodes to.
-
-    Raises: QuantizeError where a value is not finite.
-    """
-    coding, side, symbols = _quantize(values, quantizer)
-    encoder = Encoder()
-    code_coding(encoder, "header", "kind, step or block size and symbol model", values.shape, coding)
-    if isinstance(coding, ZeroTensor):
-        return encoder.payload(), encoder.account.ledger().bits, np.zeros(values.shape, np.float32)
-    sent = symbols if side is None else np.concatenate([side, symbols])
-    code_tensor(encoder, "symbols", coding, values.shape, sent)
-    return encoder.payload(), encoder.account.ledger().bits, dequantize_tensor(coding, symbols, side)
-
-
-def _quantize(values: Array, quantizer: str) -> tuple[Quantized, NDArray[np.int32] | None, NDArray[np.int32]]:
-    if quantizer != "lattice":
-        side, symbols = to_blocks(values, quantizer, BLOCK_LOG2)
-        table = fit_static(symbols, BLOCK_LEVELS[quantizer])
-        return BlockTensor(kind=quantizer, block_log2=BLOCK_LOG2, table=table), side, symbols  # type: ignore[arg-type]
-    deviation = float(values.astype(np.float64).std()) or float(np.abs(values).max(initial=0.0))
-    if deviation == 0:
-        return ZeroTensor(), None, np.zeros(0, np.int32)
-    index = nearest_step(deviation / STEPS_A_DEVIATION)
-    coding, symbols = lattice_coding(to_integers(values, np.array(step_size(index))), index)
-    return coding, None, symbols
-
-
-def decode_piece(payload: bytes, count: int) -> Array:
-    """Return the vector that a message of `count` elements decodes to. Raises: MessageError."""
-    decoder = Decoder(payload)
-    coding = code_coding(decoder, "header", "", (count,), None)
-    symbols = code_tensor(decoder, "symbols", coding, (count,))
-    if isinstance(coding, ZeroTensor):
-        return np.zeros(count, np.float32)
-    side = side_count(coding, (count,))
-    return dequantize_tensor(coding, symbols[side:], symbols[:side] if side else None)
 
 
 def read_index(path: str | Path) -> CodedFile:

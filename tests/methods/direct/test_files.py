@@ -15,12 +15,11 @@ from pacbound.methods.direct.files import (
     FILE_QUANTIZERS,
     PIECE,
     code_file,
-    code_piece,
     decode_file,
-    decode_piece,
     read_index,
     safetensors_entries,
 )
+from pacbound.quantize.pieces import code_piece, decode_piece
 
 MIB_ABOVE_IMPORTS = 400
 REPOSITORY = Path(__file__).parents[3]
@@ -135,7 +134,8 @@ import resource, sys, time
 import numpy as np
 from pathlib import Path
 import bitsandbytes
-from pacbound.methods.direct.files import code_file, code_piece, decode_file
+from pacbound.methods.direct.files import code_file, decode_file
+from pacbound.quantize.pieces import code_piece
 from tests.methods.direct.synthetic import write_normal
 code_piece(np.ones(64, np.float32), "nf4")
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
