@@ -47,13 +47,13 @@ def sequence_spellings(draw: st.DrawFn) -> str:
     """Any string of a network of sequences."""
 
     def layer() -> str:
-        kind = draw(st.sampled_from(("gru", "W", "g", "t", "t", "h", "R", "tanh", "gelu", "silu")))
+        kind = draw(st.sampled_from(("gru", "W", "g", "attn", "attn", "h", "R", "tanh", "gelu", "silu")))
         if kind in ("gru", "h"):
             return f"{kind}{draw(WIDTHS)}"
         if kind == "g":
             return f"g{draw(WIDTHS)}k{draw(st.integers(1, 15))}"
-        if kind == "t":
-            return f"t{draw(st.sampled_from((1, 2, 4, 64)))}{_options(draw, 'x', 1, 6)}"
+        if kind == "attn":
+            return f"attn{draw(st.sampled_from((1, 2, 4, 64)))}{_options(draw, 'x', 1, 6)}"
         return kind + (str(draw(st.integers(1, 64))) if kind == "W" else "")
 
     return "-".join([f"E{draw(WIDTHS)}", *(layer() for _ in range(draw(st.integers(0, 6)))), "L"])

@@ -38,7 +38,8 @@ Rules that depend on what stands around or on the shape of an example:
     - An image of (height, width) is grey; h and L flatten what is not flat.
 A prefix such as 'w2/' multiplies all N of c, t, r, h, E, gru and g. Every network has one canonical spelling, which
 `str` gives: the multiplier carried out, defaults left out, equal blocks in a row as one layer. A name of
-REFERENCE_STRINGS may stand for its string. A further kind of layer is a row of KINDS and a place at the end of EXTRA in bits/architecture.py.
+REFERENCE_STRINGS may stand for its string. A further kind of layer is a row of KINDS and a place at the end of EXTRA in
+bits/architecture.py.
 """
 
 import re

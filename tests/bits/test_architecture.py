@@ -146,7 +146,7 @@ def small_descriptions() -> set[str]:
     maps += ["N8", "N2", "B", "R", "tanh", "gelu", "silu"]
     texts = [[*body, head] for n in range(4) for body in itertools.product(maps, repeat=n) for head in ("L", "P")]
     texts += [[start, body, "L"] for start in ("unit", "imagenet") for body in (*maps, "G", "h8")]
-    after = ["gru1", "gru2", "W1", "W2", "g2k1", "g2k3", "t1", "t2", "t1x2", "h2", "R", "tanh"]
+    after = ["gru1", "gru2", "W1", "W2", "g2k1", "g2k3", "attn1", "attn2", "attn1x2", "h2", "R", "tanh"]
     texts += [["E2", *body, "L"] for n in range(3) for body in itertools.product(after, repeat=n)]
     texts += [[body, flat, "h2", "L"] for body in maps for flat in ("G", "h1", "h2", "h4")]
     return {canonical_name("-".join(text)) for text in texts} | {"user"}

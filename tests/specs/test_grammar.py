@@ -80,7 +80,7 @@ def test_different_networks_have_different_strings() -> None:
         ("w2/lenet1", "c8k5-R-A3-c24k5-R-A3-L"),
         ("lenet1", "c4k5-R-A3-c12k5-R-A3-L"),
         ("w2/w2/h8-L", None),
-        ("w2/E8-W3-gru4-g5k2-t2x1-attn2-attn4-h3-L", "E16-W3-gru8-g10k2-attn2x2-attn4-h6-L"),
+        ("w2/E8-W3-gru4-g5k2-attn2x1-attn2-attn4-h3-L", "E16-W3-gru8-g10k2-attn2x2-attn4-h6-L"),
     ],
 )
 def test_spellings_and_multipliers(text: str, canonical: str | None) -> None:
@@ -105,15 +105,15 @@ def test_fields_are_those_of_the_layer() -> None:
 @pytest.mark.parametrize(
     ("text", "character", "layer", "found", "could"),
     [
-        ("", 1, 1, "the end", "c, r"),
+        ("", 1, 1, "the end", "c, t, r"),
         ("c4k5", 5, 1, "the end", "L, P"),
         ("c4k5-R-", 8, 3, "the end", "L, P"),
         ("c4", 3, 1, "the end", "'k' and a number"),
-        ("c4k5-Q-L", 6, 2, "'Q'", "one of c, r"),
+        ("c4k5-Q-L", 6, 2, "'Q'", "one of c, t, r"),
         ("L-L", 3, 2, "'L'", "the end"),
         ("h3-c3k3-L", 4, 2, "'c3k3'", "one of N, B"),
         ("G-P", 3, 2, "'P'", "one of N, B"),
-        ("R-unit-L", 3, 2, "'unit'", "one of c, r"),
+        ("R-unit-L", 3, 2, "'unit'", "one of c, t, r"),
         ("c3k99-L", 4, 1, "'99'", "[1, 15]"),
         ("c3k3p3-L", 6, 1, "'3'", "[0, 2]"),
         ("c3k3p1s2-L", 7, 1, "'s2'", "'-'"),
@@ -126,7 +126,7 @@ def test_fields_are_those_of_the_layer() -> None:
         ("L\n", 2, 1, "'\\n'", "'-'"),
         ("E16", 4, 1, "the end", "L, P"),
         ("h8-E16-L", 4, 2, "'E16'", "one of N, B"),
-        ("E16-E16-L", 5, 2, "'E16'", "one of gru, W, g, t, R, tanh, gelu, silu, h, L"),
+        ("E16-E16-L", 5, 2, "'E16'", "one of gru, W, g, attn, R, tanh, gelu, silu, h, L"),
         ("E16-c8k3-L", 5, 2, "'c8k3'", "one of gru, W"),
         ("E16-N8-L", 5, 2, "'N8'", "one of gru, W"),
         ("E16-P", 5, 2, "'P'", "one of gru, W"),
