@@ -69,6 +69,7 @@ def price_by_hand(text: str) -> int:
             continue
         if token in (extra := {"tanh": 1, "gelu": 3, "silu": 3, "flip": 5, "T": 5, "V1": 5 + 1, "V3": 5 + 3}):
             bits += 6 + extra[token]
+            repeat = None
             continue
         kind, size = token[0], int((re.findall(r"^.(\d+)", token) or ["0"])[0])
         named = {letter: int(number) for letter, number in re.findall(r"([kspx])(\d+)", token)}
