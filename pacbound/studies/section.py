@@ -65,6 +65,8 @@ def below_true_risk(runs: Sequence[Run]) -> tuple[int, int]:
 
 def sections(study: Study, results: Results) -> tuple[Section, ...]:
     """Return the tables of a study, and what they mean."""
+    if not results.runs:
+        return _unfinished(results)
     tables = [Section(one.sample, _table(one, study.across), ()) for one in compared(results)]
     about = (f"It shows {study.shows}.", *((study.note,) if study.note else ()), *_meaning(results), SPREAD)
     return (*tables, Section("What this means", None, about), *_unfinished(results))
