@@ -38,10 +38,10 @@ def by_hand(text: str) -> str:
     """The canonical spelling by rewriting the text: defaults dropped, equal blocks counted."""
     found: list[str] = []
     for token in text.split("-"):
-        token = re.sub("^(c.*)s1(p|$)", r"\1\2", token)
+        token = re.sub("^([ct][0-9].*)s1(p|$)", r"\1\2", token)
         token = re.sub("^([AM].*)s2$", r"\1", token)
-        token = re.sub("^(c[0-9]+k1(?:s[0-9]+)?)p0$", r"\1", token)
-        if not re.match("r[0-9]|t[0-9]", token):
+        token = re.sub("^([ct][0-9]+k1(?:s[0-9]+)?)p0$", r"\1", token)
+        if not re.match("r[0-9]|attn[0-9]", token):
             found.append(token)
             continue
         width, _, times = token.partition("x")
