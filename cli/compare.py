@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from .files import certificate_files, columns, load_certificate
+from .files import certificate_files, columns, load_either
 
 if TYPE_CHECKING:
     from pacbound.certificate import Certificate
     from pacbound.reports.beside import Format
+    from pacbound.reports.language_pages import NamedLanguage
 
 
 def compare(
@@ -53,7 +54,11 @@ def compare(
     from pacbound.reports.compare import compare as beside
 
     chosen = _format({"json": json, "csv": csv, "markdown": markdown, "latex": latex})
-    loaded, unusable = _loaded(certificates)
+    loaded, texts, unusable = _loaded(certificates)
+    if texts and not loaded:
+        _language(texts, chosen, to is not None or plot is not None, unusable)
+        return
+    unusable += [f"{name} is about a language model, in bits a symbol. Compare it with others." for name, _ in texts]
     comparison = beside(loaded, to)
     if plot is not None:
         from pacbound.reports.plane import draw
@@ -76,18 +81,42 @@ def _format(asked: dict[str, bool]) -> "Format":
     return chosen[0] if chosen else "text"  # type: ignore[return-value]  # the keys are formats
 
 
-def _loaded(paths: list[Path]) -> "tuple[list[tuple[str, Certificate]], list[str]]":
-    """Certificates by their files, and what could not be read of a folder. Raises: CertificateError for a file."""
+def _language(texts: "list[NamedLanguage]", chosen: "Format", drawn: bool, unusable: list[str]) -> None:
+    """Print language models side by side."""
+    from pacbound.errors import RequestError
+    from pacbound.reports.language_pages import complaint, render_compared
+
+    if drawn:
+        raise RequestError("compare: --to and --plot are about errors, got language models. See pacbound report.")
+    typer.echo(render_compared(texts, chosen, columns()))
+    for line in unusable:
+        typer.echo(f"pacbound: {line}", err=True)
+    if unusable or any(complaint(one) for _, one in texts):
+        raise typer.Exit(2 if unusable else 1)
+
+
+def _loaded(paths: list[Path]) -> "tuple[list[tuple[str, Certificate]], list[NamedLanguage], list[str]]":
+    """Certificates by their files, those of language models apart, and what could not be read of a folder.
+
+    Raises: CertificateError for a file.
+    """
+    from pacbound.certificate import Certificate
     from pacbound.errors import CertificateError
 
-    loaded, unusable = [], []
+    loaded: list[tuple[str, Certificate]] = []
+    texts: list[NamedLanguage] = []
+    unusable = []
     for file in certificate_files(paths, "compare"):
         try:
-            loaded.append((str(file), load_certificate(file)))
+            found = load_either(file)
+            if isinstance(found, Certificate):
+                loaded.append((str(file), found))
+            else:
+                texts.append((str(file), found))
         except CertificateError as why:
             if file in paths:
                 raise
             unusable.append(str(why))
-    if not loaded:
+    if not loaded and not texts:
         raise CertificateError(f"compare: none of the files is a certificate; {unusable[0]}")
-    return loaded, unusable
+    return loaded, texts, unusable

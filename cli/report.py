@@ -52,31 +52,45 @@ def report(
     """
     from pacbound.certificate import Certificate
     from pacbound.certificate.files import write_atomic
+    from pacbound.certificate.language import LanguageCertificate, load_document
     from pacbound.errors import CertificateError
+    from pacbound.reports.language_pages import complaint, language_report
     from pacbound.reports.report import report as made_of
 
-    loaded, unread = [], []
+    loaded: list[tuple[Path, Certificate]] = []
+    texts: list[tuple[Path, LanguageCertificate]] = []
+    unread = []
     for file in certificate_files(certificates, "report"):
         try:
-            loaded.append((file, Certificate.load(file)))
+            one = load_document(file)
+            if isinstance(one, Certificate):
+                loaded.append((file, one))
+            else:
+                texts.append((file, one))
         except CertificateError as why:
             if file in certificates:
                 raise CertificateError(f"{file}: {why}") from None
             unread.append((file.name, str(why)))
-    if not loaded:
+    if not loaded and not texts:
         raise CertificateError(f"report: none of the files is a certificate; {unread[0][0]}: {unread[0][1]}")
-    whole = len(loaded) > 1 or certificates[0].is_dir()
-    named = [(_name(file, certificates), one) for file, one in loaded]
-    found = made_of(named, unread, title, whole, pictures=_pictures(named, data, data_dir))
+    if loaded:
+        unread += [(file.name, "it is about a language model; report those apart") for file, _ in texts]
+        whole = len(loaded) > 1 or certificates[0].is_dir()
+        named = [(_name(file, certificates), one) for file, one in loaded]
+        found = made_of(named, unread, title, whole, pictures=_pictures(named, data, data_dir))
+        broken = [(one.name, one.complaint) for one in found.subjects if not one.stands]
+    else:
+        models = [(_name(file, certificates), one) for file, one in texts]
+        found = language_report(models, unread, title)
+        broken = [(name, why) for name, one in models if (why := complaint(one))]
     chosen = format or (Format.md if output is not None and output.suffix == ".md" else Format.html)
     text = found.html() if chosen is Format.html else found.markdown() + "\n"
     if output is None:
         typer.echo(text, nl=False)
     else:
         write_atomic(output, text.encode("utf-8"))
-    broken = [one for one in found.subjects if not one.stands]
-    for one in broken:
-        typer.echo(f"pacbound: {one.name} does not stand: {one.complaint}", err=True)
+    for name, why in broken:
+        typer.echo(f"pacbound: {name} does not stand: {why}", err=True)
     if broken:
         raise typer.Exit(1)
 

@@ -386,6 +386,11 @@ class Certificate(SparseRecord):
                 "Certificate: schema_version '1' was never released and is not read: it did not charge what version 2 "
                 "charges. Write it anew from its message, without training: python results/finish_again.py FILE."
             )
+        if str(version).startswith("language-"):
+            raise CertificateError(
+                "Certificate: this one is about a language model, which show, verify, compare and report read, and "
+                "this command does not."
+            )
         if version != SCHEMA_VERSION:
             raise CertificateError(
                 f"Certificate: this pacbound reads schema_version {SCHEMA_VERSION!r}, got {str(version)[:40]!r}. "

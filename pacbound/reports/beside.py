@@ -73,7 +73,7 @@ def render(comparison: Comparison, format: Format = "text", width: int = WIDTH) 
     return {
         "text": lambda: text_of(sections(comparison), width),
         "markdown": lambda: markdown_of(sections(comparison)),
-        "latex": lambda: _latex(sections(comparison)),
+        "latex": lambda: latex_of(sections(comparison)),
         "csv": lambda: _csv(comparison),
         "json": lambda: _json(comparison),
     }[format]()
@@ -265,7 +265,8 @@ def markdown_of(sections: Sequence[Section]) -> str:
     return "\n\n".join(blocks)
 
 
-def _latex(sections: Sequence[Section]) -> str:
+def latex_of(sections: Sequence[Section]) -> str:
+    """Return sections as LaTeX, without a final newline."""
     blocks = []
     for section in sections:
         blocks += [rf"\paragraph{{{latex_text(section.title)}}}"] if section.title else []

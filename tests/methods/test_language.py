@@ -293,3 +293,29 @@ def test_the_command_writes_shows_and_verifies(tmp_path):
         assert shown.exit_code == 0
         assert "goes on learning" in shown.output
     assert runner.invoke(app, ["verify", str(file), "--data", path]).exit_code == 0
+
+
+def test_reports_and_tables_of_language_models(streamed, positioned, tmp_path):
+    """What a page shows are the certificate's own figures; what does not stand is in no ranking."""
+    folder = tmp_path / "several"
+    folder.mkdir()
+    for name, (_, one) in (("one", streamed), ("two", positioned)):
+        one.save(folder / f"{name}.json")
+    runner = CliRunner()
+    rows = json.loads(runner.invoke(app, ["compare", str(folder), "--json"]).stdout)["language_models"]
+    assert [row["bound"] for row in rows] == sorted(one.stated_bound.value for _, one in (streamed, positioned))
+    page = tmp_path / "page.html"
+    assert runner.invoke(app, ["report", str(folder), "-o", str(page)]).exit_code == 0
+    html = page.read_text("utf-8")
+    assert streamed[1].statement in html
+    assert html.count('<svg class="figure"') == 6
+    assert "<script" not in html
+    assert "mathdefault" not in html
+    file = forged(streamed[1], lambda document: lower_value(document, streamed[1]), folder)
+    run = runner.invoke(app, ["compare", str(folder)])
+    assert run.exit_code == 1
+    assert f"{file} does not stand: bound" in run.stdout.replace("\n", " ")
+    assert runner.invoke(app, ["report", str(folder), "-o", str(page)]).exit_code == 1
+    assert "THIS CERTIFICATE DOES NOT STAND" in page.read_text("utf-8")
+    other = runner.invoke(app, ["export", str(folder / "one.json"), "--format", "csv"])
+    assert "about a language model" in str(other.exception)

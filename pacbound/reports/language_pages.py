@@ -1,0 +1,236 @@
+"""Certificates of language models as a report, and side by side. Reads certificates and nothing else."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from functools import partial
+
+from ..certificate.canonical import Json
+from ..certificate.language import LanguageCertificate, OtherForm
+from ..certificate.language_recheck import recheck_language_arithmetic, recheck_language_message
+from ..certificate.language_statement import bits_up, unit_name
+from ..certificate.statement import confidence
+from ..errors import CertificateError
+from .beside import Format, Section, latex_of, markdown_of, text_of
+from .drawn import COLOURS, FAINT, Drawing, drawing, sheet
+from .language import NAMES, language_facts, language_not_said
+from .report import Lead, Report
+from .tables import Column, shortest_names
+
+NamedLanguage = tuple[str, LanguageCertificate]
+MOST_DRAWN = 6  # certificates with figures of their own
+ALONE = "Each bound holds alone; the best of J independent statements holds at J delta."
+ONE_TEXT = "They are about one text, whose luck moves them together."
+MANY_TEXTS = "They are about different texts or statements: figures in different rows are not of one mean."
+
+
+def complaint(certificate: LanguageCertificate) -> str:
+    """Return why a certificate does not stand, by its arithmetic or its message; empty where it does."""
+    findings = recheck_language_arithmetic(certificate)
+    if findings[-1].complaint is None:
+        findings = recheck_language_message(certificate)
+    last = findings[-1]
+    return "" if last.complaint is None else f"{last.check}: {last.complaint}"
+
+
+def language_report(
+    certificates: Sequence[NamedLanguage], unread: Sequence[tuple[str, str]] = (), title: str = ""
+) -> Report:
+    """Make a report of language models: the table, then each with its figures.
+
+    Raises: CertificateError where there is no certificate, or a name stands twice.
+    """
+    names = [name for name, _ in certificates]
+    if not names or len(set(names)) < len(names):
+        raise CertificateError(f"report: give at least one certificate, each under its own name, got {names}.")
+    sections = [section for name, one in certificates for section in _about(name, one)]
+    if len(certificates) > 1:
+        sections = [*compared(certificates), *sections]
+    first = certificates[0][1]
+    figures = partial(_figures, tuple(certificates[:MOST_DRAWN]))
+    about = title or f"Language models on {first.text.name}"
+    return Report(about, (), None, tuple(unread), False, Lead(tuple(sections), figures))
+
+
+def render_compared(certificates: Sequence[NamedLanguage], format: Format, width: int) -> str:
+    """Return language models side by side, smallest bound first, without a final newline."""
+    if format in ("csv", "json"):
+        rows = [_row(name, one) for name, one in _ordered(certificates)]
+        if format == "json":
+            return json.dumps({"language_models": rows}, indent=1)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return text.getvalue().rstrip("\n")
+    sections = compared(certificates)
+    if format == "text":
+        return text_of(sections, width)
+    return markdown_of(sections) if format == "markdown" else latex_of(sections)
+
+
+def compared(certificates: Sequence[NamedLanguage]) -> list[Section]:
+    """Return the table of language models, smallest bound first; what does not stand is in no ranking."""
+    wrong = {name: complaint(one) for name, one in certificates}
+    rows = [(name, one) for name, one in _ordered(certificates) if not wrong[name]]
+    folder, short = shortest_names([name for name, _ in rows]) if rows else ("", ())
+    columns = (
+        Column("certificate", short, True),
+        Column("bound", tuple(bits_up(one.stated_bound.value) for _, one in rows)),
+        Column("a byte", tuple(bits_up(one.bits_a_byte) for _, one in rows)),
+        Column("mean", tuple(bits_up(one.mean) for _, one in rows)),
+        Column("held out", tuple(_of(one, "held_out") for _, one in rows)),
+        Column("n-gram", tuple(_of(one, "n-gram") for _, one in rows)),
+        Column("bits", tuple(f"{one.ledger.bits:,}" for _, one in rows)),
+        Column("n", tuple(f"{one.losses.n:,}" for _, one in rows)),
+        Column("statement", tuple(one.units.statement for _, one in rows), True),
+        Column("text", tuple(one.text.name for _, one in rows), True),
+        Column("model", tuple(_model(one) for _, one in rows), True),
+    )
+    same = len({(one.text.digest, one.units.statement, one.stated_bound.delta) for _, one in rows}) == 1
+    about = [f"bits a symbol, confidence {confidence(rows[0][1].stated_bound.delta)} each"] if rows else []
+    about += [f"in {folder}"] if folder else []
+    sections = [Section("", None, tuple(about))] if about else []
+    if rows:
+        sections.append(Section("", columns, (*((ONE_TEXT if same else MANY_TEXTS,) if len(rows) > 1 else ()), ALONE)))
+    broken = tuple(f"{name} does not stand: {why}." for name, why in wrong.items() if why)
+    return [*sections, *([Section("Does not stand", None, broken)] if broken else [])]
+
+
+def _ordered(certificates: Sequence[NamedLanguage]) -> list[NamedLanguage]:
+    return sorted(certificates, key=lambda named: (named[1].bits_a_byte, named[0]))
+
+
+def _of(certificate: LanguageCertificate, name: str) -> str:
+    return next((bits_up(one.value) for one in certificate.predictors if one.name == name), "")
+
+
+def _model(certificate: LanguageCertificate) -> str:
+    called = certificate.environment.network
+    return called or ("checkpoint" if certificate.hypothesis.model == "user" else certificate.hypothesis.model)
+
+
+def _row(name: str, one: LanguageCertificate) -> dict[str, Json]:
+    return {
+        "name": name,
+        "stands": not complaint(one),
+        "bound": one.stated_bound.value,
+        "bound_bits_a_byte": one.bits_a_byte,
+        "theorem": one.stated_bound.theorem,
+        "delta": one.stated_bound.delta,
+        "mean": one.mean,
+        "bits": one.ledger.bits,
+        "n": one.losses.n,
+        "text": one.text.name,
+        "text_digest": one.text.digest,
+        "model": _model(one),
+        **{f"{other.name}": other.value for other in one.predictors},
+    }
+
+
+def _about(name: str, certificate: LanguageCertificate) -> list[Section]:
+    """Statement, figures, ledger and declarations of one certificate."""
+    wrong = complaint(certificate)
+    said = (f"THIS CERTIFICATE DOES NOT STAND: {wrong}.",) if wrong else ()
+    facts = [(key, value) for key, value in language_facts(certificate) if key != "digest"]
+    ledger = certificate.entries
+    return [
+        Section(name, None, (*said, certificate.statement)),
+        Section(
+            "",
+            (
+                Column("", tuple(key for key, _ in facts), True),
+                Column("figures and origin", tuple(value for _, value in facts), True),
+            ),
+            (f"digest {certificate.digest}",),
+        ),
+        Section(
+            "Where the bits go",
+            (
+                Column("item", (*(entry.item for entry in ledger), "sum"), True),
+                Column("bits", (*(f"{entry.bits:,}" for entry in ledger), f"{certificate.ledger.bits:,}")),
+                Column("kind", (*(entry.kind for entry in ledger), ""), True),
+                Column("why", (*(entry.why for entry in ledger), ""), True),
+            ),
+            (),
+        ),
+        Section("What is declared", None, certificate.declarations),
+        Section("What it does not say", None, language_not_said(certificate)),
+    ]
+
+
+def _figures(certificates: Sequence[NamedLanguage]) -> tuple[Drawing, ...]:
+    made = []
+    for place, (name, certificate) in enumerate(certificates):
+        if complaint(certificate):
+            continue
+        made += [
+            _frontier(certificate, name, f"lm{place}-frontier"),
+            _gaps(certificate, name, f"lm{place}-gaps"),
+            *((_along(certificate, name, f"lm{place}-along"),) if certificate.along else ()),
+        ]
+    return tuple(made)
+
+
+def _frontier(certificate: LanguageCertificate, name: str, anchor: str) -> Drawing:
+    """Bits against loss: of each predictor its mean loss, and above it what is certified."""
+    unit = unit_name(certificate.text)
+    points = [("the network", certificate.ledger.bits, certificate.mean, certificate.stated_bound.value)]
+    points += [
+        (NAMES[one.name][0], one.bits, one.mean, one.value)
+        for one in certificate.predictors
+        if one.name not in ("uniform", "held_out")
+    ]
+    with sheet() as (figure, axes):
+        for place, (label, bits, mean, value) in enumerate(points):
+            colour = COLOURS[place % len(COLOURS)]
+            axes.plot([1 + bits, 1 + bits], [mean, value], color=colour, linewidth=2)
+            axes.plot([1 + bits], [mean], "o", color=colour, markersize=5)
+            axes.plot([1 + bits], [value], "_", color=colour, markersize=12, markeredgewidth=2)
+            axes.annotate(label, (1 + bits, value), xytext=(4, 4), textcoords="offset points", fontsize=8)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axes.minorticks_off()
+        axes.set_xlim(0.7, 30 * max(1 + bits for _, bits, _, _ in points))
+        axes.set_xlabel("bits of the ledger, + 1")
+        axes.set_ylabel(f"bits a {unit}")
+        caption = f"{name}: mean loss (dot) and certified loss (bar) against bits. {_ngram_note(certificate)}"
+        return drawing(figure, anchor, "Bits against loss", caption)
+
+
+def _ngram_note(certificate: LanguageCertificate) -> str:
+    learns = any(one.name == "n-gram" for one in certificate.predictors)
+    return "The n-gram goes on learning and is no frozen network." if learns else ""
+
+
+def _gaps(certificate: LanguageCertificate, name: str, anchor: str) -> Drawing:
+    """How far each statement lies above the mean loss that it is made from."""
+    bars = [(certificate.stated_bound.theorem, certificate.stated_bound.value - certificate.mean)]
+    bars += [(one.theorem, one.value - certificate.mean) for one in certificate.also if isinstance(one, OtherForm)]
+    bars += [("held out, 0 bits", one.value - one.mean) for one in certificate.predictors if one.name == "held_out"]
+    with sheet(height=0.9 + 0.4 * len(bars)) as (figure, axes):
+        axes.barh([label for label, _ in bars][::-1], [gap for _, gap in bars][::-1], color=COLOURS[0], height=0.6)
+        for place, (_, gap) in enumerate(bars[::-1]):
+            axes.annotate(
+                f"{gap:.3f}", (gap, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8
+            )
+        axes.set_xlim(0, 1.15 * max(gap for _, gap in bars))
+        axes.set_xlabel(f"bits a {unit_name(certificate.text)} above the mean loss")
+        return drawing(figure, anchor, "The gap by statement", f"{name}: what each statement adds to the mean loss.")
+
+
+def _along(certificate: LanguageCertificate, name: str, anchor: str) -> Drawing:
+    """Mean losses of equal parts of the units."""
+    with sheet(height=2.6) as (figure, axes):
+        parts = len(certificate.along)
+        axes.plot([(k + 0.5) / parts for k in range(parts)], certificate.along, color=COLOURS[0], linewidth=1.2)
+        axes.axhline(certificate.mean, color=FAINT, linewidth=1)
+        axes.axhline(certificate.stated_bound.value, color=COLOURS[1], linewidth=1)
+        axes.annotate(
+            "certified", (0.0, certificate.stated_bound.value), xytext=(2, 3), textcoords="offset points", fontsize=8
+        )
+        axes.set_xlim(0, 1)
+        axes.set_xlabel("share of the text")
+        axes.set_ylabel(f"bits a {unit_name(certificate.text)}")
+        return drawing(figure, anchor, "Loss along the text", f"{name}: mean loss of {parts} equal parts, in order.")
