@@ -131,7 +131,7 @@ def _verify_hint(request: "Request", data_dir: object) -> str:
         "--tokenizer": request.tokenizer,
         "--surrogate": request.surrogate if ":" in request.surrogate else None,
         "--surrogate-checkpoint": request.surrogate_checkpoint if request.train != "all" or not shared else None,
-        "--standardise": request.standardise,
+        "--standardise": None if request.standardise == "share" else request.standardise,
         "--text-column": request.text_column,
         "--label-column": request.label_column,
         "--encoding": None if request.encoding == "utf-8" else request.encoding,

@@ -18,6 +18,7 @@ from .measure import measure
 from .report import report
 from .show import show
 from .simulate import simulate
+from .study import study
 from .sweep import sweep
 from .train import train
 from .verify import verify
@@ -31,6 +32,7 @@ app.command("report")(report)
 app.command("export")(export)
 app.command("measure")(measure)
 app.command("sweep")(sweep)
+app.command("study")(study)
 app.command("simulate")(simulate)
 app.command("train")(train)
 app.command("code")(code)

@@ -7,11 +7,13 @@ import typer
 from rich.markup import escape
 
 from .files import load_certificate, refuse_to_overwrite, sentence_lines
+from .options import read_by, with_reading
 
 if TYPE_CHECKING:
     from pacbound.measures.measuring import Measured
 
 
+@with_reading
 def measure(
     source: Annotated[
         Path,
@@ -41,7 +43,8 @@ def measure(
         str | None, typer.Option(help="Which of several state dicts in the checkpoint, NAME or NAME.NAME.")
     ] = None,
     measures: Annotated[
-        str, typer.Option(help="Some of stable_rank, redundancy, rademacher, covering, ntk, separated by commas.")
+        str,
+        typer.Option(help="Some of stable_rank, redundancy, rademacher, covering, ntk, flatness; by commas."),
     ] = "",
     per_layer: Annotated[bool, typer.Option("--per-layer", help="Print a line for each layer too.")] = False,
     bounds: Annotated[
@@ -56,6 +59,7 @@ def measure(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file of --attach.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
+    **reading: object,
 ) -> None:
     """Measure a network. Measures carry no probability; * marks those that rest on a formula proved here.
 
@@ -83,7 +87,10 @@ def measure(
     rules = tuple(rule for rule in rename.split(",") if rule)
     weights = source.suffix != ".json" or source.name.endswith(".index.json") or not source.is_file()
     subject = source if weights else load_certificate(source)
-    measured = measured_of(subject, model, data, names, _shape(input_shape), data_dir, checkpoint, rules, key, bounds)
+    measured = measured_of(
+        subject, model, data, names, _shape(input_shape), data_dir, checkpoint, rules, key, bounds,
+        **read_by(reading, "measure"),
+    )  # fmt: skip
     if plot is not None:
         draw(measured, plot)
     if attach is not None:

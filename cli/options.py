@@ -9,8 +9,11 @@ from typing import Annotated, Literal
 import typer
 from rich.markup import escape
 
-from pacbound.request.request import Request, group_of, help_of
+from pacbound.request.reading import Reading
+from pacbound.request.request import Request, group_of, help_of, make_request
 
+TREATMENT = ("preprocess", "tokenizer", "standardise")
+READING = (*(name for name in Reading.model_fields if name != "name"), *TREATMENT)  # nothing here is certified
 PANELS = {
     "Main": "Main options",
     "Data": "Data (how your own source is read)",
@@ -41,6 +44,21 @@ def with_parameters(function: Callable[..., None], own: list[inspect.Parameter])
     function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return function
+
+
+def with_reading(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a function that takes **reading, beside options of its own, those of how a sample is read."""
+    own = [p for p in inspect.signature(function).parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + [_parameter(name) for name in READING]
+    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return function
+
+
+def read_by(reading: dict[str, object], source: str) -> dict[str, object]:
+    """Return the arguments of a verb that say how a sample is read. source: the verb. Raises: RequestError."""
+    request = make_request(given(reading), source)
+    return {"reading": request.reading, **{name: getattr(request, name) for name in TREATMENT}}
 
 
 def _parameter(name: str) -> inspect.Parameter:

@@ -2,12 +2,16 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from .files import certificate_files
+
+if TYPE_CHECKING:
+    from pacbound.certificate import Certificate
+    from pacbound.reports.picked import Strip
 
 
 class Format(StrEnum):
@@ -29,6 +33,10 @@ def report(
         typer.Option("--format", help=escape("[the ending of --output, else html]; html needs pacbound[report].")),
     ] = None,
     title: Annotated[str, typer.Option(help=escape("Of the page [network and data]."))] = "",
+    data: Annotated[
+        str | None, typer.Option(help="Of picks: show the picked examples, taken from this; as for verify.")
+    ] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of data sets (or PACBOUND_DATA).")] = None,
 ) -> None:
     """Write one page: the statement in plain words, where bits go, who declared what, the frontier, how to verify.
 
@@ -40,6 +48,7 @@ def report(
     \b
     pacbound report results/mnist -o report.html
     pacbound report certificate.json --format md
+    pacbound report picks.json --data mnist -o report.html
     """
     from pacbound.certificate import Certificate
     from pacbound.certificate.files import write_atomic
@@ -57,7 +66,8 @@ def report(
     if not loaded:
         raise CertificateError(f"report: none of the files is a certificate; {unread[0][0]}: {unread[0][1]}")
     whole = len(loaded) > 1 or certificates[0].is_dir()
-    found = made_of([(_name(file, certificates), one) for file, one in loaded], unread, title, whole)
+    named = [(_name(file, certificates), one) for file, one in loaded]
+    found = made_of(named, unread, title, whole, pictures=_pictures(named, data, data_dir))
     chosen = format or (Format.md if output is not None and output.suffix == ".md" else Format.html)
     text = found.html() if chosen is Format.html else found.markdown() + "\n"
     if output is None:
@@ -69,6 +79,31 @@ def report(
         typer.echo(f"pacbound: {one.name} does not stand: {one.complaint}", err=True)
     if broken:
         raise typer.Exit(1)
+
+
+def _pictures(
+    named: "list[tuple[str, Certificate]]", data: str | None, data_dir: Path | None
+) -> "dict[str, tuple[Strip, ...]]":
+    """The picked examples of each certificate that these data are of. Raises: RequestError where they are of none."""
+    from pacbound.errors import PacboundError, RequestError
+    from pacbound.reports.picked import Strip
+
+    if data is None:
+        return {}
+    from pacbound.verification.sheet import thumbnails
+
+    found, why = {}, "none of them is of picks"
+    for name, certificate in named:
+        if certificate.picks is None:
+            continue
+        try:
+            found[name] = thumbnails(certificate, data, data_dir)
+        except PacboundError as refusal:
+            why = str(refusal)
+            found[name] = (Strip(f"Not shown: {why}"),)
+    if not any(strip.pictures for strips in found.values() for strip in strips):
+        raise RequestError(f"report: --data shows picked examples, and here are none to show: {why}")
+    return found
 
 
 def _name(file: Path, given: list[Path]) -> str:

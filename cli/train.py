@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .files import sentence_lines
+from .options import read_by, with_reading
 
 if TYPE_CHECKING:
     from pacbound.methods.plain_training import Training
 
 
+@with_reading
 def train(
     output: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="Where the weights are written.")],
     model: Annotated[str, typer.Option(help="The network: a reference one such as lenet, or module:callable.")] = "mlp",
@@ -28,6 +30,7 @@ def train(
     batch: Annotated[int, typer.Option(help="Examples of a step.")] = 100,
     seed: Annotated[int, typer.Option(help="Of the start and of the batches.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
+    **reading: object,
 ) -> None:
     """Train a network that starts at a stable rank or stays in norm balls, and print the ranks epoch by epoch.
 
@@ -47,7 +50,7 @@ def train(
 
     found = trained(
         model, data, output, epochs=epochs, stable_rank=stable_rank, lipschitz=lipschitz, distance=distance, rate=rate,
-        batch=batch, seed=seed, data_dir=data_dir,
+        batch=batch, seed=seed, data_dir=data_dir, **read_by(reading, "train"),
     )  # fmt: skip
     typer.echo(found.model_dump_json(indent=1) if as_json else _in_words(found, output))
 

@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from .bounds.claims import Bound as Bound
     from .bounds.claims import Measure as Measure
     from .bounds.claims import RiskEstimate as RiskEstimate
+    from .certificate.language import LanguageCertificate as LanguageCertificate
     from .certificate.schema import Certificate as Certificate
     from .data.examples import Examples as Examples
     from .data.registry import load as load
     from .errors import PacboundError as PacboundError
     from .measures.measuring import measure as measure
+    from .methods.language import certify_language as certify_language
     from .methods.table import certify as certify
     from .request.presets import preset as preset
     from .request.request import Request as Request
@@ -34,6 +36,7 @@ _PUBLIC = {
     "Certificate": ("certificate.schema", "Certificate"),
     "Entry": ("bits.ledger", "Entry"),
     "Examples": ("data.examples", "Examples"),
+    "LanguageCertificate": ("certificate.language", "LanguageCertificate"),
     "Ledger": ("bits.ledger", "Ledger"),
     "Measure": ("bounds.claims", "Measure"),
     "PacboundError": ("errors", "PacboundError"),
@@ -42,6 +45,7 @@ _PUBLIC = {
     "Verification": ("verification.verification", "Verification"),
     "bound": ("bounds.arrays", "bound"),
     "certify": ("methods.table", "certify"),
+    "certify_language": ("methods.language", "certify_language"),
     "load": ("data.registry", "load"),
     "measure": ("measures.measuring", "measure"),
     "preset": ("request.presets", "preset"),

@@ -11,7 +11,10 @@ def _options(draw: st.DrawFn, letter: str, low: int, high: int) -> str:
 
 @st.composite
 def tokens_on_maps(draw: st.DrawFn) -> str:
-    kind = draw(st.sampled_from(("c", "c", "r", "A", "M", "N", "B", "R", "tanh", "gelu", "silu")))
+    kind = draw(st.sampled_from(("c", "c", "r", "A", "M", "N", "B", "R", "tanh", "gelu", "silu", "t")))
+    if kind == "t":  # with what may read its four turns, and their maximum
+        between = draw(st.sampled_from(("", "-R", "-A3", "-R-t8k3s2", "-gelu-M2-t4k5p2")))
+        return f"t{draw(WIDTHS)}k{draw(st.integers(1, 15))}{_options(draw, 's', 1, 8)}{between}-T"
     if kind == "c":
         kernel = draw(st.integers(1, 15))
         stride, padding = _options(draw, "s", 1, 8), _options(draw, "p", 0, kernel - 1)
@@ -44,13 +47,13 @@ def sequence_spellings(draw: st.DrawFn) -> str:
     """Any string of a network of sequences."""
 
     def layer() -> str:
-        kind = draw(st.sampled_from(("gru", "W", "g", "t", "t", "h", "R", "tanh", "gelu", "silu")))
+        kind = draw(st.sampled_from(("gru", "W", "g", "attn", "attn", "h", "R", "tanh", "gelu", "silu")))
         if kind in ("gru", "h"):
             return f"{kind}{draw(WIDTHS)}"
         if kind == "g":
             return f"g{draw(WIDTHS)}k{draw(st.integers(1, 15))}"
-        if kind == "t":
-            return f"t{draw(st.sampled_from((1, 2, 4, 64)))}{_options(draw, 'x', 1, 6)}"
+        if kind == "attn":
+            return f"attn{draw(st.sampled_from((1, 2, 4, 64)))}{_options(draw, 'x', 1, 6)}"
         return kind + (str(draw(st.integers(1, 64))) if kind == "W" else "")
 
     return "-".join([f"E{draw(WIDTHS)}", *(layer() for _ in range(draw(st.integers(0, 6)))), "L"])

@@ -78,6 +78,8 @@ CONTOURS = "tests/reports/test_contours.py"
 
 TEXTS = "tests/models/test_texts.py"
 ADAPTERS = "tests/models/test_adapters.py"
+COLUMNS = "tests/data/test_columns.py"
+HEADS, OWN_HEAD = "tests/bits/test_head.py", "tests/models/test_own_head.py"
 
 SEQUENCES = "tests/models/test_sequences.py"
 CAUSALITY = "tests/networks/test_causality.py"
@@ -87,6 +89,55 @@ DIFFERENCES = "tests/networks/test_differences.py"
 LLAMA_TOKENS = "tests/data/test_llama2c.py"
 
 MUTATIONS = (
+    Mutation(
+        "a surrogate may start from the original saved again",
+        "pacbound/methods/surrogate.py",
+        "    if start is not None and contents_digest(start) == contents_digest(original, work.request.key):\n",
+        "    if False and start is not None:\n",
+        f"{SURROGATE}::test_the_original_saved_again_in_another_form_is_no_start_of_its_surrogate",
+    ),
+    Mutation(
+        "verify lets a surrogate start from the original saved again",
+        "pacbound/verification/recount.py",
+        "    if contents_digest(start) == contents_digest(original, given.key):\n",
+        "    if start == original:\n",
+        f"{SURROGATE}::test_a_certificate_whose_start_is_the_original_in_another_form_does_not_stand",
+    ),
+    Mutation(
+        "constants that were learned are taken at their word",
+        "pacbound/verification/verification.py",
+        "    other = learn_constants(first.x) != spec.sha256\n",
+        "    other = not learn_constants(first.x)\n",
+        f"{COLUMNS}::test_constants_of_other_examples_than_the_share_do_not_stand",
+    ),
+    Mutation(
+        "constants are learned on the rest",
+        "pacbound/pipeline/preparation.py",
+        "    first = None if split is None else split.first.x\n",
+        "    first = None if split is None else split.rest.x\n",
+        f"{COLUMNS}::test_constants_learned_on_a_share_stand_with_the_sample_alone",
+    ),
+    Mutation(
+        "rows of a head are sent as if their number said which",
+        "pacbound/bits/head.py",
+        "    number = stream.integer(ITEM, (subsets - 1).bit_length(), WHY,",
+        "    number = stream.integer(ITEM, of.bit_length(), WHY,",
+        f"{HEADS}::test_rows_come_back_and_cost_their_number_and_which_set_they_are",
+    ),
+    Mutation(
+        "rows under the names' flag are anybody's choice",
+        "pacbound/verification/recount.py",
+        "    if by_names(names_in(checkpoint), names_of(examples)) != head:\n",
+        "    if by_names(names_in(checkpoint), names_of(examples)).of != head.of:\n",
+        f"{OWN_HEAD}::test_rows_by_names_cost_a_bit_and_are_found_again_from_folder_and_data",
+    ),
+    Mutation(
+        "a head may say that its checkpoint has other rows",
+        "pacbound/networks/checkpoints.py",
+        "    if not found or set(found.values()) != {head.of}:\n",
+        "    if not found:\n",
+        f"{OWN_HEAD}::test_a_head_that_says_that_the_file_has_more_rows_is_refused",
+    ),
     Mutation(
         "rotary positions turn the other way",
         "pacbound/models/sequences.py",

@@ -19,7 +19,7 @@ ORDER = (
     "specs", "bits", "bounds", "certificate", "request", "reports",  # arithmetic and reading
     "progress",  # the one other module at the root
     "subspace", "quantize", "data", "models", "networks", "picking", "verification",  # up to counting errors again
-    "measures", "training", "pipeline", "methods", "sweeps", "integrations",
+    "measures", "training", "pipeline", "methods", "sweeps", "studies", "integrations",
     "",  # pacbound/__init__.py names what is public
 )  # fmt: skip
 FLOORS = {room: floor for floor, room in enumerate(ORDER)}
@@ -34,7 +34,7 @@ LAZY = {"reports": ("matplotlib",), "notebook": ("pandas",)}
 READABLE = ("errors", "records", "notebook", "bits", "bounds", "certificate")
 CLI_MAY_IMPORT = (
     "", "errors", "bounds", "certificate", "request", "reports", "data", "verification", "measures", "pipeline",
-    "methods", "sweeps",
+    "methods", "sweeps", "studies",
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ it: widths that double or stay, kernels that stay, as many blocks as before. The
 
 from ..errors import MessageError, ModelError
 from ..specs.grammar import (
+    CONVOLUTIONS,
     HEADS,
     MAX_KERNEL,
     MAX_LAYERS,
@@ -35,15 +36,17 @@ EXTRA = (
     "silu",
     "V",
     "flip",
+    "t",
+    "T",
     "E",
     "gru",
     "W",
     "g",
-    "t",
+    "attn",
 )  # after the word `extra`, by the gamma code of their place; new kinds join at the end
 KERNELS = (3, 5, 1, 2, 4, *range(6, MAX_KERNEL + 1))  # by the gamma code of their place
 USUAL_SIZES = {"A": 3, "M": 2, "N": 8}
-COUNTED = ("V", "W", "t")  # whose size is coded by the gamma code alone
+COUNTED = ("V", "W", "attn")  # whose size is coded by the gamma code alone
 EXPONENT_BITS = 4
 
 
@@ -86,20 +89,21 @@ def _layer(stream: Stream, before: tuple[Layer, ...], sent: Layer | None) -> Lay
     if kind in WIDE:
         widths = [layer.size for layer in before if layer.kind in WIDE]
         values["size"] = _width(stream, widths[-1] if widths else None, None if sent is None else sent.size)
-    if kind == "c":
-        values |= _convolution(stream, next((layer for layer in reversed(before) if layer.kind == "c"), None), sent)
+    if kind in CONVOLUTIONS:
+        last = next((layer for layer in reversed(before) if layer.kind in CONVOLUTIONS), None)
+        values |= _convolution(stream, last, sent)
     if kind == "r":
-        last = before[-1].repeat if before else None
-        if last is None or _flag(stream, None if sent is None else sent.repeat != last):
-            last = 1 + _gamma(stream, None if sent is None else _known(sent.repeat) - 1)
-        values["repeat"] = last
+        repeat = before[-1].repeat if before else None
+        if repeat is None or _flag(stream, None if sent is None else sent.repeat != repeat):
+            repeat = 1 + _gamma(stream, None if sent is None else _known(sent.repeat) - 1)
+        values["repeat"] = repeat
     if kind in USUAL_SIZES:
         values |= _usual(stream, kind, sent)
     if kind in COUNTED:
         values["size"] = 1 + _gamma(stream, None if sent is None else _known(sent.size) - 1)
     if kind == "g":
         values["kernel"] = 1 + _gamma(stream, None if sent is None else _known(sent.kernel) - 1)
-    if kind == "t":
+    if kind == "attn":
         values["repeat"] = 1 + _gamma(stream, None if sent is None else _known(sent.repeat) - 1)
     return Layer(kind, **values)
 

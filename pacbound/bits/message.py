@@ -1,10 +1,11 @@
 """The message: a self-delimiting header and the symbols in one stream, described once for both directions.
 
 What the receiver knows beforehand (declared, 0 bits): the module's layout and its size D, the sha256 of a
-checkpoint or of values handed over, and the statement about it; of a split, the whole sample and the file of theta0; of
-a draw, its file and index; of tokens, the file of their tokenizer, of columns, that of their constants; of picks, that
-they are picks, and the file of the network; of a direct code, names and shapes of the tensors and where the units of a
-group lie. Everything else stands in the message.
+checkpoint or of values handed over, and the statement about it; of a head of rows of a checkpoint, how many rows and
+outputs there are, and to which of them names lead; of a split, the whole sample and the file of theta0; of a draw, its
+file and index; of tokens, the file of their tokenizer, of columns, their constants; of picks, that they are
+picks, and the file of the network; of a direct code, names and shapes of the tensors and where the units of a group
+lie. Everything else stands in the message.
 """
 
 from functools import partial
@@ -36,6 +37,7 @@ from ..specs.tensors import DirectSpec
 from .architecture import code_model
 from .coder import MAX_COUNT, Decoder, Encoder, Stream, Symbols
 from .codes import code_header, code_symbols
+from .head import code_head
 from .ledger import Ledger
 from .picks import code_picks
 from .profile import code_profile_header, code_profile_symbols
@@ -195,8 +197,10 @@ def _origin(stream: Stream, declared: BaseOrigin, kind: BaseKind, base: BaseOrig
     if kind == "seeded":
         return BaseOrigin(seed=seed, constants=declared.constants)
     split = _split(stream, declared.split, None if base is None else base.split) if kind == "split" else None
+    own = kind == "checkpoint_own_head"
+    head = code_head(stream, declared.head, None if base is None else base.head) if own else None
     sent = {"kind": kind, "seed": seed, "split": None if split is None else split.model_dump()}
-    return BaseOrigin.model_validate({**declared.model_dump(), **sent})
+    return BaseOrigin.model_validate({**declared.model_dump(), **sent, "head": head})
 
 
 def _preprocess(stream: Stream, long: bool, declared: PreprocessSpec, spec: PreprocessSpec | None) -> PreprocessSpec:
@@ -210,8 +214,8 @@ def _preprocess(stream: Stream, long: bool, declared: PreprocessSpec, spec: Prep
     if name == "tokens":
         length = _size(stream, item, why, None if spec is None else spec.length)
         return PreprocessSpec(name="tokens", length=length, sha256=declared.sha256)
-    if name == "columns":
-        return PreprocessSpec(name="columns", sha256=declared.sha256)
+    if name in ("columns", "learned"):
+        return PreprocessSpec.model_validate({"name": name, "sha256": declared.sha256})
     sides: list[int | None] = [None, None]
     for place, side in enumerate((None, None) if spec is None else (spec.resize, spec.crop)):
         if stream.integer(item, 1, why, None if spec is None else side is not None):

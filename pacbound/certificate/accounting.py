@@ -28,6 +28,7 @@ OWN_LABELS = (
     "seen the rest, says the user"
 )
 APART = "the checkpoint of theta0 was trained on data disjoint from the unlabelled inputs too, says the user"
+SHIPPED_NAMES = "the classes have the names that the data set shipped with before the sample was seen, says the user"
 ORBIT_ITEM = "orbit saving"
 ORBIT_WHY = "units in any order are one function: log2 of the distinct orders, rounded down"
 FIXED_LEARNER = (
@@ -138,7 +139,7 @@ def complete(
     if hypothesis.base.constants is not None:
         why = "the buffers of the network were fixed before the sample was seen, says the user"
         ledger = ledger.declare("constants", why)
-    if hypothesis.preprocess.sha256 is not None:
+    if hypothesis.preprocess.name in FIXED_FILES:
         item, why = FIXED_FILES[hypothesis.preprocess.name]
         ledger = ledger.declare(item, why)
     if drawn:
@@ -150,6 +151,8 @@ def complete(
             "checkpoint",
             "theta0 was trained on data disjoint from this sample and fixed before the sample was seen, says the user",
         )
+    if hypothesis.base.head is not None and hypothesis.base.head.named:
+        ledger = ledger.declare("class names", SHIPPED_NAMES)
     if split is not None:
         ledger = ledger.declare(
             "theta0",

@@ -159,9 +159,9 @@ def check_sums(
     """Return which sum does not go with smoothing and units, or None."""
     if sums.lambdas != LAMBDAS:
         return "the lambdas are those of the grid that the theorem pays"
-    least = math.log2(alphabet.size / prediction.smoothing)
-    if sums.ceiling is None or not least <= sums.ceiling or sums.lowest != 0:
-        return f"losses lie between 0 and one ceiling of at least log2(V / alpha) = {least:.6f}"
+    least, ceiling = math.log2(alphabet.size / prediction.smoothing), prediction.ceiling(alphabet.size)
+    if sums.ceiling is None or not least <= sums.ceiling <= ceiling + 1e-9 or sums.lowest != 0:
+        return f"losses lie between 0 and the ceiling log2(V / alpha), tolerance included, {ceiling:.6f}"
     if prediction.constant is not None and sums.centre != prediction.constant:
         return f"the losses have the centre {prediction.constant}, got {sums.centre}"
     expected = {"stream": symbols, "positions": units.count}.get(units.statement)

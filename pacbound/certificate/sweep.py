@@ -39,8 +39,8 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 Text = Annotated[str, Field(max_length=MAX_DESCRIPTION)]
 
 _TRAINED = (
-    "budget", "encoder", "step", "levels", "codebook_init", "code", "epochs", "device", "batch", "rate", "beta",
-    "encoder_seed",
+    "budget", "encoder", "step", "levels", "codebook_init", "code", "epochs", "device", "batch", "rate", "optimizer",
+    "beta", "encoder_seed",
 )  # fmt: skip
 # method -> its options that steer the encoder; `free_options` of the request says the same (tests/certificate)
 FREE: dict[str, tuple[str, ...]] = {

@@ -7,6 +7,7 @@ A look at them costs 8 bits in the ledger, whoever loads them and whatever the f
 from typing import Literal
 
 TUNED_ON = ("digits", "mnist", "fashion-mnist", "cifar10", "cifar10-86jpeg")
+ALTERED = "."  # between the name of a data set and what was done to it
 TunedName = Literal["digits", "mnist", "fashion-mnist", "cifar10"]  # that data/likeness.py recognises
 
 # digest of a sample (certificate/FORMAT.md) as the registry reads it, without its channel, and flat -> its name
@@ -44,10 +45,20 @@ def tuned_on(name: str, digest: str, like: str | None = None) -> str | None:
     >>> tuned_on("mnist", "0" * 64), tuned_on("my-own", "0" * 64), tuned_on("my-own", "0" * 64, "digits")
     ('mnist', None, 'digits')
     """
-    return name if name in TUNED_ON else DIGESTS.get(digest, like)
+    return named_after(name) or DIGESTS.get(digest, like)
+
+
+def named_after(name: str) -> str | None:
+    """Return the data set that a name says was looked at, itself or altered (data/altered.py), None where it says none.
+
+    >>> named_after("mnist"), named_after("mnist.rotated"), named_after("mnist-like")
+    ('mnist', 'mnist', None)
+    """
+    first = name.partition(ALTERED)[0]
+    return first if first in TUNED_ON else None
 
 
 def check_like(name: str, like: str | None) -> None:
     """Refuse a likeness beside a name that says as much. Raises: ValueError."""
-    if like is not None and name in TUNED_ON:
+    if like is not None and named_after(name) is not None:
         raise ValueError(f"like is left out where the name says what was looked at, got {like} beside {name}")

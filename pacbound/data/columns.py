@@ -1,4 +1,7 @@
-"""Rows of numbers standardised by constants of a file that was fixed before the sample, known by its SHA-256."""
+"""Rows of numbers standardised by constants, known by their SHA-256.
+
+They come from a file that was fixed before the sample, or from the share of it that theta0 was trained on.
+"""
 
 import hashlib
 import json
@@ -14,7 +17,8 @@ from ..specs.preprocess import PreprocessSpec
 NEAR = 1e-4  # means this near to the sample's own, in its standard deviations, are taken for them
 WHY_NOT = (
     "a network that is standardised by statistics of the sample is a function of the whole sample, which no bit of its "
-    "message pays for. Take constants from other data, or from what is known of the columns."
+    "message pays for. Take constants from other data, or from what is known of the columns; or learn them on a share "
+    "that the statement is not about: --prior-share P --standardise share."
 )
 
 _loaded: dict[str, tuple[Tensor, Tensor]] = {}  # SHA-256 of a file -> mean and std, (features,) float64 each
@@ -39,6 +43,26 @@ def load_constants(path: str | Path) -> str:
     if len(mean) != len(std) or not all(map(math.isfinite, mean)) or not all(0 < one < math.inf for one in std):
         raise DataError(f"load: {file.name} has as many finite means as finite std above 0. Mend it.")
     sha256 = hashlib.sha256(raw).hexdigest()
+    _loaded[sha256] = torch.tensor(mean, dtype=torch.float64), torch.tensor(std, dtype=torch.float64)
+    return sha256
+
+
+def learn_constants(x: Tensor) -> str:
+    """Load the means and standard deviations of rows x (n, features), which no statement is about; return a SHA-256.
+
+    Sums are exact and rounded once (math.fsum), so that every machine finds the same; a column that is constant has
+    std 1. The digest is of a JSON object with lists `mean` and `std`, as Python writes it.
+    Raises: DataError where x are no rows of numbers.
+    """
+    if x.ndim != 2 or not x.dtype.is_floating_point:
+        raise DataError(
+            f"load: constants are learned on rows of numbers (n, features) in floating point, got {x.dtype} in shape "
+            f"{tuple(x.shape)}. Leave --standardise out."
+        )
+    columns = x.to(torch.float64).T.contiguous().numpy()
+    mean = [math.fsum(column) / len(x) for column in columns]
+    std = [math.sqrt(math.fsum((column - m) ** 2) / len(x)) or 1.0 for column, m in zip(columns, mean, strict=True)]
+    sha256 = hashlib.sha256(json.dumps({"mean": mean, "std": std}).encode()).hexdigest()
     _loaded[sha256] = torch.tensor(mean, dtype=torch.float64), torch.tensor(std, dtype=torch.float64)
     return sha256
 

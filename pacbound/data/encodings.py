@@ -23,3 +23,7 @@ def read_text(path: Path, encoding: str) -> str:
             f"load: {path.name} is text in {encoding}, line {line} holds the byte 0x{raw[cause.start]:02x}. Name its "
             "encoding with --encoding, such as cp1252."
         ) from None
+    except UnicodeError as cause:  # of codecs that decode no bytes, or not these
+        raise DataError(
+            f"load: {path.name} is text in {encoding}, got: {cause}. Name another with --encoding, such as cp1252."
+        ) from None

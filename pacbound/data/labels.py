@@ -53,9 +53,6 @@ def in_order_of(found: Labels, names: Sequence[str]) -> Labels:
 
     Raises: DataError where one of them is none of these.
     """
-    words = not any(name.lstrip("-").isdigit() for name in names)
-    if not found.names and words:
-        return Labels(found.y, found.classes, tuple(names))
     names = names or [str(k) for k in range(found.classes)]
     own = found.names or tuple(str(k) for k in range(found.classes))
     occurring = found.y.unique().tolist()
@@ -63,7 +60,8 @@ def in_order_of(found: Labels, names: Sequence[str]) -> Labels:
     if foreign:
         raise DataError(
             f"load: labels of held-out examples are among those of the sample, {', '.join(names[:10])}, got "
-            f"{foreign[0]!r}. Declare --classes N where whole numbers from 0 to N - 1 are meant."
+            f"{foreign[0]!r}. Give them the same names, or declare --classes N where whole numbers from 0 to N - 1 are "
+            "meant in both."
         )
     table = torch.tensor([names.index(name) if name in names else 0 for name in own], dtype=torch.int64)
     return Labels(table[found.y], max(found.classes, len(names)), tuple(names))
@@ -85,6 +83,9 @@ def _array(labels: object) -> np.ndarray:
 
 
 def _int64(array: np.ndarray) -> Tensor:
+    """Raises: DataError for a number that no int64 is."""
+    if array.size and int(array.max()) > np.iinfo(np.int64).max:
+        raise DataError(f"load: labels are below 2^63, got {int(array.max())}. Number the classes from 0.")
     return torch.from_numpy(array.astype(np.int64))
 
 

@@ -1,5 +1,8 @@
 """From stored examples to what a network reads, bit for bit the same everywhere but for what is resized."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
@@ -11,6 +14,7 @@ from .tokens import token_ids
 
 CHUNK_ROWS = 4096
 RESIZED_ROWS = 256  # at a time
+WHOLE_BYTES = 1 << 30  # what is larger as a network reads it is made batch by batch, each time it is asked for
 IMAGE_DIMENSIONS = 4  # (n, channels, height, width)
 
 
@@ -29,7 +33,7 @@ def preprocessed(x: Tensor, spec: PreprocessSpec) -> Tensor:
     """
     if spec.name == "tokens":
         return token_ids(x, spec)
-    if spec.name == "columns":
+    if spec.name in ("columns", "learned"):
         return standardised(x, spec)
     if x.dtype == torch.uint8:
         return _pixels(x, spec)
@@ -41,6 +45,43 @@ def preprocessed(x: Tensor, spec: PreprocessSpec) -> Tensor:
             "or normalise them yourself by constants fixed before the data and choose 'none'."
         )
     return x if x.dtype == torch.int64 else x.to(torch.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Treated:
+    """Inputs as a network reads them, made where they are asked for: of raw ones x (n, ...), in memory or mapped."""
+
+    x: Tensor
+    spec: PreprocessSpec
+    device: torch.device
+
+    def __len__(self) -> int:
+        """Return n."""
+        return len(self.x)
+
+    def __getitem__(self, rows: Tensor | slice) -> Tensor:
+        """Return some of them, (batch, ...)."""
+        return preprocessed(self.x[rows], self.spec).to(self.device)
+
+    def subset(self, rows: Tensor) -> "Treated":
+        """Return the same of some rows (m,), which are still raw."""
+        return replace(self, x=self.x[rows])
+
+    def split(self, size: int) -> Iterator[Tensor]:
+        """Return all of them in order, `size` at a time."""
+        return (self[slice(start, start + size)] for start in range(0, len(self), size))
+
+
+def treated(x: Tensor, spec: PreprocessSpec, device: torch.device | None = None) -> Tensor | Treated:
+    """Return inputs as a network reads them: at once where that is below WHOLE_BYTES, else as they are asked for.
+
+    Args: x, spec: as for `preprocessed`. device: where they go, by default that of x. Raises: DataError like it.
+    """
+    first, where = preprocessed(x[:1], spec), device or x.device
+    same = first.dtype == x.dtype and x.dtype != torch.uint8  # then nothing is done
+    if same or first.nbytes * len(x) <= WHOLE_BYTES:
+        return preprocessed(x, spec).to(where)
+    return Treated(x, spec, where)
 
 
 def shape_after(x: Tensor, spec: PreprocessSpec) -> tuple[int, ...]:

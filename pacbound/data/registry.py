@@ -12,6 +12,7 @@ from ..errors import DataError
 from ..request.reading import Reading
 from ..specs.preprocess import PreprocessName
 from ..subspace.random import permutation
+from .altered import alter, split_alteration
 from .archives import ARCHIVES, PT, read_x
 from .callables import call_named
 from .examples import Examples
@@ -48,11 +49,14 @@ def load(source: str, root: str | Path | None = None, split: Split = "train", re
     Args: source: a name (digits, mnist, fashion-mnist, cifar10); a .npz, .safetensors or .pt file holding x and y; a
         .csv, .tsv, .jsonl or .parquet table; a folder with x.npy and y.npy, with one folder of pictures a class, or
         with one file of texts a class, a text a line; or `module:callable`, which is imported and called. NAME:train
-        or NAME:test for a split of a named data set; any of these with :I/K after it for one of K equal parts. root:
-        the data root, see `data_root`. split: which split where a name says none; the user's own sources hold one and
-        ignore it. reading: how the user's own source is read.
+        or NAME:test for a split of a named data set; any of these with :I/K after it for one of K equal parts, and
+        then with +ALTERATION, see data/altered.py. root: the data root, see `data_root`. split: which split where a
+        name says none; the user's own sources hold one and ignore it. reading: how the user's own source is read.
     Returns: the examples in their official order, those of a part in the order of `part_rows`. Raises: DataError.
     """
+    source, alteration = split_alteration(source)
+    if alteration is not None:
+        return alter(load(source, root, split, reading), alteration)
     source, named_split, part = parse_source(source)
     if part is not None:
         whole = load(source if named_split is None else f"{source}:{named_split}", root, split, reading)
@@ -106,7 +110,7 @@ def load_held_out(
 
 def reading_for(source: object, reading: Reading, classes: int | None = None) -> Reading:
     """How inputs beside a sample are read: like it, but under no name; a data set known by name as ever."""
-    known = isinstance(source, str) and parse_source(source)[0] in DATA_SETS
+    known = isinstance(source, str) and parse_source(split_alteration(source)[0])[0] in DATA_SETS
     return PLAIN if known else reading.model_copy(update={"name": None, "classes": classes})
 
 

@@ -95,6 +95,11 @@ def cut_texts(x: Tensor, spec: PreprocessSpec) -> int:
     return sum(bool(one.overflowing) for rows in chunks for one in _encoded(tokenizer, rows))
 
 
+def padding_number(spec: PreprocessSpec) -> int:
+    """Return the number that texts are filled up with. Raises: as `token_ids`."""
+    return _padding(_known(spec))[0]
+
+
 def _encoded(tokenizer: "Tokenizer", x: Tensor) -> "list[Encoding]":
     try:
         return tokenizer.encode_batch(texts_of(x))

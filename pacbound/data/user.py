@@ -97,6 +97,8 @@ def _assembled(
         raise DataError("load: --layout is for pictures, got texts. Leave it out.")
     x, turned = (x, "") if texts else in_order(x, reading.layout)
     found = numbered(labels, reading.classes, names)
+    if len(found.y) != len(x):
+        raise DataError(f"load: each example has a label, got {len(found.y):,} labels for {len(x):,} examples.")
     images = x.dtype == torch.uint8 and x.ndim >= PIXEL_DIMENSIONS
     preprocess: PreprocessName = "tokens" if texts else "photo" if images else "none"
     return Examples(

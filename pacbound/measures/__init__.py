@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from torch import Tensor, nn
 
 from ..bounds.claims import Measure
+from ..errors import ModelError
 
 Sample = tuple[Tensor, Tensor]
 MeasureFunction = Callable[[nn.Module, Tensor, Sample | None], Iterable[Measure]]
@@ -47,10 +48,15 @@ def _ntk(model: nn.Module, example_input: Tensor, data: Sample | None = None) ->
     return measure(model, example_input, data)
 
 
+def _flatness(model: nn.Module, example_input: Tensor, data: Sample | None = None) -> Iterable[Measure]:
+    raise ModelError("flatness: it is that of a subspace, which a certificate names, at examples. Give both.")
+
+
 MEASURES: dict[str, MeasureFunction] = {
     "stable_rank": _stable_rank,
     "redundancy": _redundancy,
     "rademacher": _rademacher,
     "covering": _covering,
     "ntk": _ntk,
+    "flatness": _flatness,
 }

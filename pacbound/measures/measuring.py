@@ -17,9 +17,10 @@ from ..certificate.schema import Certificate
 from ..errors import CertificateError, DataError, ModelError, PacboundError, RequestError
 from ..progress import hidden, tqdm
 from ..records import Record
+from ..request.reading import Reading
 from ..specs.grammar import OWN_NETWORK, is_described
 from ..specs.picks import PicksSpec
-from ..specs.specs import DrawSpec, PreprocessSpec
+from ..specs.specs import BaseOrigin, DrawSpec, HypothesisSpec, PreprocessSpec
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -50,13 +51,14 @@ class Measured(Record):
 
 @dataclass(frozen=True, eq=False)
 class _Subject:
-    """A network ready to be measured: one example, a sample where there is one, its start where it is known."""
+    """A network ready to be measured: one example, a sample where there is one, its start and its code where known."""
 
     name: str
     module: "nn.Module"
     example: "Tensor"
     sample: "tuple[Tensor, Tensor] | None"
     start: "nn.Module | None"
+    spec: HypothesisSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,34 @@ class _Weights:
     checkpoint: str | Path | None
     rename: tuple[str, ...]
     key: str | None
+
+
+@dataclass(frozen=True)
+class _Treatment:
+    """What is done to inputs, as an expression, and the files for it."""
+
+    preprocess: str
+    tokenizer: str | Path | None
+    standardise: str | Path | None
+
+    def spec(self, name: str, examples: "Examples") -> PreprocessSpec:
+        """Of a network's examples; loads the files."""
+        from ..models.loading import treatment
+
+        return treatment(name, examples.preprocess, self.preprocess, self.tokenizer, self.standardise)
+
+    def load(self, stated: PreprocessSpec, examples: "Examples | None", origin: BaseOrigin) -> None:
+        """Load what the inputs of a certificate's network are read by, as far as it is at hand."""
+        from ..data.columns import learn_constants, load_constants
+        from ..data.split import split_examples
+        from ..data.tokens import load_tokenizer
+
+        if stated.name == "tokens" and self.tokenizer is not None:
+            load_tokenizer(self.tokenizer)
+        if stated.name == "columns" and self.standardise is not None:
+            load_constants(self.standardise)
+        if stated.name == "learned" and examples is not None and origin.split is not None:
+            learn_constants(split_examples(examples, origin.split.seed, origin.split.parts).first.x)
 
 
 def measure(
@@ -79,8 +109,12 @@ def measure(
     rename: Sequence[str] = (),
     key: str | None = None,
     bounds: bool = False,
+    reading: Reading | None = None,
+    preprocess: str = "auto",
+    tokenizer: str | Path | None = None,
+    standardise: str | Path | None = None,
 ) -> Measured:
-    """Measure stable ranks, redundancy (K/R), Rademacher capacity, covering numbers and the neural tangent kernel.
+    """Measure stable ranks, redundancy (K/R), Rademacher capacity, covering numbers, tangent kernel and flatness.
 
     Args: source: a network in memory; a certificate, as a record or a .json file, whose decoded network is measured;
         or a checkpoint (.safetensors, or a torch file of plain tensors). model: the architecture of a checkpoint or
@@ -89,7 +123,8 @@ def measure(
         and no data set tells it. data_dir: the folder of named data sets. checkpoint: the file that a certificate's
         theta0 comes from, where it names one. rename: rules REGEX=REPLACEMENT for the names in a checkpoint. key: of
         the state dict in a file of several. bounds: count functions for bounds on the risk too (see guarantees.py),
-        which need the sample that the network was trained on.
+        which need the sample that the network was trained on. reading, preprocess, tokenizer, standardise: how the data
+        are read, as for certify; what is done to inputs a certificate says itself.
     Raises: RequestError for an unknown measure, for bounds without data, or where the size of the inputs is not known;
         ModelError, DataError, CertificateError where something cannot be loaded; ModelError where no measure applies,
         or for TorchScript.
@@ -103,8 +138,9 @@ def measure(
         raise RequestError(f"measure: measures are {', '.join(MEASURES)}, got {', '.join(unknown)}.")
     if bounds and data is None:
         raise RequestError("measure: bounds are on the risk of the data's distribution, got no data. Give --data.")
-    examples = None if data is None else load_any(data, data_dir)
-    subject = _subject(source, model, examples, input_shape, _Weights(checkpoint, tuple(rename), key))
+    examples = None if data is None else load_any(data, data_dir, reading=reading or Reading())
+    weights, treated = _Weights(checkpoint, tuple(rename), key), _Treatment(preprocess, tokenizer, standardise)
+    subject = _subject(source, model, examples, input_shape, weights, treated)
     found: list[Measure] = []
     refused: dict[str, str] = {}
     private_copy(subject.module)  # refuses what no measure can read
@@ -181,6 +217,10 @@ def _one(name: str, subject: _Subject) -> Iterable[Measure]:
         from .rademacher.rademacher import measure_rademacher
 
         return measure_rademacher(subject.module, subject.example, subject.sample, subject.start)
+    if name == "flatness" and subject.spec is not None and subject.sample is not None:
+        from .flatness import measure_flatness
+
+        return [measure_flatness(subject.module, subject.spec, subject.sample[0])]
     if name == "ntk" and subject.sample is None:
         raise ModelError("ntk: the kernel is one of examples, got none. Give --data.")
     return MEASURES[name](subject.module, subject.example, subject.sample)
@@ -217,43 +257,48 @@ def _subject(
     examples: "Examples | None",
     input_shape: Sequence[int] | None,
     weights: _Weights,
+    treated: _Treatment,
 ) -> _Subject:
     from torch import nn
 
     if isinstance(source, nn.Module):
-        return _in_memory(source, examples, input_shape)
+        return _in_memory(source, examples, input_shape, treated)
     if isinstance(source, Certificate):
-        return _decoded(source, model, examples, input_shape, weights)
+        return _decoded(source, model, examples, input_shape, weights, treated)
     if not isinstance(source, str | Path) or not Path(source).exists():
         raise RequestError(
             f"measure: the source is a network, a certificate, or a file or folder with one, got {str(source)[:80]!r}, "
             "which is none of these. Check the path."
         )
     if Path(source).suffix == ".json" and not str(source).endswith(".index.json"):  # an index of shards is weights
-        return _decoded(Certificate.load(source), model, examples, input_shape, weights)
-    return _checkpoint(Path(source), model, examples, input_shape, weights)
+        return _decoded(Certificate.load(source), model, examples, input_shape, weights, treated)
+    return _checkpoint(Path(source), model, examples, input_shape, weights, treated)
 
 
-def _in_memory(module: "nn.Module", examples: "Examples | None", shape: Sequence[int] | None) -> _Subject:
+def _in_memory(
+    module: "nn.Module", examples: "Examples | None", shape: Sequence[int] | None, treated: _Treatment
+) -> _Subject:
     from ..models.classifiers import as_classifier
     from ..models.others import refuse_wrapped
 
     refuse_wrapped(module)
-    from ..models.loading import treatment
-
-    sample = None if examples is None else _read(examples, treatment(OWN_NETWORK, examples.preprocess))
+    sample = None if examples is None else _read(examples, treated.spec(OWN_NETWORK, examples))
     example = _example(_shape(examples, shape, None), sample)
     return _Subject(type(module).__name__, as_classifier(module, example), example, sample, None)
 
 
 def _checkpoint(
-    path: Path, model: object, examples: "Examples | None", shape: Sequence[int] | None, weights: _Weights
+    path: Path,
+    model: object,
+    examples: "Examples | None",
+    shape: Sequence[int] | None,
+    weights: _Weights,
+    treated: _Treatment,
 ) -> _Subject:
     from torch import nn
 
     from ..models.classifiers import TextEncoder
     from ..models.foreign import CONFIG, FOLDER
-    from ..models.loading import treatment
     from ..models.others import private_copy
     from ..networks.checkpoints import load_checkpoint, outputs_in
 
@@ -261,11 +306,13 @@ def _checkpoint(
         model = f"{FOLDER}{path}"  # the folder says which network it holds
     if model is None:
         raise RequestError("measure: a checkpoint holds numbers only; name its network with --model.")
+    name = type(model).__name__ if isinstance(model, nn.Module) else str(model)
     sizes = _shape(examples, shape, None)
+    sample = None if examples is None else _read(examples, treated.spec(name, examples))
+    sizes = sizes if sample is None else tuple(sample[0].shape[1:])  # as the network reads them
     if isinstance(model, nn.Module):
-        name, module = type(model).__name__, private_copy(model)
+        module = private_copy(model)
     else:
-        name = str(model)
         classes = 2 if examples is None else examples.classes
         if examples is None and (is_described(name) or name.startswith(FOLDER)):
             classes = outputs_in(path, _named(name, sizes, classes), weights.rename, weights.key) or classes
@@ -273,8 +320,6 @@ def _checkpoint(
     if isinstance(module, TextEncoder):
         module.head = nn.Identity()  # its folder holds none
     load_checkpoint(module, path, weights.rename, key=weights.key)
-    spec = None if examples is None else treatment(name, examples.preprocess)
-    sample = None if examples is None or spec is None else _read(examples, spec)
     module.eval()
     return _Subject(name, module, _example(sizes, sample), sample, None)
 
@@ -285,6 +330,7 @@ def _decoded(
     examples: "Examples | None",
     shape: Sequence[int] | None,
     weights: _Weights,
+    treated: _Treatment,
 ) -> _Subject:
     """The network that a receiver rebuilds, its theta0 as start, and the sample only where it is the certified one."""
     import torch
@@ -297,6 +343,7 @@ def _decoded(
     from ..networks.trained import train_only
 
     stated, origin = certificate.data, certificate.hypothesis.base
+    treated.load(certificate.hypothesis.preprocess, examples, origin)
     examples = None if examples is None else certified_part(examples, origin.split)
     if examples is not None and examples.digest() != stated.digest:
         raise DataError(
@@ -316,7 +363,7 @@ def _decoded(
     beside = certificate.beside() if has_file else None
     hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base, beside)
     sample = None if examples is None else _read(examples, hypothesis.preprocess)
-    return _Subject(name, hypothesis.network(), _example(sizes, sample), sample, base.module)
+    return _Subject(name, hypothesis.network(), _example(sizes, sample), sample, base.module, hypothesis.spec)
 
 
 def _named(name: str, shape: tuple[int, ...], classes: int) -> "nn.Module":

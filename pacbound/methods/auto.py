@@ -29,7 +29,11 @@ from .surrogate import surrogate
 from .work import Work, methods_folder
 
 LOG = logging.getLogger("pacbound")
-NO_CHECKPOINT = {"checkpoint": None, "disjoint": False, "new_head": False, "rename": (), "key": None, "base": "seeded"}
+NO_CHECKPOINT = {
+    "checkpoint": None, "disjoint": False, "new_head": False, "head_rows": (), "rename": (), "key": None,
+    "base": "seeded",
+}  # fmt: skip
+NO_HEAD = {"disjoint": False, "new_head": False, "head_rows": ()}
 NO_SURROGATE = {
     "surrogate": "auto",
     "surrogate_checkpoint": None,
@@ -40,8 +44,7 @@ NO_SURROGATE = {
 }
 NO_SPLIT = {"prior_share": None, "start_minutes": None}  # of these methods theta0 is trained on nothing
 NO_SUBSPACE = {
-    "disjoint": False, "new_head": False, "base": "seeded", "posterior": "point", "d": None, "budget": None,
-    "train": "all", **NO_SPLIT,
+    **NO_HEAD, "base": "seeded", "posterior": "point", "d": None, "budget": None, "train": "all", **NO_SPLIT,
 }  # fmt: skip
 
 
@@ -102,11 +105,11 @@ OPTIONS = (
     Option("prior", _share, {**NO_CHECKPOINT, **NO_SURROGATE}, subspace),
     Option("transfer", _disjoint_file, {**NO_SURROGATE, **NO_SPLIT}, subspace),
     Option("direct", _file, {**NO_SUBSPACE, **NO_SURROGATE}, direct),
-    Option("surrogate", _file_and_inputs, {"disjoint": False, "new_head": False, **NO_SPLIT}, surrogate),
+    Option("surrogate", _file_and_inputs, {**NO_HEAD, **NO_SPLIT}, surrogate),
     Option(
         "surrogate_prior",
         lambda work: _share(work) or _file_and_inputs(work),
-        {"disjoint": False, "new_head": False},
+        NO_HEAD,
         surrogate,
     ),
     Option("picks", _other_loss, {**NO_CHECKPOINT, **PICKED}, picks),

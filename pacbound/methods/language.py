@@ -224,7 +224,7 @@ def _losses(setup: LanguageSetup, way: Way, request: Request) -> Callable[[Tenso
 
     def losses(tensors: Tensors, step: int) -> tuple[Tensor, float]:
         symbols = _windows(text, setup.units, rows, length + warm, 1_000_003 * (request.encoder_seed + 1) + step)
-        known = np.where(symbols < predicted, symbols, text.alphabet.start)
+        known = np.where((symbols >= 0) & (symbols < predicted), symbols, text.alphabet.start)
         first = np.full((len(known), 1), text.alphabet.start)
         ids, y = torch.from_numpy(np.concatenate([first, known[:, :-1]], axis=1)), torch.from_numpy(symbols)
         logs = way.call(tensors, ids)[:, warm:, :predicted].log_softmax(-1)
@@ -293,6 +293,16 @@ def _key(request: Request, setup: LanguageSetup) -> str:
     """Digest of all that determines the result, for resuming."""
     text = f"{request.model_dump_json()} {setup.text.digest()} {setup.base.layout.digest} {setup.base.origin}"
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def refuse_language_options(request: Request) -> None:
+    """Refuse what only language models have a use for. Raises: RequestError."""
+    default = Request()
+    if request.task != default.task:
+        raise RequestError("certify: a language model is certified by pacbound.certify_language, or by --task lm.")
+    for name in ONLY_HERE:
+        if getattr(request, name) != getattr(default, name):
+            raise RequestError(f"certify: --{name.replace('_', '-')} goes with --task lm. Leave it out.")
 
 
 def _refuse(request: Request) -> None:

@@ -12,15 +12,17 @@ from pydantic import Field
 from safetensors.torch import save_file
 from torch import nn
 
-from ..data.preprocess import preprocessed
+from ..data.preprocess import treated
 from ..data.registry import load_any
+from ..data.user import PLAIN
 from ..errors import ModelError, RequestError, first_line
 from ..measures.layers.layers import layers_of
 from ..measures.layers.operator_norms import operator_norm
 from ..measures.stable_rank.stable_rank import measure_stable_rank, stable_rank_init_
-from ..models.loading import load_model, treatment
+from ..models.loading import network_for, treatment
 from ..models.reference import initialise
 from ..records import Record
+from ..request.reading import Reading
 from ..training.constrained import ConstrainedPlan, Knobs, error_rate, train_constrained
 from ..training.fit import Sample
 
@@ -66,13 +68,18 @@ def train(
     batch: int = 100,
     seed: int = 0,
     data_dir: str | Path | None = None,
+    reading: Reading = PLAIN,
+    preprocess: str = "auto",
+    tokenizer: str | Path | None = None,
+    standardise: str | Path | None = None,
 ) -> Training:
     """Initialise a network, train it by SGD with momentum, and write its weights.
 
     Args: model: a network, which is not touched, or what `load_model` takes; either is initialised from the seed.
         data: Examples, tensors, a data set, or what `load` takes. output: a .safetensors file. epochs: 0 initialises
         only. stable_rank: of every layer at the start. lipschitz, distance: balls that every layer stays in, operator
-        norm and (2,1) distance to the start. rate, batch: of SGD. data_dir: the folder of named data sets.
+        norm and (2,1) distance to the start. rate, batch: of SGD. data_dir: the folder of named data sets. reading,
+        preprocess, tokenizer, standardise: how the sample is read, as for certify.
     Returns: the options and a row for every epoch.
     Raises: RequestError for options out of range; ModelError, DataError where something cannot be loaded or trained.
     """
@@ -81,10 +88,13 @@ def train(
         raise RequestError(f"train: the output is a .safetensors file in a folder that exists, got {str(output)!r}.")
     if epochs < 0:
         raise RequestError(f"train: epochs are 0 (initialise only) or more, got {epochs}.")
-    examples = load_any(data, data_dir)
+    examples = load_any(data, data_dir, reading=reading)
     name = model if isinstance(model, str) else type(model).__name__
-    built = load_model(model, examples.shape, examples.classes)[0] if isinstance(model, str) else copy.deepcopy(model)
-    sample = Sample(preprocessed(examples.x, treatment(name, examples.preprocess)), examples.y)
+    spec = treatment(name, examples.preprocess, preprocess, tokenizer, standardise)
+    built = copy.deepcopy(model)
+    if isinstance(built, str):
+        built = network_for(built, examples.x, spec, examples.classes)[0]
+    sample = Sample(treated(examples.x, spec), examples.y)
     initialise(built, seed)
     if stable_rank is not None:
         stable_rank_init_(built, stable_rank, seed)

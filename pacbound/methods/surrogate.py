@@ -20,7 +20,7 @@ from ..certificate.accounting import Comparison, complete
 from ..certificate.composed import may_follow
 from ..certificate.parts import DisagreementPart, InputsRecord, SurrogatePart
 from ..certificate.schema import Certificate, Environment, MethodRow, OtherBound
-from ..certificate.tuned import TUNED_ON
+from ..certificate.tuned import named_after
 from ..data.examples import Examples
 from ..data.inputs import Inputs, check_apart, check_inputs, check_repeats, distinct_inputs
 from ..data.likeness import recognise
@@ -30,7 +30,7 @@ from ..errors import RequestError
 from ..models.loading import network_for, treatment
 from ..models.others import failures
 from ..networks.captured import Frozen
-from ..networks.checkpoints import file_digest
+from ..networks.checkpoints import contents_digest, file_digest
 from ..networks.original import Original, answers, check_answers, count_differing, count_errors, load_original
 from ..networks.passes import BATCH
 from ..pipeline.capturing import frozen_of, with_captured
@@ -162,7 +162,13 @@ def fixed(work: Work, train: Examples, method: Method) -> Setup:
         }
     )
     setup = prepare(work.request.surrogate, train, None, own, "zero_one", work.data_dir)
-    refuse_followed_prior(setup, file_digest(work.request.checkpoint or ""))
+    original, start = work.request.checkpoint or "", work.request.surrogate_checkpoint
+    refuse_followed_prior(setup, file_digest(original))
+    if start is not None and contents_digest(start) == contents_digest(original, work.request.key):
+        raise RequestError(
+            "surrogate: its prior must not follow the original, got a --surrogate-checkpoint with the numbers of the "
+            "original in another form. Give weights that saw nothing of the sample."
+        )
     return replace(setup, methods=work.methods)
 
 
@@ -216,7 +222,7 @@ def _refuse_starts(request: Request) -> None:
             f"surrogate: it is auto, one of {', '.join(REFERENCE_MODELS)} or a description, whose theta0 is drawn from "
             f"the seed, got {request.surrogate!r}. Another network goes with --surrogate-checkpoint FILE --disjoint."
         )
-    if request.base == "values" or (own and (request.disjoint or request.new_head)):
+    if request.base == "values" or (own and (request.disjoint or request.new_head or request.head_rows)):
         raise RequestError(
             "surrogate: the checkpoint is the original and never theta0 of the surrogate, which is drawn from a seed; "
             "got --base values, --disjoint or --new-head. Leave them out, choose --method subspace, or give the "
@@ -232,7 +238,7 @@ def _described(inputs: Inputs, repeats: str | None) -> InputsRecord:
     """What the certificate says of the inputs. Raises: DataError where too many are repeats and nobody says why."""
     distinct = distinct_inputs(inputs.x)
     check_repeats(inputs.m, distinct, "unlabelled inputs", repeats)
-    like = None if inputs.name in TUNED_ON else recognise(inputs.x)
+    like = None if named_after(inputs.name) else recognise(inputs.x)
     record = {"name": inputs.name, "digest": inputs.digest(), "m": inputs.m, "note": inputs.note}
     return InputsRecord.model_validate({**record, "distinct": distinct, "like": like})
 

@@ -11,6 +11,7 @@ from ..pipeline.looks import looks_beside
 from ..request.request import Method, Request
 from .auto import auto
 from .direct.method import direct
+from .language import refuse_language_options
 from .picks import picks
 from .subspace import subspace
 from .surrogate import surrogate
@@ -56,6 +57,7 @@ def certify(
     Raises: PacboundError with the reason of a refusal.
     """
     request = request or Request()
+    refuse_language_options(request)
     work = Work(
         request.model if model is None else model,
         request.data if train is None else train,

@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import ModelError
-from ..specs.grammar import EMBEDDING, NORMS, ON_MAPS, VIEWS, Architecture, Layer
+from ..specs.grammar import EMBEDDING, NORMS, ON_MAPS, VIEWS, Architecture, Layer, turned
 from .published import CIFAR_MEAN, CIFAR_STD, Pixels
 
+TURNS = 4  # of the group of quarter turns
 SMALL_SIDE = 16  # below it, images are padded by default
 MAX_PARAMETERS = 1 << 28  # a description is a few characters; it must not exhaust the memory of whoever reads it
 MAX_PLACES = 1 << 24  # numbers between two layers, for one example
@@ -64,8 +65,10 @@ class _Draft:
             self._pixels(layer.kind)
         elif layer.kind in VIEWS:
             pass  # around all others: see build_architecture
-        elif layer.kind == "c":
+        elif layer.kind in ("c", "t"):
             self._convolution(layer)
+        elif layer.kind == "T":
+            self._append(MostOfTurns(), (self.shape[0] // TURNS, *self.shape[1:]))
         elif layer.kind == "r":
             self._blocks(layer)
         elif layer.kind in POOLS:
@@ -131,9 +134,14 @@ class _Draft:
             raise self._unfit(
                 f"a kernel of {kernel} with {padding} zeros around fits a map of {self.shape}: it does not"
             )
-        bias = not self._normed_next()
         self._spend(self.shape[0] * width * kernel**2 + width)
-        self._append(nn.Conv2d(self.shape[0], width, kernel, stride, padding, bias=bias), (width, *sides))
+        if layer.kind == "t":
+            on_turns = turned(self.architecture.layers[: self.position])
+            module = TurnedConvolution(self.shape[0], width, kernel, stride, padding, on_turns)
+            self._append(module, (TURNS * width, *sides))
+        else:
+            bias = not self._normed_next()
+            self._append(nn.Conv2d(self.shape[0], width, kernel, stride, padding, bias=bias), (width, *sides))
 
     def _blocks(self, layer: Layer) -> None:
         width = layer.size or 1
@@ -210,6 +218,44 @@ class MeanOverViews(nn.Module):
         steps = range(-reach, reach + 1)
         places = [(reach + i, reach + j) for i in steps for j in steps if abs(i) + abs(j) <= reach]
         return [padded[..., top : top + high, left : left + wide] for top, left in places]
+
+
+class TurnedConvolution(nn.Module):
+    """Convolution of the group of quarter turns: channels come and go as (turns, channels of one turn), turn first.
+
+    Turning the image turns what comes out and moves its turns on by one (Cohen and Welling 2016, arXiv:1602.07576,
+    eqs. 10 and 11), as long as the stride leaves no places over at the border.
+    """
+
+    def __init__(self, before: int, width: int, kernel: int, stride: int, padding: int, on_turns: bool) -> None:
+        """Args: channels coming in, all turns together, and going out for each turn; on_turns: what comes has turns."""
+        super().__init__()
+        self.stride, self.padding, self.on_turns = stride, padding, on_turns
+        self.weight = nn.Parameter(torch.empty(width, before, kernel, kernel))
+        self.bias = nn.Parameter(torch.empty(width))
+        nn.init.kaiming_normal_(self.weight)
+        nn.init.zeros_(self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, before, h, w) to (batch, 4 width, h', w')."""
+        bank = torch.cat([self._turned(turns) for turns in range(TURNS)])
+        return F.conv2d(x, bank, self.bias.repeat(TURNS), self.stride, self.padding)
+
+    def _turned(self, turns: int) -> Tensor:
+        """The filters after so many quarter turns, (width, before, k, k)."""
+        weight = self.weight
+        if self.on_turns:
+            parts = weight.unflatten(1, (TURNS, -1))  # (width, turns, channels of one turn, k, k)
+            weight = parts.roll(turns, 1).flatten(1, 2)
+        return weight.rot90(turns, (-2, -1))
+
+
+class MostOfTurns(nn.Module):
+    """Maximum over the four turns: (batch, 4 channels, height, width) -> (batch, channels, height, width)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Take the largest of the turns."""
+        return x.unflatten(1, (TURNS, -1)).amax(1)
 
 
 class MeanOverPlaces(nn.Module):

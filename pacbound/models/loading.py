@@ -7,7 +7,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from ..data.callables import call_named
-from ..data.columns import load_constants
+from ..data.columns import WHY_NOT, learn_constants, load_constants
 from ..data.preprocess import preprocessed, shape_after
 from ..data.tokens import load_tokenizer
 from ..errors import ModelError, RequestError
@@ -18,6 +18,7 @@ from .classifiers import as_classifier
 from .foreign import FOLDER, TIMM, build_from_folder, build_from_timm, from_hub
 from .reference import build
 
+SHARE = "share"  # in the place of a file with constants: learned on what theta0 was trained on
 NO_FILE = "0" * 64  # stands where the digest of a tokenizer will
 
 
@@ -84,12 +85,14 @@ def treatment(
     asked: str = "auto",
     tokenizer: str | Path | None = None,
     standardise: str | Path | None = None,
+    share: Tensor | None = None,
 ) -> PreprocessSpec:
     """Return what is done to examples before a network, and load the file that it needs.
 
     Args: model: the name of a network in a certificate. usual: what the data set asks for. asked: auto, which is the
         usual one, or an expression (specs/preprocess.py). tokenizer: its file, or the folder that holds one.
-        standardise: the file with the constants of columns, which is all that is done then.
+        standardise: the file with the constants of columns, which is all that is done then, or `share`: those of the
+        rows `share` (n, features), which no statement is about.
     Raises: RequestError where they do not go together; DataError where a file cannot be loaded.
     """
     if standardise is not None:
@@ -98,11 +101,18 @@ def treatment(
                 "certify: --standardise is for rows of numbers and all that is done to them, got it beside pictures, "
                 "texts or another --preprocess. Leave it out."
             )
-        return PreprocessSpec(name="columns", sha256=load_constants(standardise))
+        if standardise != SHARE:
+            return PreprocessSpec(name="columns", sha256=load_constants(standardise))
+        if share is None:
+            raise RequestError(
+                f"certify: --standardise {SHARE} learns constants on the --prior-share of the sample, got none, or an "
+                f"original network. By the sample itself there is no way: {WHY_NOT}"
+            )
+        return PreprocessSpec(name="learned", sha256=learn_constants(share))
     spec = parse_preprocess(preprocess_for(model, usual) if asked == "auto" else asked, sha256=NO_FILE)
     if spec.name != "none" and preprocess_for(model, spec.name) == "none":
         raise RequestError(f"certify: {model} standardises raw pixels itself, got preprocess {asked!r}. Leave it out.")
-    if spec.name == "columns":
+    if spec.name in ("columns", "learned"):
         raise RequestError("certify: columns are standardised by the constants of --standardise FILE, got none.")
     if spec.name == "tokens":
         if tokenizer is None:

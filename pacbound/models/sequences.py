@@ -38,7 +38,7 @@ def sequence_network(description: str, vocabulary: int) -> nn.Sequential:
         parameters += _parameters(layer, width, vocabulary)
         if parameters > MAX_PARAMETERS:  # before they take memory
             raise _unfit(architecture, position, f"at most {MAX_PARAMETERS:,} parameters, got {parameters:,}")
-        if layer.kind == "t" and width % (2 * _size(layer)):
+        if layer.kind == "attn" and width % (2 * _size(layer)):
             raise _unfit(architecture, position, f"its heads are of equal and even width, got {width} channels")
         made, width = _made(layer, width, vocabulary)
         if width > MAX_CHANNELS:
@@ -59,7 +59,7 @@ def _parameters(layer: Layer, width: int, vocabulary: int) -> int:
         EMBEDDING: vocabulary * size,
         "gru": 3 * size * (width + size + 2),
         "g": 2 * size * (width * (layer.kernel or 1) + 1),
-        "t": (layer.repeat or 1) * width * ((4 + 2 * WIDER) * width + 2) + width,
+        "attn": (layer.repeat or 1) * width * ((4 + 2 * WIDER) * width + 2) + width,
         "h": (width + 1) * size,
         "L": (width + 1) * size,
     }.get(layer.kind, 0)
@@ -80,7 +80,7 @@ def _made(layer: Layer, width: int, vocabulary: int) -> tuple[list[nn.Module], i
         return [Window(size)], width * size
     if layer.kind == "g":
         return [GatedConvolution(width, size, layer.kernel or 1)], size
-    if layer.kind == "t":
+    if layer.kind == "attn":
         return [*(TransformerBlock(width, size) for _ in range(layer.repeat or 1)), _norm(width)], width
     return [nn.Linear(width, size)], size
 

@@ -18,7 +18,9 @@ from torch import Tensor, nn
 from ..errors import ModelError
 from ..models.adapters import is_adapter, without_adapters
 from ..models.foreign import folder_digest
+from ..models.own_head import means
 from ..models.reference import initialise
+from ..specs.head import HeadSpec
 from ..specs.specs import CHECKPOINT_KINDS, BaseKind, BaseOrigin
 from ..subspace.layout import tensors_digest
 from .frozen import named_tensors
@@ -36,12 +38,13 @@ def load_checkpoint(
     rename: Sequence[str] = (),
     new_head_seed: int | None = None,
     key: str | None = None,
+    own_head: HeadSpec | None = None,
 ) -> tuple[str, ...]:
     """Copy a checkpoint into a module, in the module's dtypes; every name and shape must match.
 
     Args: module: changed in place. path: of the file. rename: rules REGEX=REPLACEMENT for the names of the file.
         new_head_seed: where given, the last layer is drawn from this seed, whatever the file holds for it. key: of the
-        state dict in a file of several.
+        state dict in a file of several. own_head: rows of the file's last layer, whose means are that of the module.
     Returns: in words, which of them was read and what was done to its names.
     Raises: ModelError where names, shapes or kinds of numbers differ, a value is not finite, or the file has two values
         for what is one in the network; RequestError for a wrong rule or key.
@@ -49,9 +52,23 @@ def load_checkpoint(
     read = _read_for(module, path, rename, key)
     for note in read.notes:
         LOG.info("checkpoint %s: %s", read.file, note)
+    if own_head is not None:
+        read = _with_head(read, head_of(module), own_head)
     adapters = {name: tensor.clone() for name, tensor in named_tensors(module).items() if is_adapter(name)}
     _fill(module, read.noting({**adapters, **read.entries}), new_head_seed)
     return read.notes
+
+
+def _with_head(read: Read, names: tuple[str, ...], head: HeadSpec) -> Read:
+    """The same with means over rows of the last layer in its place. Raises: ModelError where it has other rows."""
+    tensors = read.tensors()
+    found = {name: len(tensors[name]) if name in tensors and tensors[name].ndim else 0 for name in names}
+    if not found or set(found.values()) != {head.of}:
+        raise ModelError(
+            f"load_checkpoint: the last layer of {read.file} has {head.of:,} rows of {', '.join(names) or 'weights'}, "
+            f"got {', '.join(map(str, found.values())) or 'none'}. Name rows of that head, or draw one: --new-head."
+        )
+    return read.noting({**tensors, **{name: means(tensors[name], head) for name in names}})
 
 
 def _read_for(module: nn.Module, path: str | Path, rename: Sequence[str], key: str | None) -> Read:
@@ -121,18 +138,20 @@ def checkpoint_base(
     new_head_seed: int | None = None,
     frozen_buffers: tuple[str, ...] = (),
     key: str | None = None,
+    own_head: HeadSpec | None = None,
 ) -> Base:
     """Copy a module and fix its theta0, buffers included, to a checkpoint trained on data disjoint from the sample.
 
-    Whether it was is for the caller to say; the ledger declares it.
+    Whether it was is for the caller to say; the ledger declares it. Args: as for `load_checkpoint`.
     Raises: ModelError where the file does not fit; SubspaceError where the module has no layout.
     """
     base = make_base(module, None, frozen_buffers)
     sha256 = file_digest(path)
-    notes = load_checkpoint(base.module, path, rename, new_head_seed, key)
+    notes = load_checkpoint(base.module, path, rename, new_head_seed, key, own_head)
     kind: BaseKind = "checkpoint" if new_head_seed is None else "checkpoint_new_head"
+    kind = kind if own_head is None else "checkpoint_own_head"
     values = values_digest(base.module, base.layout)
-    origin = BaseOrigin(kind=kind, seed=new_head_seed or 0, sha256=sha256, disjoint=True, values=values)
+    origin = BaseOrigin(kind=kind, seed=new_head_seed or 0, sha256=sha256, disjoint=True, values=values, head=own_head)
     return replace(base, origin=origin, notes=notes)
 
 
@@ -193,7 +212,7 @@ def rebuild_base(
         return make_base(module, origin.seed if origin.kind == "seeded" else None, buffers)
     checkpoint = _named_file(origin, checkpoint)
     seed = origin.seed if origin.kind == "checkpoint_new_head" else None
-    return _of_values(checkpoint_base(module, checkpoint, rename, seed, buffers, key), origin)
+    return _of_values(checkpoint_base(module, checkpoint, rename, seed, buffers, key, origin.head), origin)
 
 
 def _named_file(origin: BaseOrigin, checkpoint: str | Path | None) -> str | Path:
@@ -235,6 +254,17 @@ def file_digest(path: str | Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as why:
         raise ModelError(f"file_digest: {Path(path).name} is a readable file ({why.strerror}). Check it.") from None
+
+
+def contents_digest(path: str | Path, key: str | None = None) -> str:
+    """SHA-256 over the numbers of a checkpoint, whatever its format and names: those of its tensors of several, sorted.
+
+    Raises: ModelError, RequestError as `read_checkpoint`.
+    """
+    values = (value for value in read_checkpoint(path, key).entries.values() if isinstance(value, Tensor))
+    parts = (value.detach().to(torch.float32).contiguous().numpy().tobytes() for value in values if value.numel() > 1)
+    digests = {hashlib.sha256(part).hexdigest() for part in parts}
+    return hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
 
 
 def _check_names(

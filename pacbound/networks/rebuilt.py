@@ -22,7 +22,7 @@ from ..data.preprocess import preprocessed
 from ..errors import ModelError, first_line
 from ..models.others import private_copy
 from ..models.reference import initialise
-from ..specs.specs import PreprocessSpec
+from ..specs.specs import CHECKPOINT_KINDS, PreprocessSpec
 from ..subspace.random import normals, permutation
 from .hidden import from_library
 from .hypothesis import Base
@@ -35,7 +35,7 @@ ASKED_ANEW = 5
 ROWS, LABELLED_ROWS = 500, 200
 NEVER_BITS = 40  # a chance below 2^-40 is taken for none
 MAX_DRAWS, FIRST_DRAWS = 100, 3
-HANDED_OVER = ("values", "checkpoint", "checkpoint_new_head")
+HANDED_OVER = ("values", *CHECKPOINT_KINDS)
 
 OTHERWISE = (
     "make_base: parameters, buffers and the input determine a network, got one whose traced program answers "

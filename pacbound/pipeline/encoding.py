@@ -34,7 +34,7 @@ USED_BY = {
     "step": ("plain",),
     "levels": ("codebook",),
     "codebook_init": ("codebook",),
-    **dict.fromkeys(("code", "rate", "beta"), ("plain", "codebook")),
+    **dict.fromkeys(("code", "rate", "optimizer", "beta"), ("plain", "codebook")),
 }
 MAX_SCALE_INDEX = 127  # of the prior of a draw: s = 2^-8
 
@@ -72,6 +72,7 @@ def plan_of(setup: Setup, checkpoint: Checkpoint) -> PlainPlan | PosteriorSettin
         epochs=default_epochs(kind, n, batch, epochs),
         batch=batch,
         rate=request.rate,
+        optimizer=request.optimizer,
         beta=request.beta,
         step_index=step_index_for(request.step or DEFAULT_STEP),
         levels=request.levels,

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from torch import Tensor
 
 from ..bits.codes import fit_code
 from ..bits.ledger import Entry
@@ -10,6 +11,7 @@ from ..bits.message import pack
 from ..certificate.accounting import Comparison, complete
 from ..records import Record
 from ..specs.specs import PROFILE_CODE, PROFILE_REACH, CodebookSpec, DrawSpec, LatticeSpec, ProfileSpec, QuantizerSpec
+from ..training.fit import Sample
 from ..training.plain import Candidate, PlainPlan, seconds_an_epoch
 from ..training.settings import PosteriorSettings
 from ..training.state import Checkpoint
@@ -80,7 +82,7 @@ def forecast(setup: Setup, compared: Comparison | None = None) -> Forecast:
         epochs=epochs,
         batch=plan.batch,
         seconds=round(seconds, 1),
-        memory_bytes=sample.x[0].numel() * setup.train.n * FLOAT_BYTES + setup.train.x.nbytes + vectors * FLOAT_BYTES,
+        memory_bytes=_read_bytes(sample, setup.train.n) + setup.train.x.nbytes + vectors * FLOAT_BYTES,
         ledger=complete(
             coded,
             spec,
@@ -93,6 +95,11 @@ def forecast(setup: Setup, compared: Comparison | None = None) -> Forecast:
             repeats=setup.data.repeats,
         ).entries,
     )
+
+
+def _read_bytes(sample: Sample, n: int) -> int:
+    """Bytes of n inputs as the network reads them; of one batch where they are made as they are asked for."""
+    return sample.x[:1].nbytes * (n if isinstance(sample.x, Tensor) else BATCH)
 
 
 def _epochs(plan: PlainPlan | PosteriorSettings, n: int) -> int:

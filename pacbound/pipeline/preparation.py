@@ -12,21 +12,24 @@ from ..bounds.claims import RiskEstimate
 from ..bounds.table import COUNTS_ONLY, headline_theorem
 from ..certificate.schema import DataRecord
 from ..certificate.sweep import SweepRecord
-from ..certificate.tuned import TUNED_ON
+from ..certificate.tuned import named_after
+from ..data.class_names import names_of
 from ..data.columns import refuse_own_statistics
 from ..data.examples import Examples
 from ..data.inputs import check_apart, check_repeats, distinct_inputs
 from ..data.likeness import recognise
-from ..data.preprocess import preprocessed, shape_after
+from ..data.preprocess import preprocessed, shape_after, treated
 from ..data.registry import DATA_SETS, FILES, load, load_any, load_held_out
 from ..data.split import Split, split_examples
-from ..data.tokens import cut_texts, package
+from ..data.tokens import cut_texts, package, padding_number
 from ..errors import DataError, ModelError, RequestError, first_line
+from ..models.classifiers import TextClassifier, TextEncoder
 from ..models.foreign import CONFIG, FOLDER, TIMM
 from ..models.loading import network_for, treatment
 from ..models.others import failures, private_copy
+from ..models.own_head import by_names, names_in
 from ..networks.captured import Captured
-from ..networks.checkpoints import checkpoint_base
+from ..networks.checkpoints import checkpoint_base, outputs_in
 from ..networks.hypothesis import Base, make_base, make_subspace
 from ..networks.passes import BATCH, Network, check_deterministic
 from ..networks.rebuilt import check_promise
@@ -35,6 +38,7 @@ from ..networks.trained import train_only
 from ..request.reading import Reading
 from ..request.request import Request, parse_projector, trained_word
 from ..specs.grammar import OWN_NETWORK
+from ..specs.head import NAMES, HeadSpec, parse_head
 from ..specs.specs import (
     SPLIT_PARTS,
     HypothesisSpec,
@@ -158,16 +162,19 @@ def prepare(
     whole = load_any(train, data_dir, reading=request.reading)
     split, sample = _split(whole, request)
     named = model if isinstance(model, str) else OWN_NETWORK
-    preprocess = treatment(named, sample.preprocess, request.preprocess, request.tokenizer, request.standardise)
+    first = None if split is None else split.first.x
+    preprocess = treatment(named, sample.preprocess, request.preprocess, request.tokenizer, request.standardise, first)
     if preprocess.name == "columns":
         refuse_own_statistics(whole.x, preprocess)
     if model == "auto":
         images = PICKED_MODELS if request.method == "picks" else IMAGE_MODELS
         model = _usual_network(shape_after(sample.x, preprocess), images)
     module, name = network_for(model, sample.x, preprocess, sample.classes)
+    _refuse_other_padding(module, preprocess)
     if isinstance(model, str) and model.startswith((FOLDER, TIMM)):
         request = request.model_copy(update={"frozen_buffers": (*request.frozen_buffers, *_constants(module, request))})
-    base = _base(train_only(module, trained_word(request)), request, named=isinstance(model, str))
+    module = train_only(module, trained_word(request))
+    base = _base(module, request, _own_head(module, request, sample), named=isinstance(model, str))
     held_out = _test_examples(train, test, whole, data_dir, request.reading, untouched=base.origin.kind == "seeded")
     if held_out is not None:
         check_repeats(held_out.n, distinct_inputs(held_out.x), "test examples", request.repeats)
@@ -188,6 +195,18 @@ def prepare(
         split=split,
         notes=(f"tokens are those of {package()}",) if preprocess.name == "tokens" else (),
     )
+
+
+def _refuse_other_padding(module: nn.Module, preprocess: PreprocessSpec) -> None:
+    """Refuse a network that takes what texts are filled up with for words. Raises: RequestError."""
+    if preprocess.name != "tokens" or not isinstance(module, TextClassifier | TextEncoder):
+        return
+    if (number := padding_number(preprocess)) != module.padding:
+        raise RequestError(
+            f"certify: texts are filled up by the number that the network takes for none, {module.padding} "
+            f"(pad_token_id of its config.json), got {number} from the tokenizer. Bring one that goes with it, or set "
+            "the padding of its file."
+        )
 
 
 def _with_cuts(sample: Examples, preprocess: PreprocessSpec) -> Examples:
@@ -218,7 +237,7 @@ def describe(sample: Examples, split: Split | None = None, repeats: str | None =
     distinct = distinct_inputs(sample.x, None if split is None else split.first.x)
     check_repeats(sample.n, distinct, "training examples", repeats)
     record = {"name": sample.name, "digest": sample.digest(), "n": sample.n, "classes": sample.classes}
-    like = None if sample.name in TUNED_ON else recognise(sample.x)
+    like = None if named_after(sample.name) else recognise(sample.x)
     return DataRecord.model_validate(
         {
             **record,
@@ -255,6 +274,7 @@ def _refuse_contradictions(request: Request, model: nn.Module | str) -> None:
         for option, given in (
             ("disjoint", request.disjoint),
             ("new-head", request.new_head),
+            ("head-rows", request.head_rows),
             ("rename", request.rename),
             ("key", request.key),
         ):
@@ -266,16 +286,39 @@ def _refuse_contradictions(request: Request, model: nn.Module | str) -> None:
             "certify: a checkpoint is a sound theta0 only if it was trained on data disjoint from this sample and "
             "fixed before the sample was seen, got nobody's word for it. If that is so, say it with --disjoint."
         )
+    if request.head_rows and (request.new_head or request.prior_share is not None):
+        raise RequestError(
+            "certify: --head-rows is a last layer that nothing drew or trained, got --new-head or --prior-share too. "
+            "Leave one out."
+        )
     if request.base == "values":
         raise RequestError("certify: a checkpoint is theta0 itself, got base 'values' too. Leave one out.")
     if model == "auto":
         raise RequestError("certify: a checkpoint holds numbers only; name its network with --model.")
 
 
-def _base(module: nn.Module, request: Request, named: bool) -> Base:
+def _own_head(module: nn.Module, request: Request, sample: Examples) -> HeadSpec | None:
+    """Return which rows of the checkpoint's own last layer stand for which class, where that is asked for.
+
+    Raises: RequestError where they are not one of the file's for each class; ModelError where names lead to none.
+    """
+    if not request.head_rows or request.checkpoint is None:
+        return None
+    if request.head_rows == (NAMES,):
+        return by_names(names_in(request.checkpoint), names_of(sample))
+    if len(request.head_rows) != sample.classes:
+        raise RequestError(
+            f"certify: --head-rows has rows for each of the {sample.classes:,} classes, got {len(request.head_rows)}. "
+            "Separate classes by commas, rows of one class by +."
+        )
+    return parse_head(request.head_rows, outputs_in(request.checkpoint, module, request.rename, request.key) or 1)
+
+
+def _base(module: nn.Module, request: Request, head: HeadSpec | None, named: bool) -> Base:
     if request.checkpoint is not None:
         seed = request.seed if request.new_head else None
-        return checkpoint_base(module, request.checkpoint, request.rename, seed, request.frozen_buffers, request.key)
+        rules = (request.rename, seed, request.frozen_buffers, request.key, head)
+        return checkpoint_base(module, request.checkpoint, *rules)
     if request.base == "values" and named:
         raise RequestError(
             "certify: base values is theta0 as a module in memory holds it, got the name of a network, which is drawn "
@@ -380,8 +423,10 @@ def default_dimension(n: int) -> int:
 def sample_of(setup: Setup) -> Sample:
     """Return the training set with what the encoder learns, its inputs where the network is to run."""
     y = setup.train.y if setup.targets is None else setup.targets
-    x = preprocessed(setup.train.x, setup.preprocess) if setup.captured is None else setup.captured.x
-    return Sample(x.to(device_of(setup.request.device)), y)
+    device = device_of(setup.request.device)
+    if setup.captured is not None:
+        return Sample(setup.captured.x.to(device), y)
+    return Sample(treated(setup.train.x, setup.preprocess, device), y)
 
 
 def device_of(name: str) -> torch.device:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ..data.examples import Examples
-from ..data.preprocess import preprocessed
+from ..data.preprocess import treated
 from ..data.split import Split
 from ..errors import RequestError
 from ..networks.captured import Frozen, capture, put_back
@@ -112,7 +112,7 @@ def _trainee(
 ) -> tuple[nn.Module, Sample]:
     """Return a copy of what is trained, the network or its trained part, and the examples as that reads them."""
     if frozen is None:
-        return copy.deepcopy(setup.base.module), Sample(preprocessed(first.x, setup.preprocess), first.y)
+        return copy.deepcopy(setup.base.module), Sample(treated(first.x, setup.preprocess), first.y)
     captured = capture(frozen, first.x, *store_of(setup, first.digest(), beside), progress)
     return captured.part, Sample(captured.x, first.y)
 
@@ -129,5 +129,5 @@ def seconds_to_start(setup: Setup) -> float:
     if plan.minutes is not None:
         return seconds + 60 * plan.minutes
     rows = torch.arange(min(first.n, TIMED)) % few.n  # batches of the size that training has
-    timed = seconds_an_epoch(module, Sample(sample.x[rows], sample.y[rows]), plan) * first.n / len(rows)
+    timed = seconds_an_epoch(module, sample.subset(rows), plan) * first.n / len(rows)
     return seconds + plan.epochs(first.n) * timed

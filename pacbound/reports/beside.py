@@ -1,6 +1,6 @@
 """Print a comparison: text that fits a terminal, Markdown, LaTeX, CSV and JSON, with what the differences mean.
 
-Printed risks are rounded up; differences and means, which are no statements, to the nearest.
+Printed risks and their means are rounded up; differences, which are no statements, to the nearest.
 """
 
 import csv
@@ -71,8 +71,8 @@ def render(comparison: Comparison, format: Format = "text", width: int = WIDTH) 
     every row and a verdict in every contrast. width: of the text.
     """
     return {
-        "text": lambda: _text(sections(comparison), width),
-        "markdown": lambda: _markdown(sections(comparison)),
+        "text": lambda: text_of(sections(comparison), width),
+        "markdown": lambda: markdown_of(sections(comparison)),
         "latex": lambda: _latex(sections(comparison)),
         "csv": lambda: _csv(comparison),
         "json": lambda: _json(comparison),
@@ -177,7 +177,7 @@ def _seeds(comparison: Comparison, short: dict[str, str]) -> list[Section]:
     columns: Table = (
         Column("runs", tuple(short[one.name] for one in groups), True),
         Column("seeds", tuple(str(len(one.runs)) for one in groups)),
-        Column("mean bound", tuple(_mean(one.mean, counts) for one in groups)),
+        Column("mean bound", tuple(_risk(one.mean, counts) for one in groups)),
         Column("deviation", tuple(_points(one.deviation, counts) for one in groups)),
     )
     if contrasts:
@@ -240,8 +240,8 @@ def _apart(apart: Sequence[Apart], short: dict[str, str]) -> list[Section]:
 GAPS = ("to first", "by errors", "by bits")
 
 
-def _text(sections: Sequence[Section], width: int) -> str:
-    """Blocks apart by an empty line."""
+def text_of(sections: Sequence[Section], width: int) -> str:
+    """Return sections as text, apart by an empty line."""
     blocks = []
     for section in sections:
         lines = wrapped(section.title, width) if section.title else []
@@ -255,7 +255,8 @@ def _text(sections: Sequence[Section], width: int) -> str:
     return "\n\n".join(blocks)
 
 
-def _markdown(sections: Sequence[Section]) -> str:
+def markdown_of(sections: Sequence[Section]) -> str:
+    """Return sections as Markdown, without a final newline."""
     blocks = []
     for section in sections:
         blocks += [f"**{markdown_text(section.title)}**"] if section.title else []
@@ -314,10 +315,6 @@ def _dimension(row: Row) -> str:
 
 def _risk(risk: float | Decimal, counts: bool) -> str:
     return percent_up(risk) if counts else rate_up(risk)
-
-
-def _mean(value: float, counts: bool) -> str:
-    return f"{100 * value:.2f} %" if counts else f"{value:.4f}"
 
 
 def _points(value: float | None, counts: bool) -> str:

@@ -15,8 +15,8 @@ from .divided import formula
 from .drawn import COLOURS, INK, MARKERS, Drawing, drawing, sheet
 
 DESCRIPTION = (
-    "zero flag", "model", "base", "trained part", "split", "preprocessing", "layer scale", "dimension", "projector",
-    "quantizer", "prior scale", "header", "symbol model", "recipe", "stop",
+    "zero flag", "model", "base", "head", "trained part", "split", "preprocessing", "layer scale", "dimension",
+    "projector", "quantizer", "prior scale", "header", "symbol model", "recipe", "stop",
 )  # fmt: skip
 KINDS = ("weights", "description of the network", "choices")
 HATCHES = ("", "///", "\\\\\\")

@@ -8,9 +8,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ..certificate.schema import Certificate
 from ..certificate.statement import confidence
-from .beside import Section, render, sections
+from .beside import Section, markdown_of, render, sections
 from .drawn import Drawing
 from .figures import against_d, against_size, bits_of_many, bits_of_one, by_layer, frontier_of, transfer
+from .picked import Strip, not_shown
 from .report import Report, Subject
 from .show import sheet
 from .tables import Column, Table, markdown_table, markdown_text
@@ -45,6 +46,7 @@ class Part(NamedTuple):
     levers: Table | None
     figures: Pairs
     layers: tuple[Drawing, ...]
+    pictures: tuple[Strip, ...]
     provenance: Pairs
     checking: Checking
     checked: str
@@ -67,7 +69,10 @@ def page(report: Report) -> str:
     """
     found = _environment(True).get_template("report.html.j2")
     css = (TEMPLATES / "report.css").read_text("utf-8")
-    return found.render(report=report, css=css, parts=_parts(report, True), overview=_overview(report, True)) + "\n"
+    figures = report.lead.figures() if report.lead else ()
+    return found.render(
+        report=report, css=css, parts=_parts(report, True), overview=_overview(report, True), figures=figures
+    ) + "\n"  # fmt: skip
 
 
 def markdown(report: Report) -> str:
@@ -80,16 +85,20 @@ def markdown(report: Report) -> str:
 def _environment(html: bool) -> Environment:
     made = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=html, undefined=StrictUndefined)
     made.filters["plain"] = markdown_text
+    made.filters["told"] = markdown_of
     made.filters["rows"] = lambda table: "\n".join(markdown_table(table))
     return made
 
 
 def _parts(report: Report, drawn: bool) -> list[Part]:
     few = len(report.subjects) <= MOST_DRAWN
-    return [_part(subject, f"c{index}", drawn, few) for index, subject in enumerate(report.subjects)]
+    return [
+        _part(subject, f"c{index}", drawn, few, report.pictures.get(subject.name, ()))
+        for index, subject in enumerate(report.subjects)
+    ]
 
 
-def _part(subject: Subject, anchor: str, drawn: bool, few: bool) -> Part:
+def _part(subject: Subject, anchor: str, drawn: bool, few: bool, given: tuple[Strip, ...]) -> Part:
     certificate, stands = subject.certificate, subject.stands
     found, moved = sheet(certificate), levers(certificate) if stands else ()
     figures, origin = _divided(found.facts)
@@ -109,6 +118,7 @@ def _part(subject: Subject, anchor: str, drawn: bool, few: bool) -> Part:
         levers=_levers(moved) if moved else None,
         figures=figures,
         layers=layers,
+        pictures=(given or not_shown(certificate, f"{subject.name}.json")) if stands else (),
         provenance=_provenance(origin, certificate),
         checking=checking(certificate, f"{subject.name}.json"),
         checked=CHECKED if stands else NOT_CHECKED,

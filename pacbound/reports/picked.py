@@ -1,5 +1,8 @@
 """What a certificate of picks says, in words: the examples, how they were picked, the learner, and its network."""
 
+import shlex
+from typing import NamedTuple
+
 from ..certificate.schema import Certificate
 
 ORDERS = {
@@ -22,6 +25,31 @@ ON_ITS_WORD = (
 ELSEWHERE_ANOTHER = (
     "Another machine may round otherwise and make another network from the same recipe: about that one nothing is said."
 )
+
+
+class Thumbnail(NamedTuple):
+    """A picked example as a page shows it. source: an address that holds the picture itself."""
+
+    source: str
+    label: str
+    place: str
+
+
+class Strip(NamedTuple):
+    """Pictures under one heading, or a heading alone that says why there are none."""
+
+    heading: str
+    pictures: tuple[Thumbnail, ...] = ()
+
+
+def not_shown(certificate: Certificate, file: str) -> tuple[Strip, ...]:
+    """Return how to see what was picked; nothing where nothing was. file: of the certificate."""
+    part = certificate.picks
+    if part is None or not part.picked:
+        return ()
+    command = f"pacbound report {shlex.quote(file)} --data DATA -o report.html"
+    about = f"{part.picked:,} examples were picked. They are not in the certificate, which names them by their places"
+    return (Strip(f"{about}: {command} shows them, DATA being {certificate.data.name}."),)
 
 
 def facts_of_picks(certificate: Certificate) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ Reads certificates and nothing else. Of each the arithmetic and the message are 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,12 @@ from ..notebook import frame
 from .compare import Comparison, compare
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from ..notebook import Frame
+    from .beside import Section
+    from .drawn import Drawing
+    from .picked import Strip
 
 Named = tuple[str, Certificate]
 
@@ -35,12 +40,21 @@ class Subject:
 
 
 @dataclass(frozen=True)
+class Lead:
+    """What stands before all certificates: tables with sentences, and figures, which Markdown leaves out."""
+
+    sections: "tuple[Section, ...]"
+    figures: "Callable[[], tuple[Drawing, ...]]"
+
+
+@dataclass(frozen=True)
 class Report:
     """What a page is made of.
 
     subjects: those of the table in its order, then those set apart, then those that do not stand. comparison: of
     those that stand, None where there is none. unread: files that are no certificates, and why. whole: whether it is
-    about a folder, so that the parts about several are there even of one.
+    about a folder, so that the parts about several are there even of one. lead: before all of these, where there is
+    something to say of them that no certificate knows. pictures: name of a certificate -> its picked examples.
     """
 
     title: str
@@ -48,6 +62,8 @@ class Report:
     comparison: Comparison | None
     unread: tuple[tuple[str, str], ...]
     whole: bool
+    lead: Lead | None = None
+    pictures: "Mapping[str, tuple[Strip, ...]]" = field(default_factory=dict)
 
     def html(self) -> str:
         """Return one self-contained page. Raises: CertificateError where pacbound[report] is not installed."""
@@ -86,12 +102,17 @@ class Report:
 
 
 def report(
-    certificates: Sequence[Named], unread: Sequence[tuple[str, str]] = (), title: str = "", whole: bool = True
+    certificates: Sequence[Named],
+    unread: Sequence[tuple[str, str]] = (),
+    title: str = "",
+    whole: bool = True,
+    lead: Lead | None = None,
+    pictures: "Mapping[str, tuple[Strip, ...]] | None" = None,
 ) -> Report:
     """Make a report.
 
     Args: certificates: names as they should appear, and certificates; names are distinct. unread: names of files that
-        are no certificates, and why. title: of the page. whole: as of Report.
+        are no certificates, and why. title: of the page. whole, lead, pictures: as of Report.
     Raises: CertificateError where there is no certificate, or a name stands twice.
     """
     names = [name for name, _ in certificates]
@@ -105,7 +126,9 @@ def report(
     order += [name for name in names if not subjects[name].stands]
     first = certificates[0][1]
     about = title or f"{first.hypothesis.model} on {first.data.name}"
-    return Report(about, tuple(subjects[name] for name in order), comparison, tuple(unread), whole)
+    return Report(
+        about, tuple(subjects[name] for name in order), comparison, tuple(unread), whole, lead, pictures or {}
+    )
 
 
 def complaint(certificate: Certificate) -> str:

@@ -260,6 +260,8 @@ def _base(certificate: Certificate) -> str:
         return f"trained on a part of the sample{begun}, in {base.file}"
     what = "values handed over" if base.kind == "values" else "a checkpoint"
     head = f", its last layer drawn from seed {base.seed}" if base.kind == "checkpoint_new_head" else ""
+    if base.head is not None:
+        head = f", its last layer means over rows of its own, {'by names' if base.head.named else 'as coded'}"
     return f"{what}, sha256 {base.sha256[:16]}{head}"
 
 

@@ -105,8 +105,9 @@ def checking(certificate: Certificate, file: str) -> Checking:
     words = ["pacbound", "verify", shlex.quote(file)]
     fill_in = []
     name = ALTERED.get(certificate.data.name, certificate.data.name)
-    if name in NAMED_DATA:
-        words += ["--data", name]
+    known, _, alteration = name.partition(".")
+    if known in NAMED_DATA:
+        words += ["--data", f"{known}+{alteration}" if alteration else name]
     else:
         words += ["--data", "DATA"]
         fill_in.append(f"DATA: the sample, called {name}, as a .npz or .safetensors file or module:callable")
@@ -124,7 +125,7 @@ def checking(certificate: Certificate, file: str) -> Checking:
     if not certificate.risk.counts and certificate.risk.loss not in KNOWN_LOSSES:
         words += ["--loss", "LOSS"]
         fill_in.append(f"LOSS: the loss called {certificate.risk.loss}, as module:function")
-    if certificate.data.note and name in NAMED_DATA:
+    if certificate.data.note and known in NAMED_DATA and not alteration:
         fill_in.append(f"instead of {name}, where it was prepared: {certificate.data.note}")
     version = certificate.environment.versions.get("pacbound")
     return Checking(f"pip install pacbound{'' if version is None else f'=={version}'}", " ".join(words), tuple(fill_in))

@@ -199,6 +199,15 @@ class Stated(Record):
         bool,
         Field(json_schema_extra=_option("Network", "draw the last layer of the checkpoint from the seed")),
     ] = False
+    head_rows: Annotated[
+        tuple[str, ...],
+        Field(
+            json_schema_extra=_option(
+                "Network",
+                "last layer of means over rows of its own: names, or rows of each class, 404+895,10-24; coded",
+            )
+        ),
+    ] = ()
     train: Annotated[
         TrainedWord,
         Field(
@@ -229,7 +238,7 @@ class Stated(Record):
         str,
         AfterValidator(_known_preprocess),
         Field(
-            json_schema_extra=_option("Network", f"auto, {', '.join(PREPROCESS_NAMES[:-2])}, tokens; sizes: lite@128")
+            json_schema_extra=_option("Network", f"auto, {', '.join(PREPROCESS_NAMES[:-3])}, tokens; sizes: lite@128")
         ),
     ] = "auto"
     tokenizer: Annotated[
@@ -240,7 +249,11 @@ class Stated(Record):
     ] = None
     standardise: Annotated[
         str | None,
-        Field(json_schema_extra=_option("Network", "I say: this JSON (mean, std of columns) knows not the sample")),
+        Field(
+            json_schema_extra=_option(
+                "Network", "mean, std of columns: I say, this JSON knows not the sample; or share"
+            )
+        ),
     ] = None
     model_name: Annotated[
         str | None,
@@ -360,7 +373,11 @@ class Encoding(Record):
         int | None,
         Field(ge=1, json_schema_extra=_option("Training", "examples a step [250, fewer if n is small]")),
     ] = None
-    rate: Annotated[float, Field(gt=0, json_schema_extra=_option("Training", "peak learning rate of Adam"))] = 0.005
+    rate: Annotated[float, Field(gt=0, json_schema_extra=_option("Training", "peak learning rate"))] = 0.005
+    optimizer: Annotated[
+        Literal["adam", "sgd"],
+        Field(json_schema_extra=_option("Training", "of the coefficients: adam, or sgd with momentum")),
+    ] = "adam"
     beta: Annotated[
         float, Field(ge=0, json_schema_extra=_option("Training", "weight of the code length in the loss"))
     ] = 3.0
@@ -444,7 +461,8 @@ def make_request(options: Mapping[str, object], source: str, base: Request | Non
         return Request(**{**(base or Request()).model_dump(), **values})
     except ValidationError as cause:
         first = cause.errors()[0]
-        raise RequestError(f"{source}: option {first['loc'][0]!r}: {first['msg']}, got {first['input']!r}.") from None
+        said = first["msg"].removeprefix("Value error, ")
+        raise RequestError(f"{source}: option {first['loc'][0]!r}: {said}, got {first['input']!r}.") from None
 
 
 def read_toml(path: Path, base: Request | None = None) -> Request:

@@ -6,8 +6,10 @@ A description is layers joined by '-', from the pixels to the logits. Layers (N,
     flip        first but for these: answers are means over the image and its mirror image
     VN          first but for these: means over all shifts by at most N places, vertical and horizontal ones together
     cNkK        convolution to N channels, K x K; sS stride (1), pP zeros on each side
+    tNkK        convolution by filters that are turned by 0, 90, 180 and 270 degrees: N channels for each turn; s, p too
     rN          residual block of two 3 x 3 convolutions to N channels; xX blocks in a row (1)
     AW, MW      average or maximum over W x W places; sS stride (2)
+    T           maximum over the four turns, after a t
     G           mean over all places
     NN, B       group norm in N groups; batch norm with frozen statistics
     R, tanh, gelu, silu     activations
@@ -20,7 +22,7 @@ every position, which depend on this and earlier positions only. After E stand t
     gruN        gated recurrent layer of N units, its state zero before the first position
     WK          window: the channels of this and the K - 1 positions before, zeros before the first
     gNkK        gated causal convolution to N channels over K positions, added to what comes in where widths agree
-    tH          transformer block with H heads as wide as what comes in, then layer norm; xX blocks in a row (1)
+    attnH       transformer block with H heads as wide as what comes in, then layer norm; xX blocks in a row (1)
 
 Rules that depend on what stands around or on the shape of an example:
     - Without p, a convolution has no zeros around it, and K // 2 on each side where an image has a side below 16.
@@ -31,10 +33,12 @@ Rules that depend on what stands around or on the shape of an example:
       of He et al. 2015 (arXiv:1512.03385, sec. 3.3): every second place, new channels zero on both sides of the old.
     - A network is trained on images as they are; views are of the pixels that come in, and at the border a place that a
       shift brings in from outside has the value of the nearest one inside.
+    - t is the convolution of the group of quarter turns (Cohen and Welling 2016, arXiv:1602.07576, sec. 6): on a map
+      that t left it is one over its four turns too. Only t, A, M, activations, T, G, h and L may read such a map.
     - An image of (height, width) is grey; h and L flatten what is not flat.
-A prefix such as 'w2/' multiplies all N of c, r, h, E, gru and g. Every network has one canonical spelling, which `str`
-gives: the multiplier carried out, defaults left out, equal blocks in a row as one layer. A name of REFERENCE_STRINGS
-may stand for its string. A further kind of layer is a row of KINDS and a place at the end of EXTRA in
+A prefix such as 'w2/' multiplies all N of c, t, r, h, E, gru and g. Every network has one canonical spelling, which
+`str` gives: the multiplier carried out, defaults left out, equal blocks in a row as one layer. A name of
+REFERENCE_STRINGS may stand for its string. A further kind of layer is a row of KINDS and a place at the end of EXTRA in
 bits/architecture.py.
 """
 
@@ -68,7 +72,7 @@ MAX_GROUPS = 1 << 10
 MAX_REPEAT = 64
 MAX_WINDOW = 64  # positions
 MAX_HEADS = 64
-USUAL_STRIDES = {"c": 1, "A": 2, "M": 2}
+USUAL_STRIDES = {"c": 1, "t": 1, "A": 2, "M": 2}
 
 PIXELS = ("unit", "imagenet")
 ACTIVATIONS = ("R", "tanh", "gelu", "silu")
@@ -77,6 +81,8 @@ VIEWS = ("flip", "V")  # of the image, over which a network that is not being tr
 MAX_VIEWS = 3
 ON_MAPS = (
     "c",
+    "t",
+    "T",
     "r",
     "A",
     "M",
@@ -86,8 +92,10 @@ ON_MAPS = (
 )  # these read (channels, height, width), and nothing may have flattened it
 HEADS = ("L", "P")
 EMBEDDING = "E"  # what a network of sequences starts with
-ON_SEQUENCES = ("gru", "W", "g", "t")
+ON_SEQUENCES = ("gru", "W", "g", "attn")
 AFTER_EMBEDDING = (*ON_SEQUENCES, *ACTIVATIONS, "h", "L")
+CONVOLUTIONS = ("c", "t")
+NOT_ON_TURNS = ("c", "r", *NORMS, "P")  # they know nothing of the four turns of a map
 
 # kind -> (field of Layer, letter before its number, least, most): in the order in which they are written
 KINDS: dict[str, tuple[tuple[str, str, int, int], ...]] = {
@@ -98,6 +106,11 @@ KINDS: dict[str, tuple[tuple[str, str, int, int], ...]] = {
         ("size", "", 1, MAX_WIDTH), ("kernel", "k", 1, MAX_KERNEL), ("stride", "s", 1, MAX_STRIDE),
         ("padding", "p", 0, MAX_KERNEL - 1),
     ),
+    "t": (
+        ("size", "", 1, MAX_WIDTH), ("kernel", "k", 1, MAX_KERNEL), ("stride", "s", 1, MAX_STRIDE),
+        ("padding", "p", 0, MAX_KERNEL - 1),
+    ),
+    "T": (),
     "r": (("size", "", 1, MAX_WIDTH), ("repeat", "x", 1, MAX_REPEAT)),
     "A": (("size", "", 1, MAX_KERNEL), ("stride", "s", 1, MAX_STRIDE)),
     "M": (("size", "", 1, MAX_KERNEL), ("stride", "s", 1, MAX_STRIDE)),
@@ -112,10 +125,10 @@ KINDS: dict[str, tuple[tuple[str, str, int, int], ...]] = {
     "gru": (("size", "", 1, MAX_WIDTH),),
     "W": (("size", "", 1, MAX_WINDOW),),
     "g": (("size", "", 1, MAX_WIDTH), ("kernel", "k", 1, MAX_KERNEL)),
-    "t": (("size", "", 1, MAX_HEADS), ("repeat", "x", 1, MAX_REPEAT)),
+    "attn": (("size", "", 1, MAX_HEADS), ("repeat", "x", 1, MAX_REPEAT)),
 }  # fmt: skip
-WIDE = ("c", "r", "h", EMBEDDING, "gru", "g")  # whose size is a number of channels or units
-IN_ROWS = ("r", "t")  # equal blocks in a row are one layer
+WIDE = ("c", "t", "r", "h", EMBEDDING, "gru", "g")  # whose size is a number of channels or units
+IN_ROWS = ("r", "attn")  # equal blocks in a row are one layer
 _KIND = re.compile("|".join(sorted(KINDS, key=len, reverse=True)))
 _NUMBER = re.compile("(?:0|[1-9][0-9]*)(?![0-9])", re.ASCII)
 _MULTIPLIER = re.compile("w([1-9][0-9]{0,3})/", re.ASCII)
@@ -171,8 +184,14 @@ def expected(layers: tuple[Layer, ...]) -> tuple[str, ...]:
     flat = "h" in kinds or "G" in kinds
     begun = [kind for kind in kinds if kind not in PIXELS]
     barred = ON_SEQUENCES + (ON_MAPS if flat else ()) + ((*PIXELS, EMBEDDING) if kinds else ())
+    barred += NOT_ON_TURNS if turned(layers) else ("T",)
     barred += VIEWS if begun not in ([], ["flip"]) else ("flip",) if begun else ()
     return tuple(kind for kind in KINDS if kind not in barred)
+
+
+def turned(layers: tuple[Layer, ...]) -> bool:
+    """Whether a map with four turns leaves these layers."""
+    return next((layer.kind == "t" for layer in reversed(layers) if layer.kind in ("t", "T", "G", "h")), False)
 
 
 def append(layers: tuple[Layer, ...], layer: Layer) -> tuple[Layer, ...]:
@@ -224,7 +243,8 @@ def _layer(text: str, start: int, stop: int, before: tuple[Layer, ...], factor: 
         needed = name in ("size", "kernel")
         if not text.startswith(letter, at, stop):
             if needed:
-                raise _refusal(text, at, stop, f"{letter!r} and a number, as in {kind}{'8k3' if kind in 'cg' else '8'}")
+                example = "8k3" if kind in (*CONVOLUTIONS, "g") else "8"
+                raise _refusal(text, at, stop, f"{letter!r} and a number, as in {kind}{example}")
             continue
         number = _NUMBER.match(text, at + len(letter), stop)
         most = values["kernel"] - 1 if name == "padding" else most

@@ -2,7 +2,7 @@
 
 An expression names it: NAME; NAME@S for pictures resized to S x S; NAME@S/C for pictures of which the shorter side is
 resized to S and the middle C x C kept; tokens@L for texts of which L tokens are kept; columns for rows of numbers that
-are standardised by constants of a file.
+are standardised by constants of a file, learned by those of the share of the sample that theta0 saw.
 """
 
 import re
@@ -14,7 +14,9 @@ from ..errors import RequestError
 from ..records import SparseRecord
 
 # Orders are part of the format: a position is what the message codes. New names join at the end.
-PreprocessName = Literal["none", "ink", "photo", "digits", "imagenet", "clip", "lite", "half", "tokens", "columns"]
+PreprocessName = Literal[
+    "none", "ink", "photo", "digits", "imagenet", "clip", "lite", "half", "tokens", "columns", "learned"
+]
 PREPROCESS_NAMES: tuple[PreprocessName, ...] = PreprocessName.__args__  # type: ignore[attr-defined]
 SHORT_NAMES = PREPROCESS_NAMES[:4]  # without sizes, these have a code of two bits
 
@@ -33,6 +35,7 @@ PREPROCESS: dict[PreprocessName, tuple[float, tuple[float, ...], tuple[float, ..
 }
 
 OF_A_FILE = ("tokens", "columns")  # which was fixed before the sample
+DIGESTED = (*OF_A_FILE, "learned")
 MAX_SIDE = 1024
 MAX_LENGTH = 8192
 USUAL_LENGTH = 128  # of texts, in tokens
@@ -44,7 +47,7 @@ class PreprocessSpec(SparseRecord):
 
     name: which constants, or tokens. resize: pictures become S x S; with crop the shorter side becomes S, and the
     middle, crop x crop, is kept. length: of texts in tokens, of which the rest is cut off. sha256: of the file of the
-    tokenizer, or of the constants of columns.
+    tokenizer, or of the constants of columns, those that are learned being written as columns.py writes them.
     """
 
     LEFT_OUT: ClassVar[tuple[str, ...]] = ("resize", "crop", "length", "sha256")
@@ -68,11 +71,11 @@ class PreprocessSpec(SparseRecord):
 
     @model_validator(mode="after")
     def _own_fields(self) -> Self:
-        if (self.name in OF_A_FILE) != (self.sha256 is not None):
-            raise ValueError("tokens and columns have the SHA-256 of a file, and nothing else has")
+        if (self.name in DIGESTED) != (self.sha256 is not None):
+            raise ValueError("tokens and columns have the SHA-256 of a file or of constants, and nothing else has")
         if (self.name == "tokens") != (self.length is not None):
             raise ValueError("tokens have a length, and nothing else has")
-        if self.resize is not None and self.name in OF_A_FILE:
+        if self.resize is not None and self.name in DIGESTED:
             raise ValueError("only pictures are resized")
         if self.crop is not None and (self.resize is None or self.crop > self.resize):
             raise ValueError("what is cropped is resized first, to no less than the crop")
@@ -98,7 +101,7 @@ def parse_preprocess(expression: str, sha256: str | None = None) -> PreprocessSp
     fields = {"length": USUAL_LENGTH if size is None else size} if tokens else {"resize": size}
     crop = None if match["crop"] is None else int(match["crop"])
     try:
-        file = sha256 if match["name"] in OF_A_FILE else None
+        file = sha256 if match["name"] in DIGESTED else None
         return PreprocessSpec.model_validate({"name": match["name"], "crop": crop, "sha256": file, **fields})
     except ValidationError as cause:
         why = cause.errors()[0]["msg"].removeprefix("Value error, ")

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from ..records import Record, SparseRecord
 from .grammar import MAX_DESCRIPTION, REFERENCE_STRINGS, model_name
+from .head import HeadSpec
 from .picks import PicksSpec
 from .preprocess import PreprocessSpec
 from .tensors import DirectSpec
@@ -21,9 +22,9 @@ ProjectorKind = Literal[
     "fastfood", "cosine", "sparse", "kron", "kron_qr", "dense", "film", "identity", "sum", "permuted"
 ]
 PROJECTOR_KINDS: tuple[ProjectorKind, ...] = ProjectorKind.__args__  # type: ignore[attr-defined]
-BaseKind = Literal["seeded", "checkpoint", "values", "checkpoint_new_head", "split", "zero"]
+BaseKind = Literal["seeded", "checkpoint", "values", "checkpoint_new_head", "split", "zero", "checkpoint_own_head"]
 BASE_KINDS: tuple[BaseKind, ...] = BaseKind.__args__  # type: ignore[attr-defined]
-CHECKPOINT_KINDS = ("checkpoint", "checkpoint_new_head")
+CHECKPOINT_KINDS = ("checkpoint", "checkpoint_new_head", "checkpoint_own_head")
 CodeKind = Literal["gaussian", "laplace", "adaptive", "static", "profile"]
 SENT_CODE_KINDS: tuple[CodeKind, ...] = ("gaussian", "laplace", "adaptive", "static")  # profile needs no word
 MAX_DIMENSION = 1 << 31
@@ -103,6 +104,7 @@ BASE_FIELDS: dict[BaseKind, tuple[set[str], set[str]]] = {
     "checkpoint_new_head": ({"sha256", "disjoint", "values"}, {"seed"}),
     "split": ({"sha256", "split"}, {"seed", "values", "constants"}),
     "zero": (set(), {"constants"}),
+    "checkpoint_own_head": ({"sha256", "disjoint", "values", "head"}, set()),
 }
 
 
@@ -111,6 +113,7 @@ class BaseOrigin(SparseRecord):
 
     seeded: our own generator. checkpoint: a file by others, with the user's word that it was trained on data
     disjoint from this sample. checkpoint_new_head: the same, with the last layer drawn from the seed.
+    checkpoint_own_head: the same, with one made of rows of its own, head.
     values: handed over, stored beside the certificate. split: trained on other examples of the same sample, from a
     start drawn from the seed or handed over; sha256 is that of its file. zero: every parameter is 0, which a direct
     code starts from. values: of a checkpoint, SHA-256 of theta0 as it was read, which rules for names decide too; of a
@@ -119,7 +122,7 @@ class BaseOrigin(SparseRecord):
     statistics, where there are any; of a split, of those that no file of a network holds.
     """
 
-    LEFT_OUT: ClassVar[tuple[str, ...]] = ("split", "values", "constants")
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("split", "values", "constants", "head")
 
     kind: BaseKind = "seeded"
     seed: int = Field(default=0, ge=0, lt=1 << 63)
@@ -128,6 +131,7 @@ class BaseOrigin(SparseRecord):
     split: SplitSpec | None = None
     values: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
     constants: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+    head: HeadSpec | None = None
 
     @property
     def checkpoint(self) -> str | None:
@@ -260,6 +264,8 @@ class HypothesisSpec(SparseRecord):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        if self.preprocess.name == "learned" and self.base.split is None:
+            raise ValueError("constants of columns are learned on the first share of a split, and there is none")
         if isinstance(self.quantizer, DirectSpec):
             alone = self.projector is None and self.code is None and not self.layer_scale
             if self.base.kind != "zero" or self.train is not None or not alone:

@@ -16,9 +16,9 @@ def _word(word: str) -> str:
     if word.startswith(LORA):
         rank = word.removeprefix(LORA)
         if not re.fullmatch(r"[1-9][0-9]{0,3}", rank) or int(rank) > MAX_RANK:
-            raise ValueError(f"lora has a rank in 1..{MAX_RANK}, as in lora:8, got {word!r}")
+            raise ValueError(f"lora has a rank in 1..{MAX_RANK}, as in lora:8")
     elif not PATTERN.fullmatch(word):
-        raise ValueError(f"a pattern of names is 1 to {MAX_PATTERN} printable ASCII characters, got {word!r}")
+        raise ValueError(f"a pattern of names is 1 to {MAX_PATTERN} printable ASCII characters")
     return word
 
 

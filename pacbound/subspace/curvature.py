@@ -15,7 +15,7 @@ Sums are accumulated in float64; beyond DENSE_DIMENSION see low_rank.py.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Generator, Tensor
@@ -35,6 +35,18 @@ Draw = Callable[[Generator], Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
+class Inputs(Protocol):
+    """Inputs (n, ...) of which some rows are asked for at a time: a tensor, or what makes them then."""
+
+    def __len__(self) -> int:
+        """Return n."""
+        ...
+
+    def __getitem__(self, rows: Tensor | slice, /) -> Tensor:
+        """Return some of them, (batch, ...)."""
+        ...
+
+
 @dataclass(frozen=True)
 class Rows:
     """What a sample gives: x (n, ...), where w is taken from, and for Gauss-Newton the labels and the loss.
@@ -43,7 +55,7 @@ class Rows:
     """
 
     subspace: Subspace
-    x: Tensor
+    x: Inputs
     draw: Draw
     y: Tensor | None = None
     loss: Loss = F.cross_entropy
@@ -183,7 +195,7 @@ def _adjoint(subspace: Subspace, rows: Tensor) -> Tensor:
     return subspace.projector.adjoint(rows if subspace.scale is None else rows * subspace.scale)
 
 
-def _outputs(subspace: Subspace, x: Tensor) -> int:
+def _outputs(subspace: Subspace, x: Inputs) -> int:
     with torch.no_grad():
         return subspace.call_at(subspace.theta0, x[:1]).shape[1]
 

@@ -1,4 +1,4 @@
-"""The optimizer: Adam over the phases of a plan, epoch by epoch, resumable after any of them.
+"""The optimizer: Adam, or descent with momentum, over the phases of a plan, resumable after any epoch.
 
 All randomness comes from (seed, phase, epoch), so that a resumed run repeats an uninterrupted one.
 """
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from ..data.preprocess import Treated
 from ..errors import QuantizeError
 from ..progress import hidden, tqdm
 from ..subspace.subspace import Subspace
@@ -19,9 +20,9 @@ from .state import Checkpoint
 
 @dataclass(frozen=True)
 class Sample:
-    """The training set as the network reads it: x (n, ...) float32, y (n,) int64."""
+    """The training set as the network reads it: x (n, ...) float32, whole or as it is asked for, and y (n,) int64."""
 
-    x: Tensor
+    x: Tensor | Treated
     y: Tensor
 
     @property
@@ -29,6 +30,12 @@ class Sample:
         """Number of examples."""
         return len(self.y)
 
+    def subset(self, rows: Tensor) -> "Sample":
+        """Return the examples at rows (m,)."""
+        return Sample(self.x[rows] if isinstance(self.x, Tensor) else self.x.subset(rows), self.y[rows])
+
+
+MOMENTUM = 0.9  # of descent, before the schedule sets it
 
 PhaseStart = Callable[[Phase, Parameters], Parameters]
 PhaseEnd = Callable[[Phase, Parameters], None]
@@ -87,7 +94,7 @@ def fit(
 
 
 class _PhaseRun:
-    """One phase in progress: parameters, Adam moments and the number of steps taken."""
+    """One phase in progress: parameters, moments of the optimizers and the number of steps taken."""
 
     def __init__(self, subspace: Subspace, sample: Sample, phase: Phase, index: int, batch: int, seed: int) -> None:
         self.subspace, self.sample, self.phase = subspace, sample, phase
@@ -98,22 +105,34 @@ class _PhaseRun:
         """Start from values; parameters without a rate are carried along unchanged."""
         rates = self.phase.rates
         self.parameters = {k: v.clone().requires_grad_(k in rates) for k, v in parameters.items()}
-        self.adam = torch.optim.Adam([{"params": [self.parameters[k]], "lr": rate} for k, rate in rates.items()])
+        by_descent = ["w"] if self.phase.optimizer == "sgd" and "w" in rates else []
+        by_adam = [name for name in rates if name not in by_descent]
+        self.optimizers: list[torch.optim.Optimizer] = [
+            *([torch.optim.Adam(self._groups(by_adam))] if by_adam else []),
+            *([torch.optim.SGD(self._groups(by_descent), momentum=MOMENTUM)] if by_descent else []),
+        ]
+
+    def _groups(self, names: Sequence[str]) -> list[dict[str, object]]:
+        """A group for each parameter, under its name."""
+        return [{"params": [self.parameters[name]], "name": name} for name in names]
 
     def restore(self, saved: Parameters) -> None:
         """Start from what `state` returned."""
         self.begin({k.removeprefix("now/"): v for k, v in saved.items() if k.startswith("now/")})
         self.steps = int(saved["steps"])
-        for name in self.phase.rates:
-            moments = {part: saved[f"adam/{name}/{part}"].clone() for part in ("step", "exp_avg", "exp_avg_sq")}
-            self.adam.state[self.parameters[name]] = moments
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                moments = f"moments/{group['name']}/"
+                kept = {key.removeprefix(moments): v.clone() for key, v in saved.items() if key.startswith(moments)}
+                optimizer.state[group["params"][0]] = kept
 
     def state(self) -> Parameters:
         """Everything `restore` needs."""
         state = {f"now/{name}": value for name, value in self.values().items()}
-        for name in self.phase.rates:
-            for part, value in self.adam.state[self.parameters[name]].items():
-                state[f"adam/{name}/{part}"] = value.clone()
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                for part, value in optimizer.state[group["params"][0]].items():
+                    state[f"moments/{group['name']}/{part}"] = value.clone()
         return state | {"steps": torch.tensor(self.steps)}
 
     def values(self) -> Parameters:
@@ -133,11 +152,13 @@ class _PhaseRun:
         return total / per_epoch, nats
 
     def step(self, rows: Tensor, generator: Generator, progress: float) -> tuple[float, float]:
-        """Take one Adam step on the rows; return loss and nats."""
+        """Take one step on the rows; return loss and nats."""
         factor, momentum = one_cycle(progress)
-        for group, rate in zip(self.adam.param_groups, self.phase.rates.values(), strict=True):
-            group["lr"], group["betas"] = rate * factor, (momentum, 0.999)
-        self.adam.zero_grad()
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self.phase.rates[group["name"]] * factor
+                group.update({"betas": (momentum, 0.999)} if "betas" in group else {"momentum": momentum})
+            optimizer.zero_grad()
         w, nats = self.phase.relaxation.apply(self.parameters, generator)
         logits = self.subspace.approximate(w, self.sample.x[rows])
         loss = SURROGATES[self.phase.surrogate](logits, self.sample.y[rows])
@@ -146,6 +167,7 @@ class _PhaseRun:
             became = float(loss.detach())
             raise QuantizeError(f"training: the loss became {became} in phase {self.phase.name}. Lower the rate.")
         loss.backward()
-        self.adam.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         self.steps += 1
         return float(loss.detach()), float(nats.detach())

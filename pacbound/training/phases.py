@@ -7,7 +7,7 @@ nats that they will cost. Parameters: `w` always; `log_scale` of the Gaussian ra
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Generator, Tensor
@@ -15,6 +15,7 @@ from torch import Generator, Tensor
 from .losses import Surrogate, gaussian_nats
 
 Parameters = dict[str, Tensor]
+Optimizer = Literal["adam", "sgd"]
 
 
 class Relaxation(Protocol):
@@ -75,9 +76,10 @@ class NearestCentroid:
 
 @dataclass(frozen=True)
 class Phase:
-    """Epochs of Adam under one relaxation; the loss is surrogate + beta * nats / n.
+    """Epochs under one relaxation; the loss is surrogate + beta * nats / n.
 
-    rates: peak learning rate of each trained parameter; the others stay as they are.
+    rates: peak learning rate of each trained parameter; the others stay as they are. optimizer: of w; all else is
+    trained by Adam.
     """
 
     name: str
@@ -86,10 +88,11 @@ class Phase:
     rates: Mapping[str, float]
     surrogate: Surrogate = "cross_entropy"
     beta: float = 0.0
+    optimizer: Optimizer = "adam"
 
 
 def one_cycle(progress: float) -> tuple[float, float]:
-    """Return (fraction of the peak rate, Adam's beta1) at a progress in [0, 1].
+    """Return (fraction of the peak rate, momentum: Adam's beta1) at a progress in [0, 1].
 
     Cosine rise from 1/25 over the first 30 %, cosine fall to 1/10000 after; momentum mirrors it between
     .95 and .85 (Smith and Topin 2018, arXiv:1708.07120).

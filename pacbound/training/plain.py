@@ -23,13 +23,14 @@ from ..specs.specs import CodeKind, CodeSpec, LatticeSpec, QuantizerSpec
 from ..subspace.subspace import Subspace
 from .fit import Sample, fit
 from .losses import cross_entropy
-from .phases import Continuous, NearestCentroid, Parameters, Phase, StraightThrough, UniformNoise
+from .phases import Continuous, NearestCentroid, Optimizer, Parameters, Phase, StraightThrough, UniformNoise
 from .state import Checkpoint
 
 STEPS_AN_EPOCH = 240  # of the 60,000 examples in batches of 250 on which the phases were balanced
 SHARES = {"lattice": (10, 5, 8), "codebook": (15, 8)}  # epochs of such size in each phase
 TIMED_STEPS = 7
 LOG = logging.getLogger("pacbound")
+ADAM_RATE = 0.005  # where the coefficients are not trained by Adam
 FINE_RATE = 0.2  # rate after rounding begins, in units of the first
 
 
@@ -68,6 +69,7 @@ class PlainPlan:
     init: Init
     codes: tuple[CodeKind, ...]
     seed: int
+    optimizer: Optimizer = "adam"
 
 
 def default_epochs(kind: Literal["lattice", "codebook"], n: int, batch: int, total: int | None) -> tuple[int, ...]:
@@ -106,12 +108,13 @@ def _encode_lattice(
 ) -> list[Candidate]:
     spec = LatticeSpec(step_index=plan.step_index)
     step = step_of(spec)
-    first = {"w": plan.rate, "log_scale": plan.rate}
-    fine = {"w": plan.rate * FINE_RATE, "log_scale": plan.rate * FINE_RATE}
+    first = {"w": plan.rate, "log_scale": _beside(plan)}
+    fine = {name: rate * FINE_RATE for name, rate in first.items()}
+    by = plan.optimizer
     phases = [
-        Phase("noise", UniformNoise(step), plan.epochs[0], first, beta=plan.beta),
-        Phase("rounding", StraightThrough(step), plan.epochs[1], fine, beta=plan.beta),
-        Phase("bounded loss", StraightThrough(step), plan.epochs[2], fine, "error_probability", plan.beta / 3),
+        Phase("noise", UniformNoise(step), plan.epochs[0], first, "cross_entropy", plan.beta, by),
+        Phase("rounding", StraightThrough(step), plan.epochs[1], fine, "cross_entropy", plan.beta, by),
+        Phase("bounded loss", StraightThrough(step), plan.epochs[2], fine, "error_probability", plan.beta / 3, by),
     ]
     candidates: list[Candidate] = []
 
@@ -128,10 +131,10 @@ def _encode_lattice(
 def _encode_codebook(
     subspace: Subspace, sample: Sample, plan: PlainPlan, checkpoint: Checkpoint, progress: bool
 ) -> list[Candidate]:
-    rates = {"w": plan.rate, "centroids": plan.rate}
+    rates = {"w": plan.rate, "centroids": _beside(plan)}
     phases = [
-        Phase("continuous", Continuous(), plan.epochs[0], {"w": plan.rate}),
-        Phase("codebook", NearestCentroid(), plan.epochs[1], rates),
+        Phase("continuous", Continuous(), plan.epochs[0], {"w": plan.rate}, optimizer=plan.optimizer),
+        Phase("codebook", NearestCentroid(), plan.epochs[1], rates, optimizer=plan.optimizer),
     ]
     candidates: list[Candidate] = []
 
@@ -150,6 +153,11 @@ def _encode_codebook(
     with _what_was_kept(candidates):
         fit(subspace, sample, phases, start, plan.batch, plan.seed, checkpoint, begin, keep, progress)
     return candidates
+
+
+def _beside(plan: PlainPlan) -> float:
+    """Rate of what is trained beside the coefficients, which Adam does always."""
+    return plan.rate if plan.optimizer == "adam" else ADAM_RATE
 
 
 @contextmanager

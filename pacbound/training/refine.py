@@ -81,7 +81,7 @@ def refine(
 def _refined(subspace: Subspace, sample: Sample, point: Point, prices: Prices, trials: int) -> NDArray[np.int32]:
     """One linearisation: try moves in the order of their predicted gain, each accepted one being kept at once."""
     border = point.margins.abs().argsort()[:BORDER]
-    near = Sample(sample.x[border], sample.y[border])
+    near = sample.subset(border)
     worth = 1 / bound_beta(point.errors / sample.n, point.nats, sample.n)  # nats of one error
     integers = point.integers.copy()
     w = prices.coefficients(integers)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from ..bounds.claims import RiskEstimate
 from ..certificate.recheck import Finding
 from ..certificate.schema import Certificate, OtherBound
-from ..errors import PacboundError, RequestError
+from ..errors import ModelError, PacboundError, RequestError
 from ..request.reading import Reading
+from ..specs.head import HeadSpec
 from ..specs.picks import PicksSpec
 from ..specs.specs import DrawSpec, HypothesisSpec, PreprocessSpec
 from ..specs.tensors import DirectSpec
@@ -107,11 +108,37 @@ def rebuild(certificate: Certificate, examples: "Examples", given: Given) -> "Ba
     origin, stated = certificate.hypothesis.base, certificate.hypothesis.model
     theta0 = None if origin.split is None else certificate.theta0()
     if certificate.comparison is not None:  # model, checkpoint, rename and key are those of the original
+        _check_start(given)
         given = replace(given, model=given.surrogate, checkpoint=given.surrogate_checkpoint, rename=(), key=None)
     preprocess = certificate.hypothesis.preprocess
     built = build_network(stated, given.model, examples, certificate.data.classes, preprocess)
     built = train_only(built, certificate.hypothesis.train)
+    if origin.head is not None and origin.head.named and given.checkpoint is not None:
+        _check_names(origin.head, given.checkpoint, examples)
     return rebuild_base(built, origin, given.checkpoint, given.rename, theta0, given.key)
+
+
+def _check_start(given: Given) -> None:
+    """Refuse a surrogate that starts from the original, whatever form that was saved in. Raises: ModelError."""
+    from ..networks.checkpoints import contents_digest
+
+    original, start = given.checkpoint, given.surrogate_checkpoint
+    if original is None or start is None:
+        return
+    if contents_digest(start) == contents_digest(original, given.key):
+        raise ModelError("surrogate: theta0 has the numbers of the original, which may have seen the sample")
+
+
+def _check_names(head: HeadSpec, checkpoint: str | Path, examples: "Examples") -> None:
+    """Refuse rows of a head that are not those of the rule, whose code is free. Raises: ModelError."""
+    from ..data.class_names import names_of
+    from ..models.own_head import by_names, names_in
+
+    if by_names(names_in(checkpoint), names_of(examples)) != head:
+        raise ModelError(
+            "head: the rows of the checkpoint that belong to the classes by their names are other ones than the "
+            "certificate says, at no bits. Give the data with the names of its classes, as they were certified."
+        )
 
 
 def _compare_units(spec: HypothesisSpec, base: "Base", examples: "Examples") -> str | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from ..certificate.parts import InputsRecord
 from ..certificate.recheck import Finding
 from ..certificate.schema import Baseline, Certificate, OtherBound
-from ..certificate.tuned import TUNED_ON, tuned_on
+from ..certificate.tuned import named_after, tuned_on
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,7 +28,7 @@ def check_data(certificate: Certificate, examples: "Examples") -> tuple[Finding,
         complaint = f"the certificate is about {stated.classes:,} classes, got examples of {examples.classes:,}"
     elif examples.labels and stated.labels is not None and examples.labels != stated.labels:
         complaint = "the classes have other names than the certificate says, or stand in another order"
-    elif examples.name in TUNED_ON and tuned_on(stated.name, digest) is None:
+    elif named_after(examples.name) and tuned_on(stated.name, digest) is None:
         complaint = (
             f"these are {examples.name}, on which defaults were tuned, and the certificate calls them {stated.name}"
         )
@@ -58,7 +58,7 @@ def check_sample(
     distinct = distinct_inputs(examples.x, None if first is None else first.x)
     repeats = f"the sample has {distinct:,} distinct inputs, the certificate says {stated.distinct:,}"
     findings = [Finding(check="distinct", complaint=repeats if distinct != stated.distinct else None)]
-    if stated.name not in TUNED_ON:
+    if not named_after(stated.name):
         like = recognise(examples.x)
         tuned = f"the inputs are like those of {like}, on which defaults were tuned, stated is {stated.like}"
         findings.append(Finding(check="tuned data", complaint=tuned if like != stated.like else None))
@@ -75,11 +75,11 @@ def check_inputs(stated: InputsRecord, inputs: "Inputs") -> str | None:
 
     if (inputs.m, inputs.digest()) != (stated.m, stated.digest):
         return f"the certificate is about {stated.m:,} other inputs than these {inputs.m:,}, or in other order"
-    if inputs.name in TUNED_ON and stated.name not in TUNED_ON:
+    if named_after(inputs.name) and not named_after(stated.name):
         return f"these are {inputs.name}, on which defaults were tuned, and they are called {stated.name}"
     if (distinct := distinct_inputs(inputs.x)) != stated.distinct:
         return f"{distinct:,} of the unlabelled inputs are distinct, the certificate says {stated.distinct:,}"
-    if stated.name not in TUNED_ON and (like := recognise(inputs.x)) != stated.like:
+    if not named_after(stated.name) and (like := recognise(inputs.x)) != stated.like:
         return f"the inputs are like those of {like}, on which defaults were tuned, stated is {stated.like}"
     return None
 

@@ -3,6 +3,8 @@
 The sample is the reader's own, and is seen to be the one that the certificate names before anything is drawn.
 """
 
+import base64
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from ..certificate.schema import Certificate
 from ..errors import CertificateError, DataError, RequestError
 from ..reports.image_files import check_figure_path, save_figure
+from ..reports.picked import Strip, Thumbnail
 from ..reports.report import complaint
 from .recount import EMBEDDED_DATA, load_sample
 from .samples import check_data, parts_of_split
@@ -73,6 +76,28 @@ def picked_pictures(certificate: Certificate, data: object = None, data_dir: str
     if last:
         blocks.append(Block(f"The last {len(last)}: picks {last[0].rank:,} to {part.picked:,}", tuple(last)))
     return blocks
+
+
+def thumbnails(certificate: Certificate, data: object = None, data_dir: str | Path | None = None) -> tuple[Strip, ...]:
+    """Return the same pictures for a page, each within its own address. Raises: as `picked_pictures`."""
+    return tuple(
+        Strip(
+            block.heading,
+            tuple(Thumbnail(_address(one.pixels), one.label, f"no. {one.place:,}") for one in block.pictures),
+        )
+        for block in picked_pictures(certificate, data, data_dir)
+    )
+
+
+def _address(pixels: NDArray[np.float64]) -> str:
+    """A picture as a data: URL. Raises: RequestError where Pillow is missing."""
+    try:
+        from PIL import Image
+    except ImportError:
+        raise RequestError("sheet: Pillow is not installed. Install pacbound[report].") from None
+    content = BytesIO()
+    Image.fromarray(np.round(255 * pixels).astype(np.uint8)).save(content, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode('ascii')}"
 
 
 def draw_sheet(

@@ -36,6 +36,7 @@ from .replay import Replay, replay
 from .samples import check_data, check_sample, parts_of_split
 
 if TYPE_CHECKING:
+    from ..data.examples import Examples
     from ..networks.risk import LossFunction
     from ..notebook import Frame
 
@@ -279,6 +280,9 @@ def _findings(certificate: Certificate, level: Level, given: Given) -> tuple[tup
         findings += (finding,)
         if finding.complaint is not None:
             return findings, Counted()
+        findings += _check_learned(certificate, first)
+        if findings[-1].complaint is not None:
+            return findings, Counted()
     checked, distinct = check_sample(certificate, examples, first)
     findings += checked
     if any(finding.complaint is not None for finding in checked):
@@ -347,6 +351,18 @@ def _check_files(certificate: Certificate, given: Given) -> tuple[Finding, ...]:
         differ = f"the certificate names the file with SHA-256 {other[0]}, got {found[:12]}" if other else None
         findings += (Finding(check=kind, complaint=differ),)
     return findings
+
+
+def _check_learned(certificate: Certificate, first: "Examples") -> tuple[Finding, ...]:
+    """Whether constants that were learned are those of the examples that theta0 was trained on; loads them."""
+    from ..data.columns import learn_constants
+
+    spec = certificate.hypothesis.preprocess
+    if spec.name != "learned":
+        return ()
+    other = learn_constants(first.x) != spec.sha256
+    differ = "the constants of the columns are not those of the share that theta0 was trained on"
+    return (Finding(check="standardise", complaint=differ if other else None),)
 
 
 def _unchecked(certificate: Certificate, level: Level, counted: Counted) -> tuple[str, ...]:

@@ -74,27 +74,29 @@ def price_by_hand(text: str) -> int:
     """Bits of a canonical description, from the table in FORMAT.md and its text alone."""
     bits, width, kernel, repeat = 2, None, None, None
     for token in text.split("-"):
-        if text.startswith("E") and (found := re.fullmatch(r"(E|gru|W|g|t)(\d+)[kx]?(\d*)", token)):
+        if text.startswith("E") and (found := re.fullmatch(r"(E|gru|W|g|attn)(\d+)[kx]?(\d*)", token)):
             kind, size, number = found[1], int(found[2]), int(found[3] or 1)
-            bits += 6 + {"E": 5, "gru": 5, "W": 7, "g": 7, "t": 7}[kind]
+            bits += 6 + {"E": 7, "gru": 7, "W": 7, "g": 7, "attn": 7}[kind]
             bits += width_by_hand(size, width) if kind in ("E", "gru", "g") else gamma_bits(size - 1)
-            bits += gamma_bits(number - 1) if kind in "gt" else 0
+            bits += gamma_bits(number - 1) if kind in ("g", "attn") else 0
             width = size if kind in ("E", "gru", "g") else width
             continue
         if token in ("unit", "imagenet"):
             bits += 1
             continue
-        if token in (extra := {"tanh": 1, "gelu": 3, "silu": 3, "flip": 5, "V1": 5 + 1, "V3": 5 + 3}):
+        if token in (extra := {"tanh": 1, "gelu": 3, "silu": 3, "flip": 5, "T": 5, "V1": 5 + 1, "V3": 5 + 3}):
             bits += 6 + extra[token]
             repeat = None
             continue
         kind, size = token[0], int((re.findall(r"^.(\d+)", token) or ["0"])[0])
         named = {letter: int(number) for letter, number in re.findall(r"([kspx])(\d+)", token)}
-        bits += {"c": 2, "R": 2, "L": 3, "A": 4, "M": 4, "h": 4, "r": 4, "N": 5, "B": 5, "G": 5, "P": 6}[kind]
-        if kind in "crh":
+        bits += {"c": 2, "t": 6 + 5, "R": 2, "L": 3, "A": 4, "M": 4, "h": 4, "r": 4, "N": 5, "B": 5, "G": 5, "P": 6}[
+            kind
+        ]
+        if kind in "ctrh":
             bits += width_by_hand(size, width)
             width = size
-        if kind == "c":
+        if kind in "ct":
             bits += gamma_bits(named.get("s", 1) - 1)
             this = (named["k"], named.get("p"))
             bits += 0 if kernel is None else 1
@@ -144,7 +146,7 @@ def small_descriptions() -> set[str]:
     maps += ["N8", "N2", "B", "R", "tanh", "gelu", "silu"]
     texts = [[*body, head] for n in range(4) for body in itertools.product(maps, repeat=n) for head in ("L", "P")]
     texts += [[start, body, "L"] for start in ("unit", "imagenet") for body in (*maps, "G", "h8")]
-    after = ["gru1", "gru2", "W1", "W2", "g2k1", "g2k3", "t1", "t2", "t1x2", "h2", "R", "tanh"]
+    after = ["gru1", "gru2", "W1", "W2", "g2k1", "g2k3", "attn1", "attn2", "attn1x2", "h2", "R", "tanh"]
     texts += [["E2", *body, "L"] for n in range(3) for body in itertools.product(after, repeat=n)]
     texts += [[body, flat, "h2", "L"] for body in maps for flat in ("G", "h1", "h2", "h4")]
     return {canonical_name("-".join(text)) for text in texts} | {"user"}
@@ -187,8 +189,8 @@ def test_the_words_of_kinds_fill_the_tree() -> None:
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("00" + "111111" + "0001011", "layer number 10 is unknown"),
-        ("00" + "111111" + "0001000" + "1" + "100", "no network of the grammar"),  # W1 without E
+        ("00" + "111111" + "0001101", "layer number 12 is unknown"),
+        ("00" + "111111" + "0001010" + "1" + "100", "no network of the grammar"),  # W1 without E
         ("00" + "01" * MAX_LAYERS, f"at most {MAX_LAYERS} layers"),
         ("00" + "1100" + "1111" + "1" + "100", "no network of the grammar"),  # 2^15 hidden units
         ("00" + "1101" + "0000" + "1" + "1" + "1101" + "10" + "0" + "100", "canonical spelling"),  # r1-r1

@@ -55,3 +55,28 @@ def test_the_table_names_every_layer(tmp_path: Path) -> None:
 def test_options_out_of_range_are_refused(tmp_path: Path, options: dict[str, object]) -> None:
     with pytest.raises(RequestError):
         train("mlp", "digits", **{"output": tmp_path / "a.safetensors", "epochs": 1, **options})
+
+
+def test_a_table_is_read_by_its_columns_and_standardised_as_for_certify(tmp_path: Path) -> None:
+    rows = [f"{k % 3 * 900 + k},{k},{'abc'[k % 3]}" for k in range(30)]
+    (tmp_path / "t.csv").write_text("\n".join(["large,small,kind", *rows]))
+    (tmp_path / "c.json").write_text(json.dumps({"mean": [900, 15], "std": [700, 9]}))
+    options = ("--data", tmp_path / "t.csv", "--label-column", "kind", "--standardise", tmp_path / "c.json")
+    found = run(tmp_path / "a.safetensors", *options, "--model", "h8-R-L", *QUICK)
+    assert (found["n"], len(found["curve"])) == (30, 3)
+    result = CliRunner().invoke(app, ["train", str(tmp_path / "b.safetensors"), "--data", str(tmp_path / "t.csv")])
+    assert "has a column 'label'" in str(result.exception)
+
+
+def test_what_is_trained_on_resized_pictures_is_measured_on_them(tmp_path: Path) -> None:
+    import numpy as np
+
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 1, 4, 4), np.uint8)
+    np.savez(tmp_path / "p.npz", x=pixels, y=np.arange(24) % 2)
+    read = ("--data", str(tmp_path / "p.npz"), "--preprocess", "photo@6", "--model", "h8-R-L")
+    run(tmp_path / "a.safetensors", *read, *QUICK)
+    assert load_file(tmp_path / "a.safetensors")["1.weight"].shape == (8, 36)
+    measured = ["measure", str(tmp_path / "a.safetensors"), *read, "--measures", "stable_rank", "--json"]
+    result = CliRunner().invoke(app, measured)
+    assert result.exit_code == 0, result.output
+    assert "stable_rank_reshaped" in result.stdout

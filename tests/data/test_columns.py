@@ -2,16 +2,22 @@
 
 import hashlib
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from pydantic import ValidationError
 
 import pacbound as pb
-from pacbound.data.columns import load_constants
+from pacbound.data.columns import learn_constants, load_constants
 from pacbound.data.preprocess import preprocessed
+from pacbound.data.split import split_examples
 from pacbound.errors import DataError
 from pacbound.specs.preprocess import PreprocessSpec
+from pacbound.specs.specs import BaseOrigin, HypothesisSpec
+from tests.forge import Document, forge
 from tests.tiny import clouds, quick
 
 MEAN, STD = [1.0, 0.5, 2.0, 0.0, 0.0, 0.0], [2.0, 1.0, 0.5, 1.0, 1.0, 4.0]
@@ -83,3 +89,58 @@ def test_a_number_beyond_all_floats_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.jsonl").write_text('{"a": 1' + 400 * "0" + ', "label": 0}\n{"a": 1, "label": 1}\n')
     with pytest.raises(DataError, match="has numbers in all columns"):
         pb.load(str(tmp_path / "t.jsonl"))
+
+
+def test_learned_constants_are_exact_means_and_deviations() -> None:
+    x = torch.tensor([[1e16, 3.0, 7.0], [1.0, 3.0, 8.0], [-1e16, 3.0, 12.0]], dtype=torch.float64)
+    columns = [[Fraction(value) for value in column] for column in x.T.tolist()]
+    means = [float(sum(column) / 3) for column in columns]
+    assert means == [1 / 3, 3.0, 9.0]
+    spec = PreprocessSpec(name="learned", sha256=learn_constants(x))
+    pairs = list(zip(columns, means, strict=True))
+    stds = [float(sum((value - Fraction(mean)) ** 2 for value in column) / 3) ** 0.5 or 1.0 for column, mean in pairs]
+    assert np.allclose(preprocessed(x, spec).numpy(), (x.numpy() - means) / stds, rtol=1e-6)
+    for wrong in (torch.zeros(3, 2, dtype=torch.uint8), torch.zeros(3, 2, 2)):
+        with pytest.raises(DataError, match="rows of numbers"):
+            learn_constants(wrong)
+
+
+def scaled(n: int = 240) -> tuple[torch.Tensor, torch.Tensor]:
+    """Clouds whose columns have units as different as those of wine: proline in hundreds, hue about one."""
+    x, y = clouds(n)
+    return x * torch.tensor([1.0, 900.0, 0.1, 5.0, 300.0, 1.0]) + torch.tensor([2.0, 700.0, 1.0, 0.0, 100.0, 9.0]), y
+
+
+def share(**options: object) -> pb.Request:
+    return quick(prior_share=0.25, epochs=1, d=2, start_minutes=None, **options)
+
+
+def test_constants_learned_on_a_share_stand_with_the_sample_alone() -> None:
+    made = pb.certify("h8-R-L", scaled(), request=share(standardise="share"), progress=False)
+    raw = pb.certify("h8-R-L", scaled(), request=share(), progress=False)
+    order = split_examples(pb.Examples("a", *scaled(), classes=3), 0, 16).first
+    assert made.hypothesis.preprocess == PreprocessSpec(name="learned", sha256=learn_constants(order.x))
+    entries = {entry.item: entry.bits for entry in made.ledger}
+    assert (entries["preprocessing"], "standardisation" in entries) == (7, False)
+    assert made.bound.value < raw.bound.value - 0.1
+    verdict = pb.verify(made, data=scaled()).require()
+    assert "standardise" in verdict.passed
+
+
+def test_constants_of_other_examples_than_the_share_do_not_stand(tmp_path: Path) -> None:
+    made = pb.certify("h8-R-L", scaled(), request=share(standardise="share"), progress=False)
+
+    def of_all(document: Document) -> None:
+        document["hypothesis"]["preprocess"]["sha256"] = learn_constants(scaled()[0])
+
+    made.save(tmp_path / "c.json")
+    result = pb.verify(forge(made, of_all, tmp_path / "c.json"), data=scaled())
+    assert result.failed == "standardise"
+
+
+def test_what_learns_on_the_sample_itself_is_refused_with_the_reason() -> None:
+    with pytest.raises(pb.PacboundError, match="By the sample itself there is no way: a network that is standardised"):
+        pb.certify("h8-R-L", clouds(), request=quick(standardise="share"), progress=False)
+    described = {"model": "user", "layout_digest": "ab" * 32, "base": BaseOrigin(), "layer_scale": False}
+    with pytest.raises(ValidationError, match="first share of a split"):
+        HypothesisSpec.model_validate({**described, "preprocess": {"name": "learned", "sha256": "ab" * 32}})

@@ -402,8 +402,8 @@ def test_held_out_labels_mean_what_they_mean_in_the_sample() -> None:
     assert held_out([3, 2], 3, ("1", "2", "3")).y.tolist() == [2, 1]
     assert held_out([1, 2], 3, ("1", "2", "3")).y.tolist() == [0, 1]
     assert held_out([2, 1], 4).y.tolist() == [2, 1]
-    assert held_out([0, 1], 2, ("no", "yes")).y.tolist() == [0, 1]
-    for y, labels in ((["d", "a"], ("a", "b", "c")), ([0, 1], ("1", "2", "3")), (["a", "b"], ())):
+    words = ([0, 1], ("no", "yes", "so"))  # whose numbers may be in any order
+    for y, labels in ((["d", "a"], ("a", "b", "c")), ([0, 1], ("1", "2", "3")), (["a", "b"], ()), words):
         with pytest.raises(DataError, match="labels of held-out examples are among those of the sample"):
             held_out(y, 3, labels)
 
@@ -423,3 +423,22 @@ def test_two_classes_or_columns_of_one_name_are_refused(tmp_path: Path) -> None:
         (tmp_path / name).write_text(f"a {name}\n")
     with pytest.raises(DataError, match="two are called 'cat'"):
         load(str(tmp_path))
+
+
+@pytest.mark.parametrize("encoding", ["undefined", "no-such", "idna", "rot13", "base64"])
+def test_what_is_no_encoding_of_texts_is_refused_in_words(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "a.csv").write_bytes(b"text,label\n\xff\xfe,a\nb,b\n")
+    with pytest.raises(DataError, match=r"a\.csv is text in|an encoding is one"):
+        load(str(tmp_path / "a.csv"), reading=Reading(encoding=encoding))
+
+
+def test_labels_and_examples_that_differ_in_number_are_refused_by_both_numbers(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.zeros((7, 2), np.float32), y=np.arange(6) % 2)
+    with pytest.raises(DataError, match="each example has a label, got 6 labels for 7 examples"):
+        load(str(tmp_path / "a.npz"))
+
+
+def test_labels_beyond_every_int64_do_not_wrap() -> None:
+    y = np.array([0, 2**63], np.uint64)
+    with pytest.raises(DataError, match=r"below 2\^63, got 9223372036854775808"):
+        as_examples((np.zeros((2, 2), np.float32), y))

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 import pacbound as pb
 from pacbound.certificate.accounting import Comparison
 from pacbound.data.inputs import Inputs
 from pacbound.errors import DataError, ModelError, PacboundError, RequestError
+from pacbound.methods import surrogate as method
 from pacbound.methods.surrogate import distilled, fixed, refuse_followed_prior
 from pacbound.methods.work import Work
 from pacbound.networks.checkpoints import file_digest
@@ -516,3 +518,23 @@ def test_the_original_is_no_start_of_its_surrogate(file: Path) -> None:
         certified(file, surrogate_checkpoint=str(file), **OWN)
     with pytest.raises(RequestError, match="must not follow the original"):
         certified(file, surrogate_checkpoint=str(file), prior_share=0.5, **OWN)
+
+
+def test_the_original_saved_again_in_another_form_is_no_start_of_its_surrogate(file: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again.pt"
+    torch.save({"state_dict": {f"module.{name}": value for name, value in load_file(file).items()}}, again)
+    with pytest.raises(RequestError, match="numbers of the original in another form"):
+        certified(file, surrogate_checkpoint=str(again), **OWN)
+
+
+def test_a_certificate_whose_start_is_the_original_in_another_form_does_not_stand(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = tmp_path / "again.pt"
+    torch.save(load_file(file), again)
+    with monkeypatch.context() as patched:
+        patched.setattr(method, "contents_digest", lambda path, key=None: str(path))
+        made = certified(file, surrogate_checkpoint=str(again), **OWN)
+    result = pb.verify(made, **arguments(file), surrogate=network(), surrogate_checkpoint=again)
+    assert result.failed == "network"
+    assert "numbers of the original" in (result.reason or "")

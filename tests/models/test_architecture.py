@@ -225,3 +225,47 @@ def test_views_are_averaged_in_eval_mode_and_left_alone_in_training(
 def test_views_are_of_images() -> None:
     with pytest.raises(ModelError, match="reads images"):
         described("V1-L", (7,), 3)
+
+
+def turned_by_hand(weight: Tensor, bias: Tensor, x: Tensor, on_turns: bool) -> Tensor:
+    """Every filter placed everywhere by hand: out[t, n] = <filter n turned by t, patch> + bias, plane by plane."""
+    width, before, kernel, _ = weight.shape
+    sides = x.shape[-1] - kernel + 1
+    out = torch.zeros(len(x), 4, width, sides, sides, dtype=x.dtype)
+    for turn in range(4):
+        for plane in range(before):
+            of, channel = divmod(plane, before // 4) if on_turns else (0, plane)
+            place = ((of + turn) % 4) * (before // 4) + channel if on_turns else plane
+            filters = weight[:, plane]
+            for _ in range(turn):
+                filters = filters.transpose(1, 2).flip(1)  # a quarter turn, anticlockwise
+            for i in range(sides):
+                for j in range(sides):
+                    patch = x[:, place, i : i + kernel, j : j + kernel]
+                    out[:, turn, :, i, j] += torch.einsum("bhw,nhw->bn", patch, filters)
+    return (out + bias[:, None, None]).flatten(1, 2)
+
+
+def test_turned_convolutions_are_what_is_said_of_them() -> None:
+    net = scrambled(described("t2k3p0-tanh-t3k2p0-T-L", (1, 6, 6))).double()
+    x = torch.rand(3, 1, 6, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    w1, b1, w2, b2, w3, b3 = (p.detach() for p in net.parameters())
+    assert (w1.shape, w2.shape) == ((2, 1, 3, 3), (3, 8, 2, 2))
+    y = turned_by_hand(w2, b2, turned_by_hand(w1, b1, x, False).tanh(), True)
+    most = y.reshape(3, 4, 3, 3, 3).max(1).values
+    assert torch.allclose(net(x), most.flatten(1) @ w3.T + b3)
+
+
+def test_what_turned_convolutions_answer_does_not_turn_with_the_image() -> None:
+    """Where no stride leaves places over; a plain network of the same layers does turn."""
+    x = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(0)).double()
+    for text, same in (("t8k4s2-R-A3-t8k3-R-t16k4-R-T-L", True), ("c8k4s2-R-A3-c8k3-R-c16k4-R-L", False)):
+        net = scrambled(described(text, (1, 28, 28))).double()
+        for turns in range(1, 4):
+            assert torch.allclose(net(x), net(x.rot90(turns, (-2, -1)))) == same
+
+
+@pytest.mark.parametrize("text", ["t4k3-c4k3-L", "t4k3-N4-L", "t4k3-r16-L", "t4k3-P", "T-L", "c4k3-T-L", "t4k3-T-T-L"])
+def test_only_layers_that_know_of_turns_read_them(text: str) -> None:
+    with pytest.raises(ModelError, match="there could stand"):
+        parse(text)

@@ -112,8 +112,8 @@ def by_hand(text: str, network: nn.Module, ids: Array) -> Array:
             x = convolution_by_hand(x, take(2))
         elif token == "tanh":
             x = np.tanh(x)
-        elif token[0] == "t":
-            heads, _, times = token[1:].partition("x")
+        elif token.startswith("attn"):
+            heads, _, times = token[4:].partition("x")
             for _ in range(int(times or 1)):
                 x = block_by_hand(x, take(6), int(heads))
             (weight,) = take(1)
@@ -128,7 +128,7 @@ def by_hand(text: str, network: nn.Module, ids: Array) -> Array:
 
 
 @pytest.mark.parametrize(
-    "text", ["E4-L", "E4-gru5-L", "E4-W3-h6-R-L", "E4-g4k3-g5k2-tanh-L", "E8-t2x2-L", "E6-t1-gru3-h4-R-L"]
+    "text", ["E4-L", "E4-gru5-L", "E4-W3-h6-R-L", "E4-g4k3-g5k2-tanh-L", "E8-attn2x2-L", "E6-attn1-gru3-h4-R-L"]
 )
 def test_networks_compute_what_is_said_of_them(text: str) -> None:
     network, ids = made(text), texts()
@@ -145,7 +145,7 @@ def test_networks_compute_what_is_said_of_them(text: str) -> None:
         ("E16-gru32-L", 65, 7985),
         ("E16-W6-h64-R-L", 65, 65 * 16 + 97 * 64 + 65 * 65),
         ("E32-g32k4-L", 65, 65 * 32 + 64 * 129 + 33 * 65),
-        ("E48-t4x2-L", 65, 65 * 48 + 2 * (12 * 48**2 + 2 * 48) + 48 + 49 * 65),
+        ("E48-attn4x2-L", 65, 65 * 48 + 2 * (12 * 48**2 + 2 * 48) + 48 + 49 * 65),
     ],
 )
 def test_sizes(text: str, vocabulary: int, size: int) -> None:
@@ -153,7 +153,7 @@ def test_sizes(text: str, vocabulary: int, size: int) -> None:
 
 
 GOLDEN = {
-    "E4-W2-gru6-g6k2-t1-h3-L": (
+    "E4-W2-gru6-g6k2-attn1-h3-L": (
         971, "4cd429860eb03094694f88c254d5d13ca000f60ee38a8b2acc37393c13d5a72c", 6636.947802367911,
     ),
     "E16-gru32-L": (5143, "19a1e085c651db20658d4fe4db570ccfea22218683b35690fbb9d51b4f46a5e7", -38592.65433567515),
@@ -172,7 +172,7 @@ def test_a_seed_means_the_same_network_everywhere(text: str) -> None:
 
 
 def test_parameters_are_he_units_and_flat_ones_are_one_or_zero() -> None:
-    network = sequence_network("E64-gru64-g64k3-t4-L", 500)
+    network = sequence_network("E64-gru64-g64k3-attn4-L", 500)
     initialise(network, 0)
     for name, value in network.named_parameters():
         if value.ndim > 1:
@@ -183,7 +183,7 @@ def test_parameters_are_he_units_and_flat_ones_are_one_or_zero() -> None:
             assert torch.equal(value, torch.full_like(value, float(name.endswith("weight")))), name
 
 
-@pytest.mark.parametrize("text", ["E4-gru5-L", "E4-g4k3-W2-L", "E8-t2x2-L"])
+@pytest.mark.parametrize("text", ["E4-gru5-L", "E4-g4k3-W2-L", "E8-attn2x2-L"])
 def test_other_parameters_are_read_by_functional_call_and_have_gradients(text: str) -> None:
     network, other = made(text), made(text)
     initialise(other, 9)
@@ -211,7 +211,7 @@ def test_activations_are_what_they_are_called() -> None:
 
 @pytest.mark.parametrize("length", [1, 2, 40])
 def test_texts_of_any_length_are_read_and_what_was_said_stays(length: int) -> None:
-    network, ids = made("E8-W3-g8k4-gru8-t2-L"), texts(3, 40)
+    network, ids = made("E8-W3-g8k4-gru8-attn2-L"), texts(3, 40)
     with torch.no_grad():
         assert torch.allclose(network(ids[:, :length]), network(ids)[:, :length], atol=1e-5)
 
@@ -222,10 +222,10 @@ def test_texts_of_any_length_are_read_and_what_was_said_stays(length: int) -> No
         ("h64-R-L", 7, "starts with E, got h64-R-L"),
         ("lenet", 7, "starts with E"),
         ("E16-L", 1, "at least 2 symbols, got 1"),
-        ("E16-t3-L", 7, "layer 2 (t3) of E16-t3-L: its heads are of equal and even width, got 16 channels"),
-        ("E6-t2-L", 7, "even width"),
+        ("E16-attn3-L", 7, "layer 2 (attn3) of E16-attn3-L: its heads are of equal and even width, got 16 channels"),
+        ("E6-attn2-L", 7, "even width"),
         ("E4096-gru4096-h4096-L", 1 << 17, "at most 268,435,456 parameters"),
-        ("E4096-t1x64-L", 7, "layer 2 (t1x64)"),
+        ("E4096-attn1x64-L", 7, "layer 2 (attn1x64)"),
         ("E4096-W64-W2-L", 7, "at most 262,144 channels"),
         ("E16", 7, "there could stand '-' and a layer"),
     ],

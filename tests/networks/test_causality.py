@@ -58,7 +58,7 @@ def said_of(network: nn.Module, vocabulary: int, length: int) -> str:
     return ""
 
 
-@pytest.mark.parametrize("text", ["E8-gru8-L", "E8-W3-h8-R-L", "E8-g8k4-L", "E8-t2x2-L"])
+@pytest.mark.parametrize("text", ["E8-gru8-L", "E8-W3-h8-R-L", "E8-g8k4-L", "E8-attn2x2-L"])
 def test_networks_of_the_grammar_depend_on_the_past_alone(text: str) -> None:
     network = sequence_network(text, V)
     initialise(network, 0)

@@ -15,7 +15,7 @@ def test_an_empty_request_certifies_digits_with_every_default_written_down() -> 
     assert json.loads(Request().model_dump_json()) == {
         "data": "digits", "model": "auto", "method": "subspace", "budget": None, "test": None, "delta": 0.05,
         "loss": "zero_one", "theorem": "auto", "base": "seeded", "checkpoint": None, "disjoint": False,
-        "new_head": False, "train": "all", "rename": [], "key": None, "unlabelled": None,
+        "new_head": False, "head_rows": [], "train": "all", "rename": [], "key": None, "unlabelled": None,
         "earlier_looks": None, "surrogate": "auto",
         "prior_share": None, "preprocess": "auto", "tokenizer": None, "text_column": None, "label_column": None,
         "encoding": "utf-8", "layout": "auto", "classes": None, "name": None, "model_name": None, "standardise": None,
@@ -145,3 +145,10 @@ def test_every_preset_is_a_request_that_survives_json_and_toml_types() -> None:
     for request in PRESETS.values():
         values = {k: v for k, v in json.loads(request.model_dump_json()).items() if v is not None}
         assert make_request(values, "json") == request
+
+
+@pytest.mark.parametrize("word", ["lora:0", "lora:4096", "lora:x"])
+def test_a_wrong_rank_is_said_once(word: str) -> None:
+    with pytest.raises(RequestError) as refusal:
+        make_request({"train": word}, "certify")
+    assert str(refusal.value) == f"certify: option 'train': lora has a rank in 1..1024, as in lora:8, got {word!r}."

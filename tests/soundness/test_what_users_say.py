@@ -26,6 +26,7 @@ SAID = {
     "checkpoint": ("disjoint", "true", False),
     "theta0": ("base", "values", "seeded"),  # or a split, by prior_share
     "start": ("base", "values", "seeded"),  # or a checkpoint, by disjoint
+    "class names": ("head_rows", "names", ()),
     "labels": ("prior_share", "a number", None),
     "apart": ("surrogate_checkpoint", "a file", None),
     "inputs": ("earlier_looks", "a number", None),

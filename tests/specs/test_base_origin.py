@@ -5,6 +5,7 @@ from itertools import chain, combinations
 import pytest
 from pydantic import ValidationError
 
+from pacbound.specs.head import HeadSpec
 from pacbound.specs.specs import BASE_KINDS, BaseOrigin, SplitSpec
 
 GIVEN = {
@@ -14,6 +15,7 @@ GIVEN = {
     "split": SplitSpec(parts=8, whole=64, digest="2" * 64, size=3),
     "values": "3" * 64,
     "constants": "4" * 64,
+    "head": HeadSpec(of=5, rows=((0,), (1, 3))),
 }
 # Written down from what the kinds mean, not from the table of the package.
 RIGHT = {
@@ -22,6 +24,7 @@ RIGHT = {
     "values": [{"sha256"}],
     "checkpoint": [{"sha256", "disjoint", "values"}],
     "checkpoint_new_head": [{"sha256", "disjoint", "values"}, {"sha256", "disjoint", "values", "seed"}],
+    "checkpoint_own_head": [{"sha256", "disjoint", "values", "head"}],
     "split": [
         {"sha256", "split"},
         {"sha256", "split", "seed"},

@@ -38,10 +38,10 @@ def by_hand(text: str) -> str:
     """The canonical spelling by rewriting the text: defaults dropped, equal blocks counted."""
     found: list[str] = []
     for token in text.split("-"):
-        token = re.sub("^(c.*)s1(p|$)", r"\1\2", token)
+        token = re.sub("^([ct][0-9].*)s1(p|$)", r"\1\2", token)
         token = re.sub("^([AM].*)s2$", r"\1", token)
-        token = re.sub("^(c[0-9]+k1(?:s[0-9]+)?)p0$", r"\1", token)
-        if not re.match("r[0-9]|t[0-9]", token):
+        token = re.sub("^([ct][0-9]+k1(?:s[0-9]+)?)p0$", r"\1", token)
+        if not re.match("r[0-9]|attn[0-9]", token):
             found.append(token)
             continue
         width, _, times = token.partition("x")
@@ -80,7 +80,7 @@ def test_different_networks_have_different_strings() -> None:
         ("w2/lenet1", "c8k5-R-A3-c24k5-R-A3-L"),
         ("lenet1", "c4k5-R-A3-c12k5-R-A3-L"),
         ("w2/w2/h8-L", None),
-        ("w2/E8-W3-gru4-g5k2-t2x1-t2-t4-h3-L", "E16-W3-gru8-g10k2-t2x2-t4-h6-L"),
+        ("w2/E8-W3-gru4-g5k2-attn2x1-attn2-attn4-h3-L", "E16-W3-gru8-g10k2-attn2x2-attn4-h6-L"),
     ],
 )
 def test_spellings_and_multipliers(text: str, canonical: str | None) -> None:
@@ -105,15 +105,15 @@ def test_fields_are_those_of_the_layer() -> None:
 @pytest.mark.parametrize(
     ("text", "character", "layer", "found", "could"),
     [
-        ("", 1, 1, "the end", "c, r"),
+        ("", 1, 1, "the end", "c, t, r"),
         ("c4k5", 5, 1, "the end", "L, P"),
         ("c4k5-R-", 8, 3, "the end", "L, P"),
         ("c4", 3, 1, "the end", "'k' and a number"),
-        ("c4k5-Q-L", 6, 2, "'Q'", "one of c, r"),
+        ("c4k5-Q-L", 6, 2, "'Q'", "one of c, t, r"),
         ("L-L", 3, 2, "'L'", "the end"),
         ("h3-c3k3-L", 4, 2, "'c3k3'", "one of N, B"),
         ("G-P", 3, 2, "'P'", "one of N, B"),
-        ("R-unit-L", 3, 2, "'unit'", "one of c, r"),
+        ("R-unit-L", 3, 2, "'unit'", "one of c, t, r"),
         ("c3k99-L", 4, 1, "'99'", "[1, 15]"),
         ("c3k3p3-L", 6, 1, "'3'", "[0, 2]"),
         ("c3k3p1s2-L", 7, 1, "'s2'", "'-'"),
@@ -126,7 +126,7 @@ def test_fields_are_those_of_the_layer() -> None:
         ("L\n", 2, 1, "'\\n'", "'-'"),
         ("E16", 4, 1, "the end", "L, P"),
         ("h8-E16-L", 4, 2, "'E16'", "one of N, B"),
-        ("E16-E16-L", 5, 2, "'E16'", "one of gru, W, g, t, R, tanh, gelu, silu, h, L"),
+        ("E16-E16-L", 5, 2, "'E16'", "one of gru, W, g, attn, R, tanh, gelu, silu, h, L"),
         ("E16-c8k3-L", 5, 2, "'c8k3'", "one of gru, W"),
         ("E16-N8-L", 5, 2, "'N8'", "one of gru, W"),
         ("E16-P", 5, 2, "'P'", "one of gru, W"),
@@ -134,8 +134,8 @@ def test_fields_are_those_of_the_layer() -> None:
         ("gru32-L", 1, 1, "'gru32'", "one of unit, imagenet"),
         ("E16-g8-L", 7, 2, "'-'", "'k' and a number, as in g8k3"),
         ("E16-W65-L", 6, 2, "'65'", "[1, 64]"),
-        ("E16-t0-L", 6, 2, "'0'", "[1, 64]"),
-        ("E16-t4x64-t4-L", 11, 3, "'t4'", f"at most {MAX_REPEAT}"),
+        ("E16-attn0-L", 9, 2, "'0'", "[1, 64]"),
+        ("E16-attn4x64-attn4-L", 14, 3, "'attn4'", f"at most {MAX_REPEAT}"),
         ("r8x64-r8-L", 7, 2, "'r8'", f"at most {MAX_REPEAT}"),
         ("R-" * MAX_LAYERS + "L", 2 * MAX_LAYERS + 1, MAX_LAYERS + 1, "'L'", f"at most {MAX_LAYERS}"),
     ],

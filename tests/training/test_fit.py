@@ -21,6 +21,7 @@ from tests.tiny import clouds, network
 
 D = 83
 STEP = 0.125
+DESCENT = (Phase("noise", UniformNoise(STEP), 3, {"w": 0.5, "log_scale": 0.02}, beta=1.0, optimizer="sgd"),)
 BOTH = {"w": 0.05, "log_scale": 0.02}
 PHASES = (
     Phase("noise", UniformNoise(STEP), 2, BOTH, beta=1.0),
@@ -76,8 +77,8 @@ class Unspaced(Checkpoint):
             raise KeyboardInterrupt
 
 
-def assert_same(one: Recorder, other: Recorder) -> None:
-    assert [name for name, _ in one.ended] == [name for name, _ in other.ended] == [phase.name for phase in PHASES]
+def assert_same(one: Recorder, other: Recorder, phases: tuple[Phase, ...] = PHASES) -> None:
+    assert [name for name, _ in one.ended] == [name for name, _ in other.ended] == [phase.name for phase in phases]
     for (_, here), (_, there) in zip(one.ended, other.ended, strict=True):
         assert here.keys() == there.keys()
         assert all(torch.equal(here[name], there[name]) for name in here)
@@ -90,6 +91,13 @@ def test_a_run_stopped_after_any_epoch_ends_as_if_it_had_not_been(tmp_path: Path
         run(Unspaced(tmp_path / "s", "key", stop_at))
     resumed = run(Unspaced(tmp_path / "s", "key"))
     assert_same(resumed, whole)
+
+
+def test_descent_is_resumed_with_its_momentum(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(Unspaced(tmp_path / "s", "key", 2), DESCENT)
+    resumed = run(Unspaced(tmp_path / "s", "key"), DESCENT)
+    assert_same(resumed, run(Checkpoint(None, "key"), DESCENT), DESCENT)
 
 
 def test_a_run_stopped_after_every_epoch_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
@@ -190,6 +198,33 @@ def test_a_phase_is_adam_on_surrogate_plus_beta_nats_over_n(phase: Phase, monkey
     for name in expected:
         assert torch.allclose(found[name], expected[name], rtol=1e-3, atol=1e-5)
         assert (name in phase.rates) != torch.equal(found[name], start()[name])
+
+
+def test_descent_moves_coefficients_by_momentum_and_leaves_all_else_to_adam(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two steps on the whole sample, written out; log_scale goes as it would beside Adam."""
+    monkeypatch.setattr("pacbound.subspace.subspace.has_bfloat16", lambda device: False)
+    phase = Phase("rounding", StraightThrough(STEP), 2, {"w": 0.5, "log_scale": 0.02}, beta=1.0, optimizer="sgd")
+    recorder = Recorder()
+    fit(subspace(), sample(), (phase,), start(), 50, 1, Checkpoint(None, ""), recorder.on_start, recorder.on_end)
+    found, space, data = recorder.ended[0][1], subspace(), sample()
+    values, velocity, moved = start(), torch.zeros(16), []
+    for progress in (0.0, 0.5):
+        live = {name: value.clone().requires_grad_() for name, value in values.items()}
+        w, nats = phase.relaxation.apply(live, Generator())
+        (F.cross_entropy(space.call(w, data.x), data.y) + nats / 50).backward()
+        angle = (progress - 0.3) / 0.7
+        factor, momentum = (0.04, 0.95) if progress == 0 else (
+            1e-4 + (1 - 1e-4) * (1 + math.cos(math.pi * angle)) / 2, 0.95 - 0.1 * (1 + math.cos(math.pi * angle)) / 2
+        )  # fmt: skip
+        assert live["w"].grad is not None
+        velocity = momentum * velocity + live["w"].grad
+        values = {**values, "w": values["w"] - 0.5 * factor * velocity}
+        moved.append(values["w"])
+        if not progress:
+            values["log_scale"] = -0.02 * 0.04 * torch.sign(live["log_scale"].grad)  # type: ignore[arg-type]  # Adam's first
+    assert torch.allclose(found["w"], values["w"], rtol=1e-3, atol=1e-6)
+    assert not torch.allclose(found["w"], moved[0], rtol=1e-3)
+    assert float(found["log_scale"]) != 0
 
 
 def test_the_price_pulls_coefficients_to_zero() -> None:

@@ -1,15 +1,19 @@
 """Pictures of picked examples."""
 
+import base64
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from pacbound.certificate import Certificate
 from pacbound.data.examples import Examples
 from pacbound.errors import CertificateError, DataError, RequestError
-from pacbound.verification.sheet import draw_sheet, picked_pictures
+from pacbound.reports.report import report
+from pacbound.verification.sheet import draw_sheet, picked_pictures, thumbnails
 from tests.forge import honest
 from tests.reports.picks_cases import picked
 
@@ -64,6 +68,28 @@ def test_the_sheet_is_written(tmp_path: Path) -> None:
     examples = pictures()
     draw_sheet(certificate_of(examples, 6), tmp_path / "a.png", examples)
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_page_holds_the_pictures_themselves_and_says_how_to_see_them_where_it_does_not() -> None:
+    pytest.importorskip("matplotlib", reason="the report extra is not installed")
+    examples = pictures()
+    certificate = certificate_of(examples, 6)
+    blocks, strips = picked_pictures(certificate, examples), thumbnails(certificate, examples)
+    page = report([("mine", certificate)], whole=False, pictures={"mine": strips}).html()
+    for block, strip in zip(blocks, strips, strict=True):
+        assert block.heading == strip.heading
+        for picture, small in zip(block.pictures, strip.pictures, strict=True):
+            head, _, content = small.source.partition(",")
+            assert head == "data:image/png;base64"
+            seen = np.asarray(Image.open(BytesIO(base64.b64decode(content)))) / 255
+            np.testing.assert_allclose(seen, picture.pixels, atol=0.003)
+            assert f'<img src="{small.source}" alt="label {picture.label}, no. {picture.place}">' in page
+    assert page.count("<img ") == 47
+    alone = report([("mine", certificate)], whole=False)
+    for text in (alone.html(), alone.markdown()):
+        assert "47 examples were picked. They are not in the certificate" in text
+    assert "pacbound report mine.json --data DATA -o report.html" in alone.html()
+    assert "What was picked" not in report([("mine", honest())], whole=False).html()
 
 
 def test_examples_of_another_sample_are_not_shown() -> None:

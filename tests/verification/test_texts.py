@@ -104,3 +104,14 @@ def test_a_network_that_reads_numbers_of_tokens_takes_them_as_they_are() -> None
     made = pb.certify(Bag(), (x, y), request=quick(repeats="few tokens"))
     assert made.hypothesis.preprocess.name == "none"
     assert pb.verify(made, data=(x, y), model=Bag()).stands
+
+
+def test_a_network_that_takes_what_texts_are_filled_up_with_for_words_is_refused(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers", reason="the extra transformers is not installed")
+    write_tokenizer(tmp_path / "tokenizer.json")
+    small = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+    config = transformers.BertConfig(**small, vocab_size=9, pad_token_id=WORDS["[PAD]"] + 1)
+    config.save_pretrained(tmp_path)
+    texts = (["a good film", "a bad film", "good"], torch.tensor([1, 0, 1]))
+    with pytest.raises(pb.PacboundError, match=rf"got {WORDS['[PAD]']} from the tokenizer"):
+        pb.certify(f"hf:{tmp_path}", texts, request=asked(tmp_path))

@@ -20,7 +20,7 @@ from torch.func import functional_call
 from ...bits.units import Coded
 from ...certificate.schema import Certificate
 from ...certificate.sweep import SweepRecord
-from ...data.preprocess import preprocessed
+from ...data.preprocess import preprocessed, treated
 from ...errors import QuantizeError, RequestError
 from ...models.classifiers import as_classifier
 from ...models.others import failures, private_copy
@@ -122,7 +122,7 @@ def as_network(setup: Setup, weights: Weights) -> Callable[[Tensor], Tensor]:
 
 def _refuse_options_of_others(request: Request) -> None:
     """Refuse what a direct code has no use for. Raises: RequestError."""
-    for name in ("disjoint", "new_head", "base", "posterior", "d", "budget", "prior_share"):
+    for name in ("disjoint", "new_head", "head_rows", "base", "posterior", "d", "budget", "prior_share"):
         found = getattr(request, name)
         if found != getattr(Request(), name):
             raise RequestError(f"certify: a direct code has no use for {name}, got {found!r}. Leave it out.")
@@ -170,7 +170,7 @@ def checkpoint_weights(
 
 def encode_direct(setup: Setup, weights: Weights, plan: DirectPlan, progress: bool) -> Encoded:
     """Return candidate messages: the weights as they are at every rate, and what fine-tuning makes of them."""
-    sample = Sample(preprocessed(setup.train.x, setup.preprocess), setup.train.y)
+    sample = Sample(treated(setup.train.x, setup.preprocess), setup.train.y)
     candidates = []
     if plan.rates:
         fisher = curvature(setup.base, weights, sample)

@@ -1,0 +1,85 @@
+"""`pacbound study`: questions that people ask of bounds, run and shown; people read standard error."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from .files import columns, sentence_lines
+
+if TYPE_CHECKING:
+    from pacbound.studies.catalogue import Study
+
+
+def study(
+    name: Annotated[
+        str | None, typer.Argument(metavar=escape("[NAME]"), help="A study; without it all are listed.")
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="The whole study instead of the small one.")] = False,
+    folder: Annotated[
+        Path | None, typer.Option("--dir", metavar="DIR", help=escape("Folder of the study [NAME, or NAME-full]."))
+    ] = None,
+    seeds: Annotated[str, typer.Option(metavar="N,N,...", help=escape("Other seeds [those of the study]."))] = "",
+    jobs: Annotated[int, typer.Option(min=1, max=1024, help="Runs at a time, one thread each.")] = 1,
+    budget: Annotated[
+        float | None, typer.Option(min=0.0, help="Minutes; the same command goes on with what is left.")
+    ] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of data sets (or PACBOUND_DATA).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison in JSON.")] = False,
+) -> None:
+    """Run a study: a question, the runs that answer it, and a page on which all of them stand.
+
+    Writes into DIR a certificate for each run, report.html (needs pacbound\\[report]) and table.md. The same command
+    goes on after a kill, Ctrl-C or --budget.
+
+    \b
+    pacbound study
+    pacbound study shuffle --jobs 2
+    pacbound study equivariance --full --dir runs/equivariance
+    """
+    import json
+
+    from pacbound.reports.beside import text_of
+    from pacbound.studies.catalogue import names, read_study
+    from pacbound.studies.running import run_study
+    from pacbound.studies.section import check_pictures, document, sections, write_page
+
+    if name is None:
+        typer.echo("\n".join(line for one in names() for line in _listed(one, read_study(one))))
+        return
+    found, output = read_study(name), folder or Path(f"{name}-full" if full else name)
+    chosen = _seeds(seeds)
+    check_pictures()
+    try:
+        results = run_study(
+            found, output, full=full, seeds=chosen, jobs=jobs, budget=budget, data_dir=data_dir
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        typer.echo(f"\npacbound: interrupted; the same command goes on with {output}.", err=True)
+        raise typer.Exit(130) from None
+    if results.runs:
+        write_page(found, results, output)
+    if as_json:
+        typer.echo(json.dumps(document(found, results), indent=1))
+    else:
+        typer.echo(text_of(sections(found, results), columns()))
+    if results.runs:
+        typer.echo(f"pacbound: {output / 'report.html'} shows it.", err=True)
+    if results.refused:
+        raise typer.Exit(1)
+
+
+def _listed(name: str, found: "Study") -> list[str]:
+    """A study with what it shows and how long it takes."""
+    minutes = f"about {found.small.minutes:,} minutes on 2 cores, {found.full.minutes:,} with --full"
+    return [name, *sentence_lines(f"{found.shows}; {minutes}", "  ", "  ")]
+
+
+def _seeds(text: str) -> tuple[int, ...] | None:
+    from pacbound.errors import RequestError
+
+    parts = text.split(",") if text else []
+    if not all(part.strip().isdecimal() for part in parts) or len({int(part) for part in parts}) != len(parts):
+        raise RequestError(f"study: --seeds are different whole numbers such as 0,1,2, got {text!r}.")
+    return tuple(int(part) for part in parts) or None

@@ -1,0 +1,63 @@
+"""`pacbound study`: a list for people, and refusals before any work."""
+
+from pathlib import Path
+
+import pytest
+from pacbound_cli.main import app
+from typer.testing import CliRunner
+
+from pacbound.errors import PacboundError
+from pacbound.studies import running
+from pacbound.studies.catalogue import names, parts_of, read_study
+from pacbound.studies.running import Results, Run
+from tests.forge import honest
+
+
+def test_without_a_name_all_are_listed_with_what_they_show_and_how_long_they_take() -> None:
+    result = CliRunner().invoke(app, ["study"], env={"COLUMNS": "80"})
+    assert result.exit_code == 0
+    said = " ".join(result.stdout.split())
+    for name in names():
+        study = read_study(name)
+        assert f"{name} {study.shows}; about {study.small.minutes:,} minutes on 2 cores" in said
+    assert max(len(line) for line in result.stdout.splitlines()) <= 80
+
+
+def test_a_study_writes_its_page_and_its_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib", reason="the report extra is not installed")
+    asked = {}
+
+    def run_study(study: object, output: Path, **options: object) -> Results:
+        asked.update(options)
+        output.mkdir(parents=True)
+        runs = [Run(f"a-x-seed_{seed}", "A", "x", honest(seed=seed), None, None) for seed in (0, 1)]
+        return Results(tuple(runs), 0, {})
+
+    monkeypatch.setattr(running, "run_study", run_study)
+    arguments = ["study", "shuffle", "--dir", str(tmp_path / "s"), "--seeds", "3,4", "--full"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0
+    assert (asked["seeds"], asked["full"]) == ((3, 4), True)
+    assert "All 2 runs are shown" in result.stdout
+    assert "All 2 runs are shown" in (tmp_path / "s" / "report.html").read_text()
+    assert "All 2 runs are shown" in (tmp_path / "s" / "table.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["study", "shuffles"], "one of data-dependent"),
+        (["study", "shuffle", "--seeds", "1,1"], "different whole numbers"),
+        (["study", "shuffle", "--seeds", "a"], "different whole numbers"),
+    ],
+)
+def test_what_cannot_be_run_is_refused_before_any_work(arguments: list[str], said: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, [*arguments, "--dir", str(tmp_path / "s")])
+    assert isinstance(result.exception, PacboundError)
+    assert said in str(result.exception)
+    assert not (tmp_path / "s").exists()
+
+
+def test_the_small_equivariance_is_about_an_altered_sample() -> None:
+    sources = {part.plan.request.data for part in parts_of(read_study("equivariance"), False)}
+    assert sources == {"mnist:1/6", "mnist:1/6+rotated"}

@@ -1,0 +1,292 @@
+"""Certificates of language models from text to verification: true where the source is known, refused where forged."""
+
+import copy
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from pacbound_cli.main import app
+from typer.testing import CliRunner
+
+from pacbound.certificate.canonical import digest
+from pacbound.certificate.language import LanguageCertificate
+from pacbound.certificate.language_statement import write_language_statement
+from pacbound.errors import PacboundError, RequestError
+from pacbound.methods.language import certify_language
+from pacbound.networks.hypothesis import Hypothesis
+from pacbound.request.request import Request
+from pacbound.specs.language import KAPPAS
+from pacbound.verification.language_losses import rebuild_language_base
+from pacbound.verification.verification import verify
+from tests.markov import CHAIN, LETTERS, save_text, states
+
+N = 6000
+QUICK = {"task": "lm", "model": "E4-gru6-L", "alphabet": "ascii97", "epochs": 40, "context": 16, "seed": 3}
+
+
+def made(folder, **options: object) -> tuple[str, LanguageCertificate]:
+    path = str(save_text(folder, N))
+    request = Request.model_validate({**QUICK, "data": path, **options})
+    return path, certify_language(request, progress=False)
+
+
+@pytest.fixture(scope="module")
+def streamed(tmp_path_factory) -> tuple[str, LanguageCertificate]:
+    """A certificate of a stream, the last tenth held out."""
+    return made(tmp_path_factory.mktemp("stream"), held_out=0.1)
+
+
+@pytest.fixture(scope="module")
+def positioned(tmp_path_factory) -> tuple[str, LanguageCertificate]:
+    return made(tmp_path_factory.mktemp("positions"), statement="positions", positions=1500)
+
+
+@pytest.fixture(scope="module")
+def documented(tmp_path_factory) -> tuple[str, LanguageCertificate]:
+    return made(tmp_path_factory.mktemp("documents"), statement="documents", separator="\\n")
+
+
+def by_hand(certificate: LanguageCertificate, symbols: list[int]) -> np.ndarray:
+    """Smoothed distributions (n, 97 or fewer known) after each window's past, one position at a time."""
+    network = Hypothesis.unpack(
+        certificate.payload(), certificate.hypothesis, rebuild_language_base(certificate, None)
+    ).network()
+    prediction, size = certificate.prediction, certificate.text.alphabet.size
+    window, step = prediction.window, prediction.step
+    out = []
+    for i in range(len(symbols)):
+        begin = 0 if i < window else step * ((i - window) // step + 1)
+        with torch.no_grad():
+            p = network(torch.tensor([[0, *symbols[begin:i]]]))[0, -1].double().softmax(0).numpy()
+        out.append((1 - prediction.smoothing) * p + prediction.smoothing / size)
+    return np.array(out)
+
+
+def test_the_stream_bound_lies_above_the_known_risk_and_the_empirical_loss_below(streamed):
+    """The source's own probabilities give the risk after each past; the text's symbols give the mean loss."""
+    _, certificate = streamed
+    numbers = states(N)[: certificate.losses.n]
+    places = [sorted(LETTERS).index(b) for b in LETTERS]  # the listing is in order of bytes
+    smoothed = by_hand(certificate, [places[s] for s in numbers])
+    losses = -np.log2(smoothed)[:, places]  # columns by letter
+    risk = (CHAIN[np.concatenate([[3], numbers[:-1]])] * losses).sum(1).mean()
+    empirical = losses[np.arange(len(numbers)), numbers].mean()
+    assert empirical < certificate.mean < empirical + 2e-4
+    assert risk < certificate.stated_bound.value < 3.3  # log2 97 = 6.6
+    assert certificate.stated_bound.value > certificate.mean
+    entropies = -(smoothed * np.log2(smoothed)).sum(1)
+    rest = certificate.text.alphabet.size - 4
+    floor = certificate.prediction.smoothing / certificate.text.alphabet.size
+    entropies -= rest * floor * math.log2(floor)
+    centres = KAPPAS[certificate.prediction.kappa or 0] * entropies
+    x = losses[np.arange(len(numbers)), numbers]
+    rate = certificate.stated_bound.rate or 0.1
+    value = (centres - np.log(1 - rate * (x - centres)) / rate).mean()
+    nats = certificate.ledger.bits * math.log(2) + math.log(37 / 0.05)
+    assert value + nats / (rate * len(x)) == pytest.approx(certificate.stated_bound.value, abs=3e-4)
+
+
+def test_a_ledger_pays_network_alphabet_smoothing_centre_and_windows(streamed):
+    _, certificate = streamed
+    bits = {entry.item: entry.bits for entry in certificate.entries if entry.kind == "choice"}
+    assert bits == {"alphabet": 97, "smoothing": 3, "centre": 1, "windows": 6, "package defaults": 8}
+    assert certificate.ledger.bits_of("counted") == certificate.message.bits
+    assert sum(e.bits for e in certificate.entries if e.item.startswith(("0.", "1.", "2."))) > 200
+
+
+def test_what_stands_beside_a_stream(streamed):
+    _, certificate = streamed
+    assert [one.name for one in certificate.predictors] == ["uniform", "unigram", "bigram", "n-gram", "held_out"]
+    held = certificate.predictors[-1]
+    assert held.n == N - certificate.losses.n
+    assert held.bits == 0
+    assert held.mean < held.value
+    by = {one.theorem: one.value for one in certificate.also if one.kind == "form"}
+    assert set(by) == {"stream_catoni", "stream_hoeffding"}
+    assert certificate.stated_bound.value < by["stream_hoeffding"]
+
+
+def test_the_positions_bound_lies_above_the_average_of_the_whole_corpus(positioned):
+    _, certificate = positioned
+    numbers = states(N)
+    places = [sorted(LETTERS).index(b) for b in LETTERS]
+    symbols = [places[s] for s in numbers]
+    network = Hypothesis.unpack(
+        certificate.payload(), certificate.hypothesis, rebuild_language_base(certificate, None)
+    ).network()
+    window, alpha = certificate.prediction.window, certificate.prediction.smoothing
+    with torch.no_grad():
+        rows = torch.tensor([[0, *symbols[i - window + 1 : i]] for i in range(window, N)])
+        p = network(rows)[:, -1].double().softmax(-1).numpy()
+    losses = -np.log2((1 - alpha) * p[np.arange(len(p)), symbols[window:]] + alpha / 97)
+    assert losses.mean() < certificate.stated_bound.value
+    assert certificate.mean == pytest.approx(losses.mean(), abs=0.12)
+    assert certificate.losses.centre == certificate.prediction.constant
+
+
+def test_documents_are_told_apart_and_bounded(documented):
+    path, certificate = documented
+    pieces = Path(path).read_bytes().split(b"\n")
+    assert certificate.losses.n == len([piece for piece in pieces if piece])
+    assert certificate.stated_bound.theorem == "documents"
+    assert certificate.mean < certificate.stated_bound.value
+
+
+@pytest.mark.parametrize("name", ["streamed", "positioned", "documented"])
+def test_what_was_certified_stands_at_every_level(name, request):
+    path, certificate = request.getfixturevalue(name)
+    for level in ("arithmetic", "message", "risk"):
+        found = verify(certificate, level=level, data=path)
+        assert found.stands, found.reason
+    assert "held-out losses" not in found.passed or name == "streamed"
+    assert ("held-out losses" in found.passed) == (name == "streamed")
+
+
+def test_a_certificate_is_what_its_file_says(streamed, tmp_path):
+    _, certificate = streamed
+    certificate.save(tmp_path / "c.json")
+    read = LanguageCertificate.load(tmp_path / "c.json")
+    assert read == certificate
+    assert read.bound.about.startswith("the average, over the pasts of this very stream")
+
+
+Document = dict[str, Any]
+
+
+def forged(certificate: LanguageCertificate, edit: Callable[[Document], None], tmp_path) -> Any:
+    """Edit a document, restate what follows by the rules, digest it again, and write it."""
+    document = copy.deepcopy(certificate.document())
+    edit(document)
+    document["digest"] = digest({key: value for key, value in document.items() if key != "digest"})
+    file = tmp_path / "forged.json"
+    file.write_text(json.dumps(document))
+    return file
+
+
+def restate(document: Document, certificate: LanguageCertificate, value: float) -> None:
+    document["bound"]["value"] = value
+    document["statement"] = write_language_statement(
+        value, certificate.stated_bound.delta, document["losses"]["n"], certificate.text, certificate.units
+    )
+
+
+def lower_value(document: Document, certificate: LanguageCertificate) -> None:
+    restate(document, certificate, certificate.stated_bound.value - 0.01)
+
+
+def lower_sums(document: Document, certificate: LanguageCertificate) -> None:
+    """Losses that nobody measured: consistent in the document, refused by counting again."""
+    sums = document["losses"]
+    sums["log_sums"] = [None if one is None else one - 0.05 * sums["n"] for one in sums["log_sums"]]
+    restate(document, certificate, certificate.stated_bound.value - 0.04)
+    document["also"] = [one for one in document["also"] if one["kind"] != "form"]
+
+
+def lower_ceiling(document: Document, certificate: LanguageCertificate) -> None:
+    document["losses"]["ceiling"] = document["losses"]["ceiling"] - 0.1
+
+
+def fewer_bits(document: Document, certificate: LanguageCertificate) -> None:
+    entry = next(one for one in document["ledger"] if one["item"] == "alphabet")
+    entry["bits"] = 5
+
+
+def other_alpha(document: Document, certificate: LanguageCertificate) -> None:
+    document["prediction"]["alpha"] = 7
+
+
+def other_alphabet(document: Document, certificate: LanguageCertificate) -> None:
+    document["text"]["alphabet"]["occurring"] = f"{(1 << 97) | (1 << 98):064x}"
+
+
+def more_symbols(document: Document, certificate: LanguageCertificate) -> None:
+    document["losses"]["n"] = 10 * document["losses"]["n"]
+
+
+def no_declaration(document: Document, certificate: LanguageCertificate) -> None:
+    document["declarations"] = document["declarations"][1:]
+
+
+def lower_held_out(document: Document, certificate: LanguageCertificate) -> None:
+    document["also"][-1]["value"] -= 0.05
+
+
+def better_ngram(document: Document, certificate: LanguageCertificate) -> None:
+    entry = next(one for one in document["also"] if one.get("name") == "n-gram")
+    entry["value"] -= 0.05
+
+
+FORGERIES = [
+    (lower_value, "arithmetic", "bound"),
+    (lower_sums, "risk", "losses again"),
+    (lower_ceiling, "arithmetic", "losses"),
+    (fewer_bits, "message", "ledger"),
+    (other_alpha, "arithmetic", "losses"),
+    (other_alphabet, "risk", None),
+    (more_symbols, "arithmetic", "losses"),
+    (no_declaration, "arithmetic", "declarations"),
+    (lower_held_out, "arithmetic", "other bounds"),
+    (better_ngram, "risk", "other predictors"),
+]
+
+
+@pytest.mark.parametrize(("edit", "level", "check"), FORGERIES, ids=lambda one: getattr(one, "__name__", str(one)))
+def test_forgeries_are_refused_at_the_first_level_that_sees_them(streamed, tmp_path, edit, level, check):
+    path, certificate = streamed
+    file = forged(certificate, lambda document: edit(document, certificate), tmp_path)
+    found = verify(file, level=level, data=path)
+    assert not found.stands
+    assert check in (None, found.failed)
+    if level == "risk" and check is not None:
+        assert verify(file, level="message").stands
+
+
+def test_another_text_and_another_network_are_refused(streamed, tmp_path):
+    _, certificate = streamed
+    other = save_text(tmp_path, N, seed=9)
+    assert verify(certificate, level="risk", data=str(other)).failed == "text"
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"method": "picks"}, "--method is not for language models"),
+        ({"held_out": 0.1, "statement": "documents"}, "are for --statement stream"),
+        ({"checkpoint": "x.bin"}, "Add --disjoint"),
+        ({"context": 17}, "a power of two, got 17. Take 16"),
+        ({"positions": 5}, "is for --statement positions"),
+        ({"model": "lenet"}, "starts with E"),
+        ({"data": "nowhere.txt"}, "there is no file"),
+        ({"disjoint": True}, "is about a checkpoint"),
+    ],
+)
+def test_contradictions_are_refused_before_anything_is_trained(tmp_path, options, match):
+    with pytest.raises(PacboundError, match=match):
+        made(tmp_path, **options)
+
+
+def test_language_options_are_refused_elsewhere(tmp_path):
+    run = CliRunner().invoke(app, ["certify", "--held-out", "0.1", "-o", str(tmp_path / "c.json")])
+    assert run.exit_code != 0
+    assert isinstance(run.exception, RequestError)
+    assert "--task lm" in str(run.exception)
+
+
+def test_the_command_writes_shows_and_verifies(tmp_path):
+    path, file = str(save_text(tmp_path, 3000)), tmp_path / "c.json"
+    options = ["--task", "lm", "--data", path, "--model", "E4-W2-L", "--epochs", "10", "--context", "16"]
+    runner = CliRunner()
+    run = runner.invoke(app, ["certify", *options, "-o", str(file)])
+    assert run.exit_code == 0, run.output
+    assert "bits a byte" in run.output
+    assert not (tmp_path / "c.json.state").exists()
+    for format_ in ("text", "markdown", "latex"):
+        shown = runner.invoke(app, ["show", str(file), "--format", format_])
+        assert shown.exit_code == 0
+        assert "goes on learning" in shown.output
+    assert runner.invoke(app, ["verify", str(file), "--data", path]).exit_code == 0
