@@ -1,29 +1,40 @@
-"""The JSON Schema of a certificate, for readers in other languages: `python -m pacbound.certificate.export`."""
+"""The JSON Schemas of certificates, for readers in other languages: `python -m pacbound.certificate.export`."""
 
 import json
 from pathlib import Path
 
+from pydantic import BaseModel
+
+from ..specs.language import AlphabetSpec, PredictionSpec, UnitsSpec
 from ..specs.preprocess import PreprocessSpec
 from ..specs.specs import BaseOrigin, HypothesisSpec, SplitSpec
+from .language import LANGUAGE_ID, LanguageCertificate, OtherPredictor, StatedLoss
 from .parts import InputsRecord
 from .schema import SCHEMA_ID, Certificate, DataRecord, Environment, OtherBound
 from .sweep import SweepRecord
 
 PATH = Path(__file__).with_name("schema.json")
+LANGUAGE_PATH = Path(__file__).with_name("language.schema.json")
 SPARSE = (
     BaseOrigin, DataRecord, Environment, HypothesisSpec, InputsRecord, OtherBound, PreprocessSpec, SplitSpec,
-    SweepRecord,
+    SweepRecord, AlphabetSpec, OtherPredictor, PredictionSpec, StatedLoss, UnitsSpec,
 )  # fmt: skip
 LEFT_OUT = {"": Certificate.LEFT_OUT, **{record.__name__: record.LEFT_OUT for record in SPARSE}}
 
 
 def schema_text() -> str:
     """Return schema.json as it should stand: a certificate writes out every field but those that it leaves out."""
-    schema = Certificate.model_json_schema(mode="serialization")
-    head = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": SCHEMA_ID,
-    }
+    return _text(Certificate, SCHEMA_ID)
+
+
+def language_schema_text() -> str:
+    """Return language.schema.json, of certificates of language models, as it should stand."""
+    return _text(LanguageCertificate, LANGUAGE_ID)
+
+
+def _text(record: type[BaseModel], identity: str) -> str:
+    schema = record.model_json_schema(mode="serialization")
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": identity}
     for title, part in (("", schema), *schema["$defs"].items()):
         part["required"] = [name for name in part["properties"] if name not in LEFT_OUT.get(title, ())]
     return json.dumps({**head, **schema}, indent=1) + "\n"
@@ -31,3 +42,4 @@ def schema_text() -> str:
 
 if __name__ == "__main__":
     PATH.write_text(schema_text(), encoding="utf-8")
+    LANGUAGE_PATH.write_text(language_schema_text(), encoding="utf-8")

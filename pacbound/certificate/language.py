@@ -43,7 +43,6 @@ FORMS = {
     "positions": ("positions", "units_kl"),
     "documents": ("documents", "units_kl"),
 }
-BASELINES = ("uniform", "unigram", "bigram", "n-gram")
 
 
 class StatedLoss(SparseRecord):
@@ -82,14 +81,15 @@ class OtherForm(Record):
 class OtherPredictor(SparseRecord):
     """Another predictor of the same text, or the same network on held-out text, by the theorem of the headline.
 
-    name: of BASELINES, or held_out. mean: its mean loss. order: of an adaptive n-gram, the symbols before that it looks
-    at. text: of what is held out, as TextRecord says it.
+    name: theta0 is the network without what the message adds, held_out the network of the headline on other text. mean:
+    its mean loss. order: of an adaptive n-gram, the symbols before that it looks at. text: of what is held out, as
+    TextRecord says it. sums: of both, the losses.
     """
 
     LEFT_OUT = ("order", "text", "sums")
 
     kind: Literal["predictor"] = "predictor"
-    name: Literal["uniform", "unigram", "bigram", "n-gram", "held_out"]
+    name: Literal["uniform", "unigram", "bigram", "n-gram", "theta0", "held_out"]
     value: float = Field(ge=0)
     bits: int = Field(ge=0, le=1 << 40)
     mean: float = Field(ge=0)
@@ -103,8 +103,8 @@ class OtherPredictor(SparseRecord):
         if (self.order is not None) != (self.name == "n-gram"):
             raise ValueError("an adaptive n-gram has an order, and nothing else has")
         held = self.name == "held_out"
-        if (self.text is not None, self.sums is not None) != (held, held):
-            raise ValueError("what is held out names its text and sums, and nothing else does")
+        if (self.text is not None, self.sums is not None) != (held, held or self.name == "theta0"):
+            raise ValueError("what is held out names its text, and with theta0 its sums, and nothing else does")
         return self
 
 

@@ -3,8 +3,10 @@
 import math
 from collections.abc import Callable
 
+import numpy as np
+
 from ..bits.ledger import Ledger
-from ..bits.message import unpack
+from ..bits.message import pack, unpack
 from ..bounds.language import LOSS_THEOREMS
 from ..bounds.losses import LAMBDAS, LossSums
 from ..errors import CertificateError, PacboundError
@@ -211,20 +213,39 @@ def _check_others(certificate: LanguageCertificate) -> str | None:
 
 
 def _check_predictor(certificate: LanguageCertificate, other: OtherPredictor) -> str | None:
-    if other.name != "held_out":
-        return None  # counted again where the text is at hand
-    assert other.sums is not None
-    assert other.text is not None
-    if other.text.alphabet != certificate.text.alphabet or other.bits != 0:
-        return "the same network reads held-out text, and pays no bits there"
-    whole = UnitsSpec(statement="stream")
     if certificate.units.statement != "stream":
-        return "a held-out stream stands beside the certificate of a stream"
-    wrong = check_sums(other.sums, certificate.prediction, other.text.alphabet, whole, other.text.symbols)
+        return f"other predictors stand beside the certificate of a stream, got {other.name}"
+    if other.sums is None:
+        return None  # counted again where the text is at hand
+    text = other.text or certificate.text
+    if text.alphabet != certificate.text.alphabet:
+        return "the same network reads held-out text"
+    bits = (
+        0
+        if other.text is not None
+        else theta0_bits(certificate.hypothesis, text.alphabet, certificate.prediction, certificate.units)
+    )
+    if other.bits != bits or other.n != other.sums.n:
+        return f"{other.name} pays {bits:,} bits for {other.sums.n:,} losses, got {other.bits:,} for {other.n:,}"
+    wrong = check_sums(other.sums, certificate.prediction, text.alphabet, certificate.units, text.symbols)
     if wrong is not None:
-        return f"held out: {wrong}"
-    value = LOSS_THEOREMS["stream"](other.sums, 0, certificate.stated_bound.delta).value
-    return None if other.value >= value else f"the held-out stream gives {value!r}; stated is {other.value!r}"
+        return f"{other.name}: {wrong}"
+    value = LOSS_THEOREMS["stream"](other.sums, bits, certificate.stated_bound.delta).value
+    return None if other.value >= value else f"{other.name} gives {value!r}; stated is {other.value!r}"
+
+
+def theta0_bits(
+    hypothesis: HypothesisSpec, alphabet: AlphabetSpec, prediction: PredictionSpec, units: UnitsSpec
+) -> int:
+    """Return the bits of w = 0 in the same network, under the same choices."""
+    start = without_symbols(hypothesis)
+    return complete_language(pack(start, np.zeros(0, np.int32))[1], start, alphabet, prediction, units).bits
+
+
+def without_symbols(hypothesis: HypothesisSpec) -> HypothesisSpec:
+    """Return w = 0 in the same network."""
+    nothing = {"projector": None, "quantizer": None, "code": None, "layer_scale": False}
+    return HypothesisSpec.model_validate({**dict(hypothesis), **nothing})
 
 
 ARITHMETIC: tuple[tuple[str, Callable[[LanguageCertificate], str | None]], ...] = (

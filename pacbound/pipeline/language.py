@@ -14,7 +14,7 @@ from ..bits.message import Message, pack
 from ..bounds.language import LOSS_THEOREMS, stream
 from ..bounds.losses import LossSums, joined, loss_sums
 from ..certificate.language import LanguageCertificate, OtherPredictor, TextRecord
-from ..certificate.language_recheck import complete_language
+from ..certificate.language_recheck import complete_language, theta0_bits, without_symbols
 from ..data.texts import Text
 from ..networks.causality import check_causal
 from ..networks.hypothesis import Base, Hypothesis
@@ -163,9 +163,22 @@ def _beside(setup: LanguageSetup, best: Counted, progress: bool) -> tuple[OtherP
         )
         for one in predictors(setup.text)
     ]  # fmt: skip
+    if setup.base.origin.kind != "zero" and best.spec.quantizer is not None:
+        made.append(_start(setup, best, progress))
     if setup.held_out is not None:
         made.append(held_out_stream(best.network, setup.held_out, best.prediction, setup.delta, progress))
     return tuple(made)
+
+
+def _start(setup: LanguageSetup, best: Counted, progress: bool) -> OtherPredictor:
+    """Return how theta0 does, to which nothing was added, under the choices of the headline."""
+    spec = without_symbols(best.spec)
+    message, _ = pack(spec, np.zeros(0, np.int32))
+    network = Hypothesis.unpack(message.payload, spec, setup.base).network()
+    sums, _ = sum_losses(network, setup.text, best.prediction, None, progress=progress)
+    bits = theta0_bits(spec, setup.text.alphabet, best.prediction, setup.units_spec)
+    value = stream(sums, bits, setup.delta).value
+    return OtherPredictor(name="theta0", value=value, bits=bits, mean=sums.losses / sums.n, n=sums.n, sums=sums)
 
 
 def held_out_stream(

@@ -21,6 +21,7 @@ NAMES = {
     "unigram": ("unigram table", "one coded table of frequencies"),
     "bigram": ("bigram table", "a coded table of frequencies after each symbol"),
     "n-gram": ("adaptive n-gram", LEARNS),
+    "theta0": ("theta0", "the network before anything was added to it"),
     "held_out": ("held-out text", "the same network at 0 bits on text that nobody looked at, by the same theorem"),
 }
 

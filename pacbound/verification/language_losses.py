@@ -39,9 +39,8 @@ def recount_losses(
     if wrong is not None:
         return findings, False
     try:
-        hypothesis = Hypothesis.unpack(
-            certificate.payload(), certificate.hypothesis, rebuild_language_base(certificate, checkpoint)
-        )
+        base = rebuild_language_base(certificate, checkpoint)
+        hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base)
         network = hypothesis.network()
         check_causal(network, text.alphabet.predicted, min(certificate.prediction.window, ASKED))
         units = units_of(text, certificate.units)
@@ -56,6 +55,11 @@ def recount_losses(
         return findings, False
     wrong = _others(certificate, predictors(text))
     findings = (*findings, Finding(check="other predictors", complaint=wrong))
+    start = next((one for one in certificate.predictors if one.name == "theta0"), None)
+    if wrong is None and start is not None and start.sums is not None:
+        sums, _ = sum_losses(base.module.eval(), text, certificate.prediction, None, tolerance=0.0)
+        wrong = _smaller(start.sums, sums)
+        findings = (*findings, Finding(check="theta0", complaint=wrong))
     stated = next((one for one in certificate.predictors if one.name == "held_out"), None)
     if wrong is not None or stated is None:
         return findings, False
@@ -157,7 +161,7 @@ def _smaller(stated: LossSums, found: LossSums) -> str | None:
 
 def _others(certificate: LanguageCertificate, found: "tuple[Beside, ...]") -> str | None:
     delta = certificate.stated_bound.delta
-    stated: dict[str, OtherPredictor] = {one.name: one for one in certificate.predictors if one.name != "held_out"}
+    stated: dict[str, OtherPredictor] = {one.name: one for one in certificate.predictors if one.sums is None}
     if set(stated) != {one.name for one in found}:
         return f"beside this text stand {', '.join(one.name for one in found)}, the certificate has {', '.join(stated)}"
     for one in found:

@@ -13,7 +13,7 @@ from pacbound.bits.message import pack
 from pacbound.bounds.claims import RiskEstimate
 from pacbound.bounds.table import THEOREMS
 from pacbound.certificate import Certificate, DataRecord, Environment
-from pacbound.certificate.export import PATH, schema_text
+from pacbound.certificate.export import LANGUAGE_PATH, PATH, language_schema_text, schema_text
 from pacbound.certificate.schema import StatedBound
 from pacbound.errors import CertificateError
 from tests.forge import digest_of, honest, spec_of, symbols_of
@@ -152,6 +152,7 @@ def test_the_zero_hypothesis_is_a_certificate_too() -> None:
 
 def test_the_shipped_json_schema_is_the_one_that_the_records_give() -> None:
     assert PATH.read_text(encoding="utf-8") == schema_text()
+    assert LANGUAGE_PATH.read_text(encoding="utf-8") == language_schema_text()
 
 
 def test_the_json_schema_accepts_honest_certificates_of_every_shape() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 import torch
@@ -14,6 +15,7 @@ from pacbound_cli.main import app
 from typer.testing import CliRunner
 
 from pacbound.certificate.canonical import digest
+from pacbound.certificate.export import language_schema_text
 from pacbound.certificate.language import LanguageCertificate
 from pacbound.certificate.language_statement import write_language_statement
 from pacbound.errors import PacboundError, RequestError
@@ -152,6 +154,7 @@ def test_a_certificate_is_what_its_file_says(streamed, tmp_path):
     certificate.save(tmp_path / "c.json")
     read = LanguageCertificate.load(tmp_path / "c.json")
     assert read == certificate
+    jsonschema.validate(json.loads((tmp_path / "c.json").read_text()), json.loads(language_schema_text()))
     assert read.bound.about.startswith("the average, over the pasts of this very stream")
 
 
