@@ -60,7 +60,7 @@ def to_blocks(values: NDArray[np.float32], kind: str, block_log2: int) -> tuple[
     return patterns, nearest_entries(unit.reshape(-1)[: len(flat)], block_table(kind)).reshape(values.shape)
 
 
-def nearest_entries(values: NDArray[np.float32], table: NDArray[np.float32]) -> Symbols:
+def nearest_entries(values: NDArray[np.floating], table: NDArray[np.float32]) -> Symbols:
     """Return the places of the entries nearest to values (n,) in a table in any order."""
     order = np.argsort(table, kind="stable")
     middles = (table[order][1:] + table[order][:-1]) / 2
