@@ -79,7 +79,7 @@ def merged(peft: ModuleType, network: nn.Module, path: Path) -> nn.Module:
 
 def _merge(peft: ModuleType, layer: nn.Module, name: str, path: Path) -> None:
     """Add B A, scaled, to the weight of a layer; nothing is left for peft to add."""
-    plain = type(layer) is peft.tuners.lora.Linear and not layer.lora_variant and not layer.merged  # type: ignore[truthy-function]
+    plain = type(layer) is peft.tuners.lora.Linear and not layer.lora_variant and not layer.merged
     if not plain or type(layer.get_base_layer()) is not nn.Linear:  # type: ignore[operator]
         raise _refusal(path, f"a {type(layer).__name__} at {name}")
     weight = layer.get_base_layer().weight  # type: ignore[operator]
