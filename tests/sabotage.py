@@ -79,6 +79,7 @@ CONTOURS = "tests/reports/test_contours.py"
 TEXTS = "tests/models/test_texts.py"
 ADAPTERS = "tests/models/test_adapters.py"
 COLUMNS = "tests/data/test_columns.py"
+PEFT_FOLDER = "tests/models/test_peft_folder.py"
 HEADS, OWN_HEAD = "tests/bits/test_head.py", "tests/models/test_own_head.py"
 
 SEQUENCES = "tests/models/test_sequences.py"
@@ -89,6 +90,20 @@ DIFFERENCES = "tests/networks/test_differences.py"
 LLAMA_TOKENS = "tests/data/test_llama2c.py"
 
 MUTATIONS = (
+    Mutation(
+        "the digest of an adapter leaves out the network that it goes with",
+        "pacbound/models/foreign.py",
+        '[f"{folder_digest(base_folder(path))}  base\\n"]',
+        "[]",
+        f"{PEFT_FOLDER}::test_the_digest_covers_the_adapter_and_what_it_goes_with",
+    ),
+    Mutation(
+        "an adapter of another network is merged as far as it fits",
+        "pacbound/models/peft_folder.py",
+        "    if own.keys() != weights.keys() or any(",
+        "    if False and any(",
+        f"{PEFT_FOLDER}::test_an_adapter_that_fits_in_part_is_refused",
+    ),
     Mutation(
         "a surrogate may start from the original saved again",
         "pacbound/methods/surrogate.py",

@@ -298,11 +298,11 @@ def _checkpoint(
     from torch import nn
 
     from ..models.classifiers import TextEncoder
-    from ..models.foreign import CONFIG, FOLDER
+    from ..models.foreign import FOLDER, holds_network
     from ..models.others import private_copy
     from ..networks.checkpoints import load_checkpoint, outputs_in
 
-    if model is None and (path / CONFIG).is_file():
+    if model is None and holds_network(path):
         model = f"{FOLDER}{path}"  # the folder says which network it holds
     if model is None:
         raise RequestError("measure: a checkpoint holds numbers only; name its network with --model.")

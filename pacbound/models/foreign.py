@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ..errors import ModelError, first_line
 from .classifiers import PixelClassifier, TextEncoder, check_reads_texts, padding_of, text_classifier
+from .peft_folder import ADAPTER, ADAPTER_WEIGHTS, base_folder, for_texts, is_adapter_folder, merged, saved_with
 from .sentences import sentence_files, sentence_vector
 
 FOLDER, TIMM = "hf:", "timm:"
@@ -26,7 +27,7 @@ WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 INDICES = ("*.safetensors.index.json", "*.bin.index.json")  # the first that a folder has
 SINGLE = ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.ckpt")
 INNER = "network."  # before every name of the network within its wrapper
-FOREIGN = {"adapter_config.json": "an adapter of another network; merge the two with merge_and_unload() of peft"}
+FOREIGN = {ADAPTER: "an adapter of another network; merge the two with merge_and_unload() of peft"}
 # how transformers builds what a folder holds
 IMAGES, TEXTS, ENCODER = "AutoModelForImageClassification", "AutoModelForSequenceClassification", "AutoModel"
 HUB_NAME = re.compile(r"(?!\.)[\w.-]+(/[\w.-]+)?")
@@ -42,10 +43,10 @@ def build_from_folder(folder: str | Path, classes: int) -> nn.Module:
     """
     path = Path(folder)
     transformers = optional("transformers", f"the network of {path.name}")
-    config = folder_config(transformers, path)
+    config = folderfolder_config(transformers, path)
     if config.num_labels != classes:  # type: ignore[attr-defined]
         config.num_labels = classes  # type: ignore[attr-defined]
-    kind, options = _kind(transformers, config)
+    kind, options = _kind(transformers, config, for_texts(path))
     try:
         with torch.random.fork_rng(devices=[]):
             network = getattr(transformers, kind).from_config(config, **options).float()
@@ -56,7 +57,7 @@ def build_from_folder(folder: str | Path, classes: int) -> nn.Module:
                 return text_classifier(network).eval()
             padding = padding_of(config, path.name)
             check_reads_texts(network, padding)
-            reading = sentence_vector(path)
+            reading = sentence_vector(base_folder(path))
             width = config.hidden_size  # type: ignore[attr-defined]
             return TextEncoder(network, padding, width, classes, reading.first, reading.unit).eval()
     except ModelError:
@@ -85,21 +86,25 @@ def build_from_timm(name: str, input_shape: Sequence[int], classes: int) -> nn.M
 def folder_tensors(folder: str | Path) -> dict[str, Tensor]:
     """Read the weights of a folder by their names in `build_from_folder`'s network; shards are joined.
 
-    transformers maps names of older versions to its own. Tensors that the classifier has no place for are left out, as
-    are parameters that the folder does not hold.
+    transformers maps names of older versions to its own. An adapter of peft is merged (peft_folder.py). Tensors that
+    the classifier has no place for are left out, as are parameters that the folder does not hold.
     Raises: ModelError where the folder holds no such weights or the extra `transformers` is not installed.
     """
     path = Path(folder)
     transformers = optional("transformers", f"the weights of {path.name}")
-    kind, options = _kind(transformers, folder_config(transformers, path))
-    network, absent = pretrained(transformers, kind, path, options)
-    return {INNER + name: tensor for name, tensor in network.state_dict().items() if name not in absent}
+    config, own = folderfolder_config(transformers, path), saved_with(path) if is_adapter_folder(path) else {}
+    kind, options = _kind(transformers, config, for_texts(path))
+    if heads := [value for value in own.values() if value.ndim == 2]:
+        config.num_labels = len(heads[-1])  # type: ignore[attr-defined]  # the adapter was trained under this one
+        options |= {"ignore_mismatched_sizes": True}
+    network, absent = pretrained(transformers, kind, path, {"config": config, **options})
+    return {INNER + name: tensor for name, tensor in network.state_dict().items() if name not in absent - own.keys()}
 
 
 def pretrained(
     transformers: ModuleType, kind: str, folder: Path, options: dict[str, object]
 ) -> tuple[nn.Module, set[str]]:
-    """Return the network of a folder, and the names of its parameters that the folder does not hold.
+    """Return the network of a folder, an adapter merged, and the names of its parameters that the folder does not hold.
 
     Raises: ModelError where transformers cannot read it.
     """
@@ -109,9 +114,13 @@ def pretrained(
     try:
         with torch.random.fork_rng(devices=[]):
             network, found = getattr(transformers, kind).from_pretrained(
-                folder, local_files_only=True, use_safetensors=True, trust_remote_code=False, output_loading_info=True,
-                **options,
+                base_folder(folder), local_files_only=True, use_safetensors=True, trust_remote_code=False,
+                output_loading_info=True, **options,
             )  # fmt: skip
+            if is_adapter_folder(folder):
+                network = merged(optional("peft", f"the adapter {folder.name}"), network, folder)
+    except ModelError:
+        raise
     except Exception as why:
         raise _refusal(folder, why) from None
     finally:
@@ -119,6 +128,11 @@ def pretrained(
         if bars:
             transformers.logging.enable_progress_bar()
     return network, {*found["missing_keys"], *(entry[0] for entry in found["mismatched_keys"])}
+
+
+def holds_network(folder: Path) -> bool:
+    """Whether a folder says itself which network it holds."""
+    return (folder / CONFIG).is_file() or is_adapter_folder(folder)
 
 
 def weight_files(path: str | Path) -> tuple[Path | None, tuple[Path, ...]]:
@@ -149,13 +163,16 @@ def weight_files(path: str | Path) -> tuple[Path | None, tuple[Path, ...]]:
 def folder_digest(folder: str | Path) -> str:
     """SHA-256, 64 hex digits, over what is read of a folder or of an index: a line `<sha256>  <name>` for each file.
 
-    Lines are in the order of the names. Of a folder with config.json: that file, every safetensors file and their
+    Lines are in the order of the names. Of an adapter of peft: its two files, and for `base` the digest of the folder
+    that it goes with. Of a folder with config.json: that file, every safetensors file and their
     index, and what sentences.py reads, by their paths in the folder. Of any other folder, and of an index: the index,
     where there is one, and the shards.
     Raises: ModelError where a file cannot be read.
     """
     path, lines = Path(folder), []
-    if (path / CONFIG).is_file():
+    if is_adapter_folder(path):
+        files, lines = {path / ADAPTER, path / ADAPTER_WEIGHTS}, [f"{folder_digest(base_folder(path))}  base\n"]
+    elif (path / CONFIG).is_file():
         files = {path / CONFIG, *(file for pattern in WEIGHTS for file in path.glob(pattern)), *sentence_files(path)}
     else:
         index, shards = weight_files(path)
@@ -195,11 +212,14 @@ def from_hub(name: str) -> str:
     )
 
 
-def _kind(transformers: ModuleType, config: object) -> tuple[str, dict[str, object]]:
-    """Return the class of transformers that builds what a configuration describes, and its options."""
+def _kind(transformers: ModuleType, config: object, texts: bool = False) -> tuple[str, dict[str, object]]:
+    """Return the class of transformers that builds what a configuration describes, and its options.
+
+    texts: a classifier of texts, whatever the network was saved as.
+    """
     options: dict[str, object] = {"attn_implementation": "eager"}
     named = " ".join(getattr(config, "architectures", None) or ())
-    if "ForSequenceClassification" in named:
+    if "ForSequenceClassification" in named or texts:
         return TEXTS, options
     if "ForImageClassification" in named or not hasattr(config, "vocab_size"):
         return IMAGES, options
@@ -211,6 +231,7 @@ def _kind(transformers: ModuleType, config: object) -> tuple[str, dict[str, obje
 
 def folder_config(transformers: ModuleType, folder: Path) -> object:
     """Read config.json. Raises: ModelError where there is none, or it asks for what is not done here."""
+    folder = base_folder(folder)
     try:
         raw = json.loads((folder / CONFIG).read_text("utf-8"))
     except (OSError, ValueError) as why:

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ..errors import ModelError, RequestError, first_line
-from ..models.foreign import CONFIG, INNER, folder_tensors, from_hub, weight_files
+from ..models.foreign import INNER, folder_tensors, from_hub, holds_network, weight_files
 from ..models.others import unusual
 
 # which of several state dicts is read where no key names one; others beside them are averages of the same network
@@ -60,15 +60,15 @@ def read_checkpoint(path: str | Path, key: str | None = None) -> Read:
     """Read the entries of a checkpoint by name, tensors in their own dtypes, on the CPU; nothing in the file is run.
 
     Args: path: a .safetensors or torch file; an index of shards (.index.json); a folder with either, or one that
-        transformers wrote, whose names are those that `load_model` gives its network (hf:FOLDER). key: names the state
-        dict in a file with several, NAME or NAME.NAME; or what stands before a dot in the names of one.
+        transformers or peft wrote, whose names are those that `load_model` gives its network (hf:FOLDER). key: names
+        the state dict in a file with several, NAME or NAME.NAME; or what stands before a dot in the names of one.
     Raises: ModelError where there is no such file or it holds something else; RequestError for a key it does not hold.
     """
     file = Path(path)
     if not file.exists():
         hint = from_hub(str(path)) or " Check the path."
         raise ModelError(f"read_checkpoint: {file.name} is a file or a folder, found none.{hint}")
-    if file.is_dir() and (file / CONFIG).is_file():
+    if holds_network(file):
         content: object = folder_tensors(file)
     elif file.is_dir() or file.suffix == ".json":
         content = _joined(file)

@@ -24,7 +24,7 @@ from ..data.split import Split, split_examples
 from ..data.tokens import cut_texts, package, padding_number
 from ..errors import DataError, ModelError, RequestError, first_line
 from ..models.classifiers import TextClassifier, TextEncoder
-from ..models.foreign import CONFIG, FOLDER, TIMM
+from ..models.foreign import FOLDER, TIMM, holds_network
 from ..models.loading import network_for, treatment
 from ..models.others import failures, private_copy
 from ..models.own_head import by_names, names_in
@@ -155,7 +155,7 @@ def prepare(
 
     Raises: DataError, ModelError, SubspaceError, RequestError.
     """
-    if model == "auto" and request.checkpoint is not None and (Path(request.checkpoint) / CONFIG).is_file():
+    if model == "auto" and request.checkpoint is not None and holds_network(Path(request.checkpoint)):
         model = FOLDER + request.checkpoint  # its config.json names the network
     _refuse_contradictions(request, model)
     device_of(request.device)

@@ -204,7 +204,7 @@ class Stated(Record):
         Field(
             json_schema_extra=_option(
                 "Network",
-                "last layer of means over rows of its own: names, or rows of each class, 404+895,10-24; coded",
+                "a last layer of means over its own rows: names, or rows of each class (404+895,10-24)",
             )
         ),
     ] = ()

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 Level = Literal["arithmetic", "message", "risk", "replay"]
 COUNTING = ("risk", "replay")  # the levels that need the data
 
+DESCRIBED_BY = ("config.json", "adapter_config.json")  # of a folder that says which network it holds
 # argument of a file that inputs are read by -> name of the preprocessing, and what it is in words
 READ_BY = {
     "tokenizer": ("tokens", "the tokenizer"),
@@ -161,7 +162,8 @@ def verify(
     if isinstance(certificate, LanguageCertificate):
         return _verify_language(certificate, name, level, data, data_dir, checkpoint, tokenizer, test)
     own = certificate.hypothesis.model == OWN_NETWORK
-    if model is None and own and checkpoint is not None and os.path.isfile(os.path.join(checkpoint, "config.json")):
+    folder = "" if checkpoint is None else str(checkpoint)
+    if model is None and own and any(os.path.isfile(os.path.join(folder, name)) for name in DESCRIBED_BY if folder):
         model = f"hf:{checkpoint}"  # the caller's folder says which network it holds
     given = Given(
         data, model, checkpoint, tuple(rename), data_dir, loss, unlabelled, test, key, tokenizer, surrogate,

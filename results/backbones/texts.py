@@ -14,6 +14,7 @@ from pacbound.request.reading import Reading
 from pacbound.subspace.random import permutation
 
 CERTIFIED = {"clickbait": 30_000, "rt-polarity": 9_600}
+FEW = 1_000  # of them, where whole networks are compared
 ENCODINGS = {"clickbait": "utf-8", "rt-polarity": "cp1252"}
 
 
@@ -43,6 +44,16 @@ def clickbait_rest() -> Examples:
 def reviews() -> Examples:
     """9,600 of 10,662 sentences: is the review positive?"""
     return _part("rt-polarity", held_out=False)
+
+
+def clickbait_few() -> Examples:
+    """1,000 of these 30,000 headlines."""
+    return clickbait().subset(range(FEW))
+
+
+def reviews_few() -> Examples:
+    """1,000 of these 9,600 sentences."""
+    return reviews().subset(range(FEW))
 
 
 def reviews_rest() -> Examples:

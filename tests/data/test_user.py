@@ -98,7 +98,7 @@ BROKEN = {
     "strings": ((np.array(["a", "b"]), Y[:2]), "64 bits"),
     "objects": ((np.array([{}, {}]), Y[:2]), "64 bits"),
     "long doubles": ((X.astype(np.longdouble), Y), "64 bits"),
-    "too few labels": ((X, Y[:3]), "each of the 4"),
+    "too few labels": ((X, Y[:3]), "3 labels for 4 examples"),
     "a number": (3, "int"),
     "an iterator": (iter(ITEMS), "Iterable data sets"),
     "a dictionary": ({"x": X, "y": Y}, "dict"),

@@ -1,0 +1,62 @@
+"""What the certificates here say, beside what they took: minutes by the clock and of a processor, most memory held.
+
+python results/backbones/analyse.py prints the report.
+"""
+
+import csv
+from pathlib import Path
+
+from pacbound.certificate.schema import Certificate
+from pacbound.certificate.statement import percent_up, share_up
+
+COLUMNS = (
+    "certificate", "trained", "n", "bound", "training error", "test error", "bits", "minutes", "of a processor",
+    "memory", "to verify, of a processor", "memory",
+)  # fmt: skip
+FEW = "few_"  # begins the names of those that compare what is trained
+
+
+def report(folder: Path) -> str:
+    """Return one table of the experiments, and one of what is trained, on few texts."""
+    paths = sorted(folder.glob("*.json"))
+    few = [path for path in paths if path.stem.startswith(FEW)]
+    parts = [_table([path for path in paths if path not in few], folder)]
+    if few:
+        parts.append("The same, what is trained alone being different, on a thousand texts:\n")
+        parts.append(_table(few, folder))
+    return "\n".join(parts)
+
+
+def _table(paths: list[Path], folder: Path) -> str:
+    costs = _costs(folder / "costs.csv")
+    rows = [COLUMNS, ("---",) * len(COLUMNS), *(_cells(path, costs) for path in paths)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _cells(path: Path, costs: dict[tuple[str, str], tuple[str, str]]) -> tuple[str, ...]:
+    cert = Certificate.load(path)
+    test, base = cert.held_out, cert.hypothesis.base.kind
+    return (
+        f"[{path.stem}](results/{path.parent.name}/{path.name})",
+        f"{cert.hypothesis.train or 'all'}{', from random weights' if base == 'seeded' else ''}",
+        f"{cert.risk.n:,}",
+        f"**{percent_up(cert.bound.value)}**",
+        percent_up(share_up(cert.risk.errors, cert.risk.n)),
+        "" if test is None else percent_up(share_up(test.errors, test.n)),
+        f"{cert.ledger.bits:,}",
+        f"{sum(cert.environment.seconds.values()) / 60:.1f}",
+        *costs.get((path.stem, "certify"), ("", "")),
+        *costs.get((path.stem, "verify"), ("", "")),
+    )
+
+
+def _costs(path: Path) -> dict[tuple[str, str], tuple[str, str]]:
+    """(certificate, verb) -> minutes and GiB, of the last run that finished."""
+    if not path.exists():
+        return {}
+    with open(path, encoding="utf-8", newline="") as lines:
+        return {(name, verb): (minutes, f"{gibibytes} GiB") for name, verb, minutes, gibibytes in csv.reader(lines)}
+
+
+if __name__ == "__main__":
+    print(report(Path(__file__).parent))
