@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
 
 def study(
-    name: Annotated[
-        str | None, typer.Argument(metavar=escape("[NAME]"), help="A study; without it all are listed.")
-    ] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="A study; without it all are listed.")] = None,
     full: Annotated[bool, typer.Option("--full", help="The whole study instead of the small one.")] = False,
     folder: Annotated[
         Path | None, typer.Option("--dir", metavar="DIR", help=escape("Folder of the study [NAME, or NAME-full]."))

@@ -22,6 +22,7 @@ AXES: dict[Across, str] = {
     "prior_share": "share of the sample that theta0 was trained on",
     "flatness": "trace of the Fisher information in the subspace; left is flat",
 }
+HEADS: dict[Across | None, str] = {"parameters": "parameters", "prior_share": "share", "flatness": "flatness"}
 SPREAD = (
     "deviation: of the bounds of an arm over its seeds. to first: of mean bounds, in points, with a 95 % interval by "
     "Student's t over seeds; seeds are those of learners, so that it is about this sample and no other."
@@ -152,7 +153,7 @@ def _table(one: Compared, across: Across | None) -> Table:
         Column("error", tuple(percent_up(arm.error) for arm in arms)),
         Column("bits", tuple(f"{arm.bits:,.0f}" for arm in arms)),
         Column("held-out error", tuple("" if arm.held_out is None else percent_up(arm.held_out) for arm in arms)),
-        Column(across or "", tuple("" if arm.across is None else f"{arm.across:,.4g}" for arm in arms)),
+        Column(HEADS.get(across, ""), tuple(_figure(arm.across) for arm in arms)),
     ]
     found = [arm.contrast for arm in arms]
     columns += [
@@ -165,6 +166,10 @@ def _table(one: Compared, across: Across | None) -> Table:
 
 def _interval(gap: Contrast) -> str:
     return "" if gap.low is None or gap.high is None else f"{100 * gap.low:+.2f} to {100 * gap.high:+.2f}"
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def _points(value: float | None) -> str:
@@ -209,7 +214,7 @@ def _figures(study: Study, results: Results) -> tuple[Drawing, ...]:
     for place, one in enumerate(compared(results)):
         runs = [run for run in results.runs if run.sample == one.sample]
         found.append(_dots(one, runs, f"study-{place}-dots"))
-        if study.across is not None and sum(run.across is not None for run in runs) > 1:
+        if study.across is not None and len({run.across for run in runs} - {None}) > 1:
             found.append(_against(one, runs, study.across, f"study-{place}-across"))
     return tuple(found)
 

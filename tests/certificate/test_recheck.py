@@ -36,3 +36,9 @@ def test_no_headline_theorem_beats_the_default_so_naming_one_afterwards_gains_no
 def test_a_loss_that_is_no_count_passes_with_its_own_theorem() -> None:
     certificate = honest(errors=900.125, loss="error_probability")
     assert all(finding.complaint is None for finding in recheck_arithmetic(certificate))
+
+
+def test_what_was_tuned_on_a_data_set_is_paid_for_where_it_is_altered() -> None:
+    for name, bits in (("digits.rotated_3", 8), ("digits", 8), ("digits-rotated", 0), ("mine.digits", 0)):
+        paid = [entry.bits for entry in honest(name=name).entries if entry.item == "package defaults"]
+        assert sum(paid) == bits

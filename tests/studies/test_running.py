@@ -7,8 +7,9 @@ import pytest
 
 import pacbound as pb
 from pacbound.errors import RequestError, StateError
-from pacbound.studies.catalogue import Extent, Study
+from pacbound.studies.catalogue import Extent, Study, read_study
 from pacbound.studies.running import Results, run_study
+from pacbound.studies.section import below_true_risk
 from pacbound.sweeps import driver
 from pacbound.sweeps.executors import Outcome
 from pacbound.sweeps.folder import Folder
@@ -74,6 +75,7 @@ def test_every_run_has_a_certificate_under_a_name_of_its_own_that_stands(here: P
         file = here / "s" / "certificates" / f"{run.name}.json"
         assert pb.Certificate.load(file) == run.certificate
         assert run.certificate.ledger.bits_of("choice") == 0
+    assert below_true_risk(results.runs) == (0, 2)
     altered = results.runs[-1]
     data = "clouds.npz+random_labels_1"
     assert pb.verify(here / "s" / "certificates" / f"{altered.name}.json", data=data, level="risk").require().recount
@@ -119,3 +121,11 @@ def test_a_certificate_of_another_run_is_not_shown_under_its_name(here: Path) ->
 def test_other_seeds_are_run_where_asked_for(here: Path) -> None:
     results = run_study(study(arms={"as it is": {}}), here / "s", seeds=(7,), progress=False)
     assert [run.name for run in results.runs] == ["clouds-as_it_is-seed_7"]
+
+
+@pytest.mark.slow
+def test_over_twenty_samples_with_random_labels_no_bound_is_below_the_true_risk(here: Path) -> None:
+    shuffle = read_study("shuffle")
+    results = run_study(shuffle.model_copy(update={"arms": {"x": shuffle.arms["random labels"]}}), here / "s")
+    assert len({run.certificate.data.digest for run in results.runs}) == 20
+    assert below_true_risk(results.runs) == (0, 20)

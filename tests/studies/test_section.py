@@ -94,7 +94,7 @@ def test_the_comparison_is_json() -> None:
     assert [len(one["arms"]) for one in found["samples"]] == [2, 1]
 
 
-@pytest.mark.parametrize(("across", "figures"), [(None, 2), ("parameters", 4), ("flatness", 4)])
+@pytest.mark.parametrize(("across", "figures"), [(None, 2), ("parameters", 3), ("flatness", 3)])
 def test_the_page_has_a_picture_of_every_sample_and_every_certificate(across: Across | None, figures: int) -> None:
     pytest.importorskip("matplotlib", reason="the report extra is not installed")
     page = report_of(study(across), results()).html()
