@@ -43,7 +43,7 @@ def build_from_folder(folder: str | Path, classes: int) -> nn.Module:
     """
     path = Path(folder)
     transformers = optional("transformers", f"the network of {path.name}")
-    config = folderfolder_config(transformers, path)
+    config = folder_config(transformers, path)
     if config.num_labels != classes:  # type: ignore[attr-defined]
         config.num_labels = classes  # type: ignore[attr-defined]
     kind, options = _kind(transformers, config, for_texts(path))
@@ -92,7 +92,7 @@ def folder_tensors(folder: str | Path) -> dict[str, Tensor]:
     """
     path = Path(folder)
     transformers = optional("transformers", f"the weights of {path.name}")
-    config, own = folderfolder_config(transformers, path), saved_with(path) if is_adapter_folder(path) else {}
+    config, own = folder_config(transformers, path), saved_with(path) if is_adapter_folder(path) else {}
     kind, options = _kind(transformers, config, for_texts(path))
     if heads := [value for value in own.values() if value.ndim == 2]:
         config.num_labels = len(heads[-1])  # type: ignore[attr-defined]  # the adapter was trained under this one
