@@ -3,12 +3,11 @@
 import json
 from pathlib import Path
 
-from pydantic import BaseModel
-
+from ..records import SparseRecord
 from ..specs.language import AlphabetSpec, PredictionSpec, UnitsSpec
 from ..specs.preprocess import PreprocessSpec
 from ..specs.specs import BaseOrigin, HypothesisSpec, SplitSpec
-from .language import LANGUAGE_ID, LanguageCertificate, OtherPredictor, StatedLoss
+from .language import LANGUAGE_ID, LanguageCertificate, OtherAnswers, OtherPredictor, StatedLoss
 from .parts import InputsRecord
 from .schema import SCHEMA_ID, Certificate, DataRecord, Environment, OtherBound
 from .sweep import SweepRecord
@@ -17,9 +16,9 @@ PATH = Path(__file__).with_name("schema.json")
 LANGUAGE_PATH = Path(__file__).with_name("language.schema.json")
 SPARSE = (
     BaseOrigin, DataRecord, Environment, HypothesisSpec, InputsRecord, OtherBound, PreprocessSpec, SplitSpec,
-    SweepRecord, AlphabetSpec, OtherPredictor, PredictionSpec, StatedLoss, UnitsSpec,
+    SweepRecord, AlphabetSpec, OtherAnswers, OtherPredictor, PredictionSpec, StatedLoss, UnitsSpec,
 )  # fmt: skip
-LEFT_OUT = {"": Certificate.LEFT_OUT, **{record.__name__: record.LEFT_OUT for record in SPARSE}}
+LEFT_OUT = {record.__name__: record.LEFT_OUT for record in SPARSE}
 
 
 def schema_text() -> str:
@@ -32,11 +31,11 @@ def language_schema_text() -> str:
     return _text(LanguageCertificate, LANGUAGE_ID)
 
 
-def _text(record: type[BaseModel], identity: str) -> str:
+def _text(record: type[SparseRecord], identity: str) -> str:
     schema = record.model_json_schema(mode="serialization")
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": identity}
-    for title, part in (("", schema), *schema["$defs"].items()):
-        part["required"] = [name for name in part["properties"] if name not in LEFT_OUT.get(title, ())]
+    for left_out, part in ((record.LEFT_OUT, schema), *((LEFT_OUT.get(k, ()), v) for k, v in schema["$defs"].items())):
+        part["required"] = [name for name in part["properties"] if name not in left_out]
     return json.dumps({**head, **schema}, indent=1) + "\n"
 
 
