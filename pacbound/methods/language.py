@@ -41,15 +41,15 @@ READ = (
     "held_out", "context", "stride", "positions", "separator",
 )  # fmt: skip
 ONLY_HERE = ("statement", "alphabet", "held_out", "context", "stride", "positions", "separator")
-DEFAULT_DATA, DEFAULT_MODEL = "tinyshakespeare", "E16-gru32-L"
+DEFAULT_DATA, DEFAULT_MODEL = "tinyshakespeare", "E16-gru48-L"
 CONTEXT, STRIDE, POSITIONS, SEPARATOR = 256, 3, 100_000, "\\n\\n"
 LENGTH, WARM = 64, 4  # symbols of a training window that count, and those before them that do not
 BATCH = 32  # windows a step
-PASSES, LEAST_STEPS, MOST_STEPS = 12.0, 500, 12_000
+PASSES, LEAST_STEPS, MOST_STEPS = 20.0, 500, 12_000
 SUBSPACE = 512  # dimension around a checkpoint
-WEIGHT_RATE, WEIGHT_STEP = 0.02, 0.05
+WEIGHT_RATE, WEIGHT_STEP = 0.03, 0.05
 COEFFICIENT_RATE, COEFFICIENT_STEP = 0.002, 0.004  # a coarser first step destroys what a checkpoint knows
-VECTOR_UNIT = 0.25  # of biases and other vectors
+VECTOR_UNIT = 0.5  # of biases and other vectors
 TIMED_STEPS = 5
 USUAL_ALPHA = 0.03
 
@@ -164,7 +164,7 @@ def _every_weight(setup: LanguageSetup, request: Request) -> Way:
     values = dict(drawn.named_parameters())
     start = {slot.name: values[slot.name].detach() for slot in base.layout.slots}
     units = {
-        slot.name: math.sqrt(2 / slot.fan_in) if len(slot.shape) >= 2 else VECTOR_UNIT for slot in base.layout.slots
+        slot.name: math.sqrt(1 / slot.fan_in) if len(slot.shape) >= 2 else VECTOR_UNIT for slot in base.layout.slots
     }
 
     def offers(lattices: Lattices) -> list[Offer]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..networks.ngrams import Beside
 
 SLACK = 1e-6  # between machines, of a bound in bits a symbol
-ASKED = 64  # symbols of a text whose future is changed
+ASKED = 64  # symbols of a text whose future is changed, of a network of the grammar
 
 
 def recount_losses(
@@ -42,7 +42,9 @@ def recount_losses(
         base = rebuild_language_base(certificate, checkpoint)
         hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base)
         network = hypothesis.network()
-        check_causal(network, text.alphabet.predicted, min(certificate.prediction.window, ASKED))
+        window = certificate.prediction.window
+        asked = window if certificate.hypothesis.model == OWN_NETWORK else min(window, ASKED)
+        check_causal(network, text.alphabet.predicted, asked)
         units = units_of(text, certificate.units)
         sums, _ = sum_losses(network, text, certificate.prediction, units, tolerance=0.0)
     except PacboundError as cause:
