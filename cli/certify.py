@@ -15,6 +15,7 @@ from .options import given, with_parameters
 if TYPE_CHECKING:
     from pacbound.certificate import Certificate
     from pacbound.certificate.language import LanguageCertificate
+    from pacbound.methods.language import LanguageForecast
     from pacbound.pipeline.forecast import Forecast
     from pacbound.request.request import Request
 
@@ -40,7 +41,7 @@ def _certify(**options: object) -> None:
       written to digits.json
     """
     from pacbound.errors import RequestError
-    from pacbound.methods.language import certify_language
+    from pacbound.methods.language import certify_language, forecast_language
     from pacbound.methods.plans import plans
     from pacbound.methods.table import certify
     from pacbound.methods.work import methods_folder
@@ -49,6 +50,11 @@ def _certify(**options: object) -> None:
 
     request = _request(options)
     output = Path(str(options["output"])) if options["output"] else Path(f"{request.name or _stem(request.data)}.json")
+    if options["dry_run"] and request.task == "lm":
+        for line in _language_in_words(forecast_language(request, _path(options["data_dir"]))):
+            typer.echo(line)
+        typer.echo("nothing was trained or written (--dry-run)")
+        return
     if options["dry_run"]:
         found = plans(request, _path(options["data_dir"]))
         for name, plan in found.items():
@@ -158,6 +164,15 @@ def _in_words(plan: "Forecast") -> str:
     for entry in plan.ledger:
         lines += sentence_lines(entry.why, f"  {entry.item:<18}{entry.bits:>8,}  ", " " * 30)
     return "\n".join([*lines, f"  {'sum':<18}{plan.bits:>8,}"])
+
+
+def _language_in_words(plan: "LanguageForecast") -> list[str]:
+    coded = "all of which are coded" if plan.d is None else f"d = {plan.d:,} coefficients"
+    return [
+        f"text     {plan.text}, {plan.symbols:,} symbols, {plan.losses:,} losses",
+        f"network  {plan.model}, D = {plan.D:,} parameters, {coded}",
+        f"training {plan.steps:,} steps, about {plan.seconds:,.0f} s on this machine, counting included",
+    ]
 
 
 def _own_parameters() -> list[inspect.Parameter]:

@@ -22,18 +22,20 @@ from ..models.reference import initialise
 from ..networks.causality import check_causal
 from ..networks.checkpoints import file_digest
 from ..networks.hypothesis import Base, make_base, make_subspace, make_zero_base
-from ..networks.predictions import Units, units_of
+from ..networks.predictions import Predicted, Units, predict, units_of
 from ..networks.trained import train_only
 from ..pipeline.language import LanguageSetup, Offer, finish_language
 from ..quantize.lattice import step_index_for, to_lattice
 from ..quantize.rates import lattice_coding
 from ..quantize.tensors import nearest_step, step_size
+from ..records import Record
 from ..request.request import Request, parse_projector, trained_word
 from ..specs.language import FIRST_CONTEXT, PredictionSpec, UnitsSpec
 from ..specs.specs import BaseOrigin, HypothesisSpec, LatticeSpec
 from ..specs.tensors import DirectSpec, TensorSpec
 from ..training.lattices import Lattices, Plan, train_lattices
 from ..training.state import Checkpoint
+from ..training.threads import measured_threads
 
 READ = (
     "task", "data", "model", "test", "name", "delta", "checkpoint", "disjoint", "train", "tokenizer", "d", "projector",
@@ -50,10 +52,25 @@ SUBSPACE = 512  # dimension around a checkpoint
 WEIGHT_RATE, WEIGHT_STEP = 0.03, 0.05
 COEFFICIENT_RATE, COEFFICIENT_STEP = 0.002, 0.004  # a coarser first step destroys what a checkpoint knows
 VECTOR_UNIT = 0.5  # of biases and other vectors
-TIMED_STEPS = 5
+TIMED_STEPS, TIMED_UNITS = 5, 20_000
 USUAL_ALPHA = 0.03
 
 Tensors = dict[str, Tensor]
+
+
+class LanguageForecast(Record):
+    """What a certification would do: symbols of the text, losses that the statement is about, D, d where there is a
+    subspace, steps of training, and seconds on this machine.
+    """
+
+    text: str
+    symbols: int
+    losses: int
+    model: str
+    D: int
+    d: int | None
+    steps: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -77,15 +94,45 @@ def certify_language(
     """
     setup = prepare_language(request, data_dir, progress)
     started = time.monotonic()
-    way = _every_weight(setup, request) if setup.base.origin.kind == "zero" else _subspace(setup, request)
+    way = _way(setup, request)
     checkpoint = Checkpoint(state, _key(request, setup))
     losses = _losses(setup, way, request)
-    plan = _plan(request, setup, way, losses, checkpoint)
-    train_lattices(way.lattices, losses, plan, checkpoint, progress)
-    seconds = {"training": time.monotonic() - started}
-    passes = plan.steps * (request.batch or BATCH) * LENGTH / setup.text.n
-    made = finish_language(setup, way.offers(way.lattices), seconds, passes, setup.base.notes, progress)
+    with measured_threads(lambda: _step(way, losses, 0), checkpoint):
+        plan = _plan(request, setup, way, losses, checkpoint)
+        train_lattices(way.lattices, losses, plan, checkpoint, progress)
+        seconds = {"training": time.monotonic() - started}
+        passes = plan.steps * plan.symbols / setup.text.n
+        made = finish_language(setup, way.offers(way.lattices), seconds, passes, setup.base.notes, progress)
     return made if request.model_name is None else made.with_network(request.model_name)
+
+
+def forecast_language(request: Request, data_dir: str | Path | None = None) -> LanguageForecast:
+    """Say what a certification would do, by timing a few steps and windows. Trains nothing and writes nothing.
+
+    Raises: PacboundError as `certify_language` does.
+    """
+    setup = prepare_language(request, data_dir)
+    way = _way(setup, request)
+    losses = _losses(setup, way, request)
+    plan = _plan(request, setup, way, losses, Checkpoint(None, ""))
+    started = time.perf_counter()
+    units = max(1, sum(len(block.lengths) if setup.units else block.lengths.sum() for block in _timed(setup)))
+    counting = (time.perf_counter() - started) * setup.n / units
+    return LanguageForecast(
+        text=setup.text.name,
+        symbols=setup.text.n,
+        losses=setup.n,
+        model=setup.spec.model,
+        D=setup.base.layout.D,
+        d=way.lattices.entries["w"].numel() if "w" in way.lattices.entries else None,
+        steps=plan.steps,
+        seconds=plan.steps * _seconds_a_step(way, losses) + counting * (1 + len(way.offers(way.lattices))),
+    )
+
+
+def _timed(setup: LanguageSetup) -> list[Predicted]:
+    network = setup.base.module.eval()
+    return list(predict(network, setup.text, setup.window, setup.units, progress=False, most=TIMED_UNITS))
 
 
 def prepare_language(request: Request, data_dir: str | Path | None = None, progress: bool = True) -> LanguageSetup:
@@ -155,6 +202,10 @@ def _units_spec(request: Request) -> UnitsSpec:
         raw = (request.separator or SEPARATOR).replace("\\n", "\n").replace("\\t", "\t").encode("utf-8")
         return UnitsSpec(statement="documents", separator=raw.hex())
     return UnitsSpec(statement="stream")
+
+
+def _way(setup: LanguageSetup, request: Request) -> Way:
+    return _every_weight(setup, request) if setup.base.origin.kind == "zero" else _subspace(setup, request)
 
 
 def _every_weight(setup: LanguageSetup, request: Request) -> Way:
@@ -274,18 +325,22 @@ def _plan(
 
     rate = way.rate if request.rate == Request().rate else request.rate
     least = math.log(setup.text.alphabet.size / USUAL_ALPHA)
-    return Plan(checkpoint.note("steps", steps)[0], rate, setup.n, least, request.encoder_seed)
+    symbols = (request.batch or BATCH) * LENGTH
+    return Plan(checkpoint.note("steps", steps)[0], rate, setup.n, least, symbols, request.encoder_seed)
+
+
+def _step(way: Way, losses: Callable[[Tensors, int], tuple[Tensor, float]], step: int) -> None:
+    """One step of training without the optimiser."""
+    seen, _ = way.lattices.apply(True, torch.Generator().manual_seed(0))
+    losses(seen, step)[0].backward()
 
 
 def _seconds_a_step(way: Way, losses: Callable[[Tensors, int], tuple[Tensor, float]]) -> float:
     times = []
     for step in range(TIMED_STEPS):
         started = time.perf_counter()
-        seen, _ = way.lattices.apply(True, torch.Generator().manual_seed(0))
-        losses(seen, step)[0].backward()
+        _step(way, losses, step)
         times.append(time.perf_counter() - started)
-    for entries in way.lattices.entries.values():
-        entries.grad = None
     return sorted(times)[TIMED_STEPS // 2] * 1.1
 
 

@@ -34,13 +34,14 @@ Tensors = dict[str, Tensor]
 class Plan:
     """How long and how fast. rate: peak of Adam, in units of each tensor. n: losses that the statement is about.
 
-    least_beta: one over the largest lambda that is allowed, in nats.
+    least_beta: one over the largest lambda that is allowed, in nats. symbols: of a step, for the bar.
     """
 
     steps: int
     rate: float
     n: int
     least_beta: float
+    symbols: int = 1
     seed: int = 0
 
 
@@ -117,7 +118,10 @@ def train_lattices(
     trained = [*lattices.entries.values(), *lattices.log_steps.values(), *lattices.log_scales.values()]
     adam = torch.optim.Adam(trained, betas=(0.9, 0.99))
     begin, spread, beta = _resume(checkpoint, trained, adam, generator)
-    bar = tqdm(range(begin, plan.steps), desc="training", disable=hidden(progress), initial=begin, total=plan.steps)
+    bar = tqdm(
+        range(begin, plan.steps), desc="training", disable=hidden(progress), initial=begin, total=plan.steps,
+        unit=" symbols", unit_scale=plan.symbols,
+    )  # fmt: skip
     for step in bar:
         for group in adam.param_groups:
             group["lr"] = plan.rate * _warm_cosine(step, plan.steps)
