@@ -62,7 +62,7 @@ def refuse_quantization_options(request: Request) -> None:
     default = Request()
     if request.method == METHOD:
         raise RequestError(
-            f"certify: the method {METHOD} trains nothing, has no plan and does not go with other methods; in Python it is "
+            f"certify: the method {METHOD} trains nothing and has no plan or sweep; in Python it is "
             "pacbound.certify_quantization."
         )
     for name in ONLY_HERE:
