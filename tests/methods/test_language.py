@@ -194,6 +194,12 @@ def lower_ceiling(document: Document, certificate: LanguageCertificate) -> None:
     document["losses"]["ceiling"] = document["losses"]["ceiling"] - 0.1
 
 
+def lower_ceilings(document: Document, certificate: LanguageCertificate) -> None:
+    """A mean ceiling as low as the mean loss, which no bound exceeds."""
+    document["losses"]["ceilings"] = document["losses"]["losses"]
+    restate(document, certificate, certificate.mean)
+
+
 def fewer_bits(document: Document, certificate: LanguageCertificate) -> None:
     entry = next(one for one in document["ledger"] if one["item"] == "alphabet")
     entry["bits"] = 5
@@ -228,6 +234,7 @@ FORGERIES = [
     (lower_value, "arithmetic", "bound"),
     (lower_sums, "risk", "losses again"),
     (lower_ceiling, "arithmetic", "losses"),
+    (lower_ceilings, "arithmetic", "losses"),
     (fewer_bits, "message", "ledger"),
     (other_alpha, "arithmetic", "losses"),
     (other_alphabet, "risk", None),
