@@ -1,10 +1,9 @@
 """Train tensors on lattices of their own: one step and one prior scale for each, learned with the entries.
 
 Uniform noise of one cell at first (Balle et al. 2017, arXiv:1611.01704), then rounding with the gradient of the
-identity, by steps that are sent. The price is beta * nats / n, nats being those of Laplace masses of the cells; beta follows the bound:
-its gap grows as sqrt(2 nats Var / n), the derivative of which in nats is sqrt(Var / (2 nats n)) = beta / n, and as
-nats / (lambda n) where no larger lambda is allowed. All of it
-is free: only the message counts.
+identity, by steps as they are sent. The price is beta * nats / n, nats being those of Laplace masses of the cells; beta
+follows the bound: its gap grows as sqrt(2 nats Var / n), the derivative of which in nats is sqrt(Var / (2 nats n)) =
+beta / n, and as nats / (lambda n) where no larger lambda is allowed. All of it is free: only the message counts.
 """
 
 import math
