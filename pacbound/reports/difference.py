@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from ..certificate.difference import DifferenceCertificate, VersionRow
 from ..certificate.difference_recheck import recheck_difference
@@ -13,6 +14,9 @@ from .drawn import COLOURS, Drawing, drawing, sheet
 from .language import INTEGRITY, UNPAID
 from .report import Lead, Report
 from .tables import Column
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 NamedDifference = tuple[str, DifferenceCertificate]
 ANOTHER_REFERENCE = "It is about these two networks: nothing is said of how good the reference is."
@@ -75,28 +79,32 @@ def difference_report(
 
 
 def curve(certificate: DifferenceCertificate, name: str, anchor: str) -> Drawing:
-    """Draw the certified and the measured loss of each quantizer's version against its bits a weight."""
-    rows = sorted((row.bits_a_weight, row) for row in certificate.versions if row.bits_a_weight is not None)
-    scale = 1.0 if certificate.text is None else certificate.text.symbols / certificate.text.bytes
-    families = {family: [one for one in rows if _family(one[1]) == family] for family in ("lattice", "blocks")}
+    """Return the curve of `draw_curve` as a figure of a page."""
     with sheet() as (figure, axes):
-        for family, colour in zip(families, COLOURS, strict=False):
-            of_one = families[family]
-            line = "-" if family == "lattice" else ""
-            bits = [one for one, _ in of_one]
-            axes.plot(bits, [row.value * scale for _, row in of_one], f"o{line}", color=colour, markersize=4)
-            axes.plot(bits, [row.mean * scale for _, row in of_one], f"x{line}", color=colour, markersize=4, alpha=0.5)
-            for width, row in of_one if family == "blocks" else ():
-                axes.annotate(
-                    row.name, (width, row.value * scale), xytext=(4, 4), textcoords="offset points", fontsize=8
-                )
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes.minorticks_off()
-        axes.set_xlabel("bits a weight")
-        axes.set_ylabel("loss beyond the reference's" + ("" if certificate.text is None else ", bits a byte"))
+        draw_curve(axes, certificate)
         caption = f"{name}: certified (dot) and measured (cross); the line is lattices of growing resolution."
         return drawing(figure, anchor, "Bits a weight against loss", caption)
+
+
+def draw_curve(axes: "Axes", certificate: DifferenceCertificate) -> None:
+    """Draw the certified and the measured loss of each quantizer's version against its bits a weight."""
+    rows = sorted(
+        ((row.bits_a_weight, row) for row in certificate.versions if row.bits_a_weight is not None),
+        key=lambda one: one[0],
+    )
+    scale = 1.0 if certificate.text is None else certificate.text.symbols / certificate.text.bytes
+    for family, colour in zip(("lattice", "blocks"), COLOURS, strict=False):
+        of_one = [one for one in rows if _family(one[1]) == family]
+        line, bits = "-" if family == "lattice" else "", [width for width, _ in of_one]
+        axes.plot(bits, [row.value * scale for _, row in of_one], f"o{line}", color=colour, markersize=4)
+        axes.plot(bits, [row.mean * scale for _, row in of_one], f"x{line}", color=colour, markersize=4, alpha=0.5)
+        for width, row in of_one if family == "blocks" else ():
+            axes.annotate(row.name, (width, row.value * scale), xytext=(4, 4), textcoords="offset points", fontsize=8)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.minorticks_off()
+    axes.set_xlabel("bits a weight")
+    axes.set_ylabel("loss beyond the reference's" + ("" if certificate.text is None else ", bits a byte"))
 
 
 def _family(row: VersionRow) -> str:
