@@ -13,8 +13,7 @@ from .files import columns, refuse_to_overwrite, sentence_lines
 from .options import given, with_parameters
 
 if TYPE_CHECKING:
-    from pacbound.certificate import Certificate
-    from pacbound.certificate.language import LanguageCertificate
+    from pacbound.certificate.documents import AnyCertificate
     from pacbound.methods.language import LanguageForecast
     from pacbound.pipeline.forecast import Forecast
     from pacbound.request.request import Request
@@ -43,6 +42,7 @@ def _certify(**options: object) -> None:
     from pacbound.errors import RequestError
     from pacbound.methods.language import certify_language, forecast_language
     from pacbound.methods.plans import plans
+    from pacbound.methods.quantization import METHOD, certify_quantization
     from pacbound.methods.table import certify
     from pacbound.methods.work import methods_folder
     from pacbound.reports.show import render
@@ -76,8 +76,10 @@ def _certify(**options: object) -> None:
             f"certify: {begun} holds an unfinished run. Add --resume to go on with it, or delete it to start afresh."
         )
     try:
-        certificate: Certificate | LanguageCertificate
-        if request.task == "lm":
+        certificate: AnyCertificate
+        if request.method == METHOD:
+            certificate = certify_quantization(request, data_dir=_path(options["data_dir"]))
+        elif request.task == "lm":
             certificate = certify_language(request, data_dir=_path(options["data_dir"]), state=state)
         else:
             certificate = certify(request=request, data_dir=_path(options["data_dir"]), state=state)
@@ -128,6 +130,7 @@ def _verify_hint(request: "Request", data_dir: object) -> str:
         "--data": None if request.data == "digits" else request.data,
         "--data-dir": data_dir,
         "--model": request.model if ":" in request.model else None,
+        "--reference": request.reference,
         "--checkpoint": None if request.method == "direct" else request.checkpoint,
         "--rename": None if request.method == "direct" else ",".join(request.rename) or None,
         "--key": None if request.method == "direct" else request.key,

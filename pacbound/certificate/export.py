@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from pydantic import BaseModel
-
+from ..records import SparseRecord
 from ..specs.language import AlphabetSpec, PredictionSpec, UnitsSpec
 from ..specs.preprocess import PreprocessSpec
 from ..specs.specs import BaseOrigin, HypothesisSpec, SplitSpec
+from .difference import DIFFERENCE_ID, DifferenceCertificate, VersionRow
 from .language import LANGUAGE_ID, LanguageCertificate, OtherPredictor, StatedLoss
 from .parts import InputsRecord
 from .schema import SCHEMA_ID, Certificate, DataRecord, Environment, OtherBound
@@ -15,11 +15,13 @@ from .sweep import SweepRecord
 
 PATH = Path(__file__).with_name("schema.json")
 LANGUAGE_PATH = Path(__file__).with_name("language.schema.json")
+DIFFERENCE_PATH = Path(__file__).with_name("difference.schema.json")
 SPARSE = (
     BaseOrigin, DataRecord, Environment, HypothesisSpec, InputsRecord, OtherBound, PreprocessSpec, SplitSpec,
     SweepRecord, AlphabetSpec, OtherPredictor, PredictionSpec, StatedLoss, UnitsSpec,
+    VersionRow,
 )  # fmt: skip
-LEFT_OUT = {"": Certificate.LEFT_OUT, **{record.__name__: record.LEFT_OUT for record in SPARSE}}
+LEFT_OUT = {record.__name__: record.LEFT_OUT for record in SPARSE}
 
 
 def schema_text() -> str:
@@ -32,14 +34,21 @@ def language_schema_text() -> str:
     return _text(LanguageCertificate, LANGUAGE_ID)
 
 
-def _text(record: type[BaseModel], identity: str) -> str:
+def difference_schema_text() -> str:
+    """Return difference.schema.json, of certificates of what versions lose, as it should stand."""
+    return _text(DifferenceCertificate, DIFFERENCE_ID)
+
+
+def _text(record: type[SparseRecord], identity: str) -> str:
     schema = record.model_json_schema(mode="serialization")
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": identity}
     for title, part in (("", schema), *schema["$defs"].items()):
-        part["required"] = [name for name in part["properties"] if name not in LEFT_OUT.get(title, ())]
+        left_out = LEFT_OUT.get(title, ()) if title else record.LEFT_OUT
+        part["required"] = [name for name in part["properties"] if name not in left_out]
     return json.dumps({**head, **schema}, indent=1) + "\n"
 
 
 if __name__ == "__main__":
     PATH.write_text(schema_text(), encoding="utf-8")
     LANGUAGE_PATH.write_text(language_schema_text(), encoding="utf-8")
+    DIFFERENCE_PATH.write_text(difference_schema_text(), encoding="utf-8")

@@ -25,7 +25,6 @@ from .files import read_capped, read_sidecar, write_atomic
 from .language_statement import write_language_statement
 from .schema import (
     OUTSIDE_CORE,
-    Certificate,
     Environment,
     InlineMessage,
     Sha256,
@@ -320,12 +319,6 @@ class LanguageCertificate(SparseRecord):
             ("digest", self.digest),
         ]
         return html_table(("certificate", ""), rows, wrong + self.statement)
-
-
-def load_document(path: str | Path) -> "Certificate | LanguageCertificate":
-    """Read a certificate file of either kind. Raises: CertificateError where it is missing or malformed."""
-    version = read_strict(read_capped(Path(path), MAX_JSON_BYTES)).get("schema_version")
-    return LanguageCertificate.load(path) if version == LANGUAGE_VERSION else Certificate.load(path)
 
 
 def _validated(document: dict[str, Json]) -> LanguageCertificate:

@@ -186,15 +186,20 @@ def _base(module: nn.Module, request: Request) -> Base:
 
 def _window(request: Request, most: int | None) -> PredictionSpec:
     """The windows that are asked for, with the first smoothing of the menu."""
-    window = request.context or min(CONTEXT, 1 << (most or CONTEXT).bit_length() - 1)
+    place = window_of(request.context, most).bit_length() - 1 - FIRST_CONTEXT
+    if request.statement == "stream":
+        return PredictionSpec(alpha=0, kappa=0, context=place, stride=request.stride or STRIDE)
+    return PredictionSpec(alpha=0, centre=0, context=place)
+
+
+def window_of(asked: int | None, most: int | None) -> int:
+    """Symbols in a window, by default what a network knows. most: of its positions. Raises: RequestError."""
+    window = asked or min(CONTEXT, 1 << (most or CONTEXT).bit_length() - 1)
     if window & (window - 1):
         raise RequestError(f"certify: --context is a power of two, got {window}. Take {1 << window.bit_length() - 1}.")
     if most is not None and window > most:
         raise RequestError(f"certify: the network knows {most} positions, got --context {window}. Give a smaller one.")
-    place = window.bit_length() - 1 - FIRST_CONTEXT
-    if request.statement == "stream":
-        return PredictionSpec(alpha=0, kappa=0, context=place, stride=request.stride or STRIDE)
-    return PredictionSpec(alpha=0, centre=0, context=place)
+    return window
 
 
 def _units_spec(request: Request) -> UnitsSpec:

@@ -34,8 +34,8 @@ def recount_losses(
     from ..networks.ngrams import predictors
     from ..networks.predictions import sum_losses, units_of
 
-    text = _text(certificate.text, data, root, tokenizer)
-    wrong = _differs(certificate.text, text)
+    text = stated_text(certificate.text, data, root, tokenizer)
+    wrong = text_differs(certificate.text, text)
     findings: tuple[Finding, ...] = (Finding(check="text", complaint=wrong),)
     if wrong is not None:
         return findings, False
@@ -50,7 +50,7 @@ def recount_losses(
         sums, _ = sum_losses(network, text, certificate.prediction, units, tolerance=0.0)
     except PacboundError as cause:
         return (*findings, Finding(check="network", complaint=str(cause).rstrip("."))), False
-    wrong = _smaller(certificate.losses, sums)
+    wrong = smaller(certificate.losses, sums)
     findings = (*findings, Finding(check="network"), Finding(check="losses again", complaint=wrong))
     if wrong is not None:
         return findings, False
@@ -61,7 +61,7 @@ def recount_losses(
     start = next((one for one in certificate.predictors if one.name == "theta0"), None)
     if wrong is None and start is not None and start.sums is not None:
         sums, _ = sum_losses(base.module.eval(), text, certificate.prediction, None, tolerance=0.0)
-        wrong = _smaller(start.sums, sums)
+        wrong = smaller(start.sums, sums)
         findings = (*findings, Finding(check="theta0", complaint=wrong))
     stated = next((one for one in certificate.predictors if one.name == "held_out"), None)
     if wrong is not None or stated is None:
@@ -75,7 +75,7 @@ def recount_losses(
         check_text_apart(text, held)
     except DataError as cause:
         return (*findings, Finding(check="held-out text", complaint=str(cause).rstrip("."))), False
-    wrong = _smaller(stated.sums, sum_losses(network, held, certificate.prediction, None, tolerance=0.0)[0])
+    wrong = smaller(stated.sums, sum_losses(network, held, certificate.prediction, None, tolerance=0.0)[0])
     return (*findings, Finding(check="held-out losses", complaint=wrong)), True
 
 
@@ -109,7 +109,7 @@ def rebuild_language_base(certificate: LanguageCertificate, checkpoint: str | Pa
     return Base(base.module, base.layout, origin, base.notes)
 
 
-def _text(stated: TextRecord, data: object, root: str | Path | None, tokenizer: str | Path | None) -> "Text":
+def stated_text(stated: TextRecord, data: object, root: str | Path | None, tokenizer: str | Path | None) -> "Text":
     """The stated bytes of the caller's text, as the network reads them. Raises: DataError, RequestError."""
     from ..data.texts import find_text, map_text, map_tokens
 
@@ -124,7 +124,8 @@ def _text(stated: TextRecord, data: object, root: str | Path | None, tokenizer: 
     return map_text(data, stated.alphabet.kind, root, begin if count else 0, count).over(stated.alphabet)
 
 
-def _differs(stated: TextRecord, text: "Text") -> str | None:
+def text_differs(stated: TextRecord, text: "Text") -> str | None:
+    """Say in what a text is not the one stated, None where it is."""
     if text.alphabet != stated.alphabet:
         return "the tokenizer is another file than the certificate names"
     found = text.digest()
@@ -139,17 +140,17 @@ def _differs(stated: TextRecord, text: "Text") -> str | None:
 def _held_out(stated: TextRecord, data: object, root: str | Path | None, tokenizer: str | Path | None) -> "Text | None":
     """The held-out text where it is at hand: in the caller's own file, or the one given."""
     try:
-        held = _text(stated, data, root, tokenizer)
+        held = stated_text(stated, data, root, tokenizer)
     except PacboundError:
         return None
-    return held if _differs(stated, held) is None else None
+    return held if text_differs(stated, held) is None else None
 
 
-def _smaller(stated: LossSums, found: LossSums) -> str | None:
+def smaller(stated: LossSums, found: LossSums) -> str | None:
     """Whether no sum that was counted again, without the tolerance, exceeds the one stated with it."""
     if found.n != stated.n:
         return f"there are {found.n:,} losses, the certificate says {stated.n:,}"
-    pairs = [("mean loss", found.losses, stated.losses)]
+    pairs = [("mean loss", found.losses, stated.losses), ("mean ceiling", found.ceilings, stated.ceilings)]
     pairs += [
         (f"log-sum at lambda {rate:.4g}", again, said)
         for (rate, again), (_, said) in zip(found.log_terms, stated.log_terms, strict=True)
