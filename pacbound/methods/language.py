@@ -14,7 +14,7 @@ from torch.func import functional_call
 
 from ..bits.codes import fit_code
 from ..certificate.language import LanguageCertificate
-from ..data.texts import Text, byte_range, map_text, map_tokens
+from ..data.texts import Text, byte_range, check_text_apart, map_text, map_tokens
 from ..errors import RequestError
 from ..models.language import load_language_model
 from ..models.others import private_copy
@@ -143,6 +143,8 @@ def prepare_language(request: Request, data_dir: str | Path | None = None, progr
     if request.checkpoint is None and request.tokenizer is None:
         text = text.listing()
         held_out = None if held_out is None else held_out.over(text.alphabet)
+    if held_out is not None:
+        check_text_apart(text, held_out)
     module, name = load_language_model(request.checkpoint or source, text.alphabet.predicted)
     window = _window(request, getattr(module, "context", None))
     base = _base(module, request)

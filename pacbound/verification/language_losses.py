@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from ..bounds.losses import LossSums
 from ..certificate.language import LanguageCertificate, OtherPredictor, TextRecord
 from ..certificate.recheck import Finding
-from ..errors import ModelError, PacboundError, RequestError
+from ..errors import DataError, ModelError, PacboundError, RequestError
 from ..specs.grammar import OWN_NETWORK
 from ..specs.specs import CHECKPOINT_KINDS
 
@@ -28,6 +28,7 @@ def recount_losses(
     Returns: the findings, and whether held-out text was counted again.
     Raises: DataError, RequestError where the caller's text cannot be read.
     """
+    from ..data.texts import check_text_apart
     from ..networks.causality import check_causal
     from ..networks.hypothesis import Hypothesis
     from ..networks.ngrams import predictors
@@ -70,6 +71,10 @@ def recount_losses(
     held = _held_out(stated.text, data if test is None else test, root, tokenizer)
     if held is None:
         return findings, False
+    try:
+        check_text_apart(text, held)
+    except DataError as cause:
+        return (*findings, Finding(check="held-out text", complaint=str(cause).rstrip("."))), False
     wrong = smaller(stated.sums, sum_losses(network, held, certificate.prediction, None, tolerance=0.0)[0])
     return (*findings, Finding(check="held-out losses", complaint=wrong)), True
 
