@@ -92,7 +92,45 @@ LLAMA_TOKENS = "tests/data/test_llama2c.py"
 PREDICTIONS, NGRAMS = "tests/networks/test_predictions.py", "tests/networks/test_ngrams.py"
 LANGUAGE_FLOW = "tests/methods/test_language.py"
 
+QUANTIZATION = "tests/methods/test_quantization.py"
+FORGED_DIFFERENCES = f"{QUANTIZATION}::test_forgeries_are_refused_at_the_first_level_that_sees_them"
+
 MUTATIONS = (
+    Mutation(
+        "versions of a network are not paid for",
+        "pacbound/certificate/difference.py",
+        'Ledger().choice("versions", versions, VERSIONS)',
+        'Ledger().choice("versions", 1, VERSIONS)',
+        f"{QUANTIZATION}::test_of_a_text_it_says_what_is_mixed_and_averaged",
+    ),
+    Mutation(
+        "mean ceilings that were lowered are not counted again",
+        "pacbound/verification/language_losses.py",
+        'pairs = [("mean loss", found.losses, stated.losses), ("mean ceiling", found.ceilings, stated.ceilings)]',
+        'pairs = [("mean loss", found.losses, stated.losses)]',
+        FORGED_DIFFERENCES,
+    ),
+    Mutation(
+        "the mean ceiling of a language model may lie below its ceiling",
+        "pacbound/certificate/language_recheck.py",
+        "    if sums.ceilings < sums.n * sums.ceiling:\n",
+        "    if sums.ceilings < sums.losses:\n",
+        f"{LANGUAGE_FLOW}::test_forgeries_are_refused_at_the_first_level_that_sees_them",
+    ),
+    Mutation(
+        "a quantizer's version may have any values",
+        "pacbound/verification/difference.py",
+        "    if wrong is None and values_of(network) != row.values:\n",
+        "    if wrong is None and values_of(network) == row.name:\n",
+        FORGED_DIFFERENCES,
+    ),
+    Mutation(
+        "nobody has to say that the data are held out",
+        "pacbound/methods/quantization.py",
+        "    if not request.disjoint:\n",
+        "    if not request.delta:\n",
+        f"{QUANTIZATION}::test_contradictions_are_refused",
+    ),
     Mutation(
         "a document is predicted from the one before",
         "pacbound/networks/predictions.py",
