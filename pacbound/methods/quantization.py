@@ -16,7 +16,7 @@ from ..certificate.parts import OriginalNetwork
 from ..data.examples import Examples
 from ..data.registry import load_any
 from ..data.texts import Text, byte_range, map_text, map_tokens
-from ..errors import RequestError
+from ..errors import ModelError, RequestError
 from ..models.loading import network_for, treatment
 from ..models.others import failures
 from ..networks.differences import difference_sums, example_difference_sums
@@ -34,11 +34,11 @@ from .language import STRIDE, window_of
 
 METHOD = "quantization-loss"
 ONLY_HERE = ("reference", "quantize", "smoothing")
-READ = ("method", "task", "data", "name", "delta", "reference", "checkpoint", "quantize", "disjoint")
+READ = ("method", "task", "data", "delta", "reference", "checkpoint", "quantize", "disjoint")
 READ_OF_TEXTS = ("tokenizer", "alphabet", "held_out", "context", "stride", "smoothing")
 READ_OF_EXAMPLES = (
-    "model", "loss", "preprocess", "rename", "key", "text_column", "label_column", "encoding", "layout", "classes",
-    "repeats",
+    "model", "name", "loss", "preprocess", "rename", "key", "text_column", "label_column", "encoding", "layout",
+    "classes", "repeats",
 )  # fmt: skip
 USUAL_ALPHA = 0.1
 
@@ -121,6 +121,12 @@ def _of_text(request: Request, root: str | Path | None, progress: bool) -> Diffe
     reference, record = read_language_file(request.reference, text)
     second = None if request.checkpoint is None else read_language_file(request.checkpoint, text)
     networks = [reference] if second is None else [reference, second[0]]
+    known = [network.vocabulary for network in networks]
+    if len(set(known)) > 1:
+        raise ModelError(
+            f"certify: a version knows the symbols of its reference, {known[0]}, got {known[1]}. Give two networks of "
+            "one tokenizer."
+        )
     prediction = _prediction(request, [getattr(network, "context", None) for network in networks])
     check_language(networks, text, prediction)
 

@@ -35,7 +35,7 @@ def read_language_file(file: str | Path, text: Text) -> tuple[nn.Module, Origina
     network, name = load_language_model(file, text.alphabet.predicted)
     if name != OWN_NETWORK:
         raise ModelError(f"load_model: a language model is FILE.bin of llama2.c or a folder, got {str(file)!r}.")
-    if network.vocabulary != text.alphabet.predicted:
+    if text.alphabet.kind != "tokenizer" and network.vocabulary != text.alphabet.predicted:
         raise ModelError(
             f"load_model: {Path(file).name} knows {network.vocabulary} symbols and the alphabet has "
             f"{text.alphabet.predicted}. Give the tokenizer that it was trained with."

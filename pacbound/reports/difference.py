@@ -98,7 +98,7 @@ def draw_curve(axes: "Axes", certificate: DifferenceCertificate) -> None:
         axes.plot(bits, [row.mean * scale for _, row in of_one], f"x{line}", color=colour, markersize=4, alpha=0.5)
         for width, row in of_one if family == "blocks" else ():
             axes.annotate(row.name, (width, row.value * scale), xytext=(4, 4), textcoords="offset points", fontsize=8)
-    axes.set_yscale("log")
+    axes.set_yscale("log", nonpositive="mask")
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.minorticks_off()
     axes.set_xlabel("bits a weight")
