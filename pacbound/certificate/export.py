@@ -8,7 +8,7 @@ from ..specs.language import AlphabetSpec, PredictionSpec, UnitsSpec
 from ..specs.preprocess import PreprocessSpec
 from ..specs.specs import BaseOrigin, HypothesisSpec, SplitSpec
 from .difference import DIFFERENCE_ID, DifferenceCertificate, VersionRow
-from .language import LANGUAGE_ID, LanguageCertificate, OtherPredictor, StatedLoss
+from .language import LANGUAGE_ID, LanguageCertificate, OtherAnswers, OtherPredictor, StatedLoss
 from .parts import InputsRecord
 from .schema import SCHEMA_ID, Certificate, DataRecord, Environment, OtherBound
 from .sweep import SweepRecord
@@ -18,8 +18,7 @@ LANGUAGE_PATH = Path(__file__).with_name("language.schema.json")
 DIFFERENCE_PATH = Path(__file__).with_name("difference.schema.json")
 SPARSE = (
     BaseOrigin, DataRecord, Environment, HypothesisSpec, InputsRecord, OtherBound, PreprocessSpec, SplitSpec,
-    SweepRecord, AlphabetSpec, OtherPredictor, PredictionSpec, StatedLoss, UnitsSpec,
-    VersionRow,
+    SweepRecord, AlphabetSpec, OtherAnswers, OtherPredictor, PredictionSpec, StatedLoss, UnitsSpec, VersionRow,
 )  # fmt: skip
 LEFT_OUT = {record.__name__: record.LEFT_OUT for record in SPARSE}
 

@@ -12,9 +12,11 @@ from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, model_vali
 
 from ..bits.ledger import Entry, Ledger
 from ..bits.message import Message
+from ..bounds.claims import Bound
 from ..bounds.language import LOSS_THEOREMS
 from ..bounds.loss_claims import LossBound
 from ..bounds.losses import LossSums
+from ..bounds.occam import occam_binomial
 from ..errors import CertificateError, LedgerError
 from ..notebook import html_table
 from ..records import Record, SparseRecord
@@ -32,6 +34,7 @@ from .schema import (
     declared_sentences,
     message_document,
 )
+from .statement import percent_up
 
 LANGUAGE_VERSION: Literal["language-1"] = "language-1"
 LANGUAGE_ID = f"urn:pacbound:certificate:{LANGUAGE_VERSION}"
@@ -41,16 +44,20 @@ FORMS = {
     "stream": ("stream", "stream_catoni", "stream_hoeffding"),
     "positions": ("positions", "units_kl"),
     "documents": ("documents", "units_kl"),
+    "answers": ("occam_binomial", "documents", "units_kl"),
 }
 
 
 class StatedLoss(SparseRecord):
-    """The headline: `mean loss <= value` bits a symbol with probability at least 1 - delta. rate: its lambda."""
+    """The headline: `mean loss <= value` bits a symbol with probability at least 1 - delta. rate: its lambda.
+
+    Of answers it is the share of new prompts that are not answered exactly, in [0, 1].
+    """
 
     LEFT_OUT = ("rate",)
 
     value: float = Field(ge=0)
-    theorem: Literal["stream", "positions", "documents"]
+    theorem: Literal["stream", "positions", "documents", "occam_binomial"]
     delta: float = Field(gt=0, lt=1)
     rate: float | None = None
 
@@ -107,19 +114,49 @@ class OtherPredictor(SparseRecord):
         return self
 
 
+class OtherAnswers(SparseRecord):
+    """How many prompts another network, or the same on other pairs, does not answer exactly.
+
+    name: as of OtherPredictor; theta0 by the theorem of the headline, held_out by test_set. text: of what is held out,
+    and distinct: how many prompts it has.
+    """
+
+    LEFT_OUT = ("text", "distinct")
+
+    kind: Literal["answers"] = "answers"
+    name: Literal["theta0", "held_out"]
+    value: float = Field(ge=0, le=1)
+    bits: int = Field(ge=0, le=1 << 40)
+    errors: int = Field(ge=0)
+    n: int = Field(ge=1, le=1 << 40)
+    text: TextRecord | None = None
+    distinct: int | None = Field(default=None, ge=1, le=1 << 40)
+
+    @model_validator(mode="after")
+    def _own_fields(self) -> "OtherAnswers":
+        held = self.name == "held_out"
+        if (self.text is not None, self.distinct is not None) != (held, held):
+            raise ValueError("what is held out names its pairs, and nothing else does")
+        if max(self.errors, self.distinct or 1) > self.n:
+            raise ValueError("there are no more errors and prompts than pairs")
+        return self
+
+
 class LanguageCertificate(SparseRecord):
     """A bound on bits a symbol: the sums of losses, a ledger of bits, and a message that can be decoded.
 
-    along: mean losses of consecutive equal parts of the units, for a plot; nothing rests on it.
+    errors: of answers, how many of them greedy decoding does not give; the headline is about these. along: mean losses
+    of consecutive equal parts of the units, for a plot; nothing rests on it.
     """
 
     model_config = ConfigDict(title="pacbound certificate of a language model")
-    LEFT_OUT = ()
+    LEFT_OUT = ("errors",)
 
     schema_version: Literal["language-1"] = LANGUAGE_VERSION
     statement: str = Field(max_length=2000)
     stated_bound: StatedLoss = Field(alias="bound")
     losses: LossSums
+    errors: int | None = Field(default=None, ge=0)
     entries: tuple[Entry, ...] = Field(alias="ledger", min_length=1, max_length=1000)
     message: InlineMessage | SidecarMessage
     text: TextRecord
@@ -127,7 +164,7 @@ class LanguageCertificate(SparseRecord):
     prediction: PredictionSpec
     hypothesis: HypothesisSpec
     declarations: tuple[Annotated[str, Field(max_length=1000)], ...] = Field(max_length=100)
-    also: tuple[Annotated[OtherForm | OtherPredictor, Field(discriminator="kind")], ...] = Field(
+    also: tuple[Annotated[OtherForm | OtherPredictor | OtherAnswers, Field(discriminator="kind")], ...] = Field(
         default=(), max_length=20
     )
     along: tuple[float, ...] = Field(default=(), max_length=MOST_ALONG)
@@ -141,6 +178,8 @@ class LanguageCertificate(SparseRecord):
     def _together(self) -> "LanguageCertificate":
         if (self.prediction.kappa is None) == (self.units.statement == "stream"):
             raise ValueError("a stream has kappa, positions and documents one centre")
+        if (self.errors is None) == (self.units.statement == "answers") or (self.errors or 0) > self.losses.n:
+            raise ValueError("answers have a number of errors, at most one each, and nothing else has")
         try:
             _ = self.ledger.bits
         except LedgerError as cause:
@@ -158,6 +197,12 @@ class LanguageCertificate(SparseRecord):
     def __repr__(self) -> str:
         """One line: text, bound, theorem, mean loss and bits."""
         stated, mean = self.stated_bound, self.losses.losses / self.losses.n
+        if self.errors is not None:
+            return (
+                f"LanguageCertificate({self.text.name}: at most {percent_up(stated.value)} of prompts not answered "
+                f"exactly by {stated.theorem}, delta {stated.delta:g}; {self.errors:,} of {self.losses.n:,}, "
+                f"{self.ledger.bits:,} bits)"
+            )
         return (
             f"LanguageCertificate({self.text.name}: {stated.value:.4f} bits a symbol by {stated.theorem}, delta "
             f"{stated.delta:g}; mean {mean:.4f} of {self.losses.n:,}, {self.ledger.bits:,} bits)"
@@ -177,7 +222,8 @@ class LanguageCertificate(SparseRecord):
         prediction: PredictionSpec,
         hypothesis: HypothesisSpec,
         delta: float,
-        predictors: tuple[OtherPredictor, ...] = (),
+        predictors: tuple[OtherPredictor | OtherAnswers, ...] = (),
+        errors: int | None = None,
         along: tuple[float, ...] = (),
         environment: Environment | None = None,
     ) -> "LanguageCertificate":
@@ -185,15 +231,17 @@ class LanguageCertificate(SparseRecord):
 
         Raises: CertificateError where the parts do not make a certificate.
         """
-        forms = [LOSS_THEOREMS[name](losses, ledger.bits, delta) for name in FORMS[units.statement]]
-        bound = forms[0]
+        bound = headline(losses, errors, ledger.bits, delta, units)
+        forms = [LOSS_THEOREMS[name](losses, ledger.bits, delta) for name in FORMS[units.statement][1:]]
+        rate = bound.rate if isinstance(bound, LossBound) else None
         document: dict[str, Json] = {
             "schema_version": LANGUAGE_VERSION,
             "statement": write_language_statement(bound.value, delta, losses.n, text, units),
-            "bound": StatedLoss(value=bound.value, theorem=units.statement, delta=delta, rate=bound.rate).model_dump(
-                mode="json"
-            ),
+            "bound": StatedLoss.model_validate(
+                {"value": bound.value, "theorem": bound.theorem, "delta": delta, "rate": rate}
+            ).model_dump(mode="json"),
             "losses": losses.model_dump(mode="json"),
+            **({} if errors is None else {"errors": errors}),
             "ledger": [entry.model_dump(mode="json") for entry in ledger.entries],
             "message": message_document(message),
             "text": text.model_dump(mode="json"),
@@ -202,7 +250,7 @@ class LanguageCertificate(SparseRecord):
             "hypothesis": hypothesis.model_dump(mode="json"),
             "declarations": list(declared_sentences(ledger)),
             "also": [
-                *(OtherForm(theorem=one.theorem, value=one.value).model_dump(mode="json") for one in forms[1:]),
+                *(OtherForm(theorem=one.theorem, value=one.value).model_dump(mode="json") for one in forms),
                 *(one.model_dump(mode="json") for one in predictors),
             ],
             "along": list(along),
@@ -279,10 +327,10 @@ class LanguageCertificate(SparseRecord):
         return digest({key: value for key, value in self.document().items() if key not in OUTSIDE_CORE})
 
     @property
-    def bound(self) -> LossBound:
+    def bound(self) -> LossBound | Bound:
         """The headline with the reference, the assumptions and the meaning of its theorem."""
         stated = self.stated_bound
-        made = LOSS_THEOREMS[stated.theorem](self.losses, self.ledger.bits, stated.delta)
+        made = headline(self.losses, self.errors, self.ledger.bits, stated.delta, self.units)
         return made.model_copy(update={"value": stated.value})
 
     @property
@@ -292,7 +340,7 @@ class LanguageCertificate(SparseRecord):
 
     @property
     def bits_a_byte(self) -> float:
-        """The headline in bits a byte of the text, where its symbols are tokens."""
+        """The headline in bits a byte of the text, where its symbols are tokens; no figure about answers."""
         return self.stated_bound.value * self.text.symbols / self.text.bytes
 
     @property
@@ -305,20 +353,34 @@ class LanguageCertificate(SparseRecord):
         """The other predictors beside the headline."""
         return tuple(one for one in self.also if isinstance(one, OtherPredictor))
 
+    @property
+    def beside_answers(self) -> tuple[OtherAnswers, ...]:
+        """Counts of answers beside the headline."""
+        return tuple(one for one in self.also if isinstance(one, OtherAnswers))
+
     def _repr_html_(self) -> str:
         from .language_recheck import recheck_language_arithmetic
 
         last = recheck_language_arithmetic(self)[-1]
         wrong = "" if last.complaint is None else f"This certificate DOES NOT STAND: {last.check}: {last.complaint}. "
-        stated = self.stated_bound
+        stated, unit = self.stated_bound, " bits a symbol" if self.errors is None else ""
         rows = [
-            ("bound", f"{stated.value!r} bits a symbol by {stated.theorem}, delta {stated.delta!r}"),
+            ("bound", f"{stated.value!r}{unit} by {stated.theorem}, delta {stated.delta!r}"),
             ("mean loss", f"{self.mean:.6f} of {self.losses.n:,}"),
             ("bits", f"{self.ledger.bits:,}"),
             ("text", f"{self.text.name}, sha256 {self.text.digest[:16]}"),
             ("digest", self.digest),
         ]
         return html_table(("certificate", ""), rows, wrong + self.statement)
+
+
+def headline(
+    losses: LossSums, errors: int | None, bits: int, delta: float, units: UnitsSpec
+) -> LossBound | Bound:  # fmt: skip
+    """Return what the theorem of a statement says. Raises: BoundError outside its ranges."""
+    if errors is None:
+        return LOSS_THEOREMS[units.statement](losses, bits, delta)
+    return occam_binomial(errors, losses.n, bits, delta)
 
 
 def _validated(document: dict[str, Json]) -> LanguageCertificate:

@@ -9,13 +9,15 @@ from ..bits.ledger import Ledger
 from ..bits.message import pack, unpack
 from ..bounds.language import LOSS_THEOREMS
 from ..bounds.losses import LAMBDAS, LossSums
+from ..bounds.occam import occam_binomial, test_set
 from ..errors import CertificateError, PacboundError
 from ..specs.grammar import OWN_NETWORK
 from ..specs.language import ALPHAS, CENTRES, CONTEXTS, KAPPAS, STRIDES, AlphabetSpec, PredictionSpec, UnitsSpec
+from ..specs.repeats import repeats_sentence, too_many_repeats
 from ..specs.specs import CHECKPOINT_KINDS, HypothesisSpec
 from ..specs.tensors import DirectSpec
 from .accounting import TUNING_OPTIONS
-from .language import FORMS, LanguageCertificate, OtherForm, OtherPredictor
+from .language import FORMS, LanguageCertificate, OtherAnswers, OtherForm, OtherPredictor, headline
 from .language_statement import write_language_statement
 from .recheck import Finding
 from .schema import declared_sentences
@@ -24,6 +26,7 @@ TASK = "the text, its alphabet, what the loss is a mean over, and delta were fix
 FORMAT = "the message format and its symbol tables are those of this schema version"
 POSITIONS = "the seed of the positions was fixed before the network, and no other draw was looked at, says the user"
 DOCUMENTS = "the documents are independent draws from one source, and the separator tells them apart, says the user"
+PAIRS = "the pairs are independent draws from one source, and what ends an answer was fixed before, says the user"
 TOKENIZER = "the file of the tokenizer was fixed before the text was seen, says the user"
 ARCHITECTURE = "the network was fixed before the text was seen, says the user"
 CONSTANTS = "the buffers of the network were fixed before the text was seen, says the user"
@@ -57,6 +60,10 @@ def complete_language(
         ledger = ledger.declare("positions", POSITIONS)
     if units.statement == "documents":
         ledger = ledger.declare("documents", DOCUMENTS)
+    if units.statement == "answers":
+        ledger = ledger.declare("pairs", PAIRS)
+    if units.repeats is not None:
+        ledger = ledger.declare("repeats", repeats_sentence(units.repeats))
     if alphabet.kind == "tokenizer":
         ledger = ledger.declare("tokenizer", TOKENIZER)
     if hypothesis.model == OWN_NETWORK:
@@ -146,6 +153,10 @@ def _check_hypothesis(certificate: LanguageCertificate) -> str | None:
 
 def _check_losses(certificate: LanguageCertificate) -> str | None:
     """Whether centre, ceiling and number of the losses are those of the smoothing and of the units."""
+    if (distinct := certificate.units.distinct) is not None:
+        wrong = _repeated(certificate.losses.n, distinct, certificate.units)
+        if wrong is not None:
+            return wrong
     return check_sums(
         certificate.losses,
         certificate.prediction,
@@ -153,6 +164,14 @@ def _check_losses(certificate: LanguageCertificate) -> str | None:
         certificate.units,
         certificate.text.symbols,
     )
+
+
+def _repeated(n: int, distinct: int, units: UnitsSpec) -> str | None:
+    if distinct > n:
+        return f"there are no more prompts than pairs, got {distinct:,} and {n:,}"
+    if units.repeats is None and too_many_repeats(n, distinct):
+        return f"{n - distinct:,} of {n:,} prompts are repeats, which is more than 1 %, and nobody says why"
+    return None
 
 
 def check_sums(
@@ -176,12 +195,16 @@ def check_sums(
 
 def _check_theorem(certificate: LanguageCertificate) -> str | None:
     theorem, statement = certificate.stated_bound.theorem, certificate.units.statement
-    return None if theorem == statement else f"the theorem of a certificate about {statement} is another, got {theorem}"
+    return (
+        None
+        if theorem == FORMS[statement][0]
+        else f"the theorem of a certificate about {statement} is another, got {theorem}"
+    )
 
 
 def _check_bound(certificate: LanguageCertificate) -> str | None:
     stated, bits = certificate.stated_bound, certificate.ledger.bits
-    value = LOSS_THEOREMS[stated.theorem](certificate.losses, bits, stated.delta).value
+    value = headline(certificate.losses, certificate.errors, bits, stated.delta, certificate.units).value
     if stated.value >= value:
         return None
     return f"{stated.theorem} gives {value!r} for these losses and {bits:,} bits; stated is {stated.value!r}"
@@ -209,9 +232,38 @@ def _check_others(certificate: LanguageCertificate) -> str | None:
             value = LOSS_THEOREMS[other.theorem](certificate.losses, bits, delta).value
             if other.value < value:
                 return f"{other.theorem} gives {value!r}; stated is {other.value!r}"
-        elif (complaint := _check_predictor(certificate, other)) is not None:
+        elif (complaint := _check_beside(certificate, other)) is not None:
             return complaint
     return None
+
+
+def _check_beside(certificate: LanguageCertificate, other: OtherPredictor | OtherAnswers) -> str | None:
+    if isinstance(other, OtherPredictor):
+        return _check_predictor(certificate, other)
+    return _check_answers(certificate, other)
+
+
+def _check_answers(certificate: LanguageCertificate, other: OtherAnswers) -> str | None:
+    """Whether the errors of theta0, or on held-out pairs, give what is stated."""
+    if certificate.units.statement != "answers":
+        return f"counts of answers stand beside the certificate of answers, got {other.name}"
+    delta, alphabet = certificate.stated_bound.delta, certificate.text.alphabet
+    if other.text is not None and other.distinct is not None:
+        if other.text.alphabet != alphabet or other.n > other.text.symbols:
+            return "the same network reads held-out pairs, of a symbol each at least"
+        bits, theorem = 0, test_set
+        wrong = _repeated(other.n, other.distinct, certificate.units)
+        if wrong is not None:
+            return f"{other.name}: {wrong}"
+    else:
+        bits = theta0_bits(certificate.hypothesis, alphabet, certificate.prediction, certificate.units)
+        theorem = occam_binomial
+        if other.n != certificate.losses.n:
+            return f"{other.name} is counted on {certificate.losses.n:,} pairs, got {other.n:,}"
+    if other.bits != bits:
+        return f"{other.name} pays {bits:,} bits, got {other.bits:,}"
+    value = theorem(other.errors, other.n, bits, delta).value
+    return None if other.value >= value else f"{other.name} gives {value!r}; stated is {other.value!r}"
 
 
 def _check_predictor(certificate: LanguageCertificate, other: OtherPredictor) -> str | None:

@@ -5,7 +5,7 @@ from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING
 
 from ..specs.language import UnitsSpec
-from .statement import confidence
+from .statement import confidence, percent_up
 
 if TYPE_CHECKING:
     from .language import TextRecord
@@ -30,6 +30,13 @@ def unit_name(text: "TextRecord") -> str:
 def write_language_statement(value: float, delta: float, n: int, text: "TextRecord", units: UnitsSpec) -> str:
     """Return the statement in words; verification writes it again and compares."""
     unit, sure = unit_name(text), confidence(delta)
+    if units.statement == "answers":
+        sentence = (
+            f"With probability at least {sure} over the draw of n = {n:,} pairs of a prompt and its answer, the share "
+            "of new prompts from the same source that the decoded network does not answer exactly, by greedy decoding, "
+            f"is at most {percent_up(value)}."
+        )
+        return f"{sentence} This is vacuous." if value >= 1 else sentence
     figure = f"at most {bits_up(value)} bits a {unit}"
     if text.alphabet.kind == "tokenizer":
         a_byte = value * text.symbols / text.bytes

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from ..bits.codes import fit_code
 from ..certificate.language import LanguageCertificate
+from ..data.inputs import check_repeats
+from ..data.pairs import Pairs, check_pairs_apart, read_pairs
 from ..data.texts import Text, byte_range, check_text_apart, map_text, map_tokens
 from ..errors import RequestError
 from ..models.language import load_language_model
@@ -22,7 +25,7 @@ from ..models.reference import initialise
 from ..networks.causality import check_causal
 from ..networks.checkpoints import file_digest
 from ..networks.hypothesis import Base, make_base, make_subspace, make_zero_base
-from ..networks.predictions import Predicted, Units, predict, units_of
+from ..networks.predictions import Predicted, Units, answers_of, predict, units_of
 from ..networks.trained import train_only
 from ..pipeline.language import LanguageSetup, Offer, finish_language
 from ..quantize.lattice import step_index_for, to_lattice
@@ -40,11 +43,12 @@ from ..training.threads import measured_threads
 READ = (
     "task", "data", "model", "test", "name", "delta", "checkpoint", "disjoint", "train", "tokenizer", "d", "projector",
     "layer_scale", "seed", "model_name", "budget", "epochs", "rate", "batch", "encoder_seed", "statement", "alphabet",
-    "held_out", "context", "stride", "positions", "separator",
+    "held_out", "context", "stride", "positions", "separator", "repeats",
 )  # fmt: skip
 ONLY_HERE = ("statement", "alphabet", "held_out", "context", "stride", "positions", "separator")
 DEFAULT_DATA, DEFAULT_MODEL = "tinyshakespeare", "E16-gru48-L"
-CONTEXT, STRIDE, POSITIONS, SEPARATOR = 256, 3, 100_000, "\\n\\n"
+CONTEXT, STRIDE, POSITIONS = 256, 3, 100_000
+SEPARATORS = {"documents": "\\n\\n", "answers": "\\n"}
 LENGTH, WARM = 64, 4  # symbols of a training window that count, and those before them that do not
 BATCH = 32  # windows a step
 PASSES, LEAST_STEPS, MOST_STEPS = 20.0, 500, 12_000
@@ -101,7 +105,7 @@ def certify_language(
         plan = _plan(request, setup, way, losses, checkpoint)
         train_lattices(way.lattices, losses, plan, checkpoint, progress)
         seconds = {"training": time.monotonic() - started}
-        passes = plan.steps * plan.symbols / setup.text.n
+        passes = plan.steps / _steps_a_pass(request, setup)
         made = finish_language(setup, way.offers(way.lattices), seconds, passes, setup.base.notes, progress)
     return made if request.model_name is None else made.with_network(request.model_name)
 
@@ -143,7 +147,7 @@ def prepare_language(request: Request, data_dir: str | Path | None = None, progr
     if request.checkpoint is None and request.tokenizer is None:
         text = text.listing()
         held_out = None if held_out is None else held_out.over(text.alphabet)
-    if held_out is not None:
+    if held_out is not None and not isinstance(text, Pairs):
         check_text_apart(text, held_out)
     module, name = load_language_model(request.checkpoint or source, text.alphabet.predicted)
     window = _window(request, getattr(module, "context", None))
@@ -152,8 +156,11 @@ def prepare_language(request: Request, data_dir: str | Path | None = None, progr
     spec = HypothesisSpec(
         model=name, layout_digest=base.layout.digest, base=base.origin, train=trained_word(request), layer_scale=False
     )
-    units_spec = _units_spec(request)
-    units = units_of(text, units_spec)
+    units_spec = _units_spec(request, text)
+    units = answers_of(text, window) if isinstance(text, Pairs) else units_of(text, units_spec)
+    if isinstance(text, Pairs) and isinstance(held_out, Pairs):
+        held_out.check_fit(window.window)
+        check_pairs_apart(text, held_out, request.repeats)
     return LanguageSetup(text, held_out, base, spec, units_spec, units, window, request.delta)
 
 
@@ -161,6 +168,10 @@ def _texts(request: Request, root: str | Path | None, progress: bool) -> tuple[T
     data = DEFAULT_DATA if request.data == Request().data else request.data
 
     def read(source: str, begin: int = 0, count: int | None = None) -> Text:
+        if request.statement == "answers":
+            pairs = read_pairs(source, request.alphabet, request.tokenizer, _separator(request), root)
+            check_repeats(len(pairs.spans), len(set(pairs.prompts())), "pairs", request.repeats)
+            return pairs
         if request.tokenizer is not None:
             return map_tokens(source, request.tokenizer, root, begin, count, progress)
         return map_text(source, request.alphabet, root, begin, count)
@@ -202,12 +213,22 @@ def window_of(asked: int | None, most: int | None) -> int:
     return window
 
 
-def _units_spec(request: Request) -> UnitsSpec:
+def _separator(request: Request) -> bytes:
+    """What stands between documents, or after an answer."""
+    raw = request.separator or SEPARATORS[request.statement]
+    return raw.replace("\\n", "\n").replace("\\t", "\t").encode("utf-8")
+
+
+def _units_spec(request: Request, text: Text) -> UnitsSpec:
     if request.statement == "positions":
         return UnitsSpec(statement="positions", count=request.positions or POSITIONS, seed=request.seed)
     if request.statement == "documents":
-        raw = (request.separator or SEPARATOR).replace("\\n", "\n").replace("\\t", "\t").encode("utf-8")
-        return UnitsSpec(statement="documents", separator=raw.hex())
+        return UnitsSpec(statement="documents", separator=_separator(request).hex())
+    if isinstance(text, Pairs):
+        return UnitsSpec(
+            statement="answers", separator=_separator(request).hex(), distinct=len(set(text.prompts())),
+            repeats=request.repeats,
+        )  # fmt: skip
     return UnitsSpec(statement="stream")
 
 
@@ -275,20 +296,29 @@ def _subspace(setup: LanguageSetup, request: Request) -> Way:
 
 
 def _losses(setup: LanguageSetup, way: Way, request: Request) -> Callable[[Tensors, int], tuple[Tensor, float]]:
-    """Return the mean loss of random windows of the text, and its variance about the entropies of the predictions."""
+    """Return the mean loss of random windows of the text, and its variance about the entropies of the predictions.
+
+    Of answers it is the mean of the sums over an answer, which is ln 2 at least where the answer is not given; there
+    the variance is left out, since the bound on errors has no such term.
+    """
     text, rows, predicted = setup.text, request.batch or BATCH, setup.text.alphabet.predicted
     length = min(LENGTH, setup.window.window)
+    if isinstance(text, Pairs):
+        length = int((text.spans[:, 2] - text.spans[:, 0]).max())
     warm = 0 if _apart(setup.units) else min(WARM, setup.window.window - length)
 
     def losses(tensors: Tensors, step: int) -> tuple[Tensor, float]:
-        symbols = _windows(text, setup.units, rows, length + warm, 1_000_003 * (request.encoder_seed + 1) + step)
+        seed = 1_000_003 * (request.encoder_seed + 1) + step
+        symbols, asked = _windows(text, setup.units, rows, length + warm, seed)
         known = np.where((symbols >= 0) & (symbols < predicted), symbols, text.alphabet.start)
         first = np.full((len(known), 1), text.alphabet.start)
         ids, y = torch.from_numpy(np.concatenate([first, known[:, :-1]], axis=1)), torch.from_numpy(symbols)
         logs = way.call(tensors, ids)[:, warm:, :predicted].log_softmax(-1)
         target = y[:, warm:].clamp(0, predicted - 1)
-        counted = (y[:, warm:] >= 0) & (y[:, warm:] < predicted)
+        counted = torch.from_numpy(asked)[:, warm:] & (y[:, warm:] >= 0) & (y[:, warm:] < predicted)
         nats = -logs.gather(-1, target[..., None])[..., 0][counted]
+        if isinstance(text, Pairs):
+            return nats.sum() / rows, 0.0
         with torch.no_grad():
             entropies = -(logs.exp() * logs).sum(-1)[counted]
             variance = float(((nats - entropies) ** 2).mean())
@@ -301,19 +331,31 @@ def _apart(units: Units | None) -> bool:
     return units is not None and units.apart
 
 
-def _windows(text: Text, units: Units | None, rows: int, length: int, seed: int) -> np.ndarray:
-    """Random windows (rows, length) of a text; of documents their beginnings, -1 after the end."""
+def _windows(
+    text: Text, units: Units | None, rows: int, length: int, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Random windows (rows, length) of a text, and which symbols of them are to be predicted.
+
+    Of documents and answers their beginnings, -1 after the end.
+    """
     generator = torch.Generator().manual_seed(seed)
     length = min(length, text.n)
     if units is None or not units.apart:
         begins = torch.randint(0, text.n - length + 1, (rows,), generator=generator).tolist()
-        return np.stack([text.symbols(begin, begin + length) for begin in begins])
-    out = np.full((rows, length), -1, np.int64)
-    chosen = units.spans[torch.randint(0, len(units.spans), (rows,), generator=generator).numpy()]
-    for row, (begin, end) in enumerate(chosen.tolist()):
+        out = np.stack([text.symbols(begin, begin + length) for begin in begins])
+        return out, np.ones_like(out, bool)
+    out, asked = np.full((rows, length), -1, np.int64), np.zeros((rows, length), bool)
+    for row, place in enumerate(torch.randint(0, len(units.spans), (rows,), generator=generator).tolist()):
+        begin, end = units.spans[place].tolist()
         found = text.symbols(begin, min(end, begin + length))
         out[row, : len(found)] = found
-    return out
+        asked[row, (0 if units.answers is None else int(units.answers[place]) - begin) : len(found)] = True
+    return out, asked
+
+
+def _steps_a_pass(request: Request, setup: LanguageSetup) -> float:
+    rows = request.batch or BATCH
+    return setup.n / rows if isinstance(setup.text, Pairs) else setup.text.n / (rows * LENGTH)
 
 
 def _plan(
@@ -325,13 +367,12 @@ def _plan(
     def steps() -> list[int]:
         if request.budget is not None:
             return [max(10, int(60 * request.budget / _seconds_a_step(way, losses)))]
-        rows = (request.batch or BATCH) * LENGTH
         passes = PASSES if request.epochs is None else request.epochs
-        wanted = round(passes * setup.text.n / rows)
+        wanted = round(passes * _steps_a_pass(request, setup))
         return [max(10, wanted) if request.epochs is not None else min(max(wanted, LEAST_STEPS), MOST_STEPS)]
 
     rate = way.rate if request.rate == Request().rate else request.rate
-    least = math.log(setup.text.alphabet.size / USUAL_ALPHA)
+    least = 1.0 if isinstance(setup.text, Pairs) else math.log(setup.text.alphabet.size / USUAL_ALPHA)
     symbols = (request.batch or BATCH) * LENGTH
     return Plan(checkpoint.note("steps", steps)[0], rate, setup.n, least, symbols, request.encoder_seed)
 
@@ -388,13 +429,19 @@ def _refuse(request: Request) -> None:
         raise RequestError("certify: --disjoint is about a checkpoint, got none. Give --checkpoint, or leave it out.")
     if request.held_out is not None and request.test is not None:
         raise RequestError("certify: --held-out and --test both name held-out text. Give one of them.")
-    if request.statement != "stream" and (request.held_out or request.test or request.stride):
-        raise RequestError("certify: --held-out, --test and --stride are for --statement stream. Leave them out.")
+    if request.statement != "stream" and (request.held_out or request.stride):
+        raise RequestError("certify: --held-out and --stride are for --statement stream. Leave them out.")
+    if request.test is not None and request.statement not in ("stream", "answers"):
+        raise RequestError("certify: --test is for --statement stream and answers. Leave it out.")
+    if request.repeats is not None and request.statement != "answers":
+        raise RequestError("certify: --repeats is for --statement answers. Leave it out.")
+    if request.statement == "answers" and request.data == default.data:
+        raise RequestError("certify: --statement answers is about a table of pairs, got none. Give it with --data.")
     if request.tokenizer is not None and request.alphabet != default.alphabet:
         raise RequestError("certify: symbols are those of --alphabet or of --tokenizer. Give one of them.")
     if (request.positions is not None) and request.statement != "positions":
         raise RequestError("certify: --positions is for --statement positions. Leave it out.")
-    if request.separator is not None and request.statement != "documents":
-        raise RequestError("certify: --separator is for --statement documents. Leave it out.")
+    if request.separator is not None and request.statement not in SEPARATORS:
+        raise RequestError("certify: --separator is for --statement documents and answers. Leave it out.")
     if request.train != default.train and request.checkpoint is None:
         raise RequestError("certify: --train is for a checkpoint of a language model. Leave it out.")

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from ..bounds.losses import LossSums, joined, loss_sums
+from ..data.pairs import Pairs
 from ..data.texts import Text
 from ..errors import ModelError
 from ..progress import hidden, tqdm
 from ..specs.language import KAPPAS, TOLERANCE_BITS, PredictionSpec, UnitsSpec
 from ..subspace.random import raw_words
+from .risk import zero_one
 
 BATCH_SYMBOLS = 1 << 16  # positions at a time, over all rows of a batch
 BATCH_LOGITS = 1 << 22  # numbers at a time
@@ -30,10 +32,14 @@ Vector = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Units:
-    """Where each unit begins and ends in a text, (units, 2). apart: whether what stands before one is not its past."""
+    """Where each unit begins and ends in a text, (units, 2). apart: whether what stands before one is not its past.
+
+    answers: where in each unit the symbols begin that are predicted, (units,); the first where there is none.
+    """
 
     spans: NDArray[np.int64]
     apart: bool
+    answers: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)
@@ -41,12 +47,14 @@ class Predicted:
     """What a network says of some symbols, before smoothing: rows of a block.
 
     own: probability of the symbol that came, (m,). tops: distributions (m, predicted). lengths: symbols of each unit,
-    (units,), whose sum is m.
+    (units,), whose sum is m. led: of answers, whether the symbol that came leads all others by more than a near-tie,
+    (m,) bool.
     """
 
     own: Vector
     tops: Vector
     lengths: NDArray[np.int64]
+    led: NDArray[np.bool_] | None = None
 
 
 def units_of(text: Text, spec: UnitsSpec) -> Units | None:
@@ -57,6 +65,12 @@ def units_of(text: Text, spec: UnitsSpec) -> Units | None:
         return None
     drawn = draw_positions(text.n, spec.count, spec.seed)
     return Units(np.stack([drawn, drawn + 1], axis=1), apart=False)
+
+
+def answers_of(pairs: Pairs, prediction: PredictionSpec) -> Units:
+    """Return the units of pairs. Raises: DataError for a pair that is longer than a window."""
+    pairs.check_fit(prediction.window)
+    return Units(pairs.spans[:, [0, 2]], apart=True, answers=pairs.spans[:, 1])
 
 
 def draw_positions(n: int, count: int, seed: int) -> NDArray[np.int64]:
@@ -85,7 +99,7 @@ def predict(
     total = n if units is None else len(units.spans)
     with tqdm(total=total, desc="counting", unit="symbols", unit_scale=True, disable=hidden(progress)) as bar:
         for batch in _batches(spans, rows):
-            made = _predict_batch(network, text, batch)
+            made = _predict_batch(network, text, batch, units is not None and units.answers is not None)
             yield made
             bar.update(int(made.lengths.sum()) if units is None else len(made.lengths))
 
@@ -100,8 +114,9 @@ def _stream_spans(n: int, window: int, step: int) -> Iterator[tuple[int, int, in
 
 
 def _unit_spans(units: Units, window: int, most: int | None) -> Iterator[tuple[int, int, int]]:
-    for start, stop in units.spans[:most].tolist():
-        yield (start, start, min(stop, start + window)) if units.apart else (max(0, stop - window), start, stop)
+    firsts = units.spans[:, 0] if units.answers is None else units.answers
+    for (start, stop), first in zip(units.spans[:most].tolist(), firsts.tolist(), strict=False):
+        yield (start, first, min(stop, start + window)) if units.apart else (max(0, stop - window), start, stop)
 
 
 def _batches(spans: Iterator[tuple[int, int, int]], rows: int) -> Iterator[list[tuple[int, int, int]]]:
@@ -118,7 +133,7 @@ def _batches(spans: Iterator[tuple[int, int, int]], rows: int) -> Iterator[list[
 
 @torch.no_grad()
 @torch.autocast("cpu", enabled=False)
-def _predict_batch(network: nn.Module, text: Text, batch: list[tuple[int, int, int]]) -> Predicted:
+def _predict_batch(network: nn.Module, text: Text, batch: list[tuple[int, int, int]], led: bool) -> Predicted:
     size, start = text.alphabet.predicted, text.alphabet.start
     symbols = np.stack([text.symbols(begin, end) for begin, _, end in batch])
     known = np.where(symbols < size, symbols, start)
@@ -138,7 +153,34 @@ def _predict_batch(network: nn.Module, text: Text, batch: list[tuple[int, int, i
         np.concatenate([own[k, part] for k, part in enumerate(keep)]),
         torch.cat([p[k, part] for k, part in enumerate(keep)]).numpy(),
         np.array([end - first for _, first, end in batch], np.int64),
+        np.concatenate([_led(logits[k, part, :size], symbols[k, part]) for k, part in enumerate(keep)])
+        if led
+        else None,
     )
+
+
+def _led(logits: Tensor, symbols: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether each symbol (m,) is the clear winner of its logits (m, size); one that the network lacks never is."""
+    known = symbols < logits.shape[-1]
+    lost = zero_one(logits, torch.from_numpy(np.where(known, symbols, 0))).numpy() > 0
+    return known & ~lost
+
+
+def count_wrong(
+    network: nn.Module, pairs: Pairs, prediction: PredictionSpec, units: Units, progress: bool = True
+) -> int:
+    """Count the pairs whose answer greedy decoding does not give.
+
+    An answer is given where each of its symbols, after the prompt and the symbols of the answer before it, is the
+    clear winner: then greedy decoding writes it, and stops where it ends. A near-tie counts as an error.
+    Raises: ModelError as `predict` does.
+    """
+    wrong = 0
+    for block in predict(network, pairs, prediction, units, progress):
+        assert block.led is not None
+        edges = np.concatenate([[0], np.cumsum(block.lengths)[:-1]])
+        wrong += int((~np.logical_and.reduceat(block.led, edges)).sum())
+    return wrong
 
 
 def block_losses(made: Predicted, alpha: float, size: int, entropy: bool) -> tuple[Vector, Vector]:

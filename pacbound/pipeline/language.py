@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,15 +11,17 @@ from torch import nn
 from ..bits.coder import Symbols
 from ..bits.ledger import Ledger
 from ..bits.message import Message, pack
-from ..bounds.language import LOSS_THEOREMS, stream
+from ..bounds.language import stream
 from ..bounds.losses import LossSums, joined, loss_sums
-from ..certificate.language import LanguageCertificate, OtherPredictor, TextRecord
+from ..bounds.occam import occam_binomial, test_set
+from ..certificate.language import LanguageCertificate, OtherAnswers, OtherPredictor, TextRecord, headline
 from ..certificate.language_recheck import complete_language, theta0_bits, without_symbols
+from ..data.pairs import Pairs
 from ..data.texts import Text
 from ..networks.causality import check_causal
 from ..networks.hypothesis import Base, Hypothesis
 from ..networks.ngrams import predictors
-from ..networks.predictions import Predicted, Units, predict, sum_losses, unit_losses
+from ..networks.predictions import Predicted, Units, answers_of, count_wrong, predict, sum_losses, unit_losses
 from ..specs.grammar import OWN_NETWORK
 from ..specs.language import ALPHAS, CENTRES, KAPPAS, PredictionSpec, UnitsSpec
 from ..specs.specs import HypothesisSpec
@@ -68,6 +70,7 @@ class Counted:
     ledger: Ledger
     sums: LossSums
     along: tuple[float, ...]
+    errors: int | None
     value: float
 
 
@@ -80,12 +83,13 @@ def finish_language(
     All candidates lie under one prior, so that picking the best of them is free.
     """
     started = time.monotonic()
-    best = min((_count(setup, one, progress) for one in candidates), key=lambda one: one.value)
+    best = min((_count(setup, one, progress) for one in candidates), key=lambda one: (one.value, one.sums.losses))
     counted = time.monotonic()
     beside = _beside(setup, best, progress)
     times = {**seconds, "counting": counted - started, "others": time.monotonic() - counted}
     return LanguageCertificate.issue(
         losses=best.sums,
+        errors=best.errors,
         ledger=best.ledger,
         message=best.message,
         text=record_of(setup.text),
@@ -121,8 +125,11 @@ def _count(setup: LanguageSetup, candidate: Offer, progress: bool) -> Counted:
     prediction = choose_prediction(setup, network, ledger_of(setup.window).bits)
     ledger = ledger_of(prediction)
     sums, along = sum_losses(network, setup.text, prediction, setup.units, progress=progress)
-    value = LOSS_THEOREMS[setup.units_spec.statement](sums, ledger.bits, setup.delta).value
-    return Counted(candidate.spec, message, network, prediction, ledger, sums, along, value)
+    errors = None
+    if isinstance(setup.text, Pairs) and setup.units is not None:
+        errors = count_wrong(network, setup.text, prediction, setup.units, progress)
+    value = headline(sums, errors, ledger.bits, setup.delta, setup.units_spec).value
+    return Counted(candidate.spec, message, network, prediction, ledger, sums, along, errors, value)
 
 
 def choose_prediction(setup: LanguageSetup, network: nn.Module, bits: int) -> PredictionSpec:
@@ -154,8 +161,10 @@ def _guess(blocks: list[Predicted], prediction: PredictionSpec, size: int, apart
     return min(values, default=ceiling)
 
 
-def _beside(setup: LanguageSetup, best: Counted, progress: bool) -> tuple[OtherPredictor, ...]:
-    """What stands beside a stream: other predictors of it, and the network on held-out text."""
+def _beside(setup: LanguageSetup, best: Counted, progress: bool) -> tuple[OtherPredictor | OtherAnswers, ...]:
+    """Beside a stream stand other predictors, theta0, held-out text; of answers the last two."""
+    if isinstance(setup.text, Pairs):
+        return tuple(_beside_answers(setup, best, setup.text, progress))
     if setup.units_spec.statement != "stream":
         return ()
     made = [
@@ -174,13 +183,38 @@ def _beside(setup: LanguageSetup, best: Counted, progress: bool) -> tuple[OtherP
 
 def _start(setup: LanguageSetup, best: Counted, progress: bool) -> OtherPredictor:
     """Return how theta0 does, to which nothing was added, under the choices of the headline."""
-    spec = without_symbols(best.spec)
-    message, _ = pack(spec, np.zeros(0, np.int32))
-    network = Hypothesis.unpack(message.payload, spec, setup.base).network()
+    spec, network = _without_symbols(setup, best)
     sums, _ = sum_losses(network, setup.text, best.prediction, None, progress=progress)
     bits = theta0_bits(spec, setup.text.alphabet, best.prediction, setup.units_spec)
     value = stream(sums, bits, setup.delta).value
     return OtherPredictor(name="theta0", value=value, bits=bits, mean=sums.losses / sums.n, n=sums.n, sums=sums)
+
+
+def _without_symbols(setup: LanguageSetup, best: Counted) -> tuple[HypothesisSpec, nn.Module]:
+    """Decode w = 0 in the network of the headline."""
+    spec = without_symbols(best.spec)
+    message, _ = pack(spec, np.zeros(0, np.int32))
+    return spec, Hypothesis.unpack(message.payload, spec, setup.base).network()
+
+
+def _beside_answers(setup: LanguageSetup, best: Counted, pairs: Pairs, progress: bool) -> Iterator[OtherAnswers]:
+    """Yield how many answers theta0 does not give, and the network on held-out pairs."""
+    if setup.base.origin.kind != "zero" and best.spec.quantizer is not None:
+        spec, network = _without_symbols(setup, best)
+        errors = count_wrong(network, pairs, best.prediction, answers_of(pairs, best.prediction), progress)
+        bits = theta0_bits(spec, pairs.alphabet, best.prediction, setup.units_spec)
+        value = occam_binomial(errors, setup.n, bits, setup.delta).value
+        yield OtherAnswers(name="theta0", value=value, bits=bits, errors=errors, n=setup.n)
+    held = setup.held_out
+    if isinstance(held, Pairs):
+        errors, n = (
+            count_wrong(best.network, held, best.prediction, answers_of(held, best.prediction), progress),
+            len(held.spans),
+        )
+        yield OtherAnswers(
+            name="held_out", value=test_set(errors, n, 0, setup.delta).value, bits=0, errors=errors, n=n,
+            text=record_of(held), distinct=len(set(held.prompts())),
+        )  # fmt: skip
 
 
 def held_out_stream(

@@ -1,9 +1,9 @@
 """What every format prints of a language model's certificate. Reads the certificate and nothing else."""
 
-from ..certificate.language import LanguageCertificate, OtherForm, OtherPredictor
+from ..certificate.language import LanguageCertificate, OtherAnswers, OtherForm, OtherPredictor
 from ..certificate.language_recheck import recheck_language_arithmetic
 from ..certificate.language_statement import bits_up, unit_name
-from ..certificate.statement import confidence
+from ..certificate.statement import confidence, percent_up, share_up
 
 INTEGRITY = "The digest shows integrity, not authorship: anybody can write a certificate, so verify it."
 UNPAID = (
@@ -14,6 +14,10 @@ ABOUT = {
     "stream": "It is about the pasts of this very text: on new text, whose pasts differ, the loss may be larger.",
     "positions": "It is about this corpus: nothing is said of other text.",
     "documents": "It is about the beginnings of new documents from the same source, as long as a window.",
+    "answers": (
+        "It is about new pairs from the same source: an answer is one sequence of symbols up to its end, another "
+        "wording counts as an error, and so does a pair longer than a window."
+    ),
 }
 LEARNS = "an algorithm that goes on learning, not a frozen network"
 NAMES = {
@@ -24,6 +28,7 @@ NAMES = {
     "theta0": ("theta0", "the network before anything was added to it"),
     "held_out": ("held-out text", "the same network at 0 bits on text that nobody looked at, by the same theorem"),
 }
+HELD_OUT_PAIRS = ("held-out pairs", "the same network at 0 bits on pairs that nobody looked at, by test_set")
 
 
 def language_facts(certificate: LanguageCertificate) -> tuple[tuple[str, str], ...]:
@@ -31,10 +36,12 @@ def language_facts(certificate: LanguageCertificate) -> tuple[tuple[str, str], .
     stated, unit, text = certificate.stated_bound, unit_name(certificate.text), certificate.text
     prediction, spec = certificate.prediction, certificate.hypothesis
     facts = [
-        ("bound", f"{bits_up(stated.value)} bits a {unit} ({stated.theorem}, confidence {confidence(stated.delta)})"),
+        ("bound", f"{bound_words(certificate)} ({stated.theorem}, confidence {confidence(stated.delta)})"),
         ("mean loss", f"{bits_up(certificate.mean)} bits a {unit} on {certificate.losses.n:,} {_units(certificate)}"),
     ]
-    if text.alphabet.kind == "tokenizer":
+    if certificate.errors is not None:
+        facts.insert(1, ("errors", _wrong(certificate.errors, certificate.losses.n)))
+    elif text.alphabet.kind == "tokenizer":
         facts.insert(1, ("bits a byte", f"{bits_up(certificate.bits_a_byte)}, at {text.symbols:,} tokens"))
     facts += [_beside(other, unit) for other in certificate.also]
     every = "" if prediction.stride is None else f", every {prediction.step:,}"
@@ -69,13 +76,31 @@ def language_not_said(certificate: LanguageCertificate) -> tuple[str, ...]:
     return (ABOUT[certificate.units.statement], decoded, UNPAID, INTEGRITY)
 
 
+def bound_words(certificate: LanguageCertificate) -> str:
+    """Return the figure of the headline with its unit."""
+    value = certificate.stated_bound.value
+    if certificate.errors is not None:
+        return f"{percent_up(value)} of prompts not answered exactly"
+    return f"{bits_up(value)} bits a {unit_name(certificate.text)}"
+
+
+def _wrong(errors: int, n: int) -> str:
+    return f"{errors:,} of {n:,} ({percent_up(share_up(errors, n))})"
+
+
 def _units(certificate: LanguageCertificate) -> str:
-    return {"stream": "symbols", "positions": "drawn positions", "documents": "documents"}[certificate.units.statement]
+    return {"stream": "symbols", "positions": "drawn positions", "documents": "documents", "answers": "answers"}[
+        certificate.units.statement
+    ]
 
 
-def _beside(other: OtherForm | OtherPredictor, unit: str) -> tuple[str, str]:
+def _beside(other: OtherForm | OtherPredictor | OtherAnswers, unit: str) -> tuple[str, str]:
     if isinstance(other, OtherForm):
         return f"by {other.theorem}", f"{bits_up(other.value)} bits a {unit}"
+    if isinstance(other, OtherAnswers):
+        name, what = NAMES["theta0"] if other.text is None else HELD_OUT_PAIRS
+        bits = f" at {other.bits:,} bits" if other.bits else ""
+        return name, f"{percent_up(other.value)} (wrong {_wrong(other.errors, other.n)}{bits}): {what}"
     name, what = NAMES[other.name]
     order = "" if other.order is None else f" of order {other.order}"
     if other.name == "uniform":

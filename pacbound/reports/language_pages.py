@@ -10,11 +10,11 @@ from ..certificate.canonical import Json
 from ..certificate.language import LanguageCertificate, OtherForm
 from ..certificate.language_recheck import recheck_language_arithmetic, recheck_language_message
 from ..certificate.language_statement import bits_up, unit_name
-from ..certificate.statement import confidence
+from ..certificate.statement import confidence, percent_up
 from ..errors import CertificateError
 from .beside import Format, Section, latex_of, markdown_of, text_of
 from .drawn import COLOURS, FAINT, Drawing, drawing, sheet
-from .language import NAMES, language_facts, language_not_said
+from .language import HELD_OUT_PAIRS, NAMES, language_facts, language_not_said
 from .report import Lead, Report
 from .tables import Column, shortest_names
 
@@ -77,8 +77,8 @@ def compared(certificates: Sequence[NamedLanguage]) -> list[Section]:
     folder, short = shortest_names([name for name, _ in rows]) if rows else ("", ())
     columns = (
         Column("certificate", short, True),
-        Column("bound", tuple(bits_up(one.stated_bound.value) for _, one in rows)),
-        Column("a byte", tuple(bits_up(one.bits_a_byte) for _, one in rows)),
+        Column("bound", tuple(_figure(one, one.stated_bound.value) for _, one in rows)),
+        Column("a byte", tuple("" if one.errors is not None else bits_up(one.bits_a_byte) for _, one in rows)),
         Column("mean", tuple(bits_up(one.mean) for _, one in rows)),
         Column("held out", tuple(_of(one, "held_out") for _, one in rows)),
         Column("n-gram", tuple(_of(one, "n-gram") for _, one in rows)),
@@ -88,8 +88,10 @@ def compared(certificates: Sequence[NamedLanguage]) -> list[Section]:
         Column("text", tuple(one.text.name for _, one in rows), True),
         Column("model", tuple(_model(one) for _, one in rows), True),
     )
+    asked = any(one.errors is not None for _, one in rows)
     same = len({(one.text.digest, one.units.statement, one.stated_bound.delta) for _, one in rows}) == 1
-    about = [f"bits a symbol, confidence {confidence(rows[0][1].stated_bound.delta)} each"] if rows else []
+    unit = "bits a symbol, or of answers the share of prompts not answered exactly" if asked else "bits a symbol"
+    about = [f"{unit}, confidence {confidence(rows[0][1].stated_bound.delta)} each"] if rows else []
     about += [f"in {folder}"] if folder else []
     sections = [Section("", None, tuple(about))] if about else []
     if rows:
@@ -99,11 +101,23 @@ def compared(certificates: Sequence[NamedLanguage]) -> list[Section]:
 
 
 def _ordered(certificates: Sequence[NamedLanguage]) -> list[NamedLanguage]:
-    return sorted(certificates, key=lambda named: (named[1].bits_a_byte, named[0]))
+    """Smallest bound first, those of answers after those in bits a byte."""
+
+    def rank(named: NamedLanguage) -> tuple[bool, float, str]:
+        name, one = named
+        asked = one.errors is not None
+        return asked, one.stated_bound.value if asked else one.bits_a_byte, name
+
+    return sorted(certificates, key=rank)
+
+
+def _figure(certificate: LanguageCertificate, value: float) -> str:
+    return bits_up(value) if certificate.errors is None else percent_up(value)
 
 
 def _of(certificate: LanguageCertificate, name: str) -> str:
-    return next((bits_up(one.value) for one in certificate.predictors if one.name == name), "")
+    beside = (*certificate.predictors, *certificate.beside_answers)
+    return next((_figure(certificate, one.value) for one in beside if one.name == name), "")
 
 
 def _model(certificate: LanguageCertificate) -> str:
@@ -116,7 +130,7 @@ def _row(name: str, one: LanguageCertificate) -> dict[str, Json]:
         "name": name,
         "stands": not complaint(one),
         "bound": one.stated_bound.value,
-        "bound_bits_a_byte": one.bits_a_byte,
+        "bound_bits_a_byte": one.bits_a_byte if one.errors is None else None,
         "theorem": one.stated_bound.theorem,
         "delta": one.stated_bound.delta,
         "mean": one.mean,
@@ -125,7 +139,7 @@ def _row(name: str, one: LanguageCertificate) -> dict[str, Json]:
         "text": one.text.name,
         "text_digest": one.text.digest,
         "model": _model(one),
-        **{f"{other.name}": other.value for other in one.predictors},
+        **{f"{other.name}": other.value for other in (*one.predictors, *one.beside_answers)},
     }
 
 
@@ -165,12 +179,25 @@ def _figures(certificates: Sequence[NamedLanguage]) -> tuple[Drawing, ...]:
     for place, (name, certificate) in enumerate(certificates):
         if complaint(certificate):
             continue
+        if certificate.errors is not None:
+            made.append(_answered(certificate, certificate.errors, name, f"lm{place}-answers"))
+            continue
         made += [
             _frontier(certificate, name, f"lm{place}-frontier"),
             _gaps(certificate, name, f"lm{place}-gaps"),
             *((_along(certificate, name, f"lm{place}-along"),) if certificate.along else ()),
         ]
     return tuple(made)
+
+
+def _answered(certificate: LanguageCertificate, errors: int, name: str, anchor: str) -> Drawing:
+    """Bits against the share of prompts not answered exactly: seen, and certified."""
+    points = [("the network", certificate.ledger.bits, errors / certificate.losses.n, certificate.stated_bound.value)]
+    for one in certificate.beside_answers:
+        label = NAMES["theta0"][0] if one.text is None else HELD_OUT_PAIRS[0]
+        points.append((label, one.bits, one.errors / one.n, one.value))
+    caption = f"{name}: share of prompts not answered exactly, seen (dot) and certified (bar), against bits."
+    return _against_bits(points, "share not answered exactly", anchor, "Bits against errors", caption)
 
 
 def _frontier(certificate: LanguageCertificate, name: str, anchor: str) -> Drawing:
@@ -182,6 +209,14 @@ def _frontier(certificate: LanguageCertificate, name: str, anchor: str) -> Drawi
         for one in certificate.predictors
         if one.name not in ("uniform", "held_out")
     ]
+    caption = f"{name}: mean loss (dot) and certified loss (bar) against bits. {_ngram_note(certificate)}"
+    return _against_bits(points, f"bits a {unit}", anchor, "Bits against loss", caption)
+
+
+def _against_bits(
+    points: list[tuple[str, int, float, float]], scale: str, anchor: str, title: str, caption: str
+) -> Drawing:
+    """Draw (label, bits, seen, certified)."""
     with sheet() as (figure, axes):
         for place, (label, bits, mean, value) in enumerate(points):
             colour = COLOURS[place % len(COLOURS)]
@@ -194,9 +229,8 @@ def _frontier(certificate: LanguageCertificate, name: str, anchor: str) -> Drawi
         axes.minorticks_off()
         axes.set_xlim(0.7, 30 * max(1 + bits for _, bits, _, _ in points))
         axes.set_xlabel("bits of the ledger, + 1")
-        axes.set_ylabel(f"bits a {unit}")
-        caption = f"{name}: mean loss (dot) and certified loss (bar) against bits. {_ngram_note(certificate)}"
-        return drawing(figure, anchor, "Bits against loss", caption)
+        axes.set_ylabel(scale)
+        return drawing(figure, anchor, title, caption)
 
 
 def _ngram_note(certificate: LanguageCertificate) -> str:

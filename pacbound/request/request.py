@@ -305,7 +305,7 @@ class Stated(Record):
         Statement,
         Field(
             json_schema_extra=_option(
-                "Language", "stream: pasts of this text; positions: drawn of a corpus; documents: new ones"
+                "Language", "stream: pasts of this text; positions: drawn of a corpus; documents, answers: new ones"
             )
         ),
     ] = "stream"
@@ -354,7 +354,7 @@ class Stated(Record):
         Field(
             min_length=1,
             max_length=32,
-            json_schema_extra=_option("Language", "what stands between documents, \\n for a line end [\\n\\n]"),
+            json_schema_extra=_option("Language", "what stands between documents or ends an answer, \\n: a line end"),
         ),
     ] = None
 

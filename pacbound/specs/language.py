@@ -10,8 +10,9 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from ..records import SparseRecord
+from .repeats import Reason
 
-Statement = Literal["stream", "positions", "documents"]
+Statement = Literal["stream", "positions", "documents", "answers"]
 AlphabetKind = Literal["bytes", "ascii97", "tokenizer"]
 ALPHABET_SIZES = {"bytes": 256, "ascii97": 97}
 ASCII97 = bytes([*b"\t\n", *range(0x20, 0x7F)])  # tab, newline and the 95 characters that print
@@ -148,10 +149,12 @@ class UnitsSpec(SparseRecord):
     """What the losses are losses of.
 
     stream: every symbol of the text. positions: `count` of them, drawn with replacement from a seed. documents: what
-    stands between separators, each by the mean loss of its first window.
+    stands between separators, each by the mean loss of its first window. answers: pairs of a prompt and its answer,
+    each by the mean loss of the answer's symbols and of the separator that ends it. distinct: of answers, how many
+    prompts there are. repeats: why some stand twice.
     """
 
-    LEFT_OUT = ("count", "seed", "separator")
+    LEFT_OUT = ("count", "seed", "separator", "distinct", "repeats")
 
     statement: Statement = "stream"
     count: int | None = Field(default=None, ge=1, le=MAX_SYMBOLS)
@@ -159,12 +162,17 @@ class UnitsSpec(SparseRecord):
     separator: str | None = Field(
         default=None, pattern="^([0-9a-f]{2}){1,32}$"
     )  # hex: control characters stay readable
+    distinct: int | None = Field(default=None, ge=1, le=MAX_SYMBOLS)
+    repeats: Reason | None = None
 
     @model_validator(mode="after")
     def _own_fields(self) -> Self:
         drawn = self.statement == "positions"
         if (self.count is not None, self.seed is not None) != (drawn, drawn):
             raise ValueError("positions have a count and a seed, and nothing else has")
-        if (self.separator is not None) != (self.statement == "documents"):
-            raise ValueError("documents have a separator, and nothing else has")
+        if (self.separator is not None) != (self.statement in ("documents", "answers")):
+            raise ValueError("documents and answers have a separator, and nothing else has")
+        asked = self.statement == "answers"
+        if (self.distinct is not None) != asked or (self.repeats is not None and not asked):
+            raise ValueError("answers have a number of distinct prompts, and nothing else has it or repeats")
         return self

@@ -50,11 +50,11 @@ def language_unchecked(certificate: LanguageCertificate, level: str, held: bool)
         unchecked.append("that the message decodes to this network and this ledger (level message)")
     if level != "risk":
         unchecked.append("that the network has these losses on the text, and sees no symbol ahead (level risk)")
-        if certificate.predictors:
+        if certificate.predictors or certificate.beside_answers:
             unchecked.append("the other predictors beside it (level risk)")
     else:
         unchecked.append("that the network sees no symbol ahead, beyond texts whose future was changed")
-    if not held and any(one.name == "held_out" for one in certificate.predictors):
+    if not held and any(one.name == "held_out" for one in (*certificate.predictors, *certificate.beside_answers)):
         unchecked.append("the losses on held-out text, as their author counted them (give it with --test)")
     unchecked.append("what is declared: " + "; ".join(certificate.declarations))
     unchecked.append("who wrote it: the digest shows integrity, not authorship")

@@ -8,9 +8,13 @@ from ..certificate.language import LanguageCertificate, OtherPredictor, TextReco
 from ..certificate.recheck import Finding
 from ..errors import DataError, ModelError, PacboundError, RequestError
 from ..specs.grammar import OWN_NETWORK
+from ..specs.language import UnitsSpec
 from ..specs.specs import CHECKPOINT_KINDS
 
 if TYPE_CHECKING:
+    from torch import nn
+
+    from ..data.pairs import Pairs
     from ..data.texts import Text
     from ..networks.hypothesis import Base
     from ..networks.ngrams import Beside
@@ -28,14 +32,15 @@ def recount_losses(
     Returns: the findings, and whether held-out text was counted again.
     Raises: DataError, RequestError where the caller's text cannot be read.
     """
+    from ..data.pairs import Pairs
     from ..data.texts import check_text_apart
     from ..networks.causality import check_causal
     from ..networks.hypothesis import Hypothesis
     from ..networks.ngrams import predictors
-    from ..networks.predictions import sum_losses, units_of
+    from ..networks.predictions import answers_of, sum_losses, units_of
 
-    text = stated_text(certificate.text, data, root, tokenizer)
-    wrong = text_differs(certificate.text, text)
+    text = stated_text(certificate.text, data, root, tokenizer, certificate.units)
+    wrong = text_differs(certificate.text, text) or _other_prompts(certificate.units.distinct, text)
     findings: tuple[Finding, ...] = (Finding(check="text", complaint=wrong),)
     if wrong is not None:
         return findings, False
@@ -46,7 +51,9 @@ def recount_losses(
         window = certificate.prediction.window
         asked = window if certificate.hypothesis.model == OWN_NETWORK else min(window, ASKED)
         check_causal(network, text.alphabet.predicted, asked)
-        units = units_of(text, certificate.units)
+        units = (
+            answers_of(text, certificate.prediction) if isinstance(text, Pairs) else units_of(text, certificate.units)
+        )
         sums, _ = sum_losses(network, text, certificate.prediction, units, tolerance=0.0)
     except PacboundError as cause:
         return (*findings, Finding(check="network", complaint=str(cause).rstrip("."))), False
@@ -54,6 +61,9 @@ def recount_losses(
     findings = (*findings, Finding(check="network"), Finding(check="losses again", complaint=wrong))
     if wrong is not None:
         return findings, False
+    if isinstance(text, Pairs):
+        again, held_out = _recount_answers(certificate, base, network, text, test, root, tokenizer)
+        return findings + again, held_out
     if certificate.units.statement != "stream":
         return findings, False
     wrong = _others(certificate, predictors(text))
@@ -68,7 +78,7 @@ def recount_losses(
         return findings, False
     assert stated.text is not None
     assert stated.sums is not None
-    held = _held_out(stated.text, data if test is None else test, root, tokenizer)
+    held = _held_out(stated.text, certificate.units, data if test is None else test, root, tokenizer)
     if held is None:
         return findings, False
     try:
@@ -77,6 +87,49 @@ def recount_losses(
         return (*findings, Finding(check="held-out text", complaint=str(cause).rstrip("."))), False
     wrong = smaller(stated.sums, sum_losses(network, held, certificate.prediction, None, tolerance=0.0)[0])
     return (*findings, Finding(check="held-out losses", complaint=wrong)), True
+
+
+def _recount_answers(
+    certificate: LanguageCertificate, base: "Base", network: "nn.Module", pairs: "Pairs", test: object,
+    root: str | Path | None, tokenizer: str | Path | None,
+) -> tuple[tuple[Finding, ...], bool]:  # fmt: skip
+    """Count the answers that the network does not give, that theta0 does not give, and those on held-out pairs."""
+    from ..data.pairs import Pairs, check_pairs_apart
+    from ..networks.predictions import answers_of, count_wrong
+
+    prediction, findings = certificate.prediction, []
+    beside = {one.name: one for one in certificate.beside_answers}
+    counts = [("errors", network, certificate.errors or 0)]
+    if "theta0" in beside:
+        counts.append(("theta0", base.module.eval(), beside["theta0"].errors))
+    for check, asked, stated in counts:
+        found = count_wrong(asked, pairs, prediction, answers_of(pairs, prediction), progress=False)
+        wrong = f"{found:,} answers are not given exactly, the certificate says {stated:,}" if found > stated else None
+        findings.append(Finding(check=check, complaint=wrong))
+        if wrong is not None:
+            return tuple(findings), False
+    held = beside.get("held_out")
+    if held is None or held.text is None or test is None:
+        return tuple(findings), False
+    other = _held_out(held.text, certificate.units, test, root, tokenizer)
+    if not isinstance(other, Pairs):
+        return tuple(findings), False
+    try:
+        wrong = _other_prompts(held.distinct, other)
+        check_pairs_apart(pairs, other, certificate.units.repeats)
+        found = count_wrong(network, other, prediction, answers_of(other, prediction), progress=False)
+    except PacboundError as cause:
+        return (*findings, Finding(check="held-out errors", complaint=str(cause).rstrip("."))), False
+    if wrong is None and found > held.errors:
+        wrong = f"{found:,} held-out answers are not given exactly, the certificate says {held.errors:,}"
+    return (*findings, Finding(check="held-out errors", complaint=wrong)), True
+
+
+def _other_prompts(stated: int | None, text: "Text") -> str | None:
+    from ..data.pairs import Pairs
+
+    found = len(set(text.prompts())) if isinstance(text, Pairs) else None
+    return None if found == stated else f"there are {found} distinct prompts, the certificate says {stated}"
 
 
 def rebuild_language_base(certificate: LanguageCertificate, checkpoint: str | Path | None) -> "Base":
@@ -109,12 +162,23 @@ def rebuild_language_base(certificate: LanguageCertificate, checkpoint: str | Pa
     return Base(base.module, base.layout, origin, base.notes)
 
 
-def stated_text(stated: TextRecord, data: object, root: str | Path | None, tokenizer: str | Path | None) -> "Text":
+def stated_text(
+    stated: TextRecord,
+    data: object,
+    root: str | Path | None,
+    tokenizer: str | Path | None,
+    units: UnitsSpec = UnitsSpec(),  # noqa: B008  # frozen
+) -> "Text":
     """The stated bytes of the caller's text, as the network reads them. Raises: DataError, RequestError."""
+    from ..data.pairs import read_pairs
     from ..data.texts import find_text, map_text, map_tokens
 
     if not isinstance(data, (str, Path)):
         raise RequestError(f"verify: a text is a file or a name, got {type(data).__name__}. Give its path.")
+    if units.statement == "answers":
+        end, kind = bytes.fromhex(units.separator or ""), stated.alphabet.kind
+        found = read_pairs(data, kind, tokenizer if kind == "tokenizer" else None, end, root)
+        return found if kind == "tokenizer" else found.over(stated.alphabet)
     size = find_text(data, root)[1].stat().st_size
     begin = 0 if size == stated.bytes else stated.begin
     count = stated.bytes if begin + stated.bytes <= size else None
@@ -137,10 +201,12 @@ def text_differs(stated: TextRecord, text: "Text") -> str | None:
     )
 
 
-def _held_out(stated: TextRecord, data: object, root: str | Path | None, tokenizer: str | Path | None) -> "Text | None":
+def _held_out(
+    stated: TextRecord, units: UnitsSpec, data: object, root: str | Path | None, tokenizer: str | Path | None
+) -> "Text | None":
     """The held-out text where it is at hand: in the caller's own file, or the one given."""
     try:
-        held = stated_text(stated, data, root, tokenizer)
+        held = stated_text(stated, data, root, tokenizer, units)
     except PacboundError:
         return None
     return held if text_differs(stated, held) is None else None
