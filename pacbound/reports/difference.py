@@ -10,7 +10,7 @@ from ..certificate.difference_statement import version_name
 from ..certificate.language_statement import bits_up, unit_name
 from ..certificate.statement import confidence, rate_up
 from .beside import Section
-from .drawn import COLOURS, Drawing, drawing, sheet
+from .drawn import COLOURS, FAINT, Drawing, drawing, sheet
 from .language import INTEGRITY, UNPAID
 from .report import Lead, Report
 from .tables import Column
@@ -18,6 +18,7 @@ from .tables import Column
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+LINEAR = 0.01  # losses within it stand on a linear scale
 NamedDifference = tuple[str, DifferenceCertificate]
 ANOTHER_REFERENCE = "It is about these two networks: nothing is said of how good the reference is."
 MIXED = (
@@ -97,8 +98,11 @@ def draw_curve(axes: "Axes", certificate: DifferenceCertificate) -> None:
         axes.plot(bits, [row.value * scale for _, row in of_one], f"o{line}", color=colour, markersize=4)
         axes.plot(bits, [row.mean * scale for _, row in of_one], f"x{line}", color=colour, markersize=4, alpha=0.5)
         for width, row in of_one if family == "blocks" else ():
-            axes.annotate(row.name, (width, row.value * scale), xytext=(4, 4), textcoords="offset points", fontsize=8)
-    axes.set_yscale("log", nonpositive="mask")
+            axes.annotate(
+                row.name, (width, row.value * scale), xytext=(0, 6), textcoords="offset points", fontsize=8, ha="center"
+            )
+    axes.set_yscale("symlog", linthresh=LINEAR)  # a version may do better than the reference
+    axes.axhline(0, color=FAINT, linewidth=0.8)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.minorticks_off()
     axes.set_xlabel("bits a weight")
@@ -150,5 +154,5 @@ def _drawings(certificates: Sequence[NamedDifference]) -> tuple[Drawing, ...]:
     return tuple(
         curve(one, name, f"difference{place}")
         for place, (name, one) in enumerate(certificates)
-        if not difference_complaint(one) and sum(row.bits is not None and row.value > 0 for row in one.versions) > 1
+        if not difference_complaint(one) and sum(row.bits is not None for row in one.versions) > 1
     )
