@@ -1,7 +1,8 @@
-"""What the certificates of language models say, as a table."""
+"""What the certificates of language models, and of their quantized versions, say as tables."""
 
 from pathlib import Path
 
+from pacbound.certificate.difference import DifferenceCertificate
 from pacbound.certificate.language import LANGUAGE_VERSION, LanguageCertificate
 from pacbound.certificate.language_statement import bits_up
 
@@ -17,6 +18,20 @@ def report(folder: Path) -> str:
     for path, one in zip(_paths(folder), found, strict=True):
         lines.append((f"[{path.stem}](results/{folder.name}/{path.name})", *_cells(one)))
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def summary(folder: Path) -> str:
+    """Return a row for each quantized version of stories260K, in bits a byte of the text beyond the reference."""
+    path = folder / "quantization_stories260K.json"
+    found = DifferenceCertificate.load(path)
+    lines = [
+        f"From [{path.stem}](results/{folder.name}/{path.name}):\n\n| version | bits a weight | certified | measured |"
+    ]
+    lines.append("|---|---:|---:|---:|")
+    for row in found.versions:
+        value, mean = (bits_up(found.a_byte(one)) for one in (row.value, row.mean))
+        lines.append(f"| {row.name} | {row.bits_a_weight or 0:.3f} | **{value}** | {mean} |")
+    return "\n".join(lines) + "\n"
 
 
 def _paths(folder: Path) -> list[Path]:
