@@ -134,7 +134,7 @@ MUTATIONS = (
     Mutation(
         "a document is predicted from the one before",
         "pacbound/networks/predictions.py",
-        "(start, start, min(stop, start + window)) if units.apart else (max(0, stop - window), start, stop)",
+        "(start, first, min(stop, start + window)) if units.apart else (max(0, stop - window), start, stop)",
         "max(0, stop - window), start, stop",
         f"{PREDICTIONS}::test_a_document_is_predicted_from_its_beginning_alone",
     ),
