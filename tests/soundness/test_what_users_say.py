@@ -114,7 +114,8 @@ def test_an_option_helps_the_encoder_or_reaches_the_receiver_and_never_both() ->
 
 CHANGED = {
     "budget": 0.02, "encoder": "codebook", "step": 0.25, "levels": 5, "codebook_init": "uniform", "code": ("laplace",),
-    "epochs": 4, "device": "cpu", "batch": 20, "rate": 0.01, "optimizer": "sgd", "beta": 1.0, "encoder_seed": 3,
+    "epochs": 4, "device": "cpu", "batch": 20, "rate": 0.01, "beta": 1.0, "encoder_seed": 3,
+    "optimizer": "sgd",
 }  # fmt: skip
 
 
@@ -125,6 +126,8 @@ def test_what_is_free_changes_nothing_but_the_coded_coefficients(name: str) -> N
         options: dict[str, Any] = {"epochs": None, name: CHANGED[name]}
     elif name in ("levels", "codebook_init"):
         options = {"encoder": "codebook", name: CHANGED[name]}
+    elif name == "optimizer":
+        options = {"encoder": "plain", name: CHANGED[name]}
     else:
         options = {name: CHANGED[name]}
     assert set(CHANGED) == set(free_options(Request()))
