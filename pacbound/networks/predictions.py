@@ -68,9 +68,13 @@ def units_of(text: Text, spec: UnitsSpec) -> Units | None:
 
 
 def answers_of(pairs: Pairs, prediction: PredictionSpec) -> Units:
-    """Return the units of pairs. Raises: DataError for a pair that is longer than a window."""
+    """Return the units of pairs, the shortest first, since rows of one batch have one length.
+
+    Raises: DataError for a pair that is longer than a window.
+    """
     pairs.check_fit(prediction.window)
-    return Units(pairs.spans[:, [0, 2]], apart=True, answers=pairs.spans[:, 1])
+    spans = pairs.spans[np.argsort(pairs.spans[:, 2] - pairs.spans[:, 0], kind="stable")]
+    return Units(spans[:, [0, 2]], apart=True, answers=spans[:, 1])
 
 
 def draw_positions(n: int, count: int, seed: int) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from ..certificate.canonical import Json
-from ..certificate.language import LanguageCertificate, OtherForm
+from ..certificate.language import LanguageCertificate, OtherAnswers, OtherForm, OtherPredictor
 from ..certificate.language_recheck import recheck_language_arithmetic, recheck_language_message
 from ..certificate.language_statement import bits_up, unit_name
 from ..certificate.statement import confidence, percent_up
@@ -116,7 +116,7 @@ def _figure(certificate: LanguageCertificate, value: float) -> str:
 
 
 def _of(certificate: LanguageCertificate, name: str) -> str:
-    beside = (*certificate.predictors, *certificate.beside_answers)
+    beside: tuple[OtherPredictor | OtherAnswers, ...] = (*certificate.predictors, *certificate.beside_answers)
     return next((_figure(certificate, one.value) for one in beside if one.name == name), "")
 
 
@@ -240,7 +240,9 @@ def _ngram_note(certificate: LanguageCertificate) -> str:
 
 def _gaps(certificate: LanguageCertificate, name: str, anchor: str) -> Drawing:
     """How far each statement lies above the mean loss that it is made from."""
-    bars = [(certificate.stated_bound.theorem, certificate.stated_bound.value - certificate.mean)]
+    bars: list[tuple[str, float]] = [
+        (certificate.stated_bound.theorem, certificate.stated_bound.value - certificate.mean)
+    ]
     bars += [(one.theorem, one.value - certificate.mean) for one in certificate.also if isinstance(one, OtherForm)]
     bars += [("held out, 0 bits", one.value - one.mean) for one in certificate.predictors if one.name == "held_out"]
     with sheet(height=0.9 + 0.4 * len(bars)) as (figure, axes):

@@ -46,15 +46,16 @@ def recheck_language(
 def language_unchecked(certificate: LanguageCertificate, level: str, held: bool) -> tuple[str, ...]:
     """What a verification did not look at, whatever its outcome."""
     unchecked = []
+    beside = [*(one.name for one in certificate.predictors), *(one.name for one in certificate.beside_answers)]
     if level == "arithmetic":
         unchecked.append("that the message decodes to this network and this ledger (level message)")
     if level != "risk":
         unchecked.append("that the network has these losses on the text, and sees no symbol ahead (level risk)")
-        if certificate.predictors or certificate.beside_answers:
+        if beside:
             unchecked.append("the other predictors beside it (level risk)")
     else:
         unchecked.append("that the network sees no symbol ahead, beyond texts whose future was changed")
-    if not held and any(one.name == "held_out" for one in (*certificate.predictors, *certificate.beside_answers)):
+    if not held and "held_out" in beside:
         unchecked.append("the losses on held-out text, as their author counted them (give it with --test)")
     unchecked.append("what is declared: " + "; ".join(certificate.declarations))
     unchecked.append("who wrote it: the digest shows integrity, not authorship")
