@@ -78,8 +78,7 @@ class Stated(Record):
         Field(
             json_schema_extra=_option(
                 "Main",
-                "subspace, direct (code a file), surrogate (file untouched), picks (examples), auto: best; "
-                "quantization-loss",
+                "subspace, direct (code a file), surrogate, picks (examples), auto: best; quantization-loss",
             )
         ),
     ] = "subspace"
