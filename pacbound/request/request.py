@@ -78,7 +78,7 @@ class Stated(Record):
         Field(
             json_schema_extra=_option(
                 "Main",
-                "subspace, direct (code a file), surrogate, picks (examples), auto: best; quantization-loss",
+                "subspace, direct (a file), surrogate, picks (examples), auto: best; quantization-loss",
             )
         ),
     ] = "subspace"
