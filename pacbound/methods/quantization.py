@@ -155,7 +155,7 @@ def _of_examples(request: Request, root: str | Path | None) -> DifferenceCertifi
 
     return DifferenceCertificate.issue(
         reference=reference.record,
-        versions=_rows(request, reference.module, second and (second.module, second.record), count),
+        versions=_rows(request, reference.module, None if second is None else (second.module, second.record), count),
         delta=request.delta,
         data=describe(examples, repeats=request.repeats),
         loss=request.loss,

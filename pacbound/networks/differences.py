@@ -75,7 +75,7 @@ def example_difference_sums(network: Network, reference: Network, examples: Exam
     """
     if loss not in LOSSES:
         raise RequestError(f"differences: a loss is one of {', '.join(LOSSES)}, got {loss!r}. Choose one of them.")
-    parts = []
+    parts: list[LossSums] = []
     for x, y in zip(examples.x.split(BATCH), examples.y.split(BATCH), strict=True):
         if not parts:
             check_deterministic(network, x)
