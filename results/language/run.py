@@ -16,13 +16,14 @@ SHAKESPEARE = ["--task", "lm", "--data", "tinyshakespeare", "--held-out", "0.1"]
 ADAPTED = ["--checkpoint", str(STORIES / "stories260K.bin"), "--tokenizer", str(STORIES / "tok512.bin"), "--disjoint"]
 VALID = ["--task", "lm", "--data", "wikitext-2:valid", "--test", "wikitext-2:test"]
 COMMANDS = {
-    "shakespeare_gru": [*SHAKESPEARE, "--alphabet", "ascii97", "--model", "E16-gru64-L", "--epochs", "24"],
+    "shakespeare_gru48": [*SHAKESPEARE, "--alphabet", "ascii97", "--model", "E16-gru48-L", "--epochs", "24"],
+    "shakespeare_gru64": [*SHAKESPEARE, "--alphabet", "ascii97", "--model", "E16-gru64-L", "--epochs", "24"],
     "shakespeare_documents": [
         "--task", "lm", "--data", "tinyshakespeare", "--alphabet", "ascii97", "--statement", "documents", "--context",
         "64", "--model", "E12-gru24-L",
     ],
     "shakespeare_stories": [*SHAKESPEARE, *ADAPTED, "--d", "2048", "--budget", "4"],
-    "wikitext_gru": [*VALID, "--model", "E16-gru64-L", "--epochs", "24"],
+    "wikitext_gru48": [*VALID, "--model", "E16-gru48-L", "--epochs", "20"],
     "wikitext_stories": [*VALID, *ADAPTED, "--d", "2048", "--budget", "4"],
 }  # fmt: skip
 
