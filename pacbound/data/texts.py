@@ -118,7 +118,8 @@ def check_text_apart(text: Text, held_out: Text) -> None:
     """
     asked = np.linspace(held_out.first, max(held_out.first, held_out.last - WINDOW), WINDOWS).astype(int)
     windows = {np.asarray(held_out.source[start : min(start + WINDOW, held_out.last)]).tobytes() for start in asked}
-    found, kept = set(), b""
+    found: set[bytes] = set()
+    kept = b""
     for chunk in text.chunks():
         here = kept + chunk.tobytes()
         found |= {one for one in windows - found if one in here}
