@@ -13,8 +13,8 @@ from .files import columns, refuse_to_overwrite, sentence_lines
 from .options import given, with_parameters
 
 if TYPE_CHECKING:
-    from pacbound.certificate import Certificate
-    from pacbound.certificate.language import LanguageCertificate
+    from pacbound.certificate.documents import AnyCertificate
+    from pacbound.methods.language import LanguageForecast
     from pacbound.pipeline.forecast import Forecast
     from pacbound.request.request import Request
 
@@ -40,8 +40,9 @@ def _certify(**options: object) -> None:
       written to digits.json
     """
     from pacbound.errors import RequestError
-    from pacbound.methods.language import certify_language
+    from pacbound.methods.language import certify_language, forecast_language
     from pacbound.methods.plans import plans
+    from pacbound.methods.quantization import METHOD, certify_quantization
     from pacbound.methods.table import certify
     from pacbound.methods.work import methods_folder
     from pacbound.reports.show import render
@@ -49,6 +50,11 @@ def _certify(**options: object) -> None:
 
     request = _request(options)
     output = Path(str(options["output"])) if options["output"] else Path(f"{request.name or _stem(request.data)}.json")
+    if options["dry_run"] and request.task == "lm":
+        for line in _language_in_words(forecast_language(request, _path(options["data_dir"]))):
+            typer.echo(line)
+        typer.echo("nothing was trained or written (--dry-run)")
+        return
     if options["dry_run"]:
         found = plans(request, _path(options["data_dir"]))
         for name, plan in found.items():
@@ -70,8 +76,10 @@ def _certify(**options: object) -> None:
             f"certify: {begun} holds an unfinished run. Add --resume to go on with it, or delete it to start afresh."
         )
     try:
-        certificate: Certificate | LanguageCertificate
-        if request.task == "lm":
+        certificate: AnyCertificate
+        if request.method == METHOD:
+            certificate = certify_quantization(request, data_dir=_path(options["data_dir"]))
+        elif request.task == "lm":
             certificate = certify_language(request, data_dir=_path(options["data_dir"]), state=state)
         else:
             certificate = certify(request=request, data_dir=_path(options["data_dir"]), state=state)
@@ -122,6 +130,7 @@ def _verify_hint(request: "Request", data_dir: object) -> str:
         "--data": None if request.data == "digits" else request.data,
         "--data-dir": data_dir,
         "--model": request.model if ":" in request.model else None,
+        "--reference": request.reference,
         "--checkpoint": None if request.method == "direct" else request.checkpoint,
         "--rename": None if request.method == "direct" else ",".join(request.rename) or None,
         "--key": None if request.method == "direct" else request.key,
@@ -158,6 +167,15 @@ def _in_words(plan: "Forecast") -> str:
     for entry in plan.ledger:
         lines += sentence_lines(entry.why, f"  {entry.item:<18}{entry.bits:>8,}  ", " " * 30)
     return "\n".join([*lines, f"  {'sum':<18}{plan.bits:>8,}"])
+
+
+def _language_in_words(plan: "LanguageForecast") -> list[str]:
+    coded = "all of which are coded" if plan.d is None else f"d = {plan.d:,} coefficients"
+    return [
+        f"text     {plan.text}, {plan.symbols:,} symbols, {plan.losses:,} losses",
+        f"network  {plan.model}, D = {plan.D:,} parameters, {coded}",
+        f"training {plan.steps:,} steps, about {plan.seconds:,.0f} s on this machine, counting included",
+    ]
 
 
 def _own_parameters() -> list[inspect.Parameter]:

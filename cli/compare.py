@@ -101,6 +101,7 @@ def _loaded(paths: list[Path]) -> "tuple[list[tuple[str, Certificate]], list[Nam
     Raises: CertificateError for a file.
     """
     from pacbound.certificate import Certificate
+    from pacbound.certificate.language import LanguageCertificate
     from pacbound.errors import CertificateError
 
     loaded: list[tuple[str, Certificate]] = []
@@ -111,8 +112,10 @@ def _loaded(paths: list[Path]) -> "tuple[list[tuple[str, Certificate]], list[Nam
             found = load_either(file)
             if isinstance(found, Certificate):
                 loaded.append((str(file), found))
-            else:
+            elif isinstance(found, LanguageCertificate):
                 texts.append((str(file), found))
+            else:
+                raise CertificateError(f"{file} says what versions of a network lose, each beside the others: show it.")
         except CertificateError as why:
             if file in paths:
                 raise

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from pacbound.certificate import Certificate
-    from pacbound.certificate.language import LanguageCertificate
+    from pacbound.certificate.documents import AnyCertificate
 
 UNBROKEN = 1 << 30  # columns
 
@@ -33,9 +33,9 @@ def load_certificate(file: Path) -> "Certificate":
         raise CertificateError(named(file, why)) from None
 
 
-def load_either(file: Path) -> "Certificate | LanguageCertificate":
-    """Read a certificate of either kind. Raises: CertificateError that names the file once."""
-    from pacbound.certificate.language import load_document
+def load_either(file: Path) -> "AnyCertificate":
+    """Read a certificate of any kind. Raises: CertificateError that names the file once."""
+    from pacbound.certificate.documents import load_document
     from pacbound.errors import CertificateError
 
     try:

@@ -22,6 +22,7 @@ PANELS = {
     "Subspace": "Subspace",
     "Picks": "Picks (--method picks; each is coded)",
     "Language": "Language models (--task lm)",
+    "Quantization": "Quantization (--method quantization-loss)",
     "Code": "Code (free: only the message counts)",
     "Training": "Training (free: only the message counts)",
 }

@@ -51,38 +51,50 @@ def report(
     pacbound report picks.json --data mnist -o report.html
     """
     from pacbound.certificate import Certificate
+    from pacbound.certificate.difference import DifferenceCertificate
+    from pacbound.certificate.documents import load_document
     from pacbound.certificate.files import write_atomic
-    from pacbound.certificate.language import LanguageCertificate, load_document
+    from pacbound.certificate.language import LanguageCertificate
     from pacbound.errors import CertificateError
+    from pacbound.reports.difference import difference_complaint, difference_report
     from pacbound.reports.language_pages import complaint, language_report
     from pacbound.reports.report import report as made_of
 
     loaded: list[tuple[Path, Certificate]] = []
     texts: list[tuple[Path, LanguageCertificate]] = []
+    versions: list[tuple[Path, DifferenceCertificate]] = []
     unread = []
     for file in certificate_files(certificates, "report"):
         try:
             one = load_document(file)
             if isinstance(one, Certificate):
                 loaded.append((file, one))
-            else:
+            elif isinstance(one, LanguageCertificate):
                 texts.append((file, one))
+            else:
+                versions.append((file, one))
         except CertificateError as why:
             if file in certificates:
                 raise CertificateError(f"{file}: {why}") from None
             unread.append((file.name, str(why)))
-    if not loaded and not texts:
+    if not loaded and not texts and not versions:
         raise CertificateError(f"report: none of the files is a certificate; {unread[0][0]}: {unread[0][1]}")
+    if loaded or texts:
+        unread += [(file.name, "it is about versions of a network; report those apart") for file, _ in versions]
     if loaded:
         unread += [(file.name, "it is about a language model; report those apart") for file, _ in texts]
         whole = len(loaded) > 1 or certificates[0].is_dir()
         named = [(_name(file, certificates), one) for file, one in loaded]
         found = made_of(named, unread, title, whole, pictures=_pictures(named, data, data_dir))
         broken = [(one.name, one.complaint) for one in found.subjects if not one.stands]
-    else:
+    elif texts:
         models = [(_name(file, certificates), one) for file, one in texts]
         found = language_report(models, unread, title)
         broken = [(name, why) for name, one in models if (why := complaint(one))]
+    else:
+        pairs = [(_name(file, certificates), one) for file, one in versions]
+        found = difference_report(pairs, unread, title)
+        broken = [(name, why) for name, one in pairs if (why := difference_complaint(one))]
     chosen = format or (Format.md if output is not None and output.suffix == ".md" else Format.html)
     text = found.html() if chosen is Format.html else found.markdown() + "\n"
     if output is None:

@@ -58,7 +58,7 @@ def show(
     shown = load_either(certificate)
     typer.echo(render(shown, format.value, columns()))
     if not isinstance(shown, Certificate) and (plot is not None or picked is not None):
-        raise RequestError("show: --plot and --picked are for picks. pacbound report draws a language model's figures.")
+        raise RequestError("show: --plot and --picked are for picks. pacbound report draws the figures of others.")
     if plot is not None:
         from pacbound.reports.picks_plot import plot_picks
 

@@ -51,6 +51,10 @@ def verify(
         Path | None,
         typer.Option(help="The file or folder of theta0 or of the original network, where the certificate names one."),
     ] = None,
+    reference: Annotated[
+        Path | None,
+        typer.Option(help="The file or folder of the network that quantized versions are compared with."),
+    ] = None,
     rename: Annotated[
         str, typer.Option(help="REGEX=REPLACEMENT for names in the checkpoint, separated by commas, as for certify.")
     ] = "",
@@ -123,6 +127,7 @@ def verify(
             result = recheck(
                 file, data, model, asked, data_dir, checkpoint, rules, loss, unlabelled, test, key, tokenizer,
                 surrogate, surrogate_checkpoint, reading, standardise,
+                reference,
             )  # fmt: skip
             results.append(result if len(files) == 1 else result.model_copy(update={"name": str(file)}))
         except PacboundError as refusal:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .bounds.claims import Bound as Bound
     from .bounds.claims import Measure as Measure
     from .bounds.claims import RiskEstimate as RiskEstimate
+    from .certificate.difference import DifferenceCertificate as DifferenceCertificate
     from .certificate.language import LanguageCertificate as LanguageCertificate
     from .certificate.schema import Certificate as Certificate
     from .data.examples import Examples as Examples
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .errors import PacboundError as PacboundError
     from .measures.measuring import measure as measure
     from .methods.language import certify_language as certify_language
+    from .methods.quantization import certify_quantization as certify_quantization
     from .methods.table import certify as certify
     from .request.presets import preset as preset
     from .request.request import Request as Request
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "Bound": ("bounds.claims", "Bound"),
     "Certificate": ("certificate.schema", "Certificate"),
+    "DifferenceCertificate": ("certificate.difference", "DifferenceCertificate"),
     "Entry": ("bits.ledger", "Entry"),
     "Examples": ("data.examples", "Examples"),
     "LanguageCertificate": ("certificate.language", "LanguageCertificate"),
@@ -46,6 +49,7 @@ _PUBLIC = {
     "bound": ("bounds.arrays", "bound"),
     "certify": ("methods.table", "certify"),
     "certify_language": ("methods.language", "certify_language"),
+    "certify_quantization": ("methods.quantization", "certify_quantization"),
     "load": ("data.registry", "load"),
     "measure": ("measures.measuring", "measure"),
     "preset": ("request.presets", "preset"),

@@ -11,6 +11,8 @@ settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.register_profile("explore", derandomize=False, deadline=None, max_examples=2000)
 settings.load_profile("repeatable")
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # one process for each core: threads of several would wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.pop("COLUMNS", None)  # the width of somebody's terminal; tests name one where they mean one
 
 

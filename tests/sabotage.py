@@ -89,7 +89,132 @@ LANGUAGE_MODELS = "tests/models/test_language.py"
 DIFFERENCES = "tests/networks/test_differences.py"
 LLAMA_TOKENS = "tests/data/test_llama2c.py"
 
+PREDICTIONS, NGRAMS = "tests/networks/test_predictions.py", "tests/networks/test_ngrams.py"
+LANGUAGE_FLOW = "tests/methods/test_language.py"
+
+QUANTIZATION = "tests/methods/test_quantization.py"
+FORGED_DIFFERENCES = f"{QUANTIZATION}::test_forgeries_are_refused_at_the_first_level_that_sees_them"
+
 MUTATIONS = (
+    Mutation(
+        "versions of a network are not paid for",
+        "pacbound/certificate/difference.py",
+        'Ledger().choice("versions", versions, VERSIONS)',
+        'Ledger().choice("versions", 1, VERSIONS)',
+        f"{QUANTIZATION}::test_of_a_text_it_says_what_is_mixed_and_averaged",
+    ),
+    Mutation(
+        "mean ceilings that were lowered are not counted again",
+        "pacbound/verification/language_losses.py",
+        'pairs = [("mean loss", found.losses, stated.losses), ("mean ceiling", found.ceilings, stated.ceilings)]',
+        'pairs = [("mean loss", found.losses, stated.losses)]',
+        FORGED_DIFFERENCES,
+    ),
+    Mutation(
+        "the mean ceiling of a language model may lie below its ceiling",
+        "pacbound/certificate/language_recheck.py",
+        "    if sums.ceilings < sums.n * sums.ceiling:\n",
+        "    if sums.ceilings < sums.losses:\n",
+        f"{LANGUAGE_FLOW}::test_forgeries_are_refused_at_the_first_level_that_sees_them",
+    ),
+    Mutation(
+        "a quantizer's version may have any values",
+        "pacbound/verification/difference.py",
+        "    if wrong is None and values_of(network) != row.values:\n",
+        "    if wrong is None and values_of(network) == row.name:\n",
+        FORGED_DIFFERENCES,
+    ),
+    Mutation(
+        "nobody has to say that the data are held out",
+        "pacbound/methods/quantization.py",
+        "    if not request.disjoint:\n",
+        "    if not request.delta:\n",
+        f"{QUANTIZATION}::test_contradictions_are_refused",
+    ),
+    Mutation(
+        "a document is predicted from the one before",
+        "pacbound/networks/predictions.py",
+        "(start, first, min(stop, start + window)) if units.apart else (max(0, stop - window), start, stop)",
+        "max(0, stop - window), start, stop",
+        f"{PREDICTIONS}::test_a_document_is_predicted_from_its_beginning_alone",
+    ),
+    Mutation(
+        "a later window predicts again what an earlier one did",
+        "pacbound/networks/predictions.py",
+        "        first, begin = end, begin + step\n",
+        "        first, begin = end, begin + window\n",
+        f"{PREDICTIONS}::test_a_stream_is_predicted_window_by_window",
+    ),
+    Mutation(
+        "a window shows the symbol that it predicts",
+        "pacbound/networks/predictions.py",
+        "np.concatenate([np.full((len(batch), 1), start), known[:, :-1]], axis=1)",
+        "known",
+        f"{PREDICTIONS}::test_a_stream_is_predicted_window_by_window",
+    ),
+    Mutation(
+        "symbols that the network does not know are left out of the entropy",
+        "pacbound/networks/predictions.py",
+        "    return losses, -(smoothed * np.log2(smoothed)).sum(1) - others * floor * math.log2(floor)\n",
+        "    return losses, -(smoothed * np.log2(smoothed)).sum(1)\n",
+        f"{PREDICTIONS}::test_a_stream_is_predicted_window_by_window",
+    ),
+    Mutation(
+        "words that favour some positions are kept",
+        "pacbound/networks/predictions.py",
+        "    kept = words if whole == 1 << 64 else words[words < np.uint64(whole)]\n",
+        "    kept = words\n",
+        f"{PREDICTIONS}::test_words_that_favour_some_positions_are_left_out",
+    ),
+    Mutation(
+        "an n-gram has seen the symbol that it predicts",
+        "pacbound/networks/ngrams.py",
+        "(pair + different * p) / np.maximum(seen + different, 1)",
+        "(pair + 1 + different * p) / np.maximum(seen + 1 + different, 1)",
+        f"{NGRAMS}::test_an_adaptive_ngram_is_that_of_its_counts",
+    ),
+    Mutation(
+        "the bytes that a network predicts are free",
+        "pacbound/certificate/language_recheck.py",
+        '        ledger = ledger.choice("alphabet", 1 << len(alphabet.declared),',
+        '        ledger = ledger.choice("alphabet", 1,',
+        f"{LANGUAGE_FLOW}::test_a_ledger_pays_network_alphabet_smoothing_centre_and_windows",
+    ),
+    Mutation(
+        "a ceiling below the losses that may come",
+        "pacbound/certificate/language_recheck.py",
+        "    if sums.ceiling is None or not least <= sums.ceiling <= ceiling + 1e-9 or sums.lowest != 0:\n",
+        "    if sums.ceiling is None or sums.lowest != 0:\n",
+        f"{LANGUAGE_FLOW}::test_forgeries_are_refused_at_the_first_level_that_sees_them",
+    ),
+    Mutation(
+        "losses counted again may be larger",
+        "pacbound/verification/language_losses.py",
+        "        if again > said:\n",
+        "        if again > 2 * said:\n",
+        f"{LANGUAGE_FLOW}::test_forgeries_are_refused_at_the_first_level_that_sees_them",
+    ),
+    Mutation(
+        "theta0 beside a language model pays nothing for its choices",
+        "pacbound/certificate/language_recheck.py",
+        "    if other.bits != bits or other.n != other.sums.n:\n",
+        "    if other.n != other.sums.n:\n",
+        "tests/methods/test_language_checkpoints.py::test_theta0_beside_it_cannot_be_made_worse_or_better_than_it_is",
+    ),
+    Mutation(
+        "a killed run of a language model forgets its noise",
+        "pacbound/training/lattices.py",
+        '    generator.set_state(held["generator"])\n',
+        "",
+        "tests/training/test_lattices.py::test_an_interrupted_run_ends_where_an_uninterrupted_one_does",
+    ),
+    Mutation(
+        "documents across the edge of a chunk are missed",
+        "pacbound/data/texts.py",
+        "window[max(len(window) - len(separator) + 1, begin - offset) :] if",
+        'b"" if',
+        "tests/data/test_texts.py::test_documents_and_digests_do_not_depend_on_chunks",
+    ),
     Mutation(
         "the digest of an adapter leaves out the network that it goes with",
         "pacbound/models/foreign.py",

@@ -9,8 +9,9 @@ import pytest
 import pacbound as pb
 
 NAMES = [
-    "Bound", "Certificate", "Entry", "Examples", "LanguageCertificate", "Ledger", "Measure", "PacboundError", "Request",
-    "RiskEstimate", "Verification", "bound", "certify", "certify_language", "load", "measure", "preset", "verify",
+    "Bound", "Certificate", "DifferenceCertificate", "Entry", "Examples", "LanguageCertificate", "Ledger", "Measure",
+    "PacboundError", "Request", "RiskEstimate", "Verification", "bound", "certify", "certify_language",
+    "certify_quantization", "load", "measure", "preset", "verify",
 ]  # fmt: skip
 
 VERBS = ("certify", "verify", "bound", "load", "measure", "preset")

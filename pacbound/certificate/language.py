@@ -27,7 +27,6 @@ from .files import read_capped, read_sidecar, write_atomic
 from .language_statement import write_language_statement
 from .schema import (
     OUTSIDE_CORE,
-    Certificate,
     Environment,
     InlineMessage,
     Sha256,
@@ -382,12 +381,6 @@ def headline(
     if errors is None:
         return LOSS_THEOREMS[units.statement](losses, bits, delta)
     return occam_binomial(errors, losses.n, bits, delta)
-
-
-def load_document(path: str | Path) -> "Certificate | LanguageCertificate":
-    """Read a certificate file of either kind. Raises: CertificateError where it is missing or malformed."""
-    version = read_strict(read_capped(Path(path), MAX_JSON_BYTES)).get("schema_version")
-    return LanguageCertificate.load(path) if version == LANGUAGE_VERSION else Certificate.load(path)
 
 
 def _validated(document: dict[str, Json]) -> LanguageCertificate:

@@ -183,6 +183,8 @@ def check_sums(
     least, ceiling = math.log2(alphabet.size / prediction.smoothing), prediction.ceiling(alphabet.size)
     if sums.ceiling is None or not least <= sums.ceiling <= ceiling + 1e-9 or sums.lowest != 0:
         return f"losses lie between 0 and the ceiling log2(V / alpha), tolerance included, {ceiling:.6f}"
+    if sums.ceilings < sums.n * sums.ceiling:
+        return "the ceilings add up to their number times the one of them"
     if prediction.constant is not None and sums.centre != prediction.constant:
         return f"the losses have the centre {prediction.constant}, got {sums.centre}"
     expected = {"stream": symbols, "positions": units.count}.get(units.statement)

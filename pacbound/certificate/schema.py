@@ -391,6 +391,11 @@ class Certificate(SparseRecord):
                 "Certificate: this one is about a language model, which show, verify, compare and report read, and "
                 "this command does not."
             )
+        if str(version).startswith("difference-"):
+            raise CertificateError(
+                "Certificate: this one says what versions of a network lose, which show, verify and report read, and "
+                "this command does not."
+            )
         if version != SCHEMA_VERSION:
             raise CertificateError(
                 f"Certificate: this pacbound reads schema_version {SCHEMA_VERSION!r}, got {str(version)[:40]!r}. "

@@ -19,6 +19,7 @@ from .roots import data_root
 from .subwords import read_tokenizer
 
 CHUNK = 1 << 22  # symbols at a time
+WINDOWS, WINDOW = 64, 64  # of held-out text, looked for in the text itself
 TOKENIZED = 1 << 20  # bytes of a text that are tokenized at a time, up to a place where that changes nothing
 NAMED = {
     "tinyshakespeare": "tinyshakespeare/input.txt",
@@ -108,6 +109,26 @@ class Text:
                 f"text is empty. Clean the text, or give a longer --separator, got {separator!r}."
             )
         return made
+
+
+def check_text_apart(text: Text, held_out: Text) -> None:
+    """Refuse held-out text that stands in the text itself: of 64 windows of 64 symbols more than one.
+
+    Raises: DataError.
+    """
+    asked = np.linspace(held_out.first, max(held_out.first, held_out.last - WINDOW), WINDOWS).astype(int)
+    windows = {np.asarray(held_out.source[start : min(start + WINDOW, held_out.last)]).tobytes() for start in asked}
+    found: set[bytes] = set()
+    kept = b""
+    for chunk in text.chunks():
+        here = kept + chunk.tobytes()
+        found |= {one for one in windows - found if one in here}
+        kept = here[-WINDOW * text.source.dtype.itemsize :]
+    if len(found) > 1 or len(found) == len(windows):
+        raise DataError(
+            f"load: held-out text was not looked at, and {len(found)} of {len(windows)} windows of {held_out.name} "
+            f"stand in {text.name} as well. Give another text, or --held-out SHARE."
+        )
 
 
 def read_text(

@@ -17,7 +17,7 @@ from ..bits.codes import fit_code
 from ..certificate.language import LanguageCertificate
 from ..data.inputs import check_repeats
 from ..data.pairs import Pairs, check_pairs_apart, read_pairs
-from ..data.texts import Text, byte_range, map_text, map_tokens
+from ..data.texts import Text, byte_range, check_text_apart, map_text, map_tokens
 from ..errors import RequestError
 from ..models.language import load_language_model
 from ..models.others import private_copy
@@ -25,18 +25,20 @@ from ..models.reference import initialise
 from ..networks.causality import check_causal
 from ..networks.checkpoints import file_digest
 from ..networks.hypothesis import Base, make_base, make_subspace, make_zero_base
-from ..networks.predictions import Units, answers_of, units_of
+from ..networks.predictions import Predicted, Units, answers_of, predict, units_of
 from ..networks.trained import train_only
 from ..pipeline.language import LanguageSetup, Offer, finish_language
 from ..quantize.lattice import step_index_for, to_lattice
 from ..quantize.rates import lattice_coding
 from ..quantize.tensors import nearest_step, step_size
+from ..records import Record
 from ..request.request import Request, parse_projector, trained_word
 from ..specs.language import FIRST_CONTEXT, PredictionSpec, UnitsSpec
 from ..specs.specs import BaseOrigin, HypothesisSpec, LatticeSpec
 from ..specs.tensors import DirectSpec, TensorSpec
 from ..training.lattices import Lattices, Plan, train_lattices
 from ..training.state import Checkpoint
+from ..training.threads import measured_threads
 
 READ = (
     "task", "data", "model", "test", "name", "delta", "checkpoint", "disjoint", "train", "tokenizer", "d", "projector",
@@ -44,20 +46,35 @@ READ = (
     "held_out", "context", "stride", "positions", "separator", "repeats",
 )  # fmt: skip
 ONLY_HERE = ("statement", "alphabet", "held_out", "context", "stride", "positions", "separator")
-DEFAULT_DATA, DEFAULT_MODEL = "tinyshakespeare", "E16-gru32-L"
+DEFAULT_DATA, DEFAULT_MODEL = "tinyshakespeare", "E16-gru48-L"
 CONTEXT, STRIDE, POSITIONS = 256, 3, 100_000
 SEPARATORS = {"documents": "\\n\\n", "answers": "\\n"}
 LENGTH, WARM = 64, 4  # symbols of a training window that count, and those before them that do not
 BATCH = 32  # windows a step
-PASSES, LEAST_STEPS, MOST_STEPS = 12.0, 500, 12_000
+PASSES, LEAST_STEPS, MOST_STEPS = 20.0, 500, 12_000
 SUBSPACE = 512  # dimension around a checkpoint
-WEIGHT_RATE, WEIGHT_STEP = 0.02, 0.05
+WEIGHT_RATE, WEIGHT_STEP = 0.03, 0.05
 COEFFICIENT_RATE, COEFFICIENT_STEP = 0.002, 0.004  # a coarser first step destroys what a checkpoint knows
-VECTOR_UNIT = 0.25  # of biases and other vectors
-TIMED_STEPS = 5
+VECTOR_UNIT = 0.5  # of biases and other vectors
+TIMED_STEPS, TIMED_UNITS = 5, 20_000
 USUAL_ALPHA = 0.03
 
 Tensors = dict[str, Tensor]
+
+
+class LanguageForecast(Record):
+    """What a certification would do: symbols of the text, losses that the statement is about, D, d where there is a
+    subspace, steps of training, and seconds on this machine.
+    """
+
+    text: str
+    symbols: int
+    losses: int
+    model: str
+    D: int
+    d: int | None
+    steps: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -81,15 +98,45 @@ def certify_language(
     """
     setup = prepare_language(request, data_dir, progress)
     started = time.monotonic()
-    way = _every_weight(setup, request) if setup.base.origin.kind == "zero" else _subspace(setup, request)
+    way = _way(setup, request)
     checkpoint = Checkpoint(state, _key(request, setup))
     losses = _losses(setup, way, request)
-    plan = _plan(request, setup, way, losses, checkpoint)
-    train_lattices(way.lattices, losses, plan, checkpoint, progress)
-    seconds = {"training": time.monotonic() - started}
-    passes = plan.steps / _steps_a_pass(request, setup)
-    made = finish_language(setup, way.offers(way.lattices), seconds, passes, setup.base.notes, progress)
+    with measured_threads(lambda: _step(way, losses, 0), checkpoint):
+        plan = _plan(request, setup, way, losses, checkpoint)
+        train_lattices(way.lattices, losses, plan, checkpoint, progress)
+        seconds = {"training": time.monotonic() - started}
+        passes = plan.steps / _steps_a_pass(request, setup)
+        made = finish_language(setup, way.offers(way.lattices), seconds, passes, setup.base.notes, progress)
     return made if request.model_name is None else made.with_network(request.model_name)
+
+
+def forecast_language(request: Request, data_dir: str | Path | None = None) -> LanguageForecast:
+    """Say what a certification would do, by timing a few steps and windows. Trains nothing and writes nothing.
+
+    Raises: PacboundError as `certify_language` does.
+    """
+    setup = prepare_language(request, data_dir)
+    way = _way(setup, request)
+    losses = _losses(setup, way, request)
+    plan = _plan(request, setup, way, losses, Checkpoint(None, ""))
+    started = time.perf_counter()
+    units = max(1, sum(len(block.lengths) if setup.units else block.lengths.sum() for block in _timed(setup)))
+    counting = (time.perf_counter() - started) * setup.n / units
+    return LanguageForecast(
+        text=setup.text.name,
+        symbols=setup.text.n,
+        losses=setup.n,
+        model=setup.spec.model,
+        D=setup.base.layout.D,
+        d=way.lattices.entries["w"].numel() if "w" in way.lattices.entries else None,
+        steps=plan.steps,
+        seconds=plan.steps * _seconds_a_step(way, losses) + counting * (1 + len(way.offers(way.lattices))),
+    )
+
+
+def _timed(setup: LanguageSetup) -> list[Predicted]:
+    network = setup.base.module.eval()
+    return list(predict(network, setup.text, setup.window, setup.units, progress=False, most=TIMED_UNITS))
 
 
 def prepare_language(request: Request, data_dir: str | Path | None = None, progress: bool = True) -> LanguageSetup:
@@ -100,6 +147,8 @@ def prepare_language(request: Request, data_dir: str | Path | None = None, progr
     if request.checkpoint is None and request.tokenizer is None:
         text = text.listing()
         held_out = None if held_out is None else held_out.over(text.alphabet)
+    if held_out is not None and not isinstance(text, Pairs):
+        check_text_apart(text, held_out)
     module, name = load_language_model(request.checkpoint or source, text.alphabet.predicted)
     window = _window(request, getattr(module, "context", None))
     base = _base(module, request)
@@ -148,15 +197,20 @@ def _base(module: nn.Module, request: Request) -> Base:
 
 def _window(request: Request, most: int | None) -> PredictionSpec:
     """The windows that are asked for, with the first smoothing of the menu."""
-    window = request.context or min(CONTEXT, 1 << (most or CONTEXT).bit_length() - 1)
+    place = window_of(request.context, most).bit_length() - 1 - FIRST_CONTEXT
+    if request.statement == "stream":
+        return PredictionSpec(alpha=0, kappa=0, context=place, stride=request.stride or STRIDE)
+    return PredictionSpec(alpha=0, centre=0, context=place)
+
+
+def window_of(asked: int | None, most: int | None) -> int:
+    """Symbols in a window, by default what a network knows. most: of its positions. Raises: RequestError."""
+    window = asked or min(CONTEXT, 1 << (most or CONTEXT).bit_length() - 1)
     if window & (window - 1):
         raise RequestError(f"certify: --context is a power of two, got {window}. Take {1 << window.bit_length() - 1}.")
     if most is not None and window > most:
         raise RequestError(f"certify: the network knows {most} positions, got --context {window}. Give a smaller one.")
-    place = window.bit_length() - 1 - FIRST_CONTEXT
-    if request.statement == "stream":
-        return PredictionSpec(alpha=0, kappa=0, context=place, stride=request.stride or STRIDE)
-    return PredictionSpec(alpha=0, centre=0, context=place)
+    return window
 
 
 def _separator(request: Request) -> bytes:
@@ -178,6 +232,10 @@ def _units_spec(request: Request, text: Text) -> UnitsSpec:
     return UnitsSpec(statement="stream")
 
 
+def _way(setup: LanguageSetup, request: Request) -> Way:
+    return _every_weight(setup, request) if setup.base.origin.kind == "zero" else _subspace(setup, request)
+
+
 def _every_weight(setup: LanguageSetup, request: Request) -> Way:
     """Every weight on a lattice of its tensor, around zero; training starts from the seed."""
     base, drawn = setup.base, private_copy(setup.base.module)
@@ -185,7 +243,7 @@ def _every_weight(setup: LanguageSetup, request: Request) -> Way:
     values = dict(drawn.named_parameters())
     start = {slot.name: values[slot.name].detach() for slot in base.layout.slots}
     units = {
-        slot.name: math.sqrt(2 / slot.fan_in) if len(slot.shape) >= 2 else VECTOR_UNIT for slot in base.layout.slots
+        slot.name: math.sqrt(1 / slot.fan_in) if len(slot.shape) >= 2 else VECTOR_UNIT for slot in base.layout.slots
     }
 
     def offers(lattices: Lattices) -> list[Offer]:
@@ -315,18 +373,22 @@ def _plan(
 
     rate = way.rate if request.rate == Request().rate else request.rate
     least = 1.0 if isinstance(setup.text, Pairs) else math.log(setup.text.alphabet.size / USUAL_ALPHA)
-    return Plan(checkpoint.note("steps", steps)[0], rate, setup.n, least, request.encoder_seed)
+    symbols = (request.batch or BATCH) * LENGTH
+    return Plan(checkpoint.note("steps", steps)[0], rate, setup.n, least, symbols, request.encoder_seed)
+
+
+def _step(way: Way, losses: Callable[[Tensors, int], tuple[Tensor, float]], step: int) -> None:
+    """One step of training without the optimiser."""
+    seen, _ = way.lattices.apply(True, torch.Generator().manual_seed(0))
+    losses(seen, step)[0].backward()
 
 
 def _seconds_a_step(way: Way, losses: Callable[[Tensors, int], tuple[Tensor, float]]) -> float:
     times = []
     for step in range(TIMED_STEPS):
         started = time.perf_counter()
-        seen, _ = way.lattices.apply(True, torch.Generator().manual_seed(0))
-        losses(seen, step)[0].backward()
+        _step(way, losses, step)
         times.append(time.perf_counter() - started)
-    for entries in way.lattices.entries.values():
-        entries.grad = None
     return sorted(times)[TIMED_STEPS // 2] * 1.1
 
 

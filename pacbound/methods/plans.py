@@ -23,6 +23,7 @@ from .auto import announced, part_of
 from .direct.forecast import forecast_direct
 from .direct.method import direct
 from .picks import chosen, most_picks, picks
+from .quantization import refuse_quantization_options
 from .subspace import subspace
 from .surrogate import checked, fixed, surrogate
 from .table import METHODS
@@ -34,6 +35,7 @@ def plans(request: Request, data_dir: str | Path | None = None) -> dict[str, For
 
     Raises: PacboundError with the reason, where the request names one method that would be refused.
     """
+    refuse_quantization_options(request)
     work = Work(
         request.model, request.data, request.test, request.unlabelled, request, None, data_dir, None, progress=False
     )

@@ -13,6 +13,7 @@ from .auto import auto
 from .direct.method import direct
 from .language import refuse_language_options
 from .picks import picks
+from .quantization import refuse_quantization_options
 from .subspace import subspace
 from .surrogate import surrogate
 from .work import Work
@@ -57,6 +58,7 @@ def certify(
     Raises: PacboundError with the reason of a refusal.
     """
     request = request or Request()
+    refuse_quantization_options(request)
     refuse_language_options(request)
     work = Work(
         request.model if model is None else model,

@@ -4,8 +4,6 @@ Both networks are fixed before the text or sample, so that nothing is coded: 0 b
 second network is worse, and its range is known beforehand from both losses' own.
 """
 
-import math
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,20 +13,12 @@ from ..bounds.losses import LossSums, joined, loss_sums
 from ..data.examples import Examples
 from ..data.texts import Text
 from ..errors import RequestError
-from ..specs.language import TOLERANCE_BITS, PredictionSpec
+from ..specs.language import TOLERANCE_BITS, PredictionSpec, difference_range
 from .passes import BATCH, TIE, Network, check_deterministic
 from .predictions import Predicted, predict
 from .risk import LOSS_NOISE, LOSSES
 
 Vector = NDArray[np.float64]
-
-
-def difference_range(alpha: float, size: int) -> float:
-    """Return R in bits: losses of two smoothed predictions over `size` symbols differ by at most R, rounded up.
-
-    A loss lies in [-log2(1 - alpha + alpha / size), log2(size / alpha)].
-    """
-    return (math.log2(size / alpha) + math.log2(1 - alpha + alpha / size)) * (1 + 2.0**-48)
 
 
 def difference_sums(
@@ -85,7 +75,7 @@ def example_difference_sums(network: Network, reference: Network, examples: Exam
     """
     if loss not in LOSSES:
         raise RequestError(f"differences: a loss is one of {', '.join(LOSSES)}, got {loss!r}. Choose one of them.")
-    parts = []
+    parts: list[LossSums] = []
     for x, y in zip(examples.x.split(BATCH), examples.y.split(BATCH), strict=True):
         if not parts:
             check_deterministic(network, x)

@@ -22,11 +22,12 @@ from ..networks.causality import check_causal
 from ..networks.hypothesis import Base, Hypothesis
 from ..networks.ngrams import predictors
 from ..networks.predictions import Predicted, Units, answers_of, count_wrong, predict, sum_losses, unit_losses
+from ..specs.grammar import OWN_NETWORK
 from ..specs.language import ALPHAS, CENTRES, KAPPAS, PredictionSpec, UnitsSpec
 from ..specs.specs import HypothesisSpec
 from .finish import environment
 
-ASKED = 64  # symbols of a text whose future is changed
+ASKED = 64  # symbols of a text whose future is changed, of a network of the grammar
 TRIED_UNITS = 1 << 17  # on which smoothing and centre are chosen
 CENTRE_SHARES = (0.0, 0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5)  # of the mean loss
 
@@ -115,7 +116,8 @@ def _count(setup: LanguageSetup, candidate: Offer, progress: bool) -> Counted:
     message, _ = pack(candidate.spec, candidate.symbols)
     hypothesis = Hypothesis.unpack(message.payload, candidate.spec, setup.base)
     network = hypothesis.network()
-    check_causal(network, setup.text.alphabet.predicted, min(setup.window.window, ASKED))
+    asked = setup.window.window if candidate.spec.model == OWN_NETWORK else min(setup.window.window, ASKED)
+    check_causal(network, setup.text.alphabet.predicted, asked)
 
     def ledger_of(prediction: PredictionSpec) -> Ledger:
         return complete_language(hypothesis.ledger, candidate.spec, setup.text.alphabet, prediction, setup.units_spec)

@@ -34,6 +34,12 @@ class Version:
         return self.bits / self.parameters
 
 
+def check_quantizer(quantizer: str) -> None:
+    """Refuse what is no quantizer's name. Raises: QuantizeError."""
+    if LATTICE.fullmatch(quantizer) is None and quantizer not in QUANTIZERS[:3]:
+        raise QuantizeError(f"quantize: a quantizer is one of {', '.join(QUANTIZERS)}, got {quantizer!r}.")
+
+
 def quantized_version(network: nn.Module, quantizer: str) -> Version:
     """Return a copy of a network with quantized matrices; vectors, such as biases and norms, stay as they are.
 
@@ -44,9 +50,8 @@ def quantized_version(network: nn.Module, quantizer: str) -> Version:
 
     Raises: QuantizeError for another quantizer, or where a weight is not finite.
     """
+    check_quantizer(quantizer)
     lattice = LATTICE.fullmatch(quantizer)
-    if lattice is None and quantizer not in QUANTIZERS[:3]:
-        raise QuantizeError(f"quantize: a quantizer is one of {', '.join(QUANTIZERS)}, got {quantizer!r}.")
     version = copy.deepcopy(network)
     bits = 0
     with torch.no_grad():

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
+from ..certificate.difference import DifferenceCertificate
+from ..certificate.documents import AnyCertificate
 from ..certificate.language import LanguageCertificate
 from ..certificate.recheck import recheck_arithmetic
 from ..certificate.schema import Baseline, Certificate, MethodRow, OtherBound
 from ..certificate.statement import confidence, describe_loss, percent_up, rate_up, share_up
+from .difference import difference_complaint, difference_facts, difference_not_said
 from .language import INTEGRITY, UNPAID, language_facts, language_not_said, language_warning
 from .picked import ON_ITS_WORD, facts_of_picks, not_said_of_picks, picked_network
 from .tables import latex_text, markdown_text, wrapped
@@ -58,7 +61,7 @@ class Sheet(NamedTuple):
     not_said: tuple[str, ...]
 
 
-def render(certificate: Certificate | LanguageCertificate, format: Format = "text", width: int | None = None) -> str:
+def render(certificate: AnyCertificate, format: Format = "text", width: int | None = None) -> str:
     """Return the certificate in one of FORMATS, without a final newline.
 
     The arithmetic is rechecked on the way: where a check fails, what people read opens with a warning. json is the
@@ -70,18 +73,22 @@ def render(certificate: Certificate | LanguageCertificate, format: Format = "tex
     return _text(certificate, width or UNBROKEN) if format == "text" else RENDERERS[format](certificate)
 
 
-def sheet(certificate: Certificate | LanguageCertificate) -> Sheet:
+def sheet(certificate: AnyCertificate) -> Sheet:
     """Return what every format prints; the arithmetic is rechecked on the way."""
     if isinstance(certificate, LanguageCertificate):
         facts, not_said = language_facts(certificate), language_not_said(certificate)
         return _sheet(certificate, language_warning(certificate), facts, not_said)
+    if isinstance(certificate, DifferenceCertificate):
+        facts, not_said = difference_facts(certificate), difference_not_said(certificate)
+        wrong = difference_complaint(certificate)
+        return _sheet(certificate, wrong and f"This certificate does not stand: {wrong}.", facts, not_said)
     last = recheck_arithmetic(certificate)[-1]
     warning = "" if last.complaint is None else f"This certificate does not stand: {last.check}: {last.complaint}."
     return _sheet(certificate, warning, tuple(_facts(certificate)), _not_said(certificate))
 
 
 def _sheet(
-    certificate: Certificate | LanguageCertificate,
+    certificate: AnyCertificate,
     warning: str,
     facts: tuple[tuple[str, str], ...],
     not_said: tuple[str, ...],
@@ -265,7 +272,7 @@ def _base(certificate: Certificate) -> str:
     return f"{what}, sha256 {base.sha256[:16]}{head}"
 
 
-def _text(certificate: Certificate | LanguageCertificate, columns: int) -> str:
+def _text(certificate: AnyCertificate, columns: int) -> str:
     found = sheet(certificate)
     names = max(len(name) for name, _ in found.facts)
     items = max(len(item) for item, *_ in found.ledger)
@@ -290,7 +297,7 @@ def _beside_name(name: str, value: str, columns: int) -> list[str]:
     return [name.rstrip(), *wrapped(value, columns, "    ", "    ")]
 
 
-def _markdown(certificate: Certificate | LanguageCertificate) -> str:
+def _markdown(certificate: AnyCertificate) -> str:
     found = sheet(certificate)
     lines = [f"**WARNING.** {markdown_text(found.warning)}", ""] if found.warning else []
     lines += [f"> {markdown_text(found.statement)}", "", "| | |", "|---|---|"]
@@ -303,7 +310,7 @@ def _markdown(certificate: Certificate | LanguageCertificate) -> str:
     return "\n".join(lines)
 
 
-def _latex(certificate: Certificate | LanguageCertificate) -> str:
+def _latex(certificate: AnyCertificate) -> str:
     found = sheet(certificate)
     lines = [rf"\textbf{{WARNING.}} {latex_text(found.warning)}", ""] if found.warning else []
     lines += [r"\begin{quote}", latex_text(found.statement), r"\end{quote}", ""]
@@ -320,7 +327,7 @@ def _latex(certificate: Certificate | LanguageCertificate) -> str:
     return "\n".join([*lines, r"\end{itemize}"])
 
 
-def _json(certificate: Certificate | LanguageCertificate) -> str:
+def _json(certificate: AnyCertificate) -> str:
     """The document itself, indented."""
     return certificate.to_json().decode("utf-8").rstrip()
 
@@ -332,7 +339,7 @@ def _breakable(value: str) -> str:
     return value
 
 
-RENDERERS: dict[Format, Callable[[Certificate | LanguageCertificate], str]] = {
+RENDERERS: dict[Format, Callable[[AnyCertificate], str]] = {
     "markdown": _markdown,
     "latex": _latex,
     "json": _json,

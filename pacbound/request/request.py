@@ -20,9 +20,11 @@ from ..specs.trained import ALL, TrainedWord
 from .reading import NAME, Layout, Reading
 
 _OWN = [name for name in REFERENCE_MODELS if name not in RAW_PIXEL_MODELS]
-Group = Literal["Main", "Data", "Statement", "Network", "Subspace", "Picks", "Language", "Code", "Training"]
+Group = Literal[
+    "Main", "Data", "Statement", "Network", "Subspace", "Picks", "Language", "Quantization", "Code", "Training"
+]  # fmt: skip
 Task = Literal["classify", "lm"]
-Method = Literal["subspace", "direct", "surrogate", "picks", "auto"]
+Method = Literal["subspace", "direct", "surrogate", "picks", "auto", "quantization-loss"]
 Encoder = Literal["posterior", "plain", "codebook"]
 SentCode = Literal["gaussian", "laplace", "adaptive", "static"]
 
@@ -75,7 +77,8 @@ class Stated(Record):
         Method,
         Field(
             json_schema_extra=_option(
-                "Main", "subspace, direct (code a file), surrogate (file untouched), picks (examples), auto: best"
+                "Main",
+                "subspace, direct (a file), surrogate, picks (examples), auto: best; quantization-loss",
             )
         ),
     ] = "subspace"
@@ -325,6 +328,26 @@ class Stated(Record):
         int | None,
         Field(ge=1, json_schema_extra=_option("Language", "how many are drawn with --statement positions [100000]")),
     ] = None
+    reference: Annotated[
+        str | None,
+        Field(json_schema_extra=_option("Quantization", "the network before quantization: a file or folder")),
+    ] = None
+    quantize: Annotated[
+        tuple[str, ...],
+        Field(
+            json_schema_extra=_option(
+                "Quantization", "versions of the reference: int8, nf4, fp4, lattice@K (K steps a deviation), by commas"
+            )
+        ),
+    ] = ()
+    smoothing: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            lt=1,
+            json_schema_extra=_option("Quantization", "alpha of language models, fixed before the text [0.1]"),
+        ),
+    ] = None
     separator: Annotated[
         str | None,
         Field(
@@ -407,6 +430,7 @@ FREE: dict[Method, tuple[str, ...]] = {
     "surrogate": _TRAINED,
     "picks": ("budget", "max_picks"),  # every size is paid for; all else is the learner
     "auto": _TRAINED,
+    "quantization-loss": (),
 }
 
 

@@ -137,6 +137,14 @@ class PredictionSpec(SparseRecord):
         return self.window * (self.stride or STRIDES) // STRIDES
 
 
+def difference_range(alpha: float, size: int) -> float:
+    """Return R in bits: losses of two smoothed predictions over `size` symbols differ by at most R, rounded up.
+
+    A loss lies in [-log2(1 - alpha + alpha / size), log2(size / alpha)].
+    """
+    return (math.log2(size / alpha) + math.log2(1 - alpha + alpha / size)) * (1 + 2.0**-48)
+
+
 class UnitsSpec(SparseRecord):
     """What the losses are losses of.
 

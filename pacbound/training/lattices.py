@@ -1,10 +1,9 @@
 """Train tensors on lattices of their own: one step and one prior scale for each, learned with the entries.
 
 Uniform noise of one cell at first (Balle et al. 2017, arXiv:1611.01704), then rounding with the gradient of the
-identity. The price is beta * nats / n, nats being those of Laplace masses of the cells; beta follows the bound:
-its gap grows as sqrt(2 nats Var / n), the derivative of which in nats is sqrt(Var / (2 nats n)) = beta / n, and as
-nats / (lambda n) where no larger lambda is allowed. All of it
-is free: only the message counts.
+identity, by steps as they are sent. The price is beta * nats / n, nats being those of Laplace masses of the cells; beta
+follows the bound: its gap grows as sqrt(2 nats Var / n), the derivative of which in nats is sqrt(Var / (2 nats n)) =
+beta / n, and as nats / (lambda n) where no larger lambda is allowed. All of it is free: only the message counts.
 """
 
 import math
@@ -34,13 +33,14 @@ Tensors = dict[str, Tensor]
 class Plan:
     """How long and how fast. rate: peak of Adam, in units of each tensor. n: losses that the statement is about.
 
-    least_beta: one over the largest lambda that is allowed, in nats.
+    least_beta: one over the largest lambda that is allowed, in nats. symbols: of a step, for the bar.
     """
 
     steps: int
     rate: float
     n: int
     least_beta: float
+    symbols: int = 1
     seed: int = 0
 
 
@@ -72,12 +72,17 @@ class Lattices:
         seen: Tensors = {}
         nats = torch.zeros(())
         for name, entries in self.entries.items():
-            step = torch.exp2(self.log_steps[name])
+            step = torch.exp2(self.log_steps[name] if noisy else self._on_grid(name))
             u = entries / step
             u = u + torch.rand(u.shape, generator=generator) - 0.5 if noisy else u + (u.round() - u).detach()
             nats = nats + laplace_nats(u, torch.exp2(self.log_scales[name]) / step)
             seen[name] = u * step * self.units[name]
         return seen, nats
+
+    def _on_grid(self, name: str) -> Tensor:
+        """log2 of a step that can be sent, in units of its tensor: gradients pass as if it were the learned one."""
+        log, unit = self.log_steps[name], math.log2(self.units[name])
+        return log + ((8 * (log.detach() + unit)).round() / 8 - unit - log.detach())
 
     def integers(self, steps: Mapping[str, float]) -> dict[str, Integers]:
         """Return the nearest multiples of steps, which are in the tensors' own scale."""
@@ -87,8 +92,8 @@ class Lattices:
         }
 
     def steps(self) -> dict[str, float]:
-        """Return the learned steps in the tensors' own scale."""
-        return {name: 2.0 ** float(log.detach()) * self.units[name] for name, log in self.log_steps.items()}
+        """Return the steps in the tensors' own scale, eighths of an octave as they are sent."""
+        return {name: 2.0 ** float(self._on_grid(name).detach()) * self.units[name] for name in self.log_steps}
 
 
 def laplace_nats(u: Tensor, scale: Tensor) -> Tensor:
@@ -117,7 +122,10 @@ def train_lattices(
     trained = [*lattices.entries.values(), *lattices.log_steps.values(), *lattices.log_scales.values()]
     adam = torch.optim.Adam(trained, betas=(0.9, 0.99))
     begin, spread, beta = _resume(checkpoint, trained, adam, generator)
-    bar = tqdm(range(begin, plan.steps), desc="training", disable=hidden(progress), initial=begin, total=plan.steps)
+    bar = tqdm(
+        range(begin, plan.steps), desc="training", disable=hidden(progress), initial=begin, total=plan.steps,
+        unit=" symbols", unit_scale=plan.symbols,
+    )  # fmt: skip
     for step in bar:
         for group in adam.param_groups:
             group["lr"] = plan.rate * _warm_cosine(step, plan.steps)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from ..bounds.losses import LossSums
 from ..certificate.language import LanguageCertificate, OtherPredictor, TextRecord
 from ..certificate.recheck import Finding
-from ..errors import ModelError, PacboundError, RequestError
+from ..errors import DataError, ModelError, PacboundError, RequestError
 from ..specs.grammar import OWN_NETWORK
 from ..specs.language import UnitsSpec
 from ..specs.specs import CHECKPOINT_KINDS
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..networks.ngrams import Beside
 
 SLACK = 1e-6  # between machines, of a bound in bits a symbol
-ASKED = 64  # symbols of a text whose future is changed
+ASKED = 64  # symbols of a text whose future is changed, of a network of the grammar
 
 
 def recount_losses(
@@ -33,13 +33,14 @@ def recount_losses(
     Raises: DataError, RequestError where the caller's text cannot be read.
     """
     from ..data.pairs import Pairs
+    from ..data.texts import check_text_apart
     from ..networks.causality import check_causal
     from ..networks.hypothesis import Hypothesis
     from ..networks.ngrams import predictors
     from ..networks.predictions import answers_of, sum_losses, units_of
 
-    text = _text(certificate.text, certificate.units, data, root, tokenizer)
-    wrong = _differs(certificate.text, text) or _other_prompts(certificate.units.distinct, text)
+    text = stated_text(certificate.text, data, root, tokenizer, certificate.units)
+    wrong = text_differs(certificate.text, text) or _other_prompts(certificate.units.distinct, text)
     findings: tuple[Finding, ...] = (Finding(check="text", complaint=wrong),)
     if wrong is not None:
         return findings, False
@@ -47,14 +48,16 @@ def recount_losses(
         base = rebuild_language_base(certificate, checkpoint)
         hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base)
         network = hypothesis.network()
-        check_causal(network, text.alphabet.predicted, min(certificate.prediction.window, ASKED))
+        window = certificate.prediction.window
+        asked = window if certificate.hypothesis.model == OWN_NETWORK else min(window, ASKED)
+        check_causal(network, text.alphabet.predicted, asked)
         units = (
             answers_of(text, certificate.prediction) if isinstance(text, Pairs) else units_of(text, certificate.units)
         )
         sums, _ = sum_losses(network, text, certificate.prediction, units, tolerance=0.0)
     except PacboundError as cause:
         return (*findings, Finding(check="network", complaint=str(cause).rstrip("."))), False
-    wrong = _smaller(certificate.losses, sums)
+    wrong = smaller(certificate.losses, sums)
     findings = (*findings, Finding(check="network"), Finding(check="losses again", complaint=wrong))
     if wrong is not None:
         return findings, False
@@ -68,7 +71,7 @@ def recount_losses(
     start = next((one for one in certificate.predictors if one.name == "theta0"), None)
     if wrong is None and start is not None and start.sums is not None:
         sums, _ = sum_losses(base.module.eval(), text, certificate.prediction, None, tolerance=0.0)
-        wrong = _smaller(start.sums, sums)
+        wrong = smaller(start.sums, sums)
         findings = (*findings, Finding(check="theta0", complaint=wrong))
     stated = next((one for one in certificate.predictors if one.name == "held_out"), None)
     if wrong is not None or stated is None:
@@ -78,7 +81,11 @@ def recount_losses(
     held = _held_out(stated.text, certificate.units, data if test is None else test, root, tokenizer)
     if held is None:
         return findings, False
-    wrong = _smaller(stated.sums, sum_losses(network, held, certificate.prediction, None, tolerance=0.0)[0])
+    try:
+        check_text_apart(text, held)
+    except DataError as cause:
+        return (*findings, Finding(check="held-out text", complaint=str(cause).rstrip("."))), False
+    wrong = smaller(stated.sums, sum_losses(network, held, certificate.prediction, None, tolerance=0.0)[0])
     return (*findings, Finding(check="held-out losses", complaint=wrong)), True
 
 
@@ -155,8 +162,12 @@ def rebuild_language_base(certificate: LanguageCertificate, checkpoint: str | Pa
     return Base(base.module, base.layout, origin, base.notes)
 
 
-def _text(
-    stated: TextRecord, units: UnitsSpec, data: object, root: str | Path | None, tokenizer: str | Path | None
+def stated_text(
+    stated: TextRecord,
+    data: object,
+    root: str | Path | None,
+    tokenizer: str | Path | None,
+    units: UnitsSpec = UnitsSpec(),  # noqa: B008  # frozen
 ) -> "Text":
     """The stated bytes of the caller's text, as the network reads them. Raises: DataError, RequestError."""
     from ..data.pairs import read_pairs
@@ -177,7 +188,8 @@ def _text(
     return map_text(data, stated.alphabet.kind, root, begin if count else 0, count).over(stated.alphabet)
 
 
-def _differs(stated: TextRecord, text: "Text") -> str | None:
+def text_differs(stated: TextRecord, text: "Text") -> str | None:
+    """Say in what a text is not the one stated, None where it is."""
     if text.alphabet != stated.alphabet:
         return "the tokenizer is another file than the certificate names"
     found = text.digest()
@@ -194,17 +206,17 @@ def _held_out(
 ) -> "Text | None":
     """The held-out text where it is at hand: in the caller's own file, or the one given."""
     try:
-        held = _text(stated, units, data, root, tokenizer)
+        held = stated_text(stated, data, root, tokenizer, units)
     except PacboundError:
         return None
-    return held if _differs(stated, held) is None else None
+    return held if text_differs(stated, held) is None else None
 
 
-def _smaller(stated: LossSums, found: LossSums) -> str | None:
+def smaller(stated: LossSums, found: LossSums) -> str | None:
     """Whether no sum that was counted again, without the tolerance, exceeds the one stated with it."""
     if found.n != stated.n:
         return f"there are {found.n:,} losses, the certificate says {stated.n:,}"
-    pairs = [("mean loss", found.losses, stated.losses)]
+    pairs = [("mean loss", found.losses, stated.losses), ("mean ceiling", found.ceilings, stated.ceilings)]
     pairs += [
         (f"log-sum at lambda {rate:.4g}", again, said)
         for (rate, again), (_, said) in zip(found.log_terms, stated.log_terms, strict=True)

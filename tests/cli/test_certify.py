@@ -177,7 +177,7 @@ def test_help_shows_the_main_options_first_and_an_example() -> None:
     assert panels[:2] == ["Options", "Main options"]  # the first holds --help alone
     assert {"Main options", "Statement", "Network", "Subspace", CODE, TRAINING, "Run"} <= set(panels)
     first = text[text.index("Main options") : text.index("─ ", text.index("Main options") + 20)]
-    assert set(re.findall(r"--([a-z-]+)", first)) == {"data", "model", "method", "budget", "output", "resume"}
+    assert set(re.findall(r"--([a-z-]+)", first)) == {"data", "model", "method", "task", "budget", "output", "resume"}
     for name in pb.Request.model_fields:
         assert f"--{name.replace('_', '-')}" in text
 

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from pacbound.data import texts
-from pacbound.data.texts import byte_range, map_text, read_text
+from pacbound.data.texts import byte_range, check_text_apart, map_text, read_text
 from pacbound.errors import DataError
 from pacbound.specs.language import ASCII97, AlphabetSpec, mask_of
 
@@ -84,3 +84,21 @@ def test_an_alphabet_is_what_its_kind_says(fields):
 def test_a_text_is_mapped_and_never_held(tmp_path):
     path = written(tmp_path, b"x" * 1000)
     assert isinstance(map_text(path, "bytes", None, 0, None).source, np.memmap)
+
+
+@pytest.mark.parametrize("chunk", [50, 1 << 22])
+def test_held_out_text_that_stands_in_the_text_is_refused(tmp_path, monkeypatch, chunk):
+    monkeypatch.setattr(texts.Text.chunks, "__defaults__", (chunk,))
+    rng = np.random.default_rng(0)
+    raw, other = (rng.integers(0, 256, 4000, np.uint8).tobytes() for _ in range(2))
+    text = map_text(written(tmp_path, raw), "bytes", None, 0, None)
+    apart = map_text(written(tmp_path, other, "other.txt"), "bytes", None, 0, None)
+    check_text_apart(text, apart)
+    quoted = map_text(
+        written(tmp_path, other[:2000] + raw[100:170] + other[2000:], "quoted.txt"), "bytes", None, 0, None
+    )
+    check_text_apart(text, quoted)  # a line that both have
+    for copied in (raw, raw[1500:2500], other[:1000] + raw[500:1500]):
+        held = map_text(written(tmp_path, copied, "held.txt"), "bytes", None, 0, None)
+        with pytest.raises(DataError, match="as well"):
+            check_text_apart(text, held)

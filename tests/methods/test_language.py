@@ -194,6 +194,12 @@ def lower_ceiling(document: Document, certificate: LanguageCertificate) -> None:
     document["losses"]["ceiling"] = document["losses"]["ceiling"] - 0.1
 
 
+def lower_ceilings(document: Document, certificate: LanguageCertificate) -> None:
+    """A mean ceiling as low as the mean loss, which no bound exceeds."""
+    document["losses"]["ceilings"] = document["losses"]["losses"]
+    restate(document, certificate, certificate.mean)
+
+
 def fewer_bits(document: Document, certificate: LanguageCertificate) -> None:
     entry = next(one for one in document["ledger"] if one["item"] == "alphabet")
     entry["bits"] = 5
@@ -228,6 +234,7 @@ FORGERIES = [
     (lower_value, "arithmetic", "bound"),
     (lower_sums, "risk", "losses again"),
     (lower_ceiling, "arithmetic", "losses"),
+    (lower_ceilings, "arithmetic", "losses"),
     (fewer_bits, "message", "ledger"),
     (other_alpha, "arithmetic", "losses"),
     (other_alphabet, "risk", None),
@@ -319,3 +326,13 @@ def test_reports_and_tables_of_language_models(streamed, positioned, tmp_path):
     assert "THIS CERTIFICATE DOES NOT STAND" in page.read_text("utf-8")
     other = runner.invoke(app, ["export", str(folder / "one.json"), "--format", "csv"])
     assert "about a language model" in str(other.exception)
+
+
+def test_a_dry_run_says_what_would_be_done_and_writes_nothing(tmp_path):
+    path = str(save_text(tmp_path, 3000))
+    options = ["--task", "lm", "--data", path, "--model", "E4-W2-L", "--epochs", "100", "--context", "16"]
+    run = CliRunner().invoke(app, ["certify", *options, "--dry-run", "-o", str(tmp_path / "c.json")])
+    assert run.exit_code == 0
+    assert "markov, 3,000 symbols, 3,000 losses" in run.stdout
+    assert f"training {round(100 * 3000 / (32 * 64)):,} steps" in run.stdout
+    assert not (tmp_path / "c.json").exists()

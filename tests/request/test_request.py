@@ -26,7 +26,9 @@ def test_an_empty_request_certifies_digits_with_every_default_written_down() -> 
         "device": "auto", "repeats": None, "pick_order": None, "pick_first": None, "pick_growth": None,
         "pick_steps": None, "pick_epochs": None, "pick_batch": None, "pick_rate": None, "augmentation": None,
         "max_picks": None, "surrogate_by": "codes", "surrogate_checkpoint": None, "start_minutes": None,
-        "surrogate_preprocess": "auto",
+        "surrogate_preprocess": "auto", "optimizer": "adam", "task": "classify", "statement": "stream",
+        "alphabet": "bytes", "held_out": None, "context": None, "stride": None, "positions": None, "separator": None,
+        "reference": None, "quantize": [], "smoothing": None,
     }  # fmt: skip
 
 
@@ -40,7 +42,7 @@ def test_an_unknown_option_is_refused_with_the_nearest_name(wrong: str, meant: s
 
 
 def test_an_option_like_no_other_is_refused_with_all_names() -> None:
-    with pytest.raises(RequestError, match=r"Options are data, model, method, test, .*budget"):
+    with pytest.raises(RequestError, match=r"Options are data, model, method, task, test, .*budget"):
         make_request({"zzz": 1}, "api")
 
 
@@ -101,8 +103,10 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 def test_every_option_has_a_group_and_a_line_of_help() -> None:
     groups = {group_of(name) for name in Request.model_fields}
-    assert groups == {"Main", "Data", "Statement", "Network", "Subspace", "Picks", "Code", "Training"}
-    assert [name for name in Request.model_fields if group_of(name) == "Main"] == ["data", "model", "method", "budget"]
+    own = {"Language", "Quantization"}
+    assert groups == {"Main", "Data", "Statement", "Network", "Subspace", "Picks", "Code", "Training", *own}
+    main = [name for name in Request.model_fields if group_of(name) == "Main"]
+    assert main == ["data", "model", "method", "task", "budget"]
     lines = [help_of(name) for name in Request.model_fields]
     assert all(3 < len(line) < 90 and line == line.strip() for line in lines)
     assert len(set(lines)) == len(lines)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import pacbound as pb
-from pacbound.certificate import accounting
+from pacbound.certificate import accounting, difference
 from pacbound.errors import RequestError
 from pacbound.request.request import Encoding, Request, free_options
 from tests.methods.task import certified as surrogate_of
@@ -45,6 +45,15 @@ def test_every_sentence_that_quotes_the_user_has_its_option_and_no_option_says_i
     for option, _, default in SAID.values():
         assert Request.model_fields[option].default == default
     assert Request.model_fields["prior_share"].default is None
+
+
+def test_held_out_data_of_quantized_networks_are_quoted_by_the_word_disjoint() -> None:
+    source = Path(difference.__file__).read_text("utf-8")
+    assert source.count("says the user") == 2  # held out, by disjoint; the tokenizer, by its file
+    assert Request.model_fields["disjoint"].default is False
+    options = {"method": "quantization-loss", "reference": "a.bin", "quantize": ("int8",), "data": "a.txt"}
+    with pytest.raises(RequestError, match="Add --disjoint to say so"):
+        pb.certify_quantization(Request.model_validate(options))
 
 
 def trained_on_noise() -> tuple[nn.Module, tuple[torch.Tensor, torch.Tensor]]:
@@ -106,6 +115,7 @@ def test_an_option_helps_the_encoder_or_reaches_the_receiver_and_never_both() ->
 CHANGED = {
     "budget": 0.02, "encoder": "codebook", "step": 0.25, "levels": 5, "codebook_init": "uniform", "code": ("laplace",),
     "epochs": 4, "device": "cpu", "batch": 20, "rate": 0.01, "beta": 1.0, "encoder_seed": 3,
+    "optimizer": "sgd",
 }  # fmt: skip
 
 
@@ -116,6 +126,8 @@ def test_what_is_free_changes_nothing_but_the_coded_coefficients(name: str) -> N
         options: dict[str, Any] = {"epochs": None, name: CHANGED[name]}
     elif name in ("levels", "codebook_init"):
         options = {"encoder": "codebook", name: CHANGED[name]}
+    elif name == "optimizer":
+        options = {"encoder": "plain", name: CHANGED[name]}
     else:
         options = {name: CHANGED[name]}
     assert set(CHANGED) == set(free_options(Request()))

@@ -8,6 +8,7 @@ import torch
 from scipy.stats import laplace
 
 from pacbound.errors import QuantizeError
+from pacbound.quantize.tensors import nearest_step, step_size
 from pacbound.training.lattices import Lattices, Plan, laplace_nats, train_lattices
 from pacbound.training.state import Checkpoint
 
@@ -43,6 +44,7 @@ def test_training_finds_the_bowl_and_its_integers_are_what_the_network_saw():
     seen, nats = lattices.apply(False, torch.Generator())
     assert np.allclose(values, seen["w"].detach().numpy(), atol=1e-6)
     assert np.allclose(values, 1, atol=0.2)
+    assert steps["w"] == pytest.approx(step_size(nearest_step(steps["w"])), rel=1e-6)  # the receiver's own
     assert float(nats.detach()) > 0
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from pacbound.certificate import Certificate
 from pacbound.data.examples import Examples
@@ -72,6 +71,8 @@ def test_the_sheet_is_written(tmp_path: Path) -> None:
 
 def test_a_page_holds_the_pictures_themselves_and_says_how_to_see_them_where_it_does_not() -> None:
     pytest.importorskip("matplotlib", reason="the report extra is not installed")
+    from PIL import Image  # which matplotlib brings along
+
     examples = pictures()
     certificate = certificate_of(examples, 6)
     blocks, strips = picked_pictures(certificate, examples), thumbnails(certificate, examples)

@@ -1,0 +1,260 @@
+"""The certificate of what quantized versions of a network lose against it, on data that nobody looked at.
+
+A document of its own beside those of schema.py and language.py: nothing is coded, so that there is no message.
+FORMAT.md is the prose of this file.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import ConfigDict, Field, ValidationError, model_validator
+
+from ..bits.ledger import Entry, Ledger
+from ..bounds.language import LOSS_THEOREMS
+from ..bounds.losses import LossSums
+from ..errors import CertificateError
+from ..notebook import html_table
+from ..records import SparseRecord
+from ..specs.language import PredictionSpec
+from .canonical import MAX_JSON_BYTES, Json, canonical_bytes, digest, read_strict
+from .difference_statement import write_difference_statement
+from .files import read_capped, write_atomic
+from .language import TextRecord
+from .parts import OriginalNetwork
+from .schema import OUTSIDE_CORE, DataRecord, Environment, Sha256, declared_sentences
+
+DIFFERENCE_VERSION: Literal["difference-1"] = "difference-1"
+DIFFERENCE_ID = f"urn:pacbound:certificate:{DIFFERENCE_VERSION}"
+MOST_VERSIONS = 64
+FILE = "file"  # a version that stands in a file of its own
+ExampleLoss = Literal["zero_one", "error_probability"]
+
+HELD_OUT = (
+    "nobody looked at these data before the reference, all of its versions, the loss, its smoothing and windows, and "
+    "delta were fixed, and none of the networks was trained or quantized by them, says the user"
+)
+VERSIONS = "a union over the versions: every bound holds at once, and the best of them may be picked"
+TOKENIZER = "the file of the tokenizer was fixed before the text was seen, says the user"
+INDEPENDENT = "the examples are independent draws from one source"
+
+
+class VersionRow(SparseRecord):
+    """A version of the reference: `mean loss beyond the reference's <= value`, all versions at once.
+
+    name: a quantizer, which makes it from the reference, or `file` with its SHA-256. values: SHA-256 of its parameters
+    and buffers. bits, parameters: of a quantizer, the bits that its parameters take. losses: sums of the differences,
+    loss of the version minus loss of the reference. rate: the lambda of the bound.
+    """
+
+    LEFT_OUT = ("sha256", "bits", "parameters", "rate")
+
+    name: str = Field(pattern=r"^(file|int8|nf4|fp4|lattice(@[1-9][0-9]?)?)$")
+    sha256: Sha256 | None = None
+    values: Sha256
+    bits: int | None = Field(default=None, ge=0, le=1 << 48)
+    parameters: int | None = Field(default=None, ge=1, le=1 << 40)
+    losses: LossSums
+    value: float
+    rate: float | None = None
+
+    @model_validator(mode="after")
+    def _own_fields(self) -> Self:
+        in_file = self.name == FILE
+        if (self.sha256 is None, self.bits is None, self.parameters is None) != (not in_file, in_file, in_file):
+            raise ValueError("a version in a file has its SHA-256, and one by a quantizer has bits and parameters")
+        return self
+
+    @property
+    def bits_a_weight(self) -> float | None:
+        """Bits over parameters, None of a file."""
+        return None if self.bits is None or self.parameters is None else self.bits / self.parameters
+
+    @property
+    def mean(self) -> float:
+        """Mean difference on the data, rounded up."""
+        return self.losses.losses / self.losses.n
+
+
+class DifferenceCertificate(SparseRecord):
+    """Bounds on what versions of a network lose against it: on a text, or on new examples.
+
+    text, prediction: of language models; data, loss: of classifiers.
+    """
+
+    model_config = ConfigDict(title="pacbound certificate of what versions of a network lose")
+    LEFT_OUT = ("text", "prediction", "data", "loss")
+
+    schema_version: Literal["difference-1"] = DIFFERENCE_VERSION
+    statement: str = Field(max_length=12_000)
+    delta: float = Field(gt=0, lt=1)
+    reference: OriginalNetwork
+    versions: tuple[VersionRow, ...] = Field(min_length=1, max_length=MOST_VERSIONS)
+    text: TextRecord | None = None
+    prediction: PredictionSpec | None = None
+    data: DataRecord | None = None
+    loss: ExampleLoss | None = None
+    entries: tuple[Entry, ...] = Field(alias="ledger", min_length=1, max_length=100)
+    declarations: tuple[Annotated[str, Field(max_length=1000)], ...] = Field(max_length=100)
+    environment: Environment = Environment()
+    digest: Sha256
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        given = (self.text is None, self.prediction is None, self.data is None, self.loss is None)
+        if given not in ((False, False, True, True), (True, True, False, False)):
+            raise ValueError("a language model has a text and a prediction, a classifier data and a loss")
+        if self.prediction is not None and self.prediction.stride is None:
+            raise ValueError("the prediction is that of a stream")
+        names = [row.name for row in self.versions]
+        if len(set(names)) < len(names):
+            raise ValueError("each version stands once")
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        """Certificates are equal when their documents are."""
+        return isinstance(other, DifferenceCertificate) and self.document() == other.document()
+
+    def __hash__(self) -> int:
+        """Hash of the digest."""
+        return hash(self.digest)
+
+    def __repr__(self) -> str:
+        """One line: data, versions and their bounds."""
+        rows = ", ".join(f"{row.name} {row.value:.4f}" for row in self.versions)
+        return f"DifferenceCertificate({self.about}: {rows} by {self.theorem}, delta {self.delta:g})"
+
+    __str__ = __repr__
+
+    @classmethod
+    def issue(
+        cls,
+        *,
+        reference: OriginalNetwork,
+        versions: tuple[VersionRow, ...],
+        delta: float,
+        text: TextRecord | None = None,
+        prediction: PredictionSpec | None = None,
+        data: DataRecord | None = None,
+        loss: str | None = None,
+        environment: Environment | None = None,
+    ) -> "DifferenceCertificate":
+        """Write the document: bounds, ledger, statement, declarations and digest follow from the rest.
+
+        versions: whose value and rate are set here. Raises: CertificateError where the parts make no certificate.
+        """
+        ledger = difference_ledger(len(versions), text)
+        theorem = "documents" if text is None else "stream"
+        rows = []
+        for row in versions:
+            bound = LOSS_THEOREMS[theorem](row.losses, ledger.bits, delta)
+            rows.append(row.model_copy(update={"value": bound.value, "rate": bound.rate}))
+        document: dict[str, Json] = {
+            "schema_version": DIFFERENCE_VERSION,
+            "statement": write_difference_statement(tuple(rows), delta, text, prediction, data, loss),
+            "delta": delta,
+            "reference": reference.model_dump(mode="json"),
+            "versions": [row.model_dump(mode="json") for row in rows],
+            "ledger": [entry.model_dump(mode="json") for entry in ledger.entries],
+            "declarations": list(declared_sentences(ledger)),
+            "environment": (environment or Environment()).model_dump(mode="json"),
+        }
+        for name, part in (("text", text), ("prediction", prediction), ("data", data)):
+            if part is not None:
+                document[name] = part.model_dump(mode="json")
+        if loss is not None:
+            document["loss"] = loss
+        return _validated({**document, "digest": digest(document)})
+
+    @classmethod
+    def from_json(cls, raw: bytes) -> "DifferenceCertificate":
+        """Read a document. Raises: CertificateError where malformed."""
+        document = read_strict(raw)
+        made = _validated(document)
+        if canonical_bytes(made.document()) != canonical_bytes(document):
+            raise CertificateError(
+                "Certificate: the file writes out every field, each as pacbound writes it; here a field is left out "
+                "or a number has another form (1 for 1.0). Save it with pacbound."
+            )
+        return made
+
+    @classmethod
+    def load(cls, path: str | Path) -> "DifferenceCertificate":
+        """Read a certificate file. Raises: CertificateError where it is missing or malformed."""
+        return cls.from_json(read_capped(Path(path), MAX_JSON_BYTES))
+
+    def save(self, path: str | Path) -> None:
+        """Write the file; it appears whole or not at all."""
+        write_atomic(Path(path), self.to_json())
+
+    def to_json(self) -> bytes:
+        """Return the document as indented JSON, which people can read and compare."""
+        return (json.dumps(self.document(), indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
+
+    def document(self) -> dict[str, Json]:
+        """Return the JSON object."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    def expected_digest(self) -> str:
+        """Return the digest of everything but the digest itself."""
+        return digest({key: value for key, value in self.document().items() if key != "digest"})
+
+    @property
+    def core_digest(self) -> str:
+        """Digest of all but environment and digest: what two runs of the same request share."""
+        return digest({key: value for key, value in self.document().items() if key not in OUTSIDE_CORE})
+
+    @property
+    def theorem(self) -> Literal["stream", "documents"]:
+        """Of a text `stream`, of independent examples that of independent units."""
+        return "documents" if self.text is None else "stream"
+
+    @property
+    def about(self) -> str:
+        """What the data are called."""
+        if self.text is not None:
+            return self.text.name
+        assert self.data is not None
+        return self.data.name
+
+    @property
+    def n(self) -> int:
+        """Number of differences."""
+        return self.versions[0].losses.n
+
+    @property
+    def ledger(self) -> Ledger:
+        """Every bit, and why."""
+        return Ledger(self.entries)
+
+    def a_byte(self, value: float) -> float:
+        """Return bits a symbol of the text as bits a byte."""
+        assert self.text is not None
+        return value * self.text.symbols / self.text.bytes
+
+    def _repr_html_(self) -> str:
+        from .difference_recheck import recheck_difference
+
+        last = recheck_difference(self)[-1]
+        wrong = "" if last.complaint is None else f"This certificate DOES NOT STAND: {last.check}: {last.complaint}. "
+        rows = [(row.name, f"at most {row.value!r}, measured {row.mean:.6f}") for row in self.versions]
+        return html_table(("version", "loss beyond the reference's"), rows, wrong + self.statement)
+
+
+def difference_ledger(versions: int, text: TextRecord | None) -> Ledger:
+    """Return the ledger: a choice among the versions, and what is declared."""
+    ledger = Ledger().choice("versions", versions, VERSIONS).declare("held out", HELD_OUT)
+    if text is None:
+        return ledger.declare("independent", INDEPENDENT)
+    return ledger.declare("tokenizer", TOKENIZER) if text.alphabet.kind == "tokenizer" else ledger
+
+
+def _validated(document: dict[str, Json]) -> DifferenceCertificate:
+    try:
+        return DifferenceCertificate.model_validate_json(canonical_bytes(document))
+    except ValidationError as cause:
+        first = cause.errors()[0]
+        place = ".".join(str(step)[:40] for step in first["loc"][:6]) or "the whole"
+        raise CertificateError(
+            f"Certificate: {place[:120]} breaks the schema: {first['msg'][:200]}. FORMAT.md lists every field."
+        ) from None

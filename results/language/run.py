@@ -1,0 +1,31 @@
+"""Language models: a text from scratch, and a checkpoint adapted to two texts. Texts and checkpoints lie in the data
+root (PACBOUND_DATA). positions.py is the corpus that is too large to be evaluated, quantization.py what a quantized
+checkpoint loses.
+"""
+
+import sys
+from pathlib import Path
+
+from pacbound.data.roots import data_root
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from experiment import run
+
+STORIES = data_root(None) / "checkpoints" / "stories260K"
+SHAKESPEARE = ["--task", "lm", "--data", "tinyshakespeare", "--held-out", "0.1"]
+ADAPTED = ["--checkpoint", str(STORIES / "stories260K.bin"), "--tokenizer", str(STORIES / "tok512.bin"), "--disjoint"]
+VALID = ["--task", "lm", "--data", "wikitext-2:valid", "--test", "wikitext-2:test"]
+COMMANDS = {
+    "shakespeare_gru48": [*SHAKESPEARE, "--alphabet", "ascii97", "--model", "E16-gru48-L", "--epochs", "24"],
+    "shakespeare_gru64": [*SHAKESPEARE, "--alphabet", "ascii97", "--model", "E16-gru64-L", "--epochs", "24"],
+    "shakespeare_documents": [
+        "--task", "lm", "--data", "tinyshakespeare", "--alphabet", "ascii97", "--statement", "documents", "--context",
+        "64", "--model", "E12-gru24-L",
+    ],
+    "shakespeare_stories": [*SHAKESPEARE, *ADAPTED, "--d", "2048", "--budget", "4"],
+    "wikitext_gru48": [*VALID, "--model", "E16-gru48-L", "--epochs", "20"],
+    "wikitext_stories": [*VALID, *ADAPTED, "--d", "2048", "--budget", "4"],
+}  # fmt: skip
+
+if __name__ == "__main__":
+    run(Path(__file__).parent, COMMANDS)
