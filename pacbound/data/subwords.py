@@ -49,7 +49,7 @@ class JsonTokenizer:
     def encode(self, text: str | bytes) -> NDArray[np.int64]:
         """Return the tokens of a text, or of its UTF-8. Raises: DataError where it is none, or nobody can read it."""
         try:
-            text = text.decode("utf-8") if isinstance(text, bytes) else text
+            text = (text if isinstance(text, bytes) else text.encode("utf-8")).decode("utf-8")  # no half of a pair
             return np.array(self._tokenizer.encode(text, add_special_tokens=False).ids, np.int64)
         except UnicodeError as why:
             raise DataError(f"tokens: a text is UTF-8, got {first_line(why)}. Convert it.") from None
