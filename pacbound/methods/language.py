@@ -1,42 +1,29 @@
 """Certify a language model: bits a symbol of a text, by every weight on lattices or a subspace around a checkpoint."""
 
 import hashlib
-import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import nn
 
-from ..bits.codes import fit_code
 from ..certificate.language import LanguageCertificate
 from ..data.inputs import check_repeats
 from ..data.pairs import Pairs, check_pairs_apart, read_pairs
 from ..data.texts import Text, byte_range, check_text_apart, map_text, map_tokens
 from ..errors import RequestError
 from ..models.language import load_language_model
-from ..models.others import private_copy
-from ..models.reference import initialise
 from ..networks.causality import check_causal
 from ..networks.checkpoints import file_digest
-from ..networks.hypothesis import Base, make_base, make_subspace, make_zero_base
-from ..networks.predictions import Predicted, Units, answers_of, predict, units_of
+from ..networks.hypothesis import Base, make_base, make_zero_base
+from ..networks.predictions import Predicted, answers_of, predict, units_of
 from ..networks.trained import train_only
-from ..pipeline.language import LanguageSetup, Offer, finish_language
-from ..quantize.lattice import step_index_for, to_lattice
-from ..quantize.rates import lattice_coding
-from ..quantize.tensors import nearest_step, step_size
+from ..pipeline.language import LanguageSetup, finish_language
+from ..pipeline.language_training import losses_of, one_step, plan_of, seconds_a_step, steps_a_pass, way_of
 from ..records import Record
-from ..request.request import Request, parse_projector, trained_word
+from ..request.request import Request, trained_word
 from ..specs.language import FIRST_CONTEXT, PredictionSpec, UnitsSpec
-from ..specs.specs import BaseOrigin, HypothesisSpec, LatticeSpec
-from ..specs.tensors import DirectSpec, TensorSpec
-from ..training.lattices import Lattices, Plan, train_lattices
+from ..specs.specs import BaseOrigin, HypothesisSpec
+from ..training.lattices import train_lattices
 from ..training.state import Checkpoint
 from ..training.threads import measured_threads
 
@@ -49,17 +36,8 @@ ONLY_HERE = ("statement", "alphabet", "held_out", "context", "stride", "position
 DEFAULT_DATA, DEFAULT_MODEL = "tinyshakespeare", "E16-gru48-L"
 CONTEXT, STRIDE, POSITIONS = 256, 3, 100_000
 SEPARATORS = {"documents": "\\n\\n", "answers": "\\n"}
-LENGTH, WARM = 64, 4  # symbols of a training window that count, and those before them that do not
-BATCH = 32  # windows a step
-PASSES, LEAST_STEPS, MOST_STEPS = 20.0, 500, 12_000
-SUBSPACE = 512  # dimension around a checkpoint
-WEIGHT_RATE, WEIGHT_STEP = 0.03, 0.05
-COEFFICIENT_RATE, COEFFICIENT_STEP = 0.002, 0.004  # a coarser first step destroys what a checkpoint knows
-VECTOR_UNIT = 0.5  # of biases and other vectors
-TIMED_STEPS, TIMED_UNITS = 5, 20_000
-USUAL_ALPHA = 0.03
-
-Tensors = dict[str, Tensor]
+LENGTH_ASKED = 128  # symbols of a text whose future is changed before training
+TIMED_UNITS = 20_000
 
 
 class LanguageForecast(Record):
@@ -77,16 +55,6 @@ class LanguageForecast(Record):
     seconds: float
 
 
-@dataclass(frozen=True)
-class Way:
-    """How a network is made of what is trained. call: tensors and ids -> logits. offers: what is coded in the end."""
-
-    lattices: Lattices
-    rate: float
-    call: Callable[[Tensors, Tensor], Tensor]
-    offers: Callable[[Lattices], list[Offer]]
-
-
 def certify_language(
     request: Request, *, data_dir: str | Path | None = None, state: Path | None = None, progress: bool = True
 ) -> LanguageCertificate:
@@ -98,14 +66,14 @@ def certify_language(
     """
     setup = prepare_language(request, data_dir, progress)
     started = time.monotonic()
-    way = _way(setup, request)
+    way = way_of(setup, request)
     checkpoint = Checkpoint(state, _key(request, setup))
-    losses = _losses(setup, way, request)
-    with measured_threads(lambda: _step(way, losses, 0), checkpoint):
-        plan = _plan(request, setup, way, losses, checkpoint)
+    losses = losses_of(setup, way, request)
+    with measured_threads(lambda: one_step(way, losses, 0), checkpoint):
+        plan = plan_of(request, setup, way, losses, checkpoint)
         train_lattices(way.lattices, losses, plan, checkpoint, progress)
         seconds = {"training": time.monotonic() - started}
-        passes = plan.steps / _steps_a_pass(request, setup)
+        passes = plan.steps / steps_a_pass(request, setup)
         made = finish_language(setup, way.offers(way.lattices), seconds, passes, setup.base.notes, progress)
     return made if request.model_name is None else made.with_network(request.model_name)
 
@@ -116,9 +84,9 @@ def forecast_language(request: Request, data_dir: str | Path | None = None) -> L
     Raises: PacboundError as `certify_language` does.
     """
     setup = prepare_language(request, data_dir)
-    way = _way(setup, request)
-    losses = _losses(setup, way, request)
-    plan = _plan(request, setup, way, losses, Checkpoint(None, ""))
+    way = way_of(setup, request)
+    losses = losses_of(setup, way, request)
+    plan = plan_of(request, setup, way, losses, Checkpoint(None, ""))
     started = time.perf_counter()
     units = max(1, sum(len(block.lengths) if setup.units else block.lengths.sum() for block in _timed(setup)))
     counting = (time.perf_counter() - started) * setup.n / units
@@ -130,7 +98,7 @@ def forecast_language(request: Request, data_dir: str | Path | None = None) -> L
         D=setup.base.layout.D,
         d=way.lattices.entries["w"].numel() if "w" in way.lattices.entries else None,
         steps=plan.steps,
-        seconds=plan.steps * _seconds_a_step(way, losses) + counting * (1 + len(way.offers(way.lattices))),
+        seconds=plan.steps * seconds_a_step(way, losses) + counting * (1 + len(way.offers(way.lattices))),
     )
 
 
@@ -152,7 +120,7 @@ def prepare_language(request: Request, data_dir: str | Path | None = None, progr
     module, name = load_language_model(request.checkpoint or source, text.alphabet.predicted)
     window = _window(request, getattr(module, "context", None))
     base = _base(module, request)
-    check_causal(base.module, text.alphabet.predicted, min(window.window, 2 * LENGTH))
+    check_causal(base.module, text.alphabet.predicted, min(window.window, LENGTH_ASKED))
     spec = HypothesisSpec(
         model=name, layout_digest=base.layout.digest, base=base.origin, train=trained_word(request), layer_scale=False
     )
@@ -230,166 +198,6 @@ def _units_spec(request: Request, text: Text) -> UnitsSpec:
             repeats=request.repeats,
         )  # fmt: skip
     return UnitsSpec(statement="stream")
-
-
-def _way(setup: LanguageSetup, request: Request) -> Way:
-    return _every_weight(setup, request) if setup.base.origin.kind == "zero" else _subspace(setup, request)
-
-
-def _every_weight(setup: LanguageSetup, request: Request) -> Way:
-    """Every weight on a lattice of its tensor, around zero; training starts from the seed."""
-    base, drawn = setup.base, private_copy(setup.base.module)
-    initialise(drawn, request.seed)
-    values = dict(drawn.named_parameters())
-    start = {slot.name: values[slot.name].detach() for slot in base.layout.slots}
-    units = {
-        slot.name: math.sqrt(1 / slot.fan_in) if len(slot.shape) >= 2 else VECTOR_UNIT for slot in base.layout.slots
-    }
-
-    def offers(lattices: Lattices) -> list[Offer]:
-        indices = {name: nearest_step(step) for name, step in lattices.steps().items()}
-        integers = lattices.integers({name: step_size(index) for name, index in indices.items()})
-        tensors, symbols = [], []
-        for slot in base.layout.slots:
-            tensor = TensorSpec(name=slot.name, shape=slot.shape)
-            values = integers[slot.name].astype(np.int32)
-            if not values.any():
-                tensors.append(tensor)
-                continue
-            coding, coded = lattice_coding(values, indices[slot.name])
-            tensors.append(tensor.model_copy(update={"coding": coding}))
-            symbols.append(coded.reshape(-1))
-        spec = setup.spec.model_copy(update={"quantizer": DirectSpec(tensors=tuple(tensors))})
-        return [Offer(spec, np.concatenate([np.zeros(0, np.int32), *symbols]))]
-
-    return Way(
-        Lattices.around(start, units, WEIGHT_STEP),
-        WEIGHT_RATE,
-        lambda tensors, ids: functional_call(base.module, tensors, (ids,)),
-        offers,
-    )
-
-
-def _subspace(setup: LanguageSetup, request: Request) -> Way:
-    """Coefficients of a random subspace around theta0, on one lattice; theta0 itself is offered too."""
-    d = min(request.d or SUBSPACE, setup.base.layout.D)
-    projector = parse_projector(request.projector, setup.base.layout.D, d, request.seed)
-    subspace = make_subspace(setup.base, projector, request.layer_scale)
-    start = {"w": torch.zeros(projector.d)}
-
-    def offers(lattices: Lattices) -> list[Offer]:
-        lattice = LatticeSpec(step_index=step_index_for(min(1.0, lattices.steps()["w"])))
-        symbols, levels = to_lattice(lattices.entries["w"].detach().numpy(), lattice)
-        coded = {
-            "projector": projector, "layer_scale": request.layer_scale, "quantizer": lattice,
-            "code": fit_code(symbols, levels),
-        }  # fmt: skip
-        spec = HypothesisSpec.model_validate({**dict(setup.spec), **coded})
-        return [Offer(setup.spec, np.zeros(0, np.int32)), Offer(spec, symbols)]
-
-    return Way(
-        Lattices.around(start, {"w": 1.0}, COEFFICIENT_STEP),
-        COEFFICIENT_RATE,
-        lambda tensors, ids: subspace.call_at(subspace.theta(tensors["w"]), ids),
-        offers,
-    )
-
-
-def _losses(setup: LanguageSetup, way: Way, request: Request) -> Callable[[Tensors, int], tuple[Tensor, float]]:
-    """Return the mean loss of random windows of the text, and its variance about the entropies of the predictions.
-
-    Of answers it is the mean of the sums over an answer, which is ln 2 at least where the answer is not given; there
-    the variance is left out, since the bound on errors has no such term.
-    """
-    text, rows, predicted = setup.text, request.batch or BATCH, setup.text.alphabet.predicted
-    length = min(LENGTH, setup.window.window)
-    if isinstance(text, Pairs):
-        length = int((text.spans[:, 2] - text.spans[:, 0]).max())
-    warm = 0 if _apart(setup.units) else min(WARM, setup.window.window - length)
-
-    def losses(tensors: Tensors, step: int) -> tuple[Tensor, float]:
-        seed = 1_000_003 * (request.encoder_seed + 1) + step
-        symbols, asked = _windows(text, setup.units, rows, length + warm, seed)
-        known = np.where((symbols >= 0) & (symbols < predicted), symbols, text.alphabet.start)
-        first = np.full((len(known), 1), text.alphabet.start)
-        ids, y = torch.from_numpy(np.concatenate([first, known[:, :-1]], axis=1)), torch.from_numpy(symbols)
-        logs = way.call(tensors, ids)[:, warm:, :predicted].log_softmax(-1)
-        target = y[:, warm:].clamp(0, predicted - 1)
-        counted = torch.from_numpy(asked)[:, warm:] & (y[:, warm:] >= 0) & (y[:, warm:] < predicted)
-        nats = -logs.gather(-1, target[..., None])[..., 0][counted]
-        if isinstance(text, Pairs):
-            return nats.sum() / rows, 0.0
-        with torch.no_grad():
-            entropies = -(logs.exp() * logs).sum(-1)[counted]
-            variance = float(((nats - entropies) ** 2).mean())
-        return nats.mean(), variance
-
-    return losses
-
-
-def _apart(units: Units | None) -> bool:
-    return units is not None and units.apart
-
-
-def _windows(
-    text: Text, units: Units | None, rows: int, length: int, seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Random windows (rows, length) of a text, and which symbols of them are to be predicted.
-
-    Of documents and answers their beginnings, -1 after the end.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    length = min(length, text.n)
-    if units is None or not units.apart:
-        begins = torch.randint(0, text.n - length + 1, (rows,), generator=generator).tolist()
-        out = np.stack([text.symbols(begin, begin + length) for begin in begins])
-        return out, np.ones_like(out, bool)
-    out, asked = np.full((rows, length), -1, np.int64), np.zeros((rows, length), bool)
-    for row, place in enumerate(torch.randint(0, len(units.spans), (rows,), generator=generator).tolist()):
-        begin, end = units.spans[place].tolist()
-        found = text.symbols(begin, min(end, begin + length))
-        out[row, : len(found)] = found
-        asked[row, (0 if units.answers is None else int(units.answers[place]) - begin) : len(found)] = True
-    return out, asked
-
-
-def _steps_a_pass(request: Request, setup: LanguageSetup) -> float:
-    rows = request.batch or BATCH
-    return setup.n / rows if isinstance(setup.text, Pairs) else setup.text.n / (rows * LENGTH)
-
-
-def _plan(
-    request: Request, setup: LanguageSetup, way: Way, losses: Callable[[Tensors, int], tuple[Tensor, float]],
-    checkpoint: Checkpoint,
-) -> Plan:  # fmt: skip
-    """Fix the number of steps, once for a run and those that go on with it."""
-
-    def steps() -> list[int]:
-        if request.budget is not None:
-            return [max(10, int(60 * request.budget / _seconds_a_step(way, losses)))]
-        passes = PASSES if request.epochs is None else request.epochs
-        wanted = round(passes * _steps_a_pass(request, setup))
-        return [max(10, wanted) if request.epochs is not None else min(max(wanted, LEAST_STEPS), MOST_STEPS)]
-
-    rate = way.rate if request.rate == Request().rate else request.rate
-    least = 1.0 if isinstance(setup.text, Pairs) else math.log(setup.text.alphabet.size / USUAL_ALPHA)
-    symbols = (request.batch or BATCH) * LENGTH
-    return Plan(checkpoint.note("steps", steps)[0], rate, setup.n, least, symbols, request.encoder_seed)
-
-
-def _step(way: Way, losses: Callable[[Tensors, int], tuple[Tensor, float]], step: int) -> None:
-    """One step of training without the optimiser."""
-    seen, _ = way.lattices.apply(True, torch.Generator().manual_seed(0))
-    losses(seen, step)[0].backward()
-
-
-def _seconds_a_step(way: Way, losses: Callable[[Tensors, int], tuple[Tensor, float]]) -> float:
-    times = []
-    for step in range(TIMED_STEPS):
-        started = time.perf_counter()
-        _step(way, losses, step)
-        times.append(time.perf_counter() - started)
-    return sorted(times)[TIMED_STEPS // 2] * 1.1
 
 
 def _key(request: Request, setup: LanguageSetup) -> str:
