@@ -18,10 +18,6 @@ VALID = ["--task", "lm", "--data", "wikitext-2:valid", "--test", "wikitext-2:tes
 COMMANDS = {
     "shakespeare_gru48": [*SHAKESPEARE, "--alphabet", "ascii97", "--model", "E16-gru48-L", "--epochs", "24"],
     "shakespeare_gru64": [*SHAKESPEARE, "--alphabet", "ascii97", "--model", "E16-gru64-L", "--epochs", "24"],
-    "shakespeare_documents": [
-        "--task", "lm", "--data", "tinyshakespeare", "--alphabet", "ascii97", "--statement", "documents", "--context",
-        "64", "--model", "E12-gru24-L",
-    ],
     "shakespeare_stories": [*SHAKESPEARE, *ADAPTED, "--d", "2048", "--budget", "4"],
     "wikitext_gru48": [*VALID, "--model", "E16-gru48-L", "--epochs", "20"],
     "wikitext_stories": [*VALID, *ADAPTED, "--d", "2048", "--budget", "4"],
