@@ -4,25 +4,22 @@ A document of its own beside those of schema.py and language.py: nothing is code
 FORMAT.md is the prose of this file.
 """
 
-import json
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from ..bits.ledger import Entry, Ledger
 from ..bounds.language import LOSS_THEOREMS
 from ..bounds.losses import LossSums
-from ..errors import CertificateError
 from ..notebook import html_table
 from ..records import SparseRecord
 from ..specs.language import PredictionSpec
-from .canonical import MAX_JSON_BYTES, Json, canonical_bytes, digest, read_strict
+from .canonical import Json
 from .difference_statement import write_difference_statement
-from .files import read_capped, write_atomic
+from .document import Document, Environment, Sha256, declared_sentences
 from .language import TextRecord
 from .parts import OriginalNetwork
-from .schema import OUTSIDE_CORE, DataRecord, Environment, Sha256, declared_sentences
+from .schema import DataRecord
 
 DIFFERENCE_VERSION: Literal["difference-1"] = "difference-1"
 DIFFERENCE_ID = f"urn:pacbound:certificate:{DIFFERENCE_VERSION}"
@@ -76,7 +73,7 @@ class VersionRow(SparseRecord):
         return self.losses.losses / self.losses.n
 
 
-class DifferenceCertificate(SparseRecord):
+class DifferenceCertificate(Document):
     """Bounds on what versions of a network lose against it: on a text, or on new examples.
 
     text, prediction: of language models; data, loss: of classifiers.
@@ -111,20 +108,10 @@ class DifferenceCertificate(SparseRecord):
             raise ValueError("each version stands once")
         return self
 
-    def __eq__(self, other: object) -> bool:
-        """Certificates are equal when their documents are."""
-        return isinstance(other, DifferenceCertificate) and self.document() == other.document()
-
-    def __hash__(self) -> int:
-        """Hash of the digest."""
-        return hash(self.digest)
-
     def __repr__(self) -> str:
         """One line: data, versions and their bounds."""
         rows = ", ".join(f"{row.name} {row.value:.4f}" for row in self.versions)
         return f"DifferenceCertificate({self.about}: {rows} by {self.theorem}, delta {self.delta:g})"
-
-    __str__ = __repr__
 
     @classmethod
     def issue(
@@ -164,45 +151,7 @@ class DifferenceCertificate(SparseRecord):
                 document[name] = part.model_dump(mode="json")
         if loss is not None:
             document["loss"] = loss
-        return _validated({**document, "digest": digest(document)})
-
-    @classmethod
-    def from_json(cls, raw: bytes) -> "DifferenceCertificate":
-        """Read a document. Raises: CertificateError where malformed."""
-        document = read_strict(raw)
-        made = _validated(document)
-        if canonical_bytes(made.document()) != canonical_bytes(document):
-            raise CertificateError(
-                "Certificate: the file writes out every field, each as pacbound writes it; here a field is left out "
-                "or a number has another form (1 for 1.0). Save it with pacbound."
-            )
-        return made
-
-    @classmethod
-    def load(cls, path: str | Path) -> "DifferenceCertificate":
-        """Read a certificate file. Raises: CertificateError where it is missing or malformed."""
-        return cls.from_json(read_capped(Path(path), MAX_JSON_BYTES))
-
-    def save(self, path: str | Path) -> None:
-        """Write the file; it appears whole or not at all."""
-        write_atomic(Path(path), self.to_json())
-
-    def to_json(self) -> bytes:
-        """Return the document as indented JSON, which people can read and compare."""
-        return (json.dumps(self.document(), indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
-
-    def document(self) -> dict[str, Json]:
-        """Return the JSON object."""
-        return self.model_dump(mode="json", by_alias=True)
-
-    def expected_digest(self) -> str:
-        """Return the digest of everything but the digest itself."""
-        return digest({key: value for key, value in self.document().items() if key != "digest"})
-
-    @property
-    def core_digest(self) -> str:
-        """Digest of all but environment and digest: what two runs of the same request share."""
-        return digest({key: value for key, value in self.document().items() if key not in OUTSIDE_CORE})
+        return cls.digested(document)
 
     @property
     def theorem(self) -> Literal["stream", "documents"]:
@@ -221,11 +170,6 @@ class DifferenceCertificate(SparseRecord):
     def n(self) -> int:
         """Number of differences."""
         return self.versions[0].losses.n
-
-    @property
-    def ledger(self) -> Ledger:
-        """Every bit, and why."""
-        return Ledger(self.entries)
 
     def a_byte(self, value: float) -> float:
         """Return bits a symbol of the text as bits a byte."""
@@ -247,14 +191,3 @@ def difference_ledger(versions: int, text: TextRecord | None) -> Ledger:
     if text is None:
         return ledger.declare("independent", INDEPENDENT)
     return ledger.declare("tokenizer", TOKENIZER) if text.alphabet.kind == "tokenizer" else ledger
-
-
-def _validated(document: dict[str, Json]) -> DifferenceCertificate:
-    try:
-        return DifferenceCertificate.model_validate_json(canonical_bytes(document))
-    except ValidationError as cause:
-        first = cause.errors()[0]
-        place = ".".join(str(step)[:40] for step in first["loc"][:6]) or "the whole"
-        raise CertificateError(
-            f"Certificate: {place[:120]} breaks the schema: {first['msg'][:200]}. FORMAT.md lists every field."
-        ) from None

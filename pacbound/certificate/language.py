@@ -4,11 +4,9 @@ A document of its own beside that of schema.py, with which it shares the ledger,
 FORMAT.md is the prose of this file.
 """
 
-import json
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
 from ..bits.ledger import Entry, Ledger
 from ..bits.message import Message
@@ -22,18 +20,18 @@ from ..notebook import html_table
 from ..records import Record, SparseRecord
 from ..specs.language import AlphabetSpec, PredictionSpec, UnitsSpec
 from ..specs.specs import HypothesisSpec
-from .canonical import MAX_JSON_BYTES, Json, canonical_bytes, digest, read_base64, read_strict
-from .files import read_capped, read_sidecar, write_atomic
-from .language_statement import write_language_statement
-from .schema import (
-    OUTSIDE_CORE,
+from .canonical import Json
+from .document import (
+    Document,
     Environment,
     InlineMessage,
     Sha256,
     SidecarMessage,
     declared_sentences,
     message_document,
-)
+    read_message,
+)  # fmt: skip
+from .language_statement import write_language_statement
 from .statement import percent_up
 
 LANGUAGE_VERSION: Literal["language-1"] = "language-1"
@@ -142,7 +140,7 @@ class OtherAnswers(SparseRecord):
         return self
 
 
-class LanguageCertificate(SparseRecord):
+class LanguageCertificate(Document):
     """A bound on bits a symbol: the sums of losses, a ledger of bits, and a message that can be decoded.
 
     errors: of answers, how many of them greedy decoding does not give; the headline is about these. along: mean losses
@@ -171,7 +169,6 @@ class LanguageCertificate(SparseRecord):
     environment: Environment = Environment()
     digest: Sha256
 
-    _folder: Path | None = PrivateAttr(default=None)
     _payload: bytes | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
@@ -186,14 +183,6 @@ class LanguageCertificate(SparseRecord):
             raise ValueError(str(cause)) from None
         return self
 
-    def __eq__(self, other: object) -> bool:
-        """Certificates are equal when their documents are, wherever the files lie."""
-        return isinstance(other, LanguageCertificate) and self.document() == other.document()
-
-    def __hash__(self) -> int:
-        """Hash of the digest."""
-        return hash(self.digest)
-
     def __repr__(self) -> str:
         """One line: text, bound, theorem, mean loss and bits."""
         stated, mean = self.stated_bound, self.losses.losses / self.losses.n
@@ -207,8 +196,6 @@ class LanguageCertificate(SparseRecord):
             f"LanguageCertificate({self.text.name}: {stated.value:.4f} bits a symbol by {stated.theorem}, delta "
             f"{stated.delta:g}; mean {mean:.4f} of {self.losses.n:,}, {self.ledger.bits:,} bits)"
         )
-
-    __str__ = __repr__
 
     @classmethod
     def issue(
@@ -256,75 +243,24 @@ class LanguageCertificate(SparseRecord):
             "along": list(along),
             "environment": (environment or Environment()).model_dump(mode="json"),
         }
-        made = _validated({**document, "digest": digest(document)})
+        made = cls.digested(document)
         made._payload = message.payload
         return made
 
-    def with_network(self, name: str) -> "LanguageCertificate":
-        """Write the document again with what its author calls the network: a label, on which nothing rests."""
-        document = {key: value for key, value in self.document().items() if key != "digest"}
-        document["environment"] = self.environment.model_copy(update={"network": name}).model_dump(mode="json")
-        made = _validated({**document, "digest": digest(document)})
-        made._folder, made._payload = self._folder, self._payload
-        return made
-
     @classmethod
-    def from_json(cls, raw: bytes) -> "LanguageCertificate":
-        """Read a document. Raises: CertificateError where malformed."""
-        document = read_strict(raw)
-        if document.get("schema_version") != LANGUAGE_VERSION:
+    def _check_version(cls, version: str) -> None:
+        if version != LANGUAGE_VERSION:
             raise CertificateError(
-                f"Certificate: a language model's has schema_version {LANGUAGE_VERSION!r}, got "
-                f"{str(document.get('schema_version'))[:40]!r}. Read it with Certificate.load."
+                f"Certificate: a language model's has schema_version {LANGUAGE_VERSION!r}, got {version[:40]!r}. Read "
+                "it with Certificate.load."
             )
-        made = _validated(document)
-        if canonical_bytes(made.document()) != canonical_bytes(document):
-            raise CertificateError(
-                "Certificate: the file writes out every field, each as pacbound writes it; here a field is left out "
-                "or a number has another form (1 for 1.0). Save it with pacbound."
-            )
-        return made
 
-    @classmethod
-    def load(cls, path: str | Path) -> "LanguageCertificate":
-        """Read a certificate file. Raises: CertificateError where it is missing or malformed."""
-        made = cls.from_json(read_capped(Path(path), MAX_JSON_BYTES))
-        made._folder = Path(path).parent
-        return made
-
-    def save(self, path: str | Path) -> None:
-        """Write the file, and before it the sidecar if there is one; each appears whole or not at all."""
-        target = Path(path)
-        if isinstance(self.message, SidecarMessage):
-            write_atomic(target.parent / self.message.file, self.payload())
-        write_atomic(target, self.to_json())
-
-    def to_json(self) -> bytes:
-        """Return the document as indented JSON, which people can read and compare."""
-        return (json.dumps(self.document(), indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
-
-    def document(self) -> dict[str, Json]:
-        """Return the JSON object."""
-        return self.model_dump(mode="json", by_alias=True)
+    def _beside_it(self) -> dict[str, bytes]:
+        return {self.message.file: self.payload()} if isinstance(self.message, SidecarMessage) else {}
 
     def payload(self) -> bytes:
         """Return the bytes of the message. Raises: CertificateError where they are absent or not those declared."""
-        if self._payload is not None:
-            return self._payload
-        if isinstance(self.message, SidecarMessage):
-            if self._folder is None:
-                raise CertificateError("Certificate: its message is a sidecar file; load the certificate by its path.")
-            return read_sidecar(self._folder, self.message.file, self.message.size, self.message.sha256)
-        return read_base64(self.message.payload, "the payload")
-
-    def expected_digest(self) -> str:
-        """Return the digest of everything but the digest itself."""
-        return digest({key: value for key, value in self.document().items() if key != "digest"})
-
-    @property
-    def core_digest(self) -> str:
-        """Digest of all but environment and digest: what two runs of the same request share."""
-        return digest({key: value for key, value in self.document().items() if key not in OUTSIDE_CORE})
+        return read_message(self.message, self._folder) if self._payload is None else self._payload
 
     @property
     def bound(self) -> LossBound | Bound:
@@ -342,11 +278,6 @@ class LanguageCertificate(SparseRecord):
     def bits_a_byte(self) -> float:
         """The headline in bits a byte of the text, where its symbols are tokens; no figure about answers."""
         return self.stated_bound.value * self.text.symbols / self.text.bytes
-
-    @property
-    def ledger(self) -> Ledger:
-        """Every bit, and why."""
-        return Ledger(self.entries)
 
     @property
     def predictors(self) -> tuple[OtherPredictor, ...]:
@@ -381,14 +312,3 @@ def headline(
     if errors is None:
         return LOSS_THEOREMS[units.statement](losses, bits, delta)
     return occam_binomial(errors, losses.n, bits, delta)
-
-
-def _validated(document: dict[str, Json]) -> LanguageCertificate:
-    try:
-        return LanguageCertificate.model_validate_json(canonical_bytes(document))
-    except ValidationError as cause:
-        first = cause.errors()[0]
-        place = ".".join(str(step)[:40] for step in first["loc"][:6]) or "the whole"
-        raise CertificateError(
-            f"Certificate: {place[:120]} breaks the schema: {first['msg'][:200]}. FORMAT.md lists every field."
-        ) from None

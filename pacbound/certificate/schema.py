@@ -4,12 +4,9 @@
 `pacbound.verify` is for. FORMAT.md is the prose of this file.
 """
 
-import hashlib
-import json
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 
 from ..bits.ledger import Entry, Ledger
 from ..bits.message import Message
@@ -23,8 +20,20 @@ from ..records import Record, SparseRecord
 from ..specs.picks import PicksSpec
 from ..specs.repeats import Reason
 from ..specs.specs import MAX_EXAMPLES, DrawSpec, HypothesisSpec
-from .canonical import MAX_JSON_BYTES, Json, canonical_bytes, digest, read_base64, read_strict, write_base64
-from .files import MAX_SIDECAR_BYTES, SIDECAR_NAME, read_capped, read_sidecar, write_atomic
+from .canonical import Json
+from .document import (
+    MAX_LEDGER_BITS,
+    Document,
+    Environment,
+    InlineMessage,
+    Sha256,
+    SidecarMessage,
+    Token,
+    declared_sentences,
+    message_document,
+    read_message,
+)
+from .files import read_sidecar
 from .parts import DisagreementPart, SurrogatePart
 from .picked import PicksPart
 from .statement import write_statement
@@ -34,13 +43,8 @@ from .tuned import TunedName, check_like
 SCHEMA_VERSION: Literal["2"] = "2"
 SCHEMA_ID = f"urn:pacbound:certificate:{SCHEMA_VERSION}"  # the $id of schema.json
 UNRELEASED = "1"  # its certificates paid no architecture: results/finish_again.py writes them anew
-MAX_INLINE_CHARACTERS = 1_000_000
-MAX_LEDGER_BITS = 1 << 40
-OUTSIDE_CORE = ("digest", "environment")
 
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 SampleSize = Annotated[int, Field(ge=1, le=MAX_EXAMPLES)]
-Token = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+!_-]{0,63}$")]  # has no room for a path
 TheoremName = Literal[
     "occam_binomial", "occam_kl", "occam_hoeffding", "pac_bayes_kl_xi", "pac_bayes_kl", "catoni_grid",
     "catoni_fixed", "thiemann_lambda", "rivasplata_quadratic", "tolstikhin_seldin", "mcallester", "single_draw",
@@ -71,22 +75,6 @@ class StatedRisk(Record):
         if estimate.counts and isinstance(self.errors, float):
             raise ValueError(f"errors of a {self.loss} loss are a whole number, got {self.errors!r}")
         return self
-
-
-class InlineMessage(Record):
-    """A message that stands in the certificate: payload in standard base64."""
-
-    bits: int = Field(ge=1, le=MAX_LEDGER_BITS)
-    payload: str = Field(max_length=MAX_INLINE_CHARACTERS)
-
-
-class SidecarMessage(Record):
-    """A message in a file beside the certificate, by bare name; size in bytes."""
-
-    bits: int = Field(ge=1, le=MAX_LEDGER_BITS)
-    file: str = Field(pattern=f"^{SIDECAR_NAME}$")
-    sha256: Sha256
-    size: int = Field(ge=0, le=MAX_SIDECAR_BYTES)
 
 
 class DataRecord(SparseRecord):
@@ -188,24 +176,7 @@ class MethodRow(Record):
     bits: int | None = Field(default=None, ge=0, le=MAX_LEDGER_BITS)
 
 
-class Environment(SparseRecord):
-    """Where it was made, without host, user or path. versions: package -> version. seconds: stage -> wall time.
-
-    epochs: passes of the encoder over the sample; left out where nothing was trained, and of older files. notes: what
-    was read of a checkpoint and how it did as it was, and which methods did not apply; left out where there are none.
-    network: what its author calls the network, left out where nobody said.
-    """
-
-    LEFT_OUT = ("epochs", "notes", "network")
-
-    versions: dict[Token, Token] = Field(default={}, max_length=100)
-    seconds: dict[Token, float] = Field(default={}, max_length=100)
-    epochs: float | None = Field(default=None, ge=0)
-    notes: tuple[Annotated[str, Field(max_length=1000)], ...] | None = Field(default=None, max_length=100)
-    network: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
-
-
-class Certificate(SparseRecord):
+class Certificate(Document):
     """A statement, a ledger of bits, and a message that can be decoded.
 
     Fields carry the names of the JSON keys, except where a property of that name returns the record that
@@ -235,7 +206,6 @@ class Certificate(SparseRecord):
     environment: Environment = Environment()
     digest: Sha256
 
-    _folder: Path | None = PrivateAttr(default=None)
     _payload: bytes | None = PrivateAttr(default=None)
     _beside: bytes | None = PrivateAttr(default=None)
     _theta0: bytes | None = PrivateAttr(default=None)
@@ -265,21 +235,11 @@ class Certificate(SparseRecord):
             raise ValueError(f"the ledger sums to at most 2^40 bits, got {total}")
         return self
 
-    def __eq__(self, other: object) -> bool:
-        """Certificates are equal when their documents are, wherever the files lie."""
-        return isinstance(other, Certificate) and self.__dict__ == other.__dict__
-
-    def __hash__(self) -> int:
-        """Hash of the digest."""
-        return hash(self.digest)
-
     def __repr__(self) -> str:
         """One line: data, bound, theorem, errors and bits."""
         stated, risk = self.stated_bound, self.stated_risk
         said = f"risk <= {stated.value:.6g} by {stated.theorem}, delta {stated.delta:g}"
         return f"Certificate({self.data.name}: {said}; {risk.errors:g} of {risk.n:,} errors, {self.ledger.bits:,} bits)"
-
-    __str__ = __repr__
 
     @classmethod
     def issue(
@@ -342,7 +302,7 @@ class Certificate(SparseRecord):
             document["methods"] = [row.model_dump(mode="json") for row in methods]
         if sweep is not None:
             document["sweep"] = sweep.model_dump(mode="json")
-        certificate = _validated({**document, "digest": digest(document)})
+        certificate = cls.digested(document)
         certificate._payload, certificate._beside, certificate._theta0 = message.payload, beside, theta0
         return certificate
 
@@ -350,100 +310,53 @@ class Certificate(SparseRecord):
         self, methods: tuple[MethodRow, ...], seconds: dict[str, float], notes: tuple[str, ...]
     ) -> "Certificate":
         """Return the same certificate with what came of the methods it was chosen from, more wall times and notes."""
-        document = {key: value for key, value in self.document().items() if key != "digest"}
-        if methods:
-            document["methods"] = [row.model_dump(mode="json") for row in methods]
         times = {**self.environment.seconds, **seconds}
         added = {"seconds": times, "notes": (*(self.environment.notes or ()), *notes) or None}
-        document["environment"] = self.environment.model_copy(update=added).model_dump(mode="json")
-        return self._rewritten(document)
-
-    def with_network(self, name: str) -> "Certificate":
-        """Write the document again with what its author calls the network: a label, on which nothing rests."""
-        document = {key: value for key, value in self.document().items() if key != "digest"}
-        document["environment"] = self.environment.model_copy(update={"network": name}).model_dump(mode="json")
-        return self._rewritten(document)
+        changed: dict[str, Json] = {"environment": self.environment.model_copy(update=added).model_dump(mode="json")}
+        if methods:
+            changed["methods"] = [row.model_dump(mode="json") for row in methods]
+        return self.rewritten(**changed)
 
     def with_measures(self, measures: tuple[Measure, ...]) -> "Certificate":
         """Write the document again with these measures; its files stay where they are."""
-        document = {key: value for key, value in self.document().items() if key != "digest"}
-        document["measures"] = [measure.model_dump(mode="json") for measure in measures]
-        return self._rewritten(document)
-
-    def _rewritten(self, document: dict[str, Json]) -> "Certificate":
-        certificate = _validated({**document, "digest": digest(document)})
-        for name in self.__private_attributes__:
-            setattr(certificate, name, getattr(self, name))
-        return certificate
+        return self.rewritten(measures=[measure.model_dump(mode="json") for measure in measures])
 
     @classmethod
-    def from_json(cls, raw: bytes) -> "Certificate":
-        """Read a document; a sidecar message stays unreachable. Raises: CertificateError where malformed."""
-        document = read_strict(raw)
-        version = document.get("schema_version")
+    def _check_version(cls, version: str) -> None:
         if version == UNRELEASED:
             raise CertificateError(
                 "Certificate: schema_version '1' was never released and is not read: it did not charge what version 2 "
                 "charges. Write it anew from its message, without training: python results/finish_again.py FILE."
             )
-        if str(version).startswith("language-"):
+        if version.startswith("language-"):
             raise CertificateError(
                 "Certificate: this one is about a language model, which show, verify, compare and report read, and "
                 "this command does not."
             )
-        if str(version).startswith("difference-"):
+        if version.startswith("difference-"):
             raise CertificateError(
                 "Certificate: this one says what versions of a network lose, which show, verify and report read, and "
                 "this command does not."
             )
         if version != SCHEMA_VERSION:
             raise CertificateError(
-                f"Certificate: this pacbound reads schema_version {SCHEMA_VERSION!r}, got {str(version)[:40]!r}. "
+                f"Certificate: this pacbound reads schema_version {SCHEMA_VERSION!r}, got {version[:40]!r}. "
                 "Install the version that wrote it, or a newer one."
             )
-        certificate = _validated(document)
-        if canonical_bytes(certificate.document()) != canonical_bytes(document):
-            raise CertificateError(
-                "Certificate: the file writes out every field, each as pacbound writes it; here a field is left out "
-                "or a number has another form (1 for 1.0). Save it with pacbound."
-            )
-        return certificate
 
-    @classmethod
-    def load(cls, path: str | Path) -> "Certificate":
-        """Read a certificate file. Raises: CertificateError where it is missing or malformed."""
-        certificate = cls.from_json(read_capped(Path(path), MAX_JSON_BYTES))
-        certificate._folder = Path(path).parent
-        return certificate
-
-    def save(self, path: str | Path) -> None:
-        """Write the file, and before it the sidecars if there are any; each appears whole or not at all."""
-        target = Path(path)
+    def _beside_it(self) -> dict[str, bytes]:
+        files: dict[str, bytes] = {}
         if isinstance(self.message, SidecarMessage):
-            write_atomic(target.parent / self.message.file, self.payload())
+            files[self.message.file] = self.payload()
         if isinstance(self.hypothesis.quantizer, DrawSpec | PicksSpec):
-            write_atomic(target.parent / self.hypothesis.quantizer.file, self.beside())
+            files[self.hypothesis.quantizer.file] = self.beside()
         if self.hypothesis.base.split is not None:
-            write_atomic(target.parent / self.hypothesis.base.file, self.theta0())
-        write_atomic(target, self.to_json())
-
-    def to_json(self) -> bytes:
-        """Return the document as indented JSON, which people can read and compare."""
-        return (json.dumps(self.document(), indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
-
-    def document(self) -> dict[str, Json]:
-        """Return the JSON object."""
-        return self.model_dump(mode="json", by_alias=True)
+            files[self.hypothesis.base.file] = self.theta0()
+        return files
 
     def payload(self) -> bytes:
         """Return the bytes of the message. Raises: CertificateError where they are absent or not those declared."""
-        if self._payload is not None:
-            return self._payload
-        if isinstance(self.message, SidecarMessage):
-            if self._folder is None:
-                raise CertificateError("Certificate: its message is a sidecar file; load the certificate by its path.")
-            return read_sidecar(self._folder, self.message.file, self.message.size, self.message.sha256)
-        return read_base64(self.message.payload, "the payload")
+        return read_message(self.message, self._folder) if self._payload is None else self._payload
 
     def beside(self) -> bytes:
         """Return the file of a draw's posterior, or of the network made from picks.
@@ -469,15 +382,6 @@ class Certificate(SparseRecord):
                 "Certificate: the theta0 of a split lies in a file beside it; load the certificate by its path."
             )
         return read_sidecar(self._folder, base.file, base.split.size, base.sha256)
-
-    def expected_digest(self) -> str:
-        """Return the digest of everything but the digest itself."""
-        return digest({key: value for key, value in self.document().items() if key != "digest"})
-
-    @property
-    def core_digest(self) -> str:
-        """Digest of all but environment and digest: what two runs of the same request share."""
-        return digest({key: value for key, value in self.document().items() if key not in OUTSIDE_CORE})
 
     @property
     def bound(self) -> Bound:
@@ -512,11 +416,6 @@ class Certificate(SparseRecord):
         stated = self.stated_risk
         return RiskEstimate(errors=stated.errors, n=stated.n, loss=stated.loss, data_digest=self.data.digest)
 
-    @property
-    def ledger(self) -> Ledger:
-        """Every bit, and why."""
-        return Ledger(self.entries)
-
     def _repr_html_(self) -> str:
         from .recheck import recheck_arithmetic
 
@@ -531,28 +430,3 @@ class Certificate(SparseRecord):
             ("digest", self.digest),
         ]
         return html_table(("certificate", ""), rows, wrong + self.statement)
-
-
-def declared_sentences(ledger: Ledger) -> tuple[str, ...]:
-    """Return what the certificate takes on somebody's word: the reasons of the declared entries, in order."""
-    return tuple(entry.why for entry in ledger.entries if entry.kind == "declared")
-
-
-def _validated(document: dict[str, Json]) -> Certificate:
-    try:
-        return Certificate.model_validate_json(canonical_bytes(document))
-    except ValidationError as cause:
-        first = cause.errors()[0]
-        place = ".".join(str(step)[:40] for step in first["loc"][:6]) or "the whole"
-        raise CertificateError(
-            f"Certificate: {place[:120]} breaks the schema: {first['msg'][:200]}. FORMAT.md lists every field."
-        ) from None
-
-
-def message_document(message: Message) -> dict[str, Json]:
-    """Return a message as it stands in a document: inline, or where it is long the name and digest of a sidecar."""
-    encoded = write_base64(message.payload)
-    if len(encoded) <= MAX_INLINE_CHARACTERS:
-        return {"bits": message.bits, "payload": encoded}
-    sha256 = hashlib.sha256(message.payload).hexdigest()
-    return {"bits": message.bits, "file": f"{sha256[:16]}.message", "sha256": sha256, "size": len(message.payload)}

@@ -14,7 +14,7 @@ import pytest
 
 from pacbound.bits.coder import Encoder
 from pacbound.certificate import Certificate
-from pacbound.certificate.schema import MAX_INLINE_CHARACTERS
+from pacbound.certificate.document import MAX_INLINE_CHARACTERS
 from pacbound.verification.verification import verify
 from tests.forge import Document, Edit, caught, forge, honest, payload_of
 
