@@ -749,9 +749,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a certificate may have copies without a word",
-        "pacbound/certificate/recheck.py",
-        "        if certificate.data.repeats is None and too_many_repeats(n, distinct):\n",
-        "        if False:\n",
+        "pacbound/certificate/checks.py",
+        "    if why is None and too_many_repeats(n, distinct):\n",
+        "    if False:\n",
         f"{REPEATS}::test_a_forger_who_drops_the_word_or_the_number_is_caught",
     ),
     Mutation(
@@ -1747,8 +1747,8 @@ MUTATIONS = (
     Mutation(
         "answers: copies need no reason",
         "pacbound/certificate/language_recheck.py",
-        "    if units.repeats is None and too_many_repeats(n, distinct):\n",
-        "    if n < 0 and too_many_repeats(n, distinct):\n",
+        '    return check_repeats(n, distinct, units.repeats, "prompts")\n',
+        "    return None\n",
         "tests/methods/test_language_answers.py::test_forgeries_are_refused_at_the_first_level_that_sees_them",
     ),
     Mutation(
@@ -1886,7 +1886,7 @@ MUTATIONS = (
     ),
     Mutation(
         "verify compares the sum of the ledger only",
-        "pacbound/certificate/recheck.py",
+        "pacbound/certificate/checks.py",
         "        if want != have:\n",
         "        if False:\n",
         f"{FORGERIES}::test_each_forgery_is_caught_first_at_its_level",
@@ -1915,7 +1915,7 @@ MUTATIONS = (
     ),
     Mutation(
         "the digest is not checked",
-        "pacbound/certificate/recheck.py",
+        "pacbound/certificate/checks.py",
         "    if certificate.expected_digest() == certificate.digest:\n",
         "    if True:\n",
         f"{FORGERIES}::test_an_edit_without_a_new_digest_is_caught_by_the_digest",

@@ -1,32 +1,18 @@
 """Check a certificate about versions of a network against itself, without torch."""
 
-from collections.abc import Callable
-
 from ..bounds.language import LOSS_THEOREMS
 from ..bounds.losses import LAMBDAS, LossSums
 from ..specs.language import TOLERANCE_BITS, difference_range
-from ..specs.repeats import too_many_repeats
+from .checks import Checks, Finding, check_declarations, check_digest, check_repeats, run_checks
 from .difference import DifferenceCertificate, difference_ledger
 from .difference_statement import write_difference_statement
-from .recheck import Finding
-from .schema import declared_sentences
 
 NOISE = 1e-9  # of a logarithm on another machine
 
 
 def recheck_difference(certificate: DifferenceCertificate) -> tuple[Finding, ...]:
     """Check digest, ledger, sample, losses, bounds, statement and declarations, from the document alone."""
-    findings: list[Finding] = []
-    for name, check in CHECKS:
-        findings.append(Finding(check=name, complaint=check(certificate)))
-        if findings[-1].complaint is not None:
-            break
-    return tuple(findings)
-
-
-def _check_digest(certificate: DifferenceCertificate) -> str | None:
-    found = certificate.expected_digest()
-    return None if found == certificate.digest else f"the document has the digest {found[:16]}, it states another"
+    return run_checks(CHECKS, certificate)
 
 
 def _check_ledger(certificate: DifferenceCertificate) -> str | None:
@@ -39,9 +25,7 @@ def _check_ledger(certificate: DifferenceCertificate) -> str | None:
 
 def _check_sample(certificate: DifferenceCertificate) -> str | None:
     data = certificate.data
-    if data is None or data.repeats is not None or not too_many_repeats(data.n, data.distinct):
-        return None
-    return f"{data.n - data.distinct:,} of {data.n:,} examples are repeats, which is more than 1 %, and nobody says why"
+    return None if data is None else check_repeats(data.n, data.distinct, data.repeats)
 
 
 def _check_losses(certificate: DifferenceCertificate) -> str | None:
@@ -91,17 +75,12 @@ def _check_statement(certificate: DifferenceCertificate) -> str | None:
     return None if right == certificate.statement else f"the statement should read {right!r}"
 
 
-def _check_declarations(certificate: DifferenceCertificate) -> str | None:
-    right = declared_sentences(certificate.ledger)
-    return None if right == certificate.declarations else "the declarations are the reasons of the declared entries"
-
-
-CHECKS: tuple[tuple[str, Callable[[DifferenceCertificate], str | None]], ...] = (
-    ("digest", _check_digest),
+CHECKS: Checks[DifferenceCertificate] = (
+    ("digest", check_digest),
     ("ledger", _check_ledger),
     ("sample", _check_sample),
     ("losses", _check_losses),
     ("bounds", _check_bounds),
     ("statement", _check_statement),
-    ("declarations", _check_declarations),
+    ("declarations", check_declarations),
 )

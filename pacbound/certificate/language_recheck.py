@@ -1,7 +1,6 @@
 """Check a language model's certificate against itself, without torch; and the ledger that it must have."""
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 
@@ -13,14 +12,23 @@ from ..bounds.occam import occam_binomial, test_set
 from ..errors import CertificateError, PacboundError
 from ..specs.grammar import OWN_NETWORK
 from ..specs.language import ALPHAS, CENTRES, CONTEXTS, KAPPAS, STRIDES, AlphabetSpec, PredictionSpec, UnitsSpec
-from ..specs.repeats import repeats_sentence, too_many_repeats
+from ..specs.repeats import repeats_sentence
 from ..specs.specs import CHECKPOINT_KINDS, HypothesisSpec
 from ..specs.tensors import DirectSpec
 from .accounting import TUNING_OPTIONS
+from .checks import (
+    Checks,
+    Finding,
+    check_counted,
+    check_declarations,
+    check_digest,
+    check_repeats,
+    compare_entries,
+    compare_hypotheses,
+    run_checks,
+)
 from .language import FORMS, LanguageCertificate, OtherAnswers, OtherForm, OtherPredictor, headline
 from .language_statement import write_language_statement
-from .recheck import Finding
-from .schema import declared_sentences
 
 TASK = "the text, its alphabet, what the loss is a mean over, and delta were fixed before the text was seen"
 FORMAT = "the message format and its symbol tables are those of this schema version"
@@ -77,12 +85,7 @@ def complete_language(
 
 def recheck_language_arithmetic(certificate: LanguageCertificate) -> tuple[Finding, ...]:
     """Check digest, sums, losses, bound, statement, declarations and other bounds, from the document alone."""
-    findings: list[Finding] = []
-    for name, check in ARITHMETIC:
-        findings.append(Finding(check=name, complaint=check(certificate)))
-        if findings[-1].complaint is not None:
-            break
-    return tuple(findings)
+    return run_checks(ARITHMETIC, certificate)
 
 
 def recheck_language_message(certificate: LanguageCertificate) -> tuple[Finding, ...]:
@@ -96,44 +99,17 @@ def recheck_language_message(certificate: LanguageCertificate) -> tuple[Finding,
         spec, _, coded = unpack(payload, certificate.hypothesis)
     except PacboundError as cause:
         return (passed, Finding(check="decode", complaint=str(cause)))
-    findings = (passed, Finding(check="decode"))
-    if spec != certificate.hypothesis:
-        stated, sent = certificate.hypothesis.model_dump(), spec.model_dump()
-        fields = ", ".join(name for name in stated if stated[name] != sent[name])
-        return (
-            *findings,
-            Finding(check="hypothesis", complaint=f"the message describes another network: {fields} differ"),
-        )
+    wrong = compare_hypotheses(certificate.hypothesis, spec)
+    findings = (passed, Finding(check="decode"), Finding(check="hypothesis", complaint=wrong))
+    if wrong is not None:
+        return findings
     expected = complete_language(coded, spec, certificate.text.alphabet, certificate.prediction, certificate.units)
-    return (
-        *findings,
-        Finding(check="hypothesis"),
-        Finding(check="ledger", complaint=_differing(expected, certificate)),
-    )
-
-
-def _differing(expected: Ledger, certificate: LanguageCertificate) -> str | None:
-    for want, have in zip(expected.entries, certificate.entries, strict=False):
-        if want != have:
-            return (
-                f"entry {have.item[:60]!r} ({have.kind}, {have.bits:,} bits) should be {want.item!r} ({want.kind}, "
-                f"{want.bits:,} bits), with the reason {want.why!r}"
-            )
-    if len(expected.entries) != len(certificate.entries):
-        return f"there are {len(expected.entries)} entries, the certificate has {len(certificate.entries)}"
-    return None
-
-
-def _check_digest(certificate: LanguageCertificate) -> str | None:
-    found = certificate.expected_digest()
-    return None if found == certificate.digest else f"the document has the digest {found[:16]}, it states another"
+    wrong = compare_entries(expected.entries, certificate.entries)
+    return (*findings, Finding(check="ledger", complaint=wrong))
 
 
 def _check_sums(certificate: LanguageCertificate) -> str | None:
-    coded = certificate.ledger.bits_of("counted")
-    if coded == certificate.message.bits:
-        return None
-    return f"the counted entries add up to {coded:,} bits, the message has {certificate.message.bits:,}"
+    return check_counted(certificate, certificate.message)
 
 
 def _check_hypothesis(certificate: LanguageCertificate) -> str | None:
@@ -169,9 +145,7 @@ def _check_losses(certificate: LanguageCertificate) -> str | None:
 def _repeated(n: int, distinct: int, units: UnitsSpec) -> str | None:
     if distinct > n:
         return f"there are no more prompts than pairs, got {distinct:,} and {n:,}"
-    if units.repeats is None and too_many_repeats(n, distinct):
-        return f"{n - distinct:,} of {n:,} prompts are repeats, which is more than 1 %, and nobody says why"
-    return None
+    return check_repeats(n, distinct, units.repeats, "prompts")
 
 
 def check_sums(
@@ -216,11 +190,6 @@ def _check_statement(certificate: LanguageCertificate) -> str | None:
         stated.value, stated.delta, certificate.losses.n, certificate.text, certificate.units
     )
     return None if right == certificate.statement else f"the statement should read {right!r}"
-
-
-def _check_declarations(certificate: LanguageCertificate) -> str | None:
-    right = declared_sentences(certificate.ledger)
-    return None if right == certificate.declarations else "the declarations are the reasons of the declared entries"
 
 
 def _check_others(certificate: LanguageCertificate) -> str | None:
@@ -302,14 +271,14 @@ def without_symbols(hypothesis: HypothesisSpec) -> HypothesisSpec:
     return HypothesisSpec.model_validate({**dict(hypothesis), **nothing})
 
 
-ARITHMETIC: tuple[tuple[str, Callable[[LanguageCertificate], str | None]], ...] = (
-    ("digest", _check_digest),
+ARITHMETIC: Checks[LanguageCertificate] = (
+    ("digest", check_digest),
     ("sums", _check_sums),
     ("hypothesis", _check_hypothesis),
     ("losses", _check_losses),
     ("theorem", _check_theorem),
     ("bound", _check_bound),
     ("statement", _check_statement),
-    ("declarations", _check_declarations),
+    ("declarations", check_declarations),
     ("other bounds", _check_others),
 )

@@ -4,23 +4,30 @@ A check is a name and a function that returns a complaint, or None where there i
 Levels run their checks in order and stop at the first complaint, which is the last finding.
 """
 
-from collections.abc import Callable
-
 from ..bits.coder import Symbols
 from ..bits.ledger import Ledger
 from ..bits.message import unpack
 from ..bits.units import orbit_saving
 from ..bounds.table import COUNTS_ONLY, theorem
 from ..errors import CertificateError, PacboundError
-from ..records import Record
-from ..specs.repeats import too_many_repeats
 from ..specs.specs import DrawSpec, HypothesisSpec
 from ..specs.tensors import DirectSpec
 from .accounting import ORBIT_ITEM, RATIO_ITEM, Comparison, complete
+from .checks import (
+    Checks,
+    Finding,
+    check_counted,
+    check_declarations,
+    check_digest,
+    check_repeats,
+    compare_entries,
+    compare_hypotheses,
+    run_checks,
+)
 from .composed import recheck_parts
 from .draw import Drawn, draw
 from .picked import recheck_classical, recheck_order, recheck_picks, recheck_picks_value
-from .schema import Baseline, Certificate, OtherBound, declared_sentences
+from .schema import Baseline, Certificate, OtherBound
 from .statement import write_statement
 from .sweep import contradiction
 
@@ -30,13 +37,6 @@ HEADLINE_THEOREMS = ("occam_binomial", "occam_kl", "occam_hoeffding", "catoni_gr
 COMPOSED_THEOREMS = ("disagreement",)  # about another network than the decoded one
 DRAW_THEOREMS = ("single_draw",)  # a data-dependent Q breaks the others
 PICKS_THEOREMS = ("picks",)  # about a learner's network, whatever its weights
-
-
-class Finding(Record):
-    """One check: its name, and what is wrong, if anything."""
-
-    check: str
-    complaint: str | None = None
 
 
 class Decoded:
@@ -51,7 +51,7 @@ class Decoded:
 
 def recheck_arithmetic(certificate: Certificate) -> tuple[Finding, ...]:
     """Check digest, sums, bound, statement, declarations and the other bounds, from the document alone."""
-    return _run(ARITHMETIC, certificate)
+    return run_checks(ARITHMETIC, certificate)
 
 
 def recheck_message(certificate: Certificate) -> tuple[tuple[Finding, ...], Decoded | None]:
@@ -68,7 +68,7 @@ def recheck_message(certificate: Certificate) -> tuple[tuple[Finding, ...], Deco
         decoded = Decoded(*unpack(payload, certificate.hypothesis))
     except PacboundError as cause:
         return (passed, Finding(check="decode", complaint=str(cause))), None
-    different = _compare_hypothesis(certificate, decoded)
+    different = compare_hypotheses(certificate.hypothesis, decoded.spec)
     findings: tuple[Finding, ...] = (passed, Finding(check="decode"), Finding(check="hypothesis", complaint=different))
     if different is not None:
         return findings, None
@@ -93,17 +93,6 @@ def recheck_message(certificate: Certificate) -> tuple[tuple[Finding, ...], Deco
     return (*findings, Finding(check="ledger", complaint=wrong)), decoded if wrong is None else None
 
 
-def _run(
-    checks: tuple[tuple[str, Callable[[Certificate], str | None]], ...], certificate: Certificate
-) -> tuple[Finding, ...]:
-    findings: list[Finding] = []
-    for name, check in checks:
-        findings.append(Finding(check=name, complaint=check(certificate)))
-        if findings[-1].complaint is not None:
-            break
-    return tuple(findings)
-
-
 def _drawn(certificate: Certificate) -> bool:
     return isinstance(certificate.hypothesis.quantizer, DrawSpec)
 
@@ -120,12 +109,6 @@ def _redraw(certificate: Certificate) -> Drawn:
     return draw(certificate.beside(), spec.quantizer, spec.projector.d)
 
 
-def _check_digest(certificate: Certificate) -> str | None:
-    if certificate.expected_digest() == certificate.digest:
-        return None
-    return "the digest is not that of the content: the file was damaged or edited after it was written"
-
-
 def _check_sums(certificate: Certificate) -> str | None:
     derived = [entry.item for entry in certificate.entries if entry.kind == "derived"]
     known = [RATIO_ITEM] if _drawn(certificate) else [ORBIT_ITEM] if _direct(certificate) else []
@@ -134,10 +117,7 @@ def _check_sums(certificate: Certificate) -> str | None:
             f"a draw has one derived entry, {RATIO_ITEM!r}, a direct code {ORBIT_ITEM!r}, and nothing else has any; "
             f"got {derived}"
         )
-    counted = certificate.ledger.bits_of("counted")
-    if counted != certificate.message.bits:
-        return f"counted entries sum to {counted:,} bits and the message says {certificate.message.bits:,}"
-    return None
+    return check_counted(certificate, certificate.message)
 
 
 def _check_sample(certificate: Certificate) -> str | None:
@@ -155,10 +135,8 @@ def _check_repeats(certificate: Certificate) -> str | None:
     samples += [(o.n, o.held_out.distinct) for o in certificate.also if isinstance(o, OtherBound) and o.held_out]
     if certificate.comparison is not None:
         samples.append((certificate.comparison.inputs.m, certificate.comparison.inputs.distinct))
-    for n, distinct in samples:
-        if certificate.data.repeats is None and too_many_repeats(n, distinct):
-            return f"{n - distinct:,} of {n:,} examples are repeats, which is more than 1 %, and nobody says why"
-    return None
+    found = (check_repeats(n, distinct, certificate.data.repeats) for n, distinct in samples)
+    return next((complaint for complaint in found if complaint is not None), None)
 
 
 def _check_theorem(certificate: Certificate) -> str | None:
@@ -215,12 +193,6 @@ def _check_statement(certificate: Certificate) -> str | None:
     return None if certificate.statement == expected else f"the numbers say {expected!r}"
 
 
-def _check_declarations(certificate: Certificate) -> str | None:
-    if certificate.declarations == declared_sentences(certificate.ledger):
-        return None
-    return "the declarations are the reasons of the declared entries of the ledger, in order"
-
-
 def _check_others(certificate: Certificate) -> str | None:
     for other in certificate.also:
         complaint = _baseline(certificate, other) if isinstance(other, Baseline) else _other(certificate, other)
@@ -256,14 +228,6 @@ def _baseline(certificate: Certificate, other: Baseline) -> str | None:
     return f"the most frequent of {certificate.data.classes} classes errs on at most {most:,}, got {other.errors:,}"
 
 
-def _compare_hypothesis(certificate: Certificate, decoded: Decoded) -> str | None:
-    if decoded.spec == certificate.hypothesis:
-        return None
-    stated, sent = certificate.hypothesis.model_dump(), decoded.spec.model_dump()
-    fields = [name for name in stated if stated[name] != sent[name]]
-    return f"the message describes another network than the certificate: {', '.join(fields)} differ"
-
-
 def _compare_ledger(
     certificate: Certificate, decoded: Decoded, ratio_bits: int | None, saving_bits: int | None
 ) -> str | None:
@@ -278,26 +242,17 @@ def _compare_ledger(
         ).entries  # fmt: skip
     except PacboundError as cause:
         return str(cause)
-    stated = certificate.entries
-    for want, have in zip(expected, stated, strict=False):
-        if want != have:
-            return (
-                f"entry {have.item[:60]!r} ({have.kind}, {have.bits:,} bits) should be "
-                f"{want.item!r} ({want.kind}, {want.bits:,} bits), with the reason {want.why!r}"
-            )
-    if len(expected) != len(stated):
-        return f"there are {len(expected)} entries, the certificate has {len(stated)}"
-    return None
+    return compare_entries(expected, certificate.entries)
 
 
-ARITHMETIC: tuple[tuple[str, Callable[[Certificate], str | None]], ...] = (
-    ("digest", _check_digest),
+ARITHMETIC: Checks[Certificate] = (
+    ("digest", check_digest),
     ("sums", _check_sums),
     ("sample", _check_sample),
     ("theorem", _check_theorem),
     ("sweep", _check_sweep),
     ("bound", _check_bound),
     ("statement", _check_statement),
-    ("declarations", _check_declarations),
+    ("declarations", check_declarations),
     ("other bounds", _check_others),
 )
