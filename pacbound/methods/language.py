@@ -20,7 +20,7 @@ from ..networks.trained import train_only
 from ..pipeline.language import LanguageSetup, finish_language
 from ..pipeline.language_training import losses_of, one_step, plan_of, seconds_a_step, steps_a_pass, way_of
 from ..records import Record
-from ..request.request import Request, trained_word
+from ..request.request import Request, refuse_options, trained_word
 from ..specs.language import FIRST_CONTEXT, PredictionSpec, UnitsSpec
 from ..specs.specs import BaseOrigin, HypothesisSpec
 from ..training.lattices import train_lattices
@@ -208,21 +208,16 @@ def _key(request: Request, setup: LanguageSetup) -> str:
 
 def refuse_language_options(request: Request) -> None:
     """Refuse what only language models have a use for. Raises: RequestError."""
-    default = Request()
-    if request.task != default.task:
+    if request.task == "lm":
         raise RequestError("certify: a language model is certified by pacbound.certify_language, or by --task lm.")
-    for name in ONLY_HERE:
-        if getattr(request, name) != getattr(default, name):
-            raise RequestError(f"certify: --{name.replace('_', '-')} goes with --task lm. Leave it out.")
+    refuse_options(request, ONLY_HERE, "goes with --task lm")
 
 
 def _refuse(request: Request) -> None:
     """Refuse options of other tasks, and contradictions. Raises: RequestError."""
     default = Request()
-    for name in Request.model_fields:
-        if name not in READ and getattr(request, name) != getattr(default, name):
-            option = name.replace("_", "-")
-            raise RequestError(f"certify: --{option} is not for language models (--task lm). Leave it out.")
+    unread = (name for name in Request.model_fields if name not in READ)
+    refuse_options(request, unread, "is not for language models (--task lm)")
     if request.checkpoint is not None and not request.disjoint:
         raise RequestError(
             "certify: a checkpoint is theta0 only where it never saw the text. Add --disjoint to say so; the "

@@ -18,7 +18,7 @@ from ..pipeline.capturing import frozen_of
 from ..pipeline.finish import Finished, environment, issue
 from ..pipeline.picked import affordable, best_round, bind, bound_of, finish_picked, select
 from ..pipeline.preparation import Setup, prepare
-from ..request.request import PICK_OPTIONS, Request
+from ..request.request import PICK_OPTIONS, Request, refuse_options
 from ..specs.grammar import OWN_NETWORK
 from ..specs.picks import RecipeSpec
 from ..training.state import Checkpoint
@@ -102,12 +102,6 @@ def most_picks(setup: Setup) -> int:
 
 def _refuse_unread(work: Work) -> None:
     """Refuse what this method has no use for. Raises: RequestError."""
-    default = Request()
-    for name in UNREAD:
-        if getattr(work.request, name) != getattr(default, name):
-            option = name.replace("_", "-")
-            raise RequestError(
-                f"picks: --{option} is for networks that are coded, not for picked examples. Leave it out."
-            )
+    refuse_options(work.request, UNREAD, "is for networks that are coded, not for picked examples", "picks")
     if work.loss not in (None, "zero_one") or work.request.loss != "zero_one":
         raise RequestError("picks: an example is misclassified or not, so the loss is zero_one. Leave --loss out.")

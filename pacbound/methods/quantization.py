@@ -28,7 +28,7 @@ from ..pipeline.finish import environment
 from ..pipeline.language import record_of
 from ..pipeline.preparation import describe
 from ..quantize.versions import check_quantizer, quantized_version
-from ..request.request import Request
+from ..request.request import Request, refuse_options
 from ..specs.language import ALPHAS, FIRST_CONTEXT, PredictionSpec
 from .language import STRIDE, window_of
 
@@ -59,15 +59,12 @@ def certify_quantization(
 
 def refuse_quantization_options(request: Request) -> None:
     """Refuse what only this method has a use for. Raises: RequestError."""
-    default = Request()
     if request.method == METHOD:
         raise RequestError(
             f"certify: the method {METHOD} trains nothing and has no plan or sweep; in Python it is "
             "pacbound.certify_quantization."
         )
-    for name in ONLY_HERE:
-        if getattr(request, name) != getattr(default, name):
-            raise RequestError(f"certify: --{name.replace('_', '-')} goes with --method {METHOD}. Leave it out.")
+    refuse_options(request, ONLY_HERE, f"goes with --method {METHOD}")
 
 
 def _classifies(request: Request) -> bool:
@@ -78,12 +75,9 @@ def _refuse(request: Request) -> None:
     """Refuse options that are not read, and contradictions. Raises: RequestError."""
     default, of_examples = Request(), _classifies(request)
     read = (*READ, *(READ_OF_EXAMPLES if of_examples else READ_OF_TEXTS))
-    for name in Request.model_fields:
-        if name not in read and getattr(request, name) != getattr(default, name):
-            what = "classifiers" if of_examples else "language models (classifiers have a --model)"
-            raise RequestError(
-                f"certify: --{name.replace('_', '-')} is not for --method {METHOD} of {what}. Leave it out."
-            )
+    what = "classifiers" if of_examples else "language models (classifiers have a --model)"
+    unread = (name for name in Request.model_fields if name not in read)
+    refuse_options(request, unread, f"is not for --method {METHOD} of {what}")
     if request.reference is None:
         raise RequestError(f"certify: --method {METHOD} compares with a network, got none. Give --reference FILE.")
     if request.checkpoint is None and not request.quantize:

@@ -11,7 +11,7 @@ from ..networks.risk import LossFunction
 from ..pipeline.first_look import first_look
 from ..pipeline.preparation import Setup
 from ..pipeline.starting import with_start
-from ..request.request import Request
+from ..request.request import Request, refuse_options
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,7 @@ def methods_folder(state: Path) -> Path:
 
 def refuse_surrogate_options(request: Request, unlabelled: object) -> None:
     """Refuse what only the method surrogate has a use for. Raises: RequestError."""
-    default = Request()
-    given = [
-        name
-        for name in ("surrogate", "surrogate_by", "surrogate_checkpoint", "surrogate_preprocess", "earlier_looks")
-        if getattr(request, name) != getattr(default, name)
-    ]
+    names = ("surrogate", "surrogate_by", "surrogate_checkpoint", "surrogate_preprocess", "earlier_looks")
+    refuse_options(request, names, "goes with --method surrogate")
     if unlabelled is not None:
-        given.append("unlabelled")
-    if given:
-        raise RequestError(f"certify: --{given[0].replace('_', '-')} goes with --method surrogate. Leave it out.")
+        raise RequestError("certify: --unlabelled goes with --method surrogate. Leave it out.")

@@ -2,7 +2,7 @@
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -420,6 +420,14 @@ class Request(Encoding, Stated):  # fields of Stated first
     def reading(self) -> Reading:
         """How the sample, and what is held out like it, is read."""
         return Reading.model_validate({name: getattr(self, name) for name in Reading.model_fields})
+
+
+def refuse_options(request: Request, names: Iterable[str], why: str, source: str = "certify") -> None:
+    """Refuse the first of some options that differs from its default. why: what is said of it. Raises: RequestError."""
+    default = Request()
+    for name in names:
+        if getattr(request, name) != getattr(default, name):
+            raise RequestError(f"{source}: --{name.replace('_', '-')} {why}. Leave it out.")
 
 
 # of Encoding, what a method reads; all that it does not read it refuses, or has no effect
