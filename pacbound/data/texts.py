@@ -131,19 +131,6 @@ def check_text_apart(text: Text, held_out: Text) -> None:
         )
 
 
-def read_text(
-    source: str | Path, alphabet: AlphabetKind, root: str | Path | None = None, part: tuple[float, float] = (0.0, 1.0)
-) -> Text:
-    """Map a text of bytes.
-
-    Args: source: a file, or a name of NAMED below the data root. alphabet: bytes or ascii97. part: from which share of
-        its bytes to which.
-    Raises: as `map_text`.
-    """
-    begin, count = byte_range(source, root, part)
-    return map_text(source, alphabet, root, begin, count)
-
-
 def byte_range(source: str | Path, root: str | Path | None, part: tuple[float, float]) -> tuple[int, int]:
     """Return at which byte a part of a text begins and how many it has; no character is cut in two.
 
@@ -163,11 +150,26 @@ def _character_start(raw: NDArray[np.uint8], place: int) -> int:
     return place
 
 
+def map_symbols(
+    source: str | Path, alphabet: AlphabetKind, tokenizer: str | Path | None, root: str | Path | None, begin: int = 0,
+    count: int | None = None, progress: bool = True,
+) -> Text:  # fmt: skip
+    """Map `count` bytes of a text from one on, as symbols of an alphabet, or as tokens where there is a tokenizer.
+
+    Raises: as `map_text` and `map_tokens`.
+    """
+    if tokenizer is not None:
+        return map_tokens(source, tokenizer, root, begin, count, progress)
+    return map_text(source, alphabet, root, begin, count)
+
+
 def map_text(
-    source: str | Path, alphabet: AlphabetKind, root: str | Path | None, begin: int, count: int | None
-) -> Text:
+    source: str | Path, alphabet: AlphabetKind, root: str | Path | None = None, begin: int = 0,
+    count: int | None = None,
+) -> Text:  # fmt: skip
     """Map `count` bytes of a text from one on; all of them by default.
 
+    Args: source: a file, or a name of NAMED below the data root. alphabet: bytes or ascii97.
     Raises: DataError where the file cannot be read, the part is empty, or a byte stands outside the alphabet.
     """
     name, path = find_text(source, root)

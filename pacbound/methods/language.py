@@ -9,7 +9,7 @@ from torch import nn
 from ..certificate.language import LanguageCertificate
 from ..data.inputs import check_repeats
 from ..data.pairs import Pairs, check_pairs_apart, read_pairs
-from ..data.texts import Text, byte_range, check_text_apart, map_text, map_tokens
+from ..data.texts import Text, byte_range, check_text_apart, map_symbols
 from ..errors import RequestError
 from ..models.language import load_language_model
 from ..networks.causality import check_causal
@@ -21,7 +21,7 @@ from ..pipeline.language import LanguageSetup, finish_language
 from ..pipeline.language_training import losses_of, one_step, plan_of, seconds_a_step, steps_a_pass, way_of
 from ..records import Record
 from ..request.request import Request, refuse_options, trained_word
-from ..specs.language import FIRST_CONTEXT, PredictionSpec, UnitsSpec
+from ..specs.language import PredictionSpec, UnitsSpec, place_of_window
 from ..specs.specs import BaseOrigin, HypothesisSpec
 from ..training.lattices import train_lattices
 from ..training.state import Checkpoint
@@ -140,9 +140,7 @@ def _texts(request: Request, root: str | Path | None, progress: bool) -> tuple[T
             pairs = read_pairs(source, request.alphabet, request.tokenizer, _separator(request), root)
             check_repeats(len(pairs.spans), len(set(pairs.prompts())), "pairs", request.repeats)
             return pairs
-        if request.tokenizer is not None:
-            return map_tokens(source, request.tokenizer, root, begin, count, progress)
-        return map_text(source, request.alphabet, root, begin, count)
+        return map_symbols(source, request.alphabet, request.tokenizer, root, begin, count, progress)
 
     if request.held_out is None:
         return read(data), None if request.test is None else read(request.test)
@@ -165,7 +163,7 @@ def _base(module: nn.Module, request: Request) -> Base:
 
 def _window(request: Request, most: int | None) -> PredictionSpec:
     """The windows that are asked for, with the first smoothing of the menu."""
-    place = window_of(request.context, most).bit_length() - 1 - FIRST_CONTEXT
+    place = place_of_window(window_of(request.context, most))
     if request.statement == "stream":
         return PredictionSpec(alpha=0, kappa=0, context=place, stride=request.stride or STRIDE)
     return PredictionSpec(alpha=0, centre=0, context=place)

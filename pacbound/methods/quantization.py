@@ -15,7 +15,7 @@ from ..certificate.difference import FILE, MOST_VERSIONS, DifferenceCertificate,
 from ..certificate.parts import OriginalNetwork
 from ..data.examples import Examples
 from ..data.registry import load_any
-from ..data.texts import Text, byte_range, map_text, map_tokens
+from ..data.texts import Text, byte_range, map_symbols
 from ..errors import ModelError, RequestError
 from ..models.loading import network_for, treatment
 from ..models.others import failures
@@ -29,7 +29,7 @@ from ..pipeline.language import record_of
 from ..pipeline.preparation import describe
 from ..quantize.versions import check_quantizer, quantized_version
 from ..request.request import Request, refuse_options
-from ..specs.language import ALPHAS, FIRST_CONTEXT, PredictionSpec
+from ..specs.language import ALPHAS, PredictionSpec, place_of_window
 from .language import STRIDE, window_of
 
 METHOD = "quantization-loss"
@@ -181,17 +181,16 @@ def _text(request: Request, root: str | Path | None, progress: bool) -> Text:
     """The text, or with --held-out its last share."""
     share = 1.0 if request.held_out is None else request.held_out
     begin, count = byte_range(request.data, root, (1 - share, 1.0))
-    if request.tokenizer is not None:
-        return map_tokens(request.data, request.tokenizer, root, begin, count, progress)
-    return map_text(request.data, request.alphabet, root, begin, count)
+    return map_symbols(request.data, request.alphabet, request.tokenizer, root, begin, count, progress)
 
 
 def _prediction(request: Request, contexts: Sequence[int | None]) -> PredictionSpec:
     known = [context for context in contexts if context is not None]
     window = window_of(request.context, min(known, default=None))
     alpha = ALPHAS.index(USUAL_ALPHA if request.smoothing is None else request.smoothing)
-    place = window.bit_length() - 1 - FIRST_CONTEXT
-    return PredictionSpec(alpha=alpha, kappa=0, context=place, stride=request.stride or STRIDE)
+    return PredictionSpec(
+        alpha=alpha, kappa=0, context=place_of_window(window), stride=request.stride or STRIDE
+    )  # fmt: skip
 
 
 def _classifier(request: Request, file: str, examples: Examples) -> Original:

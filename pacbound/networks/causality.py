@@ -7,11 +7,21 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ModelError, first_line
+from ..specs.grammar import OWN_NETWORK
 from ..subspace.random import integers, permutation
 from .passes import TIE
 
 ROWS = 3
+DESCRIBED = 64  # symbols of a text, of a network that is built from a description
 CUTS = 16
+
+
+def length_asked(model: str, window: int) -> int:
+    """Return how long the texts are that a decoded network is asked about: a window, of described networks at most 64.
+
+    model: the name of the network in a certificate.
+    """
+    return window if model == OWN_NETWORK else min(window, DESCRIBED)
 
 
 @torch.no_grad()

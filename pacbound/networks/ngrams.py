@@ -17,7 +17,7 @@ from ..bounds.losses import LossSums, joined, loss_sums
 from ..data.texts import Text
 from ..quantize.rates import choose
 from ..quantize.tensors import dequantize_tensor
-from ..specs.language import TOLERANCE_BITS
+from ..specs.language import TOLERANCE_BITS, ceiling_bits
 from ..specs.tensors import DirectSpec, TensorSpec
 
 ALPHA = 0.01  # of all of them, fixed
@@ -69,10 +69,6 @@ def _sizes(n: int) -> Iterator[int]:
     yield from (min(BLOCK, n - start) for start in range(0, n, BLOCK))
 
 
-def _ceiling(text: Text) -> float:
-    return math.nextafter(math.log2(text.alphabet.size / ALPHA) + 2 * TOLERANCE_BITS, math.inf)
-
-
 def _table(name: Name, text: Text, order: int) -> Beside:
     """A table of logits of the next symbol, after nothing or after the last symbol, coded like any tensor."""
     size, others = text.alphabet.predicted, text.alphabet.size - text.alphabet.predicted
@@ -91,9 +87,8 @@ def _table(name: Name, text: Text, order: int) -> Beside:
     p = (1 - ALPHA) * p / p.sum(1, keepdims=True) + floor
     entropies = -(p * np.log2(p)).sum(1) - others * floor * math.log2(floor)
     losses = np.concatenate([-np.log2(p), np.full((len(p), 1), -math.log2(floor))], axis=1)
-    parts = [
-        loss_sums(losses[rows, y] + TOLERANCE_BITS, entropies[rows], _ceiling(text)) for rows, y in _pairs(text, order)
-    ]
+    ceiling = ceiling_bits(ALPHA, text.alphabet.size)
+    parts = [loss_sums(losses[rows, y] + TOLERANCE_BITS, entropies[rows], ceiling) for rows, y in _pairs(text, order)]
     return Beside(name, encoder.account.ledger().bits, joined(parts))
 
 
@@ -136,7 +131,7 @@ def _ngram(text: Text, order: int) -> Beside:
     losses = -np.log2((1 - ALPHA) * p + ALPHA / size)
     centres = np.concatenate([[math.log2(size)], np.cumsum(losses)[:-1] / np.arange(1, text.n)])
     blocks = [slice(start, start + BLOCK) for start in range(0, text.n, BLOCK)]
-    sums = joined([loss_sums(losses[b] + TOLERANCE_BITS, centres[b], _ceiling(text)) for b in blocks])
+    sums = joined([loss_sums(losses[b] + TOLERANCE_BITS, centres[b], ceiling_bits(ALPHA, size)) for b in blocks])
     return Beside("n-gram", 0, sums, order)
 
 

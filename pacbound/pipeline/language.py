@@ -12,22 +12,20 @@ from ..bits.coder import Symbols
 from ..bits.ledger import Ledger
 from ..bits.message import Message, pack
 from ..bounds.language import stream
-from ..bounds.losses import LossSums, joined, loss_sums
+from ..bounds.losses import LAMBDAS, LossSums, joined, loss_sums
 from ..bounds.occam import occam_binomial, test_set
 from ..certificate.language import LanguageCertificate, OtherAnswers, OtherPredictor, TextRecord, headline
 from ..certificate.language_recheck import complete_language, theta0_bits, without_symbols
 from ..data.pairs import Pairs
 from ..data.texts import Text
-from ..networks.causality import check_causal
+from ..networks.causality import check_causal, length_asked
 from ..networks.hypothesis import Base, Hypothesis
 from ..networks.ngrams import predictors
 from ..networks.predictions import Predicted, Units, answers_of, count_wrong, predict, sum_losses, unit_losses
-from ..specs.grammar import OWN_NETWORK
 from ..specs.language import ALPHAS, CENTRES, KAPPAS, PredictionSpec, UnitsSpec
 from ..specs.specs import HypothesisSpec
 from .finish import environment
 
-ASKED = 64  # symbols of a text whose future is changed, of a network of the grammar
 TRIED_UNITS = 1 << 17  # on which smoothing and centre are chosen
 CENTRE_SHARES = (0.0, 0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5)  # of the mean loss
 
@@ -116,7 +114,7 @@ def _count(setup: LanguageSetup, candidate: Offer, progress: bool) -> Counted:
     message, _ = pack(candidate.spec, candidate.symbols)
     hypothesis = Hypothesis.unpack(message.payload, candidate.spec, setup.base)
     network = hypothesis.network()
-    asked = setup.window.window if candidate.spec.model == OWN_NETWORK else min(setup.window.window, ASKED)
+    asked = length_asked(candidate.spec.model, setup.window.window)
     check_causal(network, setup.text.alphabet.predicted, asked)
 
     def ledger_of(prediction: PredictionSpec) -> Ledger:
@@ -136,7 +134,7 @@ def choose_prediction(setup: LanguageSetup, network: nn.Module, bits: int) -> Pr
     """Return the smoothing and centre with the smallest bound on the first units; both are paid whatever they are."""
     blocks = list(predict(network, setup.text, setup.window, setup.units, progress=False, most=TRIED_UNITS))
     size, apart = setup.text.alphabet.size, setup.units is not None
-    n, nats = setup.n, bits * math.log(2) + math.log(37 / setup.delta)
+    n, nats = setup.n, bits * math.log(2) + math.log(len(LAMBDAS) / setup.delta)
     tried: list[tuple[float, int, PredictionSpec]] = []
     for alpha in range(len(ALPHAS)):
         for prediction in _centred(setup.window.model_copy(update={"alpha": alpha}), blocks, size, apart):

@@ -124,7 +124,7 @@ class PredictionSpec(SparseRecord):
 
     def ceiling(self, size: int) -> float:
         """M in bits: no loss over a vocabulary of `size` symbols exceeds it, tolerance included; rounded up."""
-        return math.nextafter(math.log2(size / self.smoothing) + 2 * TOLERANCE_BITS, math.inf)
+        return ceiling_bits(self.smoothing, size)
 
     @property
     def window(self) -> int:
@@ -135,6 +135,20 @@ class PredictionSpec(SparseRecord):
     def step(self) -> int:
         """Symbols by which the next window starts later; the whole window where each unit has its own."""
         return self.window * (self.stride or STRIDES) // STRIDES
+
+
+def place_of_window(window: int) -> int:
+    """Return the place of a window of 2^k symbols in the menu: `context` of a prediction.
+
+    >>> place_of_window(8), place_of_window(256)
+    (0, 5)
+    """
+    return window.bit_length() - 1 - FIRST_CONTEXT
+
+
+def ceiling_bits(alpha: float, size: int) -> float:
+    """Return M in bits: no smoothed loss over `size` symbols exceeds it, tolerance included; rounded up."""
+    return math.nextafter(math.log2(size / alpha) + 2 * TOLERANCE_BITS, math.inf)
 
 
 def difference_range(alpha: float, size: int) -> float:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ..networks.ngrams import Beside
 
 SLACK = 1e-6  # between machines, of a bound in bits a symbol
-ASKED = 64  # symbols of a text whose future is changed, of a network of the grammar
 
 
 def recount_losses(
@@ -34,7 +33,7 @@ def recount_losses(
     """
     from ..data.pairs import Pairs
     from ..data.texts import check_text_apart
-    from ..networks.causality import check_causal
+    from ..networks.causality import check_causal, length_asked
     from ..networks.hypothesis import Hypothesis
     from ..networks.ngrams import predictors
     from ..networks.predictions import answers_of, sum_losses, units_of
@@ -48,8 +47,7 @@ def recount_losses(
         base = rebuild_language_base(certificate, checkpoint)
         hypothesis = Hypothesis.unpack(certificate.payload(), certificate.hypothesis, base)
         network = hypothesis.network()
-        window = certificate.prediction.window
-        asked = window if certificate.hypothesis.model == OWN_NETWORK else min(window, ASKED)
+        asked = length_asked(certificate.hypothesis.model, certificate.prediction.window)
         check_causal(network, text.alphabet.predicted, asked)
         units = (
             answers_of(text, certificate.prediction) if isinstance(text, Pairs) else units_of(text, certificate.units)
@@ -171,21 +169,21 @@ def stated_text(
 ) -> "Text":
     """The stated bytes of the caller's text, as the network reads them. Raises: DataError, RequestError."""
     from ..data.pairs import read_pairs
-    from ..data.texts import find_text, map_text, map_tokens
+    from ..data.texts import find_text, map_symbols
 
     if not isinstance(data, (str, Path)):
         raise RequestError(f"verify: a text is a file or a name, got {type(data).__name__}. Give its path.")
+    kind = stated.alphabet.kind
+    reader = tokenizer if kind == "tokenizer" else None
+    found: Text
     if units.statement == "answers":
-        end, kind = bytes.fromhex(units.separator or ""), stated.alphabet.kind
-        found = read_pairs(data, kind, tokenizer if kind == "tokenizer" else None, end, root)
-        return found if kind == "tokenizer" else found.over(stated.alphabet)
-    size = find_text(data, root)[1].stat().st_size
-    begin = 0 if size == stated.bytes else stated.begin
-    count = stated.bytes if begin + stated.bytes <= size else None
-    if stated.alphabet.kind == "tokenizer":
-        assert tokenizer is not None
-        return map_tokens(data, tokenizer, root, begin if count else 0, count)
-    return map_text(data, stated.alphabet.kind, root, begin if count else 0, count).over(stated.alphabet)
+        found = read_pairs(data, kind, reader, bytes.fromhex(units.separator or ""), root)
+    else:
+        size = find_text(data, root)[1].stat().st_size
+        begin = 0 if size == stated.bytes else stated.begin
+        count = stated.bytes if begin + stated.bytes <= size else None
+        found = map_symbols(data, kind, reader, root, begin if count else 0, count)
+    return found if kind == "tokenizer" else found.over(stated.alphabet)
 
 
 def text_differs(stated: TextRecord, text: "Text") -> str | None:

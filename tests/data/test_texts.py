@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from pacbound.data import texts
-from pacbound.data.texts import byte_range, check_text_apart, map_text, read_text
+from pacbound.data.texts import byte_range, check_text_apart, map_text
 from pacbound.errors import DataError
 from pacbound.specs.language import ASCII97, AlphabetSpec, mask_of
 
@@ -19,18 +19,18 @@ def written(tmp_path, raw: bytes, name: str = "My Text.txt"):
 
 
 def test_symbols_are_places_in_the_alphabet_and_those_that_the_network_does_not_know_come_last(tmp_path):
-    text = read_text(written(tmp_path, b"banana\n"), "bytes").listing()
+    text = map_text(written(tmp_path, b"banana\n"), "bytes").listing()
     assert (text.name, text.n, text.alphabet.listed) == ("my-text", 7, b"\nabn")
     assert text.symbols(0, 7).tolist() == [2, 1, 3, 1, 3, 1, 0]
-    other = read_text(written(tmp_path, b"cab", "other.txt"), "bytes").over(text.alphabet)
+    other = map_text(written(tmp_path, b"cab", "other.txt"), "bytes").over(text.alphabet)
     assert other.symbols(0, 9).tolist() == [4, 1, 2]
 
 
 def test_ascii97_is_tab_newline_and_what_prints(tmp_path):
     assert len(ASCII97) == 97
-    assert read_text(written(tmp_path, ASCII97), "ascii97").symbols(0, 97).tolist() == list(range(97))
+    assert map_text(written(tmp_path, ASCII97), "ascii97").symbols(0, 97).tolist() == list(range(97))
     with pytest.raises(DataError, match=r"byte 0x0d at 2, which is not in the alphabet ascii97"):
-        read_text(written(tmp_path, b"ab\r\n"), "ascii97")
+        map_text(written(tmp_path, b"ab\r\n"), "ascii97")
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 5, 1 << 22])
@@ -55,14 +55,14 @@ def test_a_share_of_a_text_cuts_no_character_in_two(tmp_path):
     assert byte_range(path, None, (0.0, 0.4)) == (0, 2)
     assert byte_range(path, None, (0.4, 1.0)) == (2, 6)
     with pytest.raises(DataError, match="at least one symbol"):
-        read_text(path, "bytes", part=(0.0, 0.1))
+        map_text(path, "bytes", None, *byte_range(path, None, (0.0, 0.1)))
 
 
 @pytest.mark.parametrize(("raw", "match"), [(b"", "is empty"), (None, "a text is a file, or one of tinyshakespeare")])
 def test_files_without_a_text_are_refused(tmp_path, raw, match):
     path = tmp_path / "none.txt" if raw is None else written(tmp_path, raw)
     with pytest.raises(DataError, match=match):
-        read_text(path, "bytes")
+        map_text(path, "bytes")
 
 
 @pytest.mark.parametrize(

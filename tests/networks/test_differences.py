@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pacbound.bounds.language import stream
 from pacbound.bounds.losses import loss_sums
 from pacbound.data.examples import Examples
-from pacbound.data.texts import Text, read_text
+from pacbound.data.texts import Text, map_text
 from pacbound.errors import ModelError, RequestError
 from pacbound.models.reference import initialise
 from pacbound.models.sequences import sequence_network
@@ -31,7 +31,7 @@ def made(seed: int, size: int = V) -> nn.Module:
 @pytest.fixture
 def text(tmp_path: Path) -> Text:
     (tmp_path / "text.txt").write_bytes(bytes(np.random.default_rng(0).integers(97, 123, 53, dtype=np.uint8)))
-    return read_text(tmp_path / "text.txt", "ascii97")
+    return map_text(tmp_path / "text.txt", "ascii97")
 
 
 def by_hand(network: nn.Module, text: Text, alpha: float, size: int) -> np.ndarray:
