@@ -31,6 +31,8 @@ APART = "the checkpoint of theta0 was trained on data disjoint from the unlabell
 SHIPPED_NAMES = "the classes have the names that the data set shipped with before the sample was seen, says the user"
 ORBIT_ITEM = "orbit saving"
 ORBIT_WHY = "units in any order are one function: log2 of the distinct orders, rounded down"
+FORMAT = "the message format and its symbol tables are those of this schema version"
+TOKENIZER_OF_TEXT = "the file of the tokenizer was fixed before the text was seen, says the user"
 FIXED_LEARNER = (
     "the network is what the learner of the recipe makes from the picked examples, and these are what the selection "
     "picks, says the author; verify --level replay runs it again"
@@ -129,7 +131,7 @@ def complete(
     ledger = ledger.declare(
         "task", "the data source with its classes, the loss and delta were fixed before the sample was seen"
     )
-    ledger = ledger.declare("format", "the message format and its symbol tables are those of this schema version")
+    ledger = ledger.declare("format", FORMAT)
     if repeats is not None:
         ledger = ledger.declare("repeats", repeats_sentence(repeats))
     if sweep is not None and sweep.number is not None:

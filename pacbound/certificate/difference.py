@@ -14,6 +14,7 @@ from ..bounds.losses import LossSums
 from ..notebook import html_table
 from ..records import SparseRecord
 from ..specs.language import PredictionSpec
+from .accounting import TOKENIZER_OF_TEXT
 from .canonical import Json
 from .difference_statement import write_difference_statement
 from .document import Document, Environment, Sha256, declared_sentences
@@ -32,7 +33,6 @@ HELD_OUT = (
     "delta were fixed, and none of the networks was trained or quantized by them, says the user"
 )
 VERSIONS = "a union over the versions: every bound holds at once, and the best of them may be picked"
-TOKENIZER = "the file of the tokenizer was fixed before the text was seen, says the user"
 INDEPENDENT = "the examples are independent draws from one source"
 
 
@@ -190,4 +190,4 @@ def difference_ledger(versions: int, text: TextRecord | None) -> Ledger:
     ledger = Ledger().choice("versions", versions, VERSIONS).declare("held out", HELD_OUT)
     if text is None:
         return ledger.declare("independent", INDEPENDENT)
-    return ledger.declare("tokenizer", TOKENIZER) if text.alphabet.kind == "tokenizer" else ledger
+    return ledger.declare("tokenizer", TOKENIZER_OF_TEXT) if text.alphabet.kind == "tokenizer" else ledger

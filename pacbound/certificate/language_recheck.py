@@ -15,7 +15,7 @@ from ..specs.language import ALPHAS, CENTRES, CONTEXTS, KAPPAS, STRIDES, Alphabe
 from ..specs.repeats import repeats_sentence
 from ..specs.specs import CHECKPOINT_KINDS, HypothesisSpec
 from ..specs.tensors import DirectSpec
-from .accounting import TUNING_OPTIONS
+from .accounting import FORMAT, TOKENIZER_OF_TEXT, TUNING_OPTIONS
 from .checks import (
     Checks,
     Finding,
@@ -31,11 +31,9 @@ from .language import FORMS, LanguageCertificate, OtherAnswers, OtherForm, Other
 from .language_statement import write_language_statement
 
 TASK = "the text, its alphabet, what the loss is a mean over, and delta were fixed before the text was seen"
-FORMAT = "the message format and its symbol tables are those of this schema version"
 POSITIONS = "the seed of the positions was fixed before the network, and no other draw was looked at, says the user"
 DOCUMENTS = "the documents are independent draws from one source, and the separator tells them apart, says the user"
 PAIRS = "the pairs are independent draws from one source, and what ends an answer was fixed before, says the user"
-TOKENIZER = "the file of the tokenizer was fixed before the text was seen, says the user"
 ARCHITECTURE = "the network was fixed before the text was seen, says the user"
 CONSTANTS = "the buffers of the network were fixed before the text was seen, says the user"
 CHECKPOINT = "theta0 was trained on data disjoint from this text and fixed before the text was seen, says the user"
@@ -73,7 +71,7 @@ def complete_language(
     if units.repeats is not None:
         ledger = ledger.declare("repeats", repeats_sentence(units.repeats))
     if alphabet.kind == "tokenizer":
-        ledger = ledger.declare("tokenizer", TOKENIZER)
+        ledger = ledger.declare("tokenizer", TOKENIZER_OF_TEXT)
     if hypothesis.model == OWN_NETWORK:
         ledger = ledger.declare("architecture", ARCHITECTURE)
     if hypothesis.base.constants is not None:

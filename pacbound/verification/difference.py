@@ -1,7 +1,7 @@
 """Recheck a certificate about versions of a network: arithmetic, and the differences of their losses again."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from ..bounds.losses import LossSums
 from ..certificate.difference import FILE, DifferenceCertificate, VersionRow
@@ -19,11 +19,9 @@ if TYPE_CHECKING:
 
     from ..networks.original import Original
 
-DifferenceLevel = Literal["arithmetic", "message", "risk"]
 
-
-def difference_lacks(certificate: DifferenceCertificate, given: Given, reference: object) -> str | None:
-    """Return what level risk lacks, None where nothing."""
+def difference_lacks(certificate: DifferenceCertificate, given: Given, reference: object) -> list[str]:
+    """Return what level risk lacks."""
     text, lacking = certificate.text, []
     if given.data is None:
         lacking.append("the held-out data (--data)")
@@ -35,11 +33,11 @@ def difference_lacks(certificate: DifferenceCertificate, given: Given, reference
         lacking.append("the tokenizer (--tokenizer)")
     if text is None and certificate.reference.model == OWN_NETWORK and given.model is None:
         lacking.append("the architecture (--model)")
-    return " and ".join(lacking) or None
+    return lacking
 
 
 def recheck_versions(
-    certificate: DifferenceCertificate, level: DifferenceLevel, given: Given, reference: str | Path | None
+    certificate: DifferenceCertificate, level: str, given: Given, reference: str | Path | None
 ) -> tuple[Finding, ...]:
     """Run the checks of a level in order, up to the first complaint; there is no message, and nothing to decode.
 

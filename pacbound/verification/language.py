@@ -1,18 +1,15 @@
 """Recheck a language model's certificate: arithmetic, message, and the losses of the network it decodes to."""
 
 from pathlib import Path
-from typing import Literal
 
 from ..certificate.language import LanguageCertificate
 from ..certificate.language_recheck import recheck_language_arithmetic, recheck_language_message
 from ..certificate.recheck import Finding
 from ..specs.grammar import OWN_NETWORK
 
-LanguageLevel = Literal["arithmetic", "message", "risk"]
 
-
-def language_lacks(certificate: LanguageCertificate, data: object, checkpoint: object, tokenizer: object) -> str | None:
-    """Return what level risk lacks, None where nothing."""
+def language_lacks(certificate: LanguageCertificate, data: object, checkpoint: object, tokenizer: object) -> list[str]:
+    """Return what level risk lacks."""
     lacking = []
     if data is None:
         lacking.append("the text (--data)")
@@ -20,11 +17,11 @@ def language_lacks(certificate: LanguageCertificate, data: object, checkpoint: o
         lacking.append("the checkpoint (--checkpoint)")
     if certificate.text.alphabet.kind == "tokenizer" and tokenizer is None:
         lacking.append("the tokenizer (--tokenizer)")
-    return " and ".join(lacking) or None
+    return lacking
 
 
 def recheck_language(
-    certificate: LanguageCertificate, level: LanguageLevel, data: object, data_dir: str | Path | None,
+    certificate: LanguageCertificate, level: str, data: object, data_dir: str | Path | None,
     checkpoint: str | Path | None, tokenizer: str | Path | None, test: object,
 ) -> tuple[tuple[Finding, ...], bool]:  # fmt: skip
     """Run the checks of a level in order, up to the first complaint.

@@ -215,16 +215,11 @@ def smaller(stated: LossSums, found: LossSums) -> str | None:
     if found.n != stated.n:
         return f"there are {found.n:,} losses, the certificate says {stated.n:,}"
     pairs = [("mean loss", found.losses, stated.losses), ("mean ceiling", found.ceilings, stated.ceilings)]
-    pairs += [
-        (f"log-sum at lambda {rate:.4g}", again, said)
-        for (rate, again), (_, said) in zip(found.log_terms, stated.log_terms, strict=True)
-        if said is not None and again is not None
-    ]
-    if any(
-        said is not None and again is None
-        for (_, again), (_, said) in zip(found.log_terms, stated.log_terms, strict=True)
-    ):
-        return "a lambda that the certificate uses is not allowed for these losses"
+    for (rate, again), (_, said) in zip(found.log_terms, stated.log_terms, strict=True):
+        if said is not None and again is None:
+            return "a lambda that the certificate uses is not allowed for these losses"
+        if said is not None and again is not None:
+            pairs.append((f"log-sum at lambda {rate:.4g}", again, said))
     for name, again, said in pairs:
         if again > said:
             return f"the {name} is {again / found.n:.6f} a symbol, the certificate says {said / found.n:.6f}"

@@ -5,7 +5,7 @@ the builder of their grammar, the embedded digits from a table, a sidecar by bar
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -24,8 +24,8 @@ from ..records import Record
 from ..request.reading import Reading
 from ..specs.grammar import OWN_NETWORK
 from ..specs.tensors import DirectSpec
-from .difference import DifferenceLevel, difference_lacks, difference_unchecked, recheck_versions
-from .language import LanguageLevel, language_lacks, language_unchecked, recheck_language
+from .difference import difference_lacks, difference_unchecked, recheck_versions
+from .language import language_lacks, language_unchecked, recheck_language
 from .recount import (
     EMBEDDED_DATA,
     Given,
@@ -209,16 +209,9 @@ def _verify_language(
     checkpoint: str | Path | None, tokenizer: str | Path | None, test: object,
 ) -> Verification:  # fmt: skip
     """Check a language model's certificate. Raises: RequestError where the level asked for is out of reach."""
-    if level == "replay":
-        raise RequestError("verify: level replay runs a selection of examples again, and here is none. Ask for risk.")
     lacking = language_lacks(certificate, data, checkpoint, tokenizer)
-    brought = any(argument is not None for argument in (data, checkpoint, tokenizer, test))
-    if lacking and (level == "risk" or (level is None and brought)):
-        raise RequestError(
-            f"verify: level risk needs {lacking}, which this certificate does not bring along. Give them, or ask for "
-            "--level message."
-        )
-    reached: LanguageLevel = level or ("message" if lacking else "risk")
+    _refuse_replay(level)
+    reached = _reached(level, lacking, (data, checkpoint, tokenizer, test), "message")
     findings, held = recheck_language(certificate, reached, data, data_dir, checkpoint, tokenizer, test)
     return _found(name, reached, findings, language_unchecked(certificate, reached, held), certificate.statement)
 
@@ -227,18 +220,32 @@ def _verify_versions(
     certificate: DifferenceCertificate, name: str, level: Level | None, given: Given, reference: str | Path | None
 ) -> Verification:
     """Check what versions of a network lose. Raises: RequestError where the level asked for is out of reach."""
-    if level == "replay":
-        raise RequestError("verify: level replay runs a selection of examples again, and here is none. Ask for risk.")
+    _refuse_replay(level)
     lacking = difference_lacks(certificate, given, reference)
-    brought = any(one is not None for one in (given.data, reference, given.checkpoint, given.tokenizer, given.model))
-    if lacking and (level == "risk" or (level is None and brought)):
-        raise RequestError(
-            f"verify: level risk needs {lacking}, which this certificate does not bring along. Give them, or ask for "
-            "--level arithmetic."
-        )
-    reached: DifferenceLevel = level or ("arithmetic" if lacking else "risk")
+    brought = (given.data, reference, given.checkpoint, given.tokenizer, given.model)
+    reached = _reached(level, lacking, brought, "arithmetic")
     findings = recheck_versions(certificate, reached, given, reference)
     return _found(name, reached, findings, difference_unchecked(certificate, reached), certificate.statement)
+
+
+def _reached(level: Level | None, lacking: Sequence[str], brought: Iterable[object], otherwise: Level) -> Level:
+    """The level asked for, or the highest one possible, which is `otherwise` where something is lacking.
+
+    brought: what the caller gave, None where nothing; whoever gave something wants it to be used.
+    Raises: RequestError where the level is out of reach.
+    """
+    if lacking and (level in COUNTING or (level is None and any(one is not None for one in brought))):
+        raise RequestError(
+            f"verify: level {level or 'risk'} needs {' and '.join(lacking)}, which this certificate does not bring "
+            f"along. Give them, or ask for --level {otherwise}."
+        )
+    return level or (otherwise if lacking else "risk")
+
+
+def _refuse_replay(level: Level | None) -> None:
+    """Refuse to run again what was no selection. Raises: RequestError."""
+    if level == "replay":
+        raise RequestError("verify: level replay runs a selection of examples again, and here is none. Ask for risk.")
 
 
 @dataclass(frozen=True)
@@ -275,19 +282,13 @@ def _level(certificate: Certificate, given: Given, level: Level | None) -> Level
         lacking.append(f"the loss {certificate.risk.loss!r}, a function of its author's (--loss)")
     if given.test is not None and certificate.held_out is None:
         raise RequestError("verify: this certificate names no held-out examples. Leave --test out.")
-    arguments = (
+    if certificate.picks is None:
+        _refuse_replay(level)
+    brought = (
         given.data, given.model, given.checkpoint, given.loss, given.unlabelled, given.test, given.tokenizer,
         given.standardise,
     )  # fmt: skip
-    brought = any(argument is not None for argument in arguments)
-    if level == "replay" and certificate.picks is None:
-        raise RequestError("verify: level replay runs a selection of examples again, and here is none. Ask for risk.")
-    if lacking and (level in COUNTING or (level is None and brought)):
-        raise RequestError(
-            f"verify: level {level or 'risk'} needs {' and '.join(lacking)}, which this certificate does not bring "
-            "along. Give them, or ask for --level message."
-        )
-    return level or ("message" if lacking else "risk")
+    return _reached(level, lacking, brought, "message")
 
 
 def _findings(certificate: Certificate, level: Level, given: Given) -> tuple[tuple[Finding, ...], Counted]:
