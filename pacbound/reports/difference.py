@@ -11,8 +11,8 @@ from ..certificate.language_statement import bits_up, unit_name
 from ..certificate.statement import confidence, rate_up
 from .beside import Section
 from .drawn import COLOURS, FAINT, Drawing, drawing, sheet
-from .language import INTEGRITY, UNPAID
 from .report import Lead, Report
+from .shared import INTEGRITY, UNPAID, statement_and_facts
 from .tables import Column
 
 if TYPE_CHECKING:
@@ -124,19 +124,9 @@ def _figures(certificate: DifferenceCertificate, row: VersionRow) -> str:
 
 def _about(name: str, certificate: DifferenceCertificate) -> list[Section]:
     """Statement, figures, ledger and declarations of one certificate."""
-    wrong = difference_complaint(certificate)
-    said = (f"THIS CERTIFICATE DOES NOT STAND: {wrong}.",) if wrong else ()
-    facts, ledger = [fact for fact in difference_facts(certificate) if fact[0] != "digest"], certificate.entries
+    ledger = certificate.entries
     return [
-        Section(name, None, (*said, certificate.statement)),
-        Section(
-            "",
-            (
-                Column("", tuple(key for key, _ in facts), True),
-                Column("figures and origin", tuple(value for _, value in facts), True),
-            ),
-            (f"digest {certificate.digest}",),
-        ),
+        *statement_and_facts(name, certificate, difference_facts(certificate), difference_complaint(certificate)),
         Section(
             "Where the bits go",
             (

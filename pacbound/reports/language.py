@@ -4,12 +4,8 @@ from ..certificate.language import LanguageCertificate, OtherAnswers, OtherForm,
 from ..certificate.language_recheck import recheck_language_arithmetic
 from ..certificate.language_statement import bits_up, unit_name
 from ..certificate.statement import confidence, percent_up, share_up
+from .shared import DECODED, INTEGRITY, UNPAID, added_to_theta0, theta0_words
 
-INTEGRITY = "The digest shows integrity, not authorship: anybody can write a certificate, so verify it."
-UNPAID = (
-    "It is one statement: networks of one's own, other deltas and runs that were thrown away are not paid for, and the "
-    "best of J statements holds at J delta."
-)
 ABOUT = {
     "stream": "It is about the pasts of this very text: on new text, whose pasts differ, the loss may be larger.",
     "positions": "It is about this corpus: nothing is said of other text.",
@@ -49,7 +45,7 @@ def language_facts(certificate: LanguageCertificate) -> tuple[tuple[str, str], .
         ("text", f"{text.name}, {text.symbols:,} symbols, {text.bytes:,} bytes, sha256 {text.digest[:16]}"),
         ("alphabet", _alphabet(certificate)),
         ("network", _network(certificate)),
-        ("theta0", _base(certificate)),
+        ("theta0", theta0_words(certificate)),
     ]
     if spec.train is not None:
         facts.append(("trained part", f"{spec.train}, all else is frozen in theta0"))
@@ -72,8 +68,7 @@ def language_warning(certificate: LanguageCertificate) -> str:
 
 def language_not_said(certificate: LanguageCertificate) -> tuple[str, ...]:
     """Return what the certificate is not about."""
-    decoded = "It is about the network decoded from the message: not about the one that was trained, before coding."
-    return (ABOUT[certificate.units.statement], decoded, UNPAID, INTEGRITY)
+    return (ABOUT[certificate.units.statement], DECODED, UNPAID, INTEGRITY)
 
 
 def bound_words(certificate: LanguageCertificate) -> str:
@@ -124,15 +119,4 @@ def _network(certificate: LanguageCertificate) -> str:
     model += "" if called is None else f"; its author calls it {called}"
     if spec.quantizer is not None and spec.quantizer.kind == "direct":
         return f"{model}, all {spec.parameters:,} parameters coded"
-    if spec.projector is None:
-        return f"{model}; w = 0: nothing was added to theta0, which is the network itself"
-    return f"{model}, D = {spec.projector.D:,} parameters, d = {spec.projector.d:,} ({spec.projector.kind})"
-
-
-def _base(certificate: LanguageCertificate) -> str:
-    base = certificate.hypothesis.base
-    if base.kind == "zero":
-        return "all parameters 0: every one of them stands in the message"
-    if base.sha256 is None:
-        return f"drawn by pacbound's generator from seed {base.seed}"
-    return f"a checkpoint, sha256 {base.sha256[:16]}"
+    return added_to_theta0(model, certificate)

@@ -16,6 +16,7 @@ from .beside import Format, Section, latex_of, markdown_of, text_of
 from .drawn import COLOURS, FAINT, Drawing, drawing, sheet
 from .language import HELD_OUT_PAIRS, NAMES, language_facts, language_not_said
 from .report import Lead, Report
+from .shared import statement_and_facts
 from .tables import Column, shortest_names
 
 NamedLanguage = tuple[str, LanguageCertificate]
@@ -145,20 +146,9 @@ def _row(name: str, one: LanguageCertificate) -> dict[str, Json]:
 
 def _about(name: str, certificate: LanguageCertificate) -> list[Section]:
     """Statement, figures, ledger and declarations of one certificate."""
-    wrong = complaint(certificate)
-    said = (f"THIS CERTIFICATE DOES NOT STAND: {wrong}.",) if wrong else ()
-    facts = [(key, value) for key, value in language_facts(certificate) if key != "digest"]
     ledger = certificate.entries
     return [
-        Section(name, None, (*said, certificate.statement)),
-        Section(
-            "",
-            (
-                Column("", tuple(key for key, _ in facts), True),
-                Column("figures and origin", tuple(value for _, value in facts), True),
-            ),
-            (f"digest {certificate.digest}",),
-        ),
+        *statement_and_facts(name, certificate, language_facts(certificate), complaint(certificate)),
         Section(
             "Where the bits go",
             (

@@ -14,8 +14,9 @@ from ..certificate.recheck import recheck_arithmetic
 from ..certificate.schema import Baseline, Certificate, MethodRow, OtherBound
 from ..certificate.statement import confidence, describe_loss, percent_up, rate_up, share_up
 from .difference import difference_complaint, difference_facts, difference_not_said
-from .language import INTEGRITY, UNPAID, language_facts, language_not_said, language_warning
+from .language import language_facts, language_not_said, language_warning
 from .picked import ON_ITS_WORD, facts_of_picks, not_said_of_picks, picked_network
+from .shared import DECODED, INTEGRITY, UNPAID, added_to_theta0, theta0_words
 from .tables import latex_text, markdown_text, wrapped
 
 Format = Literal["text", "markdown", "latex", "json"]
@@ -25,7 +26,7 @@ ELSEWHERE = "It is about new data from the same source: nothing is said where th
 MOST_LABELS = 20  # that are printed
 NOT_SAID = (
     ELSEWHERE,
-    "It is about the network decoded from the message: not about the one that was trained, before coding.",
+    DECODED,
     UNPAID,
     INTEGRITY,
 )
@@ -138,7 +139,7 @@ def _facts(certificate: Certificate) -> list[tuple[str, str]]:
     facts.append(("network", _network(certificate) + ("" if called is None else f"; its author calls it {called}")))
     if not certificate.hypothesis.preprocess.short:
         facts.append(("preprocessing", _preprocess(certificate)))
-    facts.append(("theta0", _base(certificate)))
+    facts.append(("theta0", theta0_words(certificate)))
     if (word := certificate.hypothesis.train) is not None:
         facts.append(("trained part", f"{word}, all else is frozen in theta0"))
     if (split := certificate.hypothesis.base.split) is not None:
@@ -251,25 +252,7 @@ def _network(certificate: Certificate) -> str:
         return f"{model}, {spec.parameters:,} parameters coded directly{kept and '; units kept' + kept[1:]}"
     if (picked := picked_network(certificate)) is not None:
         return picked
-    if spec.projector is None:
-        return f"{model}; w = 0: nothing was added to theta0, which is the network itself"
-    return f"{model}, D = {spec.projector.D:,} parameters, d = {spec.projector.d:,} ({spec.projector.kind})"
-
-
-def _base(certificate: Certificate) -> str:
-    base = certificate.hypothesis.base
-    if base.kind == "zero":
-        return "all parameters 0: every one of them stands in the message"
-    if base.sha256 is None:
-        return f"drawn by pacbound's generator from seed {base.seed}"
-    if base.kind == "split":
-        begun = "" if base.checkpoint is None else f" from a checkpoint, sha256 {base.checkpoint[:16]}"
-        return f"trained on a part of the sample{begun}, in {base.file}"
-    what = "values handed over" if base.kind == "values" else "a checkpoint"
-    head = f", its last layer drawn from seed {base.seed}" if base.kind == "checkpoint_new_head" else ""
-    if base.head is not None:
-        head = f", its last layer means over rows of its own, {'by names' if base.head.named else 'as coded'}"
-    return f"{what}, sha256 {base.sha256[:16]}{head}"
+    return added_to_theta0(model, certificate)
 
 
 def _text(certificate: AnyCertificate, columns: int) -> str:
