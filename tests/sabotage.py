@@ -595,9 +595,9 @@ MUTATIONS = (
     ),
     Mutation(
         "descent forgets its momentum where it is resumed",
-        "pacbound/training/fit.py",
-        '                optimizer.state[group["params"][0]] = kept\n',
-        '                optimizer.state[group["params"][0]] = kept if "step" in kept else {}\n',
+        "pacbound/training/state.py",
+        "        if kept:\n",
+        '        if "step" in kept:\n',
         "tests/training/test_fit.py::test_descent_is_resumed_with_its_momentum",
     ),
     Mutation(

@@ -15,7 +15,7 @@ from ..progress import hidden, tqdm
 from ..subspace.subspace import Subspace
 from .losses import SURROGATES
 from .phases import Parameters, Phase, one_cycle
-from .state import Checkpoint
+from .state import Checkpoint, moments_of, restore_moments
 
 
 @dataclass(frozen=True)
@@ -121,19 +121,20 @@ class _PhaseRun:
         self.begin({k.removeprefix("now/"): v for k, v in saved.items() if k.startswith("now/")})
         self.steps = int(saved["steps"])
         for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                moments = f"moments/{group['name']}/"
-                kept = {key.removeprefix(moments): v.clone() for key, v in saved.items() if key.startswith(moments)}
-                optimizer.state[group["params"][0]] = kept
+            restore_moments(optimizer, self._named(optimizer), saved)
 
     def state(self) -> Parameters:
         """Everything `restore` needs."""
         state = {f"now/{name}": value for name, value in self.values().items()}
         for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                for part, value in optimizer.state[group["params"][0]].items():
-                    state[f"moments/{group['name']}/{part}"] = value.clone()
+            moments = moments_of(optimizer, self._named(optimizer))
+            state |= {name: value.clone() for name, value in moments.items()}
         return state | {"steps": torch.tensor(self.steps)}
+
+    @staticmethod
+    def _named(optimizer: torch.optim.Optimizer) -> Parameters:
+        """The parameters of an optimizer by the names of its moments."""
+        return {f"moments/{group['name']}": group["params"][0] for group in optimizer.param_groups}
 
     def values(self) -> Parameters:
         """The parameters, detached."""

@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 
 from ..errors import QuantizeError
 from ..progress import hidden, tqdm
-from .state import Checkpoint
+from .state import Checkpoint, moments_of, restore_moments
 
 NOISY = 0.55  # of the steps; the rest round
 WARM_STEPS = 200
@@ -160,11 +160,8 @@ def _resume(
     if held is None:
         return 0, FIRST_SPREAD, FIRST_BETA
     for k, tensor in enumerate(trained):
-        tensor.data.copy_(held[f"entry {k}"])
-        if f"first {k}" in held:
-            adam.state[tensor] = {
-                "step": held["count"].clone(), "exp_avg": held[f"first {k}"], "exp_avg_sq": held[f"second {k}"],
-            }  # fmt: skip
+        tensor.data.copy_(held[f"entry/{k}"])
+    restore_moments(adam, _named(trained), held)
     generator.set_state(held["generator"])
     step, spread, beta = held["progress"].tolist()
     return int(step), spread, beta
@@ -177,8 +174,9 @@ def _save(
     if checkpoint.path is None:
         return
     held: Tensors = {"generator": generator.get_state(), "progress": torch.tensor([step, spread, beta]).double()}
-    for k, tensor in enumerate(trained):
-        held[f"entry {k}"] = tensor.detach()
-        if state := adam.state.get(tensor):
-            held |= {"count": state["step"], f"first {k}": state["exp_avg"], f"second {k}": state["exp_avg_sq"]}
-    checkpoint.save(held, force)
+    held |= {f"entry/{k}": tensor.detach() for k, tensor in enumerate(trained)}
+    checkpoint.save(held | moments_of(adam, _named(trained)), force)
+
+
+def _named(trained: list[Tensor]) -> Tensors:
+    return {f"adam/{k}": tensor for k, tensor in enumerate(trained)}

@@ -20,6 +20,7 @@ from ..subspace.subspace import Subspace
 from .fit import Sample
 from .losses import SURROGATES, Surrogate
 from .phases import one_cycle
+from .state import moments_of, restore_moments
 
 ROUND_STEPS = 100  # a round is at least this many steps, in whole passes over the sample
 BETA_RANGE = (0.3, 6.0)
@@ -172,19 +173,18 @@ class _StageRun:
         saved = {"steps": torch.tensor(self.steps), "beta": torch.tensor(beta, dtype=torch.float64)}
         for k, value in enumerate(self.trained):
             saved[f"value/{k}"] = value.detach().clone()
-            for part, moment in self.adam.state[value].items():
-                saved[f"adam/{k}/{part}"] = moment.clone()
-        return saved
+        return saved | {name: value.clone() for name, value in moments_of(self.adam, self._named()).items()}
 
     def restore(self, saved: State) -> float:
         for k, value in enumerate(self.trained):
             with torch.no_grad():
                 value.copy_(saved[f"value/{k}"])
-            self.adam.state[value] = {
-                part: saved[f"adam/{k}/{part}"].clone() for part in ("step", "exp_avg", "exp_avg_sq")
-            }
+        restore_moments(self.adam, self._named(), saved)
         self.steps = int(saved["steps"])
         return float(saved["beta"])
+
+    def _named(self) -> State:
+        return {f"adam/{k}": value for k, value in enumerate(self.trained)}
 
     def round(self, generator: Generator, beta: float) -> Round:
         """Whole passes over the sample, or what is left of the stage."""

@@ -22,7 +22,7 @@ from ..subspace.subspace import channels_last, has_bfloat16
 from .fit import Sample
 from .phases import one_cycle
 from .posterior import generator_of
-from .state import Checkpoint
+from .state import Checkpoint, moments_of, restore_moments
 
 EPOCHS, AUGMENTED_EPOCHS = 20, 60  # the latter where the sample is large and its images are changed each time
 RATE, TUNED_RATE = 0.003, 0.0005  # peaks of Adam's one cycle: from random weights, and from those of a checkpoint
@@ -160,9 +160,7 @@ class _Run:
     def state(self) -> dict[str, Tensor]:
         """Everything `restore` needs; not copied."""
         state = {f"now/{name}": value.detach() for name, value in named_tensors(self.module).items()}
-        for index, parameter in enumerate(self.trained):
-            state |= {f"adam/{index}/{part}": value for part, value in self.adam.state[parameter].items()}
-        return state | {"step": torch.tensor(self.step)}
+        return state | moments_of(self.adam, self._named()) | {"step": torch.tensor(self.step)}
 
     def restore(self, saved: dict[str, Tensor]) -> None:
         """Go on from what `state` returned; from the module as it is where that is empty."""
@@ -171,7 +169,8 @@ class _Run:
         with torch.no_grad():
             for name, value in named_tensors(self.module).items():
                 value.copy_(saved[f"now/{name}"])
-        for index, parameter in enumerate(self.trained):
-            moments = {part: saved[f"adam/{index}/{part}"] for part in ("step", "exp_avg", "exp_avg_sq")}
-            self.adam.state[parameter] = {k: v if k == "step" else v.to(parameter) for k, v in moments.items()}
+        restore_moments(self.adam, self._named(), saved)
         self.step = int(saved["step"])
+
+    def _named(self) -> dict[str, Tensor]:
+        return {f"adam/{index}": parameter for index, parameter in enumerate(self.trained)}

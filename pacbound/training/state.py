@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -82,3 +82,25 @@ class Checkpoint:
                 "Repeat the options of the interrupted run, or delete the file to start afresh."
             )
         return dict(content)
+
+
+def moments_of(optimizer: torch.optim.Optimizer, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return what an optimizer keeps of parameters by NAME/PART, not copied; nothing of those it has not moved yet."""
+    return {
+        f"{name}/{part}": value
+        for name, parameter in parameters.items()
+        for part, value in optimizer.state.get(parameter, {}).items()
+    }
+
+
+def restore_moments(
+    optimizer: torch.optim.Optimizer, parameters: Mapping[str, Tensor], saved: Mapping[str, Tensor]
+) -> None:
+    """Put copies of what `moments_of` returned back, where each parameter lies."""
+    for name, parameter in parameters.items():
+        kept = {key.removeprefix(f"{name}/"): value for key, value in saved.items() if key.startswith(f"{name}/")}
+        if kept:
+            optimizer.state[parameter] = {
+                part: value.clone() if part == "step" else value.to(parameter, copy=True)
+                for part, value in kept.items()
+            }
