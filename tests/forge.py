@@ -16,6 +16,7 @@ from pacbound.bounds.claims import Bound, RiskEstimate
 from pacbound.bounds.table import theorem
 from pacbound.certificate import Baseline, Certificate, DataRecord, Environment, HeldOut, OtherBound
 from pacbound.certificate.accounting import complete
+from pacbound.certificate.documents import AnyCertificate
 from pacbound.certificate.statement import write_statement
 from pacbound.specs.specs import BaseOrigin, HypothesisSpec, LatticeSpec, ProjectorSpec, SplitSpec
 from pacbound.verification.verification import Level, verify
@@ -99,7 +100,7 @@ def make_consistent(document: Document) -> None:
     document["statement"] = write_statement(claim, RiskEstimate(**risk), document["data"]["classes"], split)
 
 
-def forge(certificate: Certificate, edit: Edit, path: Path, consistent: bool = False) -> Path:
+def forge(certificate: AnyCertificate, edit: Edit, path: Path, consistent: bool = False) -> Path:
     """Write an edited copy with a digest that is right."""
     document = copy.deepcopy(certificate.document())
     edit(document)

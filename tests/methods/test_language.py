@@ -1,11 +1,8 @@
 """Certificates of language models from text to verification: true where the source is known, refused where forged."""
 
-import copy
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import numpy as np
@@ -14,7 +11,6 @@ import torch
 from pacbound_cli.main import app
 from typer.testing import CliRunner
 
-from pacbound.certificate.canonical import digest
 from pacbound.certificate.export import language_schema_text
 from pacbound.certificate.language import LanguageCertificate
 from pacbound.certificate.language_statement import write_language_statement
@@ -25,6 +21,7 @@ from pacbound.request.request import Request
 from pacbound.specs.language import KAPPAS
 from pacbound.verification.language_losses import rebuild_language_base
 from pacbound.verification.verification import verify
+from tests.forge import Document, forge
 from tests.markov import CHAIN, LETTERS, save_text, states
 
 N = 6000
@@ -158,19 +155,6 @@ def test_a_certificate_is_what_its_file_says(streamed, tmp_path):
     assert read.bound.about.startswith("the average, over the pasts of this very stream")
 
 
-Document = dict[str, Any]
-
-
-def forged(certificate: LanguageCertificate, edit: Callable[[Document], None], tmp_path) -> Any:
-    """Edit a document, restate what follows by the rules, digest it again, and write it."""
-    document = copy.deepcopy(certificate.document())
-    edit(document)
-    document["digest"] = digest({key: value for key, value in document.items() if key != "digest"})
-    file = tmp_path / "forged.json"
-    file.write_text(json.dumps(document))
-    return file
-
-
 def restate(document: Document, certificate: LanguageCertificate, value: float) -> None:
     document["bound"]["value"] = value
     document["statement"] = write_language_statement(
@@ -248,7 +232,7 @@ FORGERIES = [
 @pytest.mark.parametrize(("edit", "level", "check"), FORGERIES, ids=lambda one: getattr(one, "__name__", str(one)))
 def test_forgeries_are_refused_at_the_first_level_that_sees_them(streamed, tmp_path, edit, level, check):
     path, certificate = streamed
-    file = forged(certificate, lambda document: edit(document, certificate), tmp_path)
+    file = forge(certificate, lambda document: edit(document, certificate), tmp_path / "forged.json")
     found = verify(file, level=level, data=path)
     assert not found.stands
     assert check in (None, found.failed)
@@ -318,7 +302,7 @@ def test_reports_and_tables_of_language_models(streamed, positioned, tmp_path):
     assert html.count('<svg class="figure"') == 6
     assert "<script" not in html
     assert "mathdefault" not in html
-    file = forged(streamed[1], lambda document: lower_value(document, streamed[1]), folder)
+    file = forge(streamed[1], lambda document: lower_value(document, streamed[1]), folder / "forged.json")
     run = runner.invoke(app, ["compare", str(folder)])
     assert run.exit_code == 1
     assert f"{file} does not stand: bound" in run.stdout.replace("\n", " ")

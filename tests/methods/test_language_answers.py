@@ -24,7 +24,8 @@ from pacbound.request.request import Request
 from pacbound.verification.language_losses import rebuild_language_base
 from pacbound.verification.verification import verify
 from tests.data.test_llama2c import content
-from tests.methods.test_language import forged
+from tests.forge import Document, forge
+from tests.killed import whole_and_resumed
 from tests.models.test_llama import write
 
 SHAPE = (12, 16, 1, 2, 1, 256, 16)
@@ -33,7 +34,6 @@ OPTIONS = {
     "task": "lm", "statement": "answers", "disjoint": True, "d": 24, "rate": 0.1, "epochs": 12, "context": 8,
     "repeats": "there are two prompts",
 }  # fmt: skip
-Document = dict[str, Any]
 
 
 def save_pairs(path: Path, n: int, seed: int) -> str:
@@ -194,7 +194,7 @@ def test_forgeries_are_refused_at_the_first_level_that_sees_them(
     answered, tmp_path: Path, edit: Callable[[Document, LanguageCertificate], None], level: str, check: str
 ) -> None:
     given, certificate = answered
-    file = forged(certificate, lambda document: edit(document, certificate), tmp_path)
+    file = forge(certificate, lambda document: edit(document, certificate), tmp_path / "forged.json")
     found = verify(file, level=level, **given)
     assert (found.stands, found.failed) == (False, check)
     if level == "risk":
@@ -279,22 +279,8 @@ def test_a_pair_longer_than_the_context_is_refused_by_its_number(answered, tmp_p
 
 
 def test_a_run_that_was_killed_ends_in_the_same_certificate(answered, tmp_path, monkeypatch):
-    from pacbound.training import lattices
-
     given, _ = answered
     data = save_pairs(tmp_path / "few.jsonl", 100, 0)
     request = Request.model_validate({**OPTIONS, "data": data, "checkpoint": given["checkpoint"], "epochs": 8, "d": 8})
-    whole = certify_language(request, progress=False)
-    state, saves, plain = tmp_path / "run.state", iter(range(10**6)), lattices._save
-
-    def killed(checkpoint: Any, *rest: Any, **options: Any) -> None:
-        checkpoint._pause = 0.0
-        plain(checkpoint, *rest, **options)
-        if next(saves) == 20:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(lattices, "_save", killed)
-    with pytest.raises(KeyboardInterrupt):
-        certify_language(request, state=state, progress=False)
-    monkeypatch.setattr(lattices, "_save", plain)
-    assert certify_language(request, state=state, progress=False).core_digest == whole.core_digest
+    whole, resumed = whole_and_resumed(request, tmp_path / "run.state", monkeypatch)
+    assert resumed.core_digest == whole.core_digest

@@ -10,8 +10,9 @@ from pacbound.errors import PacboundError
 from pacbound.methods.language import certify_language
 from pacbound.request.request import Request
 from pacbound.verification.verification import verify
+from tests.forge import forge
+from tests.killed import whole_and_resumed
 from tests.markov import save_text
-from tests.methods.test_language import forged
 from tests.models.test_llama import write
 
 SHAPE = (8, 12, 1, 4, 2, 256, 16)  # of a checkpoint of llama2.c that reads bytes, 16 at most
@@ -56,14 +57,14 @@ def test_theta0_beside_it_cannot_be_made_worse_or_better_than_it_is(adapted, tmp
         beside = next(one for one in document["also"] if one.get("name") == "theta0")
         beside["bits"] = 0
 
-    assert verify(forged(certificate, better, tmp_path), level="arithmetic").failed == "other bounds"
+    assert verify(forge(certificate, better, tmp_path / "forged.json"), level="arithmetic").failed == "other bounds"
 
     def lower(document):
         beside = next(one for one in document["also"] if one.get("name") == "theta0")
         sums = beside["sums"]
         sums["log_sums"] = [None if one is None else one - 0.05 * sums["n"] for one in sums["log_sums"]]
 
-    found = verify(forged(certificate, lower, tmp_path), level="risk", **paths)
+    found = verify(forge(certificate, lower, tmp_path / "forged.json"), level="risk", **paths)
     assert found.failed == "theta0"
 
 
@@ -85,24 +86,7 @@ def test_a_text_outside_the_vocabulary_is_refused(tmp_path):
 
 
 def test_a_run_that_was_killed_ends_in_the_same_certificate(tmp_path, monkeypatch):
-    from pacbound.training import lattices
-
     data = str(save_text(tmp_path, 3000))
     request = Request.model_validate({"task": "lm", "data": data, "model": "E4-W2-L", "epochs": 30, "context": 16})
-    whole = certify_language(request, progress=False)
-    state = tmp_path / "run.state"
-    saves = iter(range(10**6))
-    plain = lattices._save
-
-    def killed(checkpoint, *rest, **options):
-        checkpoint._pause = 0.0
-        plain(checkpoint, *rest, **options)
-        if next(saves) == 20:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(lattices, "_save", killed)
-    with pytest.raises(KeyboardInterrupt):
-        certify_language(request, state=state, progress=False)
-    monkeypatch.setattr(lattices, "_save", plain)
-    again = certify_language(request, state=state, progress=False)
-    assert again.core_digest == whole.core_digest
+    whole, resumed = whole_and_resumed(request, tmp_path / "run.state", monkeypatch)
+    assert resumed.core_digest == whole.core_digest

@@ -1,10 +1,7 @@
 """What quantized versions lose: above the mean of a known source; forgeries and contradictions are refused."""
 
-import copy
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import numpy as np
@@ -14,7 +11,6 @@ from pacbound_cli.main import app
 from typer.testing import CliRunner
 
 from pacbound.bounds.language import stream
-from pacbound.certificate.canonical import digest
 from pacbound.certificate.difference import DifferenceCertificate
 from pacbound.certificate.difference_statement import write_difference_statement
 from pacbound.certificate.documents import load_document
@@ -27,6 +23,7 @@ from pacbound.models.reference import build, initialise
 from pacbound.quantize.versions import quantized_version
 from pacbound.request.request import Request
 from pacbound.verification.verification import verify
+from tests.forge import Document, forge
 from tests.markov import CHAIN, LETTERS, save_text, states
 from tests.models.test_llama import write
 
@@ -132,18 +129,6 @@ def test_what_is_written_is_read_again_and_follows_its_schema(of_text, of_exampl
         jsonschema.validate(json.loads((tmp_path / "c.json").read_text()), json.loads(difference_schema_text()))
 
 
-Document = dict[str, Any]
-
-
-def forged(certificate: DifferenceCertificate, edit: Callable[[Document], None], folder: Path) -> Path:
-    """Edit a document, digest it again, and write it."""
-    document = copy.deepcopy(certificate.document())
-    edit(document)
-    document["digest"] = digest({key: value for key, value in document.items() if key != "digest"})
-    (folder / "forged.json").write_text(json.dumps(document))
-    return folder / "forged.json"
-
-
 def restate(document: Document, certificate: DifferenceCertificate) -> None:
     """Write the bounds and the statement that forged sums would have."""
     rows = []
@@ -217,7 +202,7 @@ FORGERIES = [
 @pytest.mark.parametrize(("edit", "level", "check"), FORGERIES, ids=lambda one: getattr(one, "__name__", str(one)))
 def test_forgeries_are_refused_at_the_first_level_that_sees_them(of_text, tmp_path, edit, level, check):
     paths, certificate = of_text
-    file = forged(certificate, lambda document: edit(document, certificate), tmp_path)
+    file = forge(certificate, lambda document: edit(document, certificate), tmp_path / "forged.json")
     assert verify(file, level=level, **paths).failed == check
     if level == "risk":
         assert verify(file, level="message").stands

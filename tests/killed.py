@@ -1,0 +1,33 @@
+"""A language model whose training is killed and goes on, beside one that nobody disturbs."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pacbound.certificate.language import LanguageCertificate
+from pacbound.methods.language import certify_language
+from pacbound.request.request import Request
+from pacbound.training import lattices
+
+SAVES = 20  # after which it is killed
+
+
+def whole_and_resumed(
+    request: Request, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[LanguageCertificate, LanguageCertificate]:
+    """Certify twice: at once, and with a training that saves at every step, is killed, and goes on from its state."""
+    whole = certify_language(request, progress=False)
+    saves, plain = iter(range(10**6)), lattices._save
+
+    def killed(checkpoint: Any, *rest: Any, **options: Any) -> None:
+        checkpoint._pause = 0.0
+        plain(checkpoint, *rest, **options)
+        if next(saves) == SAVES:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lattices, "_save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            certify_language(request, state=state, progress=False)
+    return whole, certify_language(request, state=state, progress=False)
