@@ -3,12 +3,15 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pacbound.certificate import Certificate
     from pacbound.certificate.documents import AnyCertificate
 
+OfKind = TypeVar("OfKind")
 UNBROKEN = 1 << 30  # columns
 
 
@@ -25,21 +28,22 @@ def certificate_files(paths: list[Path], verb: str) -> list[Path]:
 def load_certificate(file: Path) -> "Certificate":
     """Read a certificate. Raises: CertificateError that names the file once."""
     from pacbound.certificate import Certificate
-    from pacbound.errors import CertificateError
 
-    try:
-        return Certificate.load(file)
-    except CertificateError as why:
-        raise CertificateError(named(file, why)) from None
+    return _read(file, Certificate.load)
 
 
 def load_either(file: Path) -> "AnyCertificate":
     """Read a certificate of any kind. Raises: CertificateError that names the file once."""
     from pacbound.certificate.documents import load_document
+
+    return _read(file, load_document)
+
+
+def _read(file: Path, load: "Callable[[Path], OfKind]") -> "OfKind":
     from pacbound.errors import CertificateError
 
     try:
-        return load_document(file)
+        return load(file)
     except CertificateError as why:
         raise CertificateError(named(file, why)) from None
 

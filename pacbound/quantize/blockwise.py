@@ -48,16 +48,20 @@ def to_blocks(values: NDArray[np.float32], kind: str, block_log2: int) -> tuple[
     if not np.isfinite(values).all():
         raise QuantizeError("Blocks: weights are finite, got NaN or infinity. Repair the checkpoint.")
     flat = values.reshape(-1)
-    size = 1 << block_log2
-    blocks = -(-len(flat) // size)
-    padded = np.zeros(blocks * size, np.float32)
-    padded[: len(flat)] = flat
-    scales = np.abs(padded.reshape(blocks, size)).max(axis=1)
+    blocks, scales = in_blocks(flat, 1 << block_log2)
     patterns = _bfloat16_up(scales)
     rounded = (patterns.astype(np.uint32) << 16).view(np.float32)
     # the scale that the receiver has, which bitsandbytes would replace by the largest magnitude
-    unit = padded.reshape(blocks, size) / np.where(rounded > 0, rounded, 1)[:, None]
+    unit = blocks / np.where(rounded > 0, rounded, 1)[:, None]
     return patterns, nearest_entries(unit.reshape(-1)[: len(flat)], block_table(kind)).reshape(values.shape)
+
+
+def in_blocks(values: NDArray[np.float32], size: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return values (n,) filled up with zeros as (blocks, size), and the largest magnitude of each block (blocks,)."""
+    blocks = -(-len(values) // size)
+    padded = np.zeros(blocks * size, np.float32)
+    padded[: len(values)] = values
+    return padded.reshape(blocks, size), np.abs(padded.reshape(blocks, size)).max(axis=1)
 
 
 def nearest_entries(values: NDArray[np.floating], table: NDArray[np.float32]) -> Symbols:

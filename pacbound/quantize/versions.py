@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..errors import QuantizeError
-from .blockwise import block_table, nearest_entries
+from .blockwise import block_table, in_blocks, nearest_entries
 from .pieces import STEPS_A_DEVIATION, code_piece
 
 BLOCK = 64
@@ -80,11 +80,8 @@ def _by_rows(values: Array) -> tuple[int, Array]:
 
 
 def _by_blocks(values: Array, kind: str) -> tuple[int, Array]:
-    blocks = -(-len(values) // BLOCK)
-    padded = np.zeros(blocks * BLOCK, np.float32)
-    padded[: len(values)] = values
-    scales = np.abs(padded.reshape(blocks, BLOCK)).max(1, keepdims=True)
+    blocks, scales = in_blocks(values, BLOCK)
     table = block_table(kind)
-    unit = padded.reshape(blocks, BLOCK) / np.where(scales > 0, scales, 1)
-    decoded = (table[nearest_entries(unit.reshape(-1), table)].reshape(blocks, BLOCK) * scales).reshape(-1)
-    return 4 * len(values) + SCALE_BITS * blocks, decoded[: len(values)]
+    unit = blocks / np.where(scales > 0, scales, 1)[:, None]
+    decoded = table[nearest_entries(unit.reshape(-1), table)].reshape(blocks.shape) * scales[:, None]
+    return 4 * len(values) + SCALE_BITS * len(blocks), decoded.reshape(-1)[: len(values)]
