@@ -41,7 +41,7 @@ def quoted(certificate: pb.Certificate) -> set[str]:
 
 def test_every_sentence_that_quotes_the_user_has_its_option_and_no_option_says_it_by_default() -> None:
     source = Path(accounting.__file__).read_text("utf-8")
-    assert source.count("says the user") == len(SAID) + 1  # theta0 by base values, or by prior_share
+    assert source.count("says the user") == len(SAID) + 2  # theta0 by values or a share; the tokenizer of a text too
     for option, _, default in SAID.values():
         assert Request.model_fields[option].default == default
     assert Request.model_fields["prior_share"].default is None
@@ -49,7 +49,8 @@ def test_every_sentence_that_quotes_the_user_has_its_option_and_no_option_says_i
 
 def test_held_out_data_of_quantized_networks_are_quoted_by_the_word_disjoint() -> None:
     source = Path(difference.__file__).read_text("utf-8")
-    assert source.count("says the user") == 2  # held out, by disjoint; the tokenizer, by its file
+    assert source.count("says the user") == 1  # held out, by disjoint; the tokenizer's sentence is that of all texts
+    assert "TOKENIZER_OF_TEXT) if text.alphabet.kind == " in source
     assert Request.model_fields["disjoint"].default is False
     options = {"method": "quantization-loss", "reference": "a.bin", "quantize": ("int8",), "data": "a.txt"}
     with pytest.raises(RequestError, match="Add --disjoint to say so"):
