@@ -18,18 +18,18 @@ from ..networks.hypothesis import Base, make_base, make_zero_base
 from ..networks.predictions import Predicted, answers_of, predict, units_of
 from ..networks.trained import train_only
 from ..pipeline.language import LanguageSetup, finish_language
-from ..pipeline.language_training import losses_of, one_step, plan_of, seconds_a_step, steps_a_pass, way_of
+from ..pipeline.language_training import encode, losses_of, one_step, plan_of, seconds_a_step, steps_a_pass, way_of
 from ..records import Record
 from ..request.request import Request, refuse_options, trained_word
 from ..specs.language import PredictionSpec, UnitsSpec, place_of_window
 from ..specs.specs import BaseOrigin, HypothesisSpec
-from ..training.lattices import train_lattices
 from ..training.state import Checkpoint
 from ..training.threads import measured_threads
 
 READ = (
     "task", "data", "model", "test", "name", "delta", "checkpoint", "disjoint", "train", "tokenizer", "d", "projector",
-    "layer_scale", "seed", "model_name", "budget", "epochs", "rate", "batch", "encoder_seed", "statement", "alphabet",
+    "layer_scale", "seed", "model_name", "budget", "epochs", "rate", "batch", "encoder",
+    "encoder_seed", "statement", "alphabet",
     "held_out", "context", "stride", "positions", "separator", "repeats",
 )  # fmt: skip
 ONLY_HERE = ("statement", "alphabet", "held_out", "context", "stride", "positions", "separator")
@@ -71,10 +71,10 @@ def certify_language(
     losses = losses_of(setup, way, request)
     with measured_threads(lambda: one_step(way, losses, 0), checkpoint):
         plan = plan_of(request, setup, way, losses, checkpoint)
-        train_lattices(way.lattices, losses, plan, checkpoint, progress)
+        offers = encode(setup, way, request, losses, plan, checkpoint, progress)
         seconds = {"training": time.monotonic() - started}
         passes = plan.steps / steps_a_pass(request, setup)
-        made = finish_language(setup, way.offers(way.lattices), seconds, passes, setup.base.notes, progress)
+        made = finish_language(setup, offers, seconds, passes, setup.base.notes, progress)
     return made if request.model_name is None else made.with_network(request.model_name)
 
 
@@ -96,9 +96,9 @@ def forecast_language(request: Request, data_dir: str | Path | None = None) -> L
         losses=setup.n,
         model=setup.spec.model,
         D=setup.base.layout.D,
-        d=way.lattices.entries["w"].numel() if "w" in way.lattices.entries else None,
+        d=None if way.projector is None else way.projector.d,
         steps=plan.steps,
-        seconds=plan.steps * seconds_a_step(way, losses) + counting * (1 + len(way.offers(way.lattices))),
+        seconds=plan.steps * seconds_a_step(way, losses) + counting * (2 if way.projector is None else 3),
     )
 
 
@@ -244,5 +244,7 @@ def _refuse(request: Request) -> None:
         raise RequestError("certify: --positions is for --statement positions. Leave it out.")
     if request.separator is not None and request.statement not in SEPARATORS:
         raise RequestError("certify: --separator is for --statement documents and answers. Leave it out.")
+    if request.encoder == "codebook":
+        raise RequestError("certify: a language model is encoded by posterior or plain, got the encoder codebook.")
     if request.train != default.train and request.checkpoint is None:
         raise RequestError("certify: --train is for a checkpoint of a language model. Leave it out.")
