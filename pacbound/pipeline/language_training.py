@@ -25,6 +25,7 @@ from ..quantize.lattice import step_index_for, to_lattice
 from ..quantize.rates import lattice_coding
 from ..quantize.tensors import nearest_step, step_size
 from ..request.request import Request, parse_projector
+from ..specs.language import PredictionSpec
 from ..specs.specs import HypothesisSpec, LatticeSpec, ProjectorSpec
 from ..specs.tensors import DirectSpec, TensorSpec
 from ..training.lattices import Lattices, Plan, train_lattices
@@ -141,16 +142,16 @@ class Batch:
     counted: Tensor  # (rows, T - warm), bool
 
 
-def batches_of(setup: LanguageSetup) -> Callable[[int, int], Batch]:
+def batches_of(text: Text, units: Units | None, window: PredictionSpec) -> Callable[[int, int], Batch]:
     """Return a function of a number of rows and a seed: random windows of the text."""
-    text, predicted = setup.text, setup.text.alphabet.predicted
-    length = min(LENGTH, setup.window.window)
+    predicted = text.alphabet.predicted
+    length = min(LENGTH, window.window)
     if isinstance(text, Pairs):
         length = int((text.spans[:, 2] - text.spans[:, 0]).max())
-    warm = 0 if _apart(setup.units) else min(WARM, setup.window.window - length)
+    warm = 0 if _apart(units) else min(WARM, window.window - length)
 
     def batch(rows: int, seed: int) -> Batch:
-        symbols, asked = _windows(text, setup.units, rows, length + warm, seed)
+        symbols, asked = _windows(text, units, rows, length + warm, seed)
         known = np.where((symbols >= 0) & (symbols < predicted), symbols, text.alphabet.start)
         first = np.full((len(known), 1), text.alphabet.start)
         ids, y = torch.from_numpy(np.concatenate([first, known[:, :-1]], axis=1)), torch.from_numpy(symbols)[:, warm:]
@@ -161,23 +162,30 @@ def batches_of(setup: LanguageSetup) -> Callable[[int, int], Batch]:
 
 
 def losses_of(setup: LanguageSetup, way: Way, request: Request) -> Losses:
+    """Return the losses of `losses_on` for the text that is certified."""
+    return losses_on(setup.text, setup.units, setup.window, way.call, request)
+
+
+def losses_on(
+    text: Text, units: Units | None, window: PredictionSpec, call: Callable[[Tensors, Tensor], Tensor], request: Request
+) -> Losses:
     """Return the mean loss of random windows of the text, and its variance about the entropies of the predictions.
 
     Of documents the variance is that of their means. Of answers the loss is the mean of the sums over an answer, which
     is ln 2 at least where the answer is not given; there the variance is left out, since the bound on errors has no
     such term.
     """
-    batch, rows, predicted = batches_of(setup), request.batch or BATCH, setup.text.alphabet.predicted
+    batch, rows, predicted = batches_of(text, units, window), request.batch or BATCH, text.alphabet.predicted
 
     def losses(tensors: Tensors, step: int) -> tuple[Tensor, float]:
         seen = batch(rows, 1_000_003 * (request.encoder_seed + 1) + step)
-        logs = way.call(tensors, seen.ids)[:, seen.warm :, :predicted].log_softmax(-1)
+        logs = call(tensors, seen.ids)[:, seen.warm :, :predicted].log_softmax(-1)
         each = -logs.gather(-1, seen.symbols[..., None])[..., 0]
         nats = each[seen.counted]
-        if isinstance(setup.text, Pairs):
+        if isinstance(text, Pairs):
             return nats.sum() / rows, 0.0
         with torch.no_grad():
-            if _apart(setup.units):
+            if _apart(units):
                 means = (each * seen.counted).sum(1) / seen.counted.sum(1).clamp(min=1)
                 return nats.mean(), float(means.var(correction=0))
             entropies = -(logs.exp() * logs).sum(-1)[seen.counted]
@@ -193,7 +201,7 @@ def score_of(setup: LanguageSetup, way: Way, request: Request) -> Callable[[Tens
     Divided by the root of how many losses the window has, so that outer products have the Fisher of one as their mean;
     an answer is one.
     """
-    batch, predicted = batches_of(setup), setup.text.alphabet.predicted
+    batch, predicted = batches_of(setup.text, setup.units, setup.window), setup.text.alphabet.predicted
 
     def score(w: Tensor, number: int) -> Tensor:
         seed = 1_000_003 * (request.encoder_seed + 1) + (1 << 40) + number
