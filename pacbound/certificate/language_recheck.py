@@ -116,7 +116,7 @@ def _check_hypothesis(certificate: LanguageCertificate) -> str | None:
     if spec.base.kind not in ("seeded", "zero", *CHECKPOINT_KINDS):
         return f"a language model starts from a seed, zeros or a checkpoint, got {spec.base.kind}"
     kind = "w = 0" if spec.quantizer is None else spec.quantizer.kind
-    if kind not in ("w = 0", "lattice", "profile", "codebook", "direct"):
+    if kind not in ("w = 0", "lattice", "profile", "trellis", "codebook", "direct"):
         return f"a language model is decoded from symbols, got the quantizer {kind}"
     if isinstance(spec.quantizer, DirectSpec) and spec.quantizer.groups:
         return "the order of the units of a sequence network is paid"
