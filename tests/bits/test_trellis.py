@@ -1,4 +1,4 @@
-"""Dependent quantization: states against their table, masses against 60-digit arithmetic, golden vectors, the message."""
+"""Dependent quantization: states against their table, masses against 60-digit arithmetic, golden vectors."""
 
 import hashlib
 import itertools
