@@ -10,7 +10,6 @@ from ...certificate.language import LANGUAGE_ID, LanguageCertificate
 from ...certificate.language_statement import unit_name
 from ...certificate.schema import SCHEMA_ID, Certificate
 from ...certificate.statement import confidence, describe_loss
-from ...specs.specs import HypothesisSpec
 from ..words import ALTERED, NAMED_DATA
 
 VISION_DATA = (*NAMED_DATA, *ALTERED)  # all that have a name so far are of images
@@ -123,7 +122,7 @@ def _of_classifier(certificate: Certificate) -> Facts:
             held.errors,
         ),
         counted={"errors": risk.errors, "n": risk.n},
-        params=_network_params(spec),
+        params=_network_params(certificate),
         kept=("statement", "bound", "risk", "ledger", "data", "declarations", "parts", "also"),
     )  # fmt: skip
 
@@ -161,7 +160,7 @@ def _of_language_model(certificate: LanguageCertificate) -> Facts:
         ),
         held_out=_held_out(certificate, word, type_, loss),
         counted={"mean": certificate.mean, "n": n} if asked is None else {"errors": asked, "n": n},
-        params={**_network_params(spec), "statement": certificate.units.statement},
+        params={**_network_params(certificate), "statement": certificate.units.statement},
         kept=(
             "statement", "bound", "losses", "errors", "ledger", "text", "units", "prediction", "declarations", "also",
         ),
@@ -225,7 +224,8 @@ def _of_versions(certificate: DifferenceCertificate) -> Facts:
     )
 
 
-def _network_params(spec: HypothesisSpec) -> dict[str, str]:
+def _network_params(certificate: Certificate | LanguageCertificate) -> dict[str, str]:
+    spec = certificate.hypothesis
     return {"d": "" if spec.projector is None else str(spec.projector.d), "base": spec.base.kind}
 
 
