@@ -91,6 +91,7 @@ LLAMA_TOKENS = "tests/data/test_llama2c.py"
 
 PREDICTIONS, NGRAMS = "tests/networks/test_predictions.py", "tests/networks/test_ngrams.py"
 LANGUAGE_FLOW = "tests/methods/test_language.py"
+LANGUAGE_START = "tests/methods/test_language_start.py"
 
 QUANTIZATION = "tests/methods/test_quantization.py"
 FORGED_DIFFERENCES = f"{QUANTIZATION}::test_forgeries_are_refused_at_the_first_level_that_sees_them"
@@ -398,6 +399,34 @@ MUTATIONS = (
         f"{REPORT}::test_a_message_that_was_changed_does_not_stand_though_its_arithmetic_does",
     ),
     Mutation(
+        "the theta0 of a language model may have seen more of the text than the split says",
+        "pacbound/certificate/language_recheck.py",
+        "    if not split.first - CHARACTER <= begin <= split.first or last != split.whole:\n",
+        "    if last != split.whole:\n",
+        f"{LANGUAGE_START}::test_forged_splits_are_refused_at_the_first_level_that_sees_them",
+    ),
+    Mutation(
+        "the split of a text may be shuffled",
+        "pacbound/certificate/language_recheck.py",
+        '    if certificate.units.statement != "stream" or split.seed:\n',
+        '    if certificate.units.statement != "stream":\n',
+        f"{LANGUAGE_START}::test_forged_splits_are_refused_at_the_first_level_that_sees_them",
+    ),
+    Mutation(
+        "what theta0 of a text was trained on may be any bytes",
+        "pacbound/verification/language_losses.py",
+        "        wrong = _other_whole(split, data, root)\n",
+        "        wrong = None\n",
+        f"{LANGUAGE_START}::test_another_beginning_of_the_text_is_refused",
+    ),
+    Mutation(
+        "bits of a sequence's posterior are bought below the price of the largest lambda",
+        "pacbound/training/sequence_posterior.py",
+        "max(wanted, self.objective.least_beta)",
+        "max(wanted, 0.0)",
+        "tests/training/test_sequence_posterior.py::test_dearer_bits_buy_fewer_symbols",
+    ),
+    Mutation(
         "claims of a certificate that does not stand are exported",
         "pacbound/reports/exports/subject.py",
         "        if self.complaint:\n",
@@ -564,6 +593,34 @@ MUTATIONS = (
         "    places = (cosine * down + sine * right, cosine * right - sine * down)\n",
         "    places = (cosine * down + sine * right, cosine * right + sine * down)\n",
         "tests/data/test_altered.py::test_every_picture_is_turned_by_its_own_angle",
+    ),
+    Mutation(
+        "ink leans the other way after its moments",
+        "pacbound/models/features.py",
+        "        v = _sampled(v, (y + cy).expand(len(v), high, wide), cx + x + shear * y)\n",
+        "        v = _sampled(v, (y + cy).expand(len(v), high, wide), cx + x - shear * y)\n",
+        "tests/models/test_features.py::test_moments_are_those_of_scipy",
+    ),
+    Mutation(
+        "pixels of an image are stretched by those of its batch",
+        "pacbound/models/features.py",
+        "    least, most = x.amin((1, 2, 3), keepdim=True), x.amax((1, 2, 3), keepdim=True)\n",
+        "    least, most = x.amin(), x.amax()\n",
+        "tests/models/test_features.py::test_an_image_is_answered_by_itself",
+    ),
+    Mutation(
+        "an image without contrast has no maps",
+        "pacbound/models/features.py",
+        "    return (x - least) / (most - least).clamp(min=TINY)\n",
+        "    return (x - least) / (most - least)\n",
+        "tests/models/test_features.py::test_any_image_has_finite_maps",
+    ),
+    Mutation(
+        "features may stand behind trained layers",
+        "pacbound/specs/grammar.py",
+        '    barred += FEATURES if fixed not in ([], ["moments"]) else ("moments",) if fixed else ()\n',
+        '    barred += FEATURES if "edges" in fixed else ()\n',
+        "tests/models/test_features.py::test_features_stand_before_all_other_layers",
     ),
     Mutation(
         "turns of a map move on the wrong way",
