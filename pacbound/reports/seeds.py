@@ -167,8 +167,7 @@ def _settings(name: str, certificate: Certificate) -> tuple[str, str]:
     projector = spec.projector
     kinds = None if projector is None else (projector.kind, projector.d, [part.kind for part in projector.parts])
     recipe = spec.quantizer.recipe.model_dump(exclude={"seed"}) if spec.quantizer.kind == "picks" else None
-    quantizer = "profile" if spec.quantizer.kind == "trellis" else spec.quantizer.kind  # fitted, run by run
-    return repr(head), repr((kinds, spec.layer_scale, quantizer, recipe))
+    return repr(head), repr((kinds, spec.layer_scale, spec.quantizer.kind, recipe))
 
 
 def _groups(members: list[Named]) -> list[Group]:

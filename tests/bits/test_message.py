@@ -169,10 +169,12 @@ def header_bits(spec: HypothesisSpec) -> Counter[str]:
         bits["quantizer"] += 16 * len(spec.quantizer.centroids)
     if isinstance(spec.quantizer, ProfileSpec | TrellisSpec):
         order = [0] + [sign * k for k in range(1, 80) for sign in (1, -1)]  # usual value, one more, one less, ...
-        for usual, value in ((44, spec.quantizer.kap), (3, spec.quantizer.c1), (1, spec.quantizer.c2)):
-            bits["quantizer"] += gamma_bits(order.index(value - usual))
+        near = (
+            {"kap": 44, "c1": 3, "c2": 1} if isinstance(spec.quantizer, ProfileSpec) else {"kap": 44, "c1": 6, "c2": 2}
+        )
+        bits["quantizer"] += sum(gamma_bits(order.index(getattr(spec.quantizer, k) - near[k])) for k in near)
         if isinstance(spec.quantizer, TrellisSpec):
-            bits["quantizer"] += gamma_bits(order.index(spec.quantizer.scale_index // 16 - 4))
+            bits["quantizer"] += gamma_bits(order.index(spec.quantizer.scale_index // 16 - 3))
         return bits
     bits["symbol model"] = 2 + (7 if spec.code.kind in ("gaussian", "laplace") else 0)
     if isinstance(spec.quantizer, LatticeSpec):

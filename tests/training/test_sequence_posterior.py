@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pacbound.errors import QuantizeError
 from pacbound.quantize.profile import from_profile
-from pacbound.specs.specs import ProfileSpec
+from pacbound.specs.specs import TrellisSpec
 from pacbound.training.sequence_posterior import Objective, encode_sequences, settings_of
 from pacbound.training.state import Checkpoint
 
@@ -33,7 +33,7 @@ OBJECTIVE = Objective(bowl, score, D, N, least_beta=2.0)
 
 
 def decoded(found) -> np.ndarray:
-    assert isinstance(found.quantizer, ProfileSpec)
+    assert isinstance(found.quantizer, TrellisSpec)
     return from_profile(found.symbols, found.quantizer)
 
 
