@@ -10,7 +10,7 @@ from ..bits.ledger import Entry
 from ..bits.message import pack
 from ..certificate.accounting import Comparison, complete
 from ..records import Record
-from ..specs.specs import PROFILE_CODE, PROFILE_REACH, CodebookSpec, DrawSpec, LatticeSpec, ProfileSpec, QuantizerSpec
+from ..specs.specs import PROFILE_CODE, PROFILE_REACH, CodebookSpec, DrawSpec, LatticeSpec, QuantizerSpec, TrellisSpec
 from ..training.fit import Sample
 from ..training.plain import Candidate, PlainPlan, seconds_an_epoch
 from ..training.settings import PosteriorSettings
@@ -21,7 +21,7 @@ from .preparation import Setup, sample_of
 from .starting import seconds_to_start
 
 TYPICAL_SPREAD = 1.2  # standard deviation of trained symbols, in steps: about 2.3 bits a coefficient
-TYPICAL_PROFILE = ProfileSpec(scale_index=68, kap=44, c0=29, c1=4, c2=1)
+TYPICAL_PROFILE = TrellisSpec(scale_index=68, kap=44, c0=29, c1=4, c2=1)
 TYPICAL_DRAW = DrawSpec(scale_index=68, index=1, sha256="0" * 64, size=0)
 TYPICAL_RATIO = 1.9  # bits of ln dQ/dP a coefficient
 NO_SYMBOLS = np.zeros(0, np.int32)
