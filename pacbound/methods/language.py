@@ -124,6 +124,7 @@ def prepare_language(
     """
     _refuse(request)
     text, held_out, split = _texts(request, data_dir, progress)
+    text = text if request.name is None else replace(text, name=request.name)
     source = DEFAULT_MODEL if request.model == "auto" else request.model
     if request.checkpoint is None and request.tokenizer is None:
         whole = text.listing() if split is None else _whole(text, split).listing()
