@@ -13,7 +13,9 @@ WAYS = {
     "cifar10": ["--d", "2048"],
 }
 COMMANDS = {
-    f"{data}-seed_{seed}": ["--data", data, *way, "--seed", str(seed)] for data, way in WAYS.items() for seed in range(3)
+    f"{data}-seed_{seed}": ["--data", data, *options, "--seed", str(seed)]
+    for data, options in WAYS.items()
+    for seed in range(3)
 }
 
 if __name__ == "__main__":

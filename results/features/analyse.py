@@ -1,0 +1,49 @@
+"""Means over the seeds here, beside those of the networks that were the default before.
+
+python results/features/analyse.py prints them.
+"""
+
+from pathlib import Path
+from statistics import mean, stdev
+
+from pacbound.certificate.schema import Certificate
+from pacbound.certificate.statement import percent_up
+
+# data set -> certificates of the networks without features, on one lattice
+BEFORE = {
+    "mnist": "mnist/seed_*.json",
+    "fashion-mnist": "fashion_mnist/seed_*.json",
+    "cifar10": "cifar10/default.json",
+    "digits": "digits/seed_*.json",
+}
+HEAD = (
+    "| data | network | before | bound | standard deviation | training error | test error | bits |\n"
+    "|---|---|---:|---:|---:|---:|---:|---:|\n"
+)
+
+
+def report(folder: Path) -> str:
+    """One row a data set."""
+    return HEAD + "".join(_row(folder, data) for data in BEFORE if list(folder.glob(f"{data}-seed_*.json")))
+
+
+def _row(folder: Path, data: str) -> str:
+    before = [one.bound.value for one in _certificates(folder.parent, BEFORE[data])]
+    now = _certificates(folder, f"{data}-seed_*.json")
+    bounds = [one.bound.value for one in now]
+    held_out = [one.held_out.errors / one.held_out.n for one in now if one.held_out is not None]
+    cells = (
+        data, f"`{now[0].hypothesis.model}`", percent_up(mean(before)), f"**{percent_up(mean(bounds))}**",
+        f"{100 * stdev(bounds):.2f} over {len(bounds)} seeds" if len(bounds) > 1 else "one seed",
+        percent_up(mean(one.risk.errors / one.risk.n for one in now)),
+        percent_up(mean(held_out)) if held_out else "", f"{mean(one.ledger.bits for one in now):,.0f}",
+    )  # fmt: skip
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _certificates(folder: Path, pattern: str) -> list[Certificate]:
+    return [Certificate.load(path) for path in sorted(folder.glob(pattern))]
+
+
+if __name__ == "__main__":
+    print(report(Path(__file__).parent))
