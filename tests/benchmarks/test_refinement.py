@@ -53,9 +53,9 @@ def test_survivors_and_refinement_cost_few_passes_and_lower_the_bound(
     refined, seconds = _timed(lambda: refine(subspace, sample, first, prices, settings, progress=False))
     with capsys.disabled():
         print(
-            f"\nMNIST, eight survivors: wholly {before:.1f} CPU s, bound {best:.4f}; near the boundary {survived:.1f} s, "
-            f"{survived / before:.2f}, bound {first.bound:.4f}; refinement {seconds:.1f} s, {seconds / before:.2f}, "
-            f"bound {refined.bound:.4f}"
+            f"\nMNIST, 8 survivors: wholly {before:.1f} CPU s, bound {best:.4f}; near the boundary {survived:.1f} s, "
+            f"{survived / before:.2f}, bound {first.bound:.4f}"
+            f"\nrefinement {seconds:.1f} s, {seconds / before:.2f}, bound {refined.bound:.4f}"
         )
     assert first.bound <= best + 0.001
     assert refined.bound <= first.bound
