@@ -14,7 +14,7 @@ from ..data.pairs import Pairs, check_pairs_apart, read_pairs
 from ..data.texts import Text, byte_range, character_start, check_text_apart, map_symbols, map_text
 from ..errors import RequestError
 from ..models.language import load_language_model
-from ..networks.causality import check_causal
+from ..networks.causality import check_causal, length_asked
 from ..networks.checkpoints import file_digest
 from ..networks.hypothesis import Base, make_base, make_zero_base
 from ..networks.predictions import Predicted, answers_of, predict, units_of
@@ -40,7 +40,6 @@ ONLY_HERE = ("statement", "alphabet", "held_out", "context", "stride", "position
 DEFAULT_DATA, DEFAULT_MODEL = "tinyshakespeare", "E16-gru48-L"
 CONTEXT, STRIDE, POSITIONS = 256, 3, 100_000
 SEPARATORS = {"documents": "\\n\\n", "answers": "\\n"}
-LENGTH_ASKED = 128  # symbols of a text whose future is changed before training
 TIMED_UNITS = 20_000
 
 
@@ -125,6 +124,7 @@ def prepare_language(
     """
     _refuse(request)
     text, held_out, split = _texts(request, data_dir, progress)
+    text = text if request.name is None else replace(text, name=request.name)
     source = DEFAULT_MODEL if request.model == "auto" else request.model
     if request.checkpoint is None and request.tokenizer is None:
         whole = text.listing() if split is None else _whole(text, split).listing()
@@ -137,7 +137,7 @@ def prepare_language(
     module, name = load_language_model(request.checkpoint or source, text.alphabet.predicted)
     window = _window(request, getattr(module, "context", None))
     base = _base(module, request)
-    check_causal(base.module, text.alphabet.predicted, min(window.window, LENGTH_ASKED))
+    check_causal(base.module, text.alphabet.predicted, length_asked(name, window.window))
     spec = HypothesisSpec(
         model=name, layout_digest=base.layout.digest, base=base.origin, train=trained_word(request), layer_scale=False
     )
@@ -296,5 +296,5 @@ def _refuse(request: Request) -> None:
         raise RequestError("certify: --start-minutes are those of theta0 on a share of the text. Give --prior-share.")
     if request.encoder == "codebook":
         raise RequestError("certify: a language model is encoded by posterior or plain, got the encoder codebook.")
-    if request.train != default.train and request.checkpoint is None:
-        raise RequestError("certify: --train is for a checkpoint of a language model. Leave it out.")
+    if request.train != default.train and request.checkpoint is None and request.d is None:
+        raise RequestError("certify: --train is for a checkpoint of a language model, or a subspace. Give --d as well.")

@@ -130,11 +130,17 @@ def _sampled(v: Tensor, y: Tensor, x: Tensor) -> Tensor:
 
 def _blurred(x: Tensor) -> Tensor:
     """Average over a Gaussian neighbourhood, along one side and then the other."""
+    down, right = (_neighbourhoods(side).to(x) for side in x.shape[-2:])
+    return down @ x @ right.mT
+
+
+def _neighbourhoods(side: int) -> Tensor:
+    """Weights of all places in the neighbourhood of each: (side, side), every row of sum 1."""
     reach = int(3 * WIDE)
-    window = torch.exp(-torch.arange(-reach, reach + 1, dtype=torch.float64).square() / (2 * WIDE**2))
-    kernel = (window / window.sum()).to(x).repeat(x.shape[1], 1, 1, 1)
-    x = F.conv2d(F.pad(x, (reach, reach, 0, 0), mode="replicate"), kernel, groups=x.shape[1])
-    return F.conv2d(F.pad(x, (0, 0, reach, reach), mode="replicate"), kernel.mT, groups=x.shape[1])
+    steps = torch.arange(-reach, reach + 1)
+    window = torch.exp(-steps.double().square() / (2 * WIDE**2))
+    places = (torch.arange(side)[:, None] + steps).clamp(0, side - 1)  # beyond the border stands what is at it
+    return torch.zeros(side, side).double().scatter_add(1, places, (window / window.sum()).expand(side, -1))
 
 
 def _kernels(values: tuple[tuple[float, ...], ...], like: Tensor) -> Tensor:

@@ -42,6 +42,7 @@ WEIGHT_RATE, WEIGHT_STEP = 0.03, 0.05
 COEFFICIENT_RATE, COEFFICIENT_STEP = 0.002, 0.004  # a coarser first step destroys what a checkpoint knows
 VECTOR_UNIT = 0.5  # of biases and other vectors
 TIMED_STEPS = 5
+POSTERIOR_STEPS = 400  # of a training that is long enough for the stages of a posterior
 USUAL_ALPHA = 0.03
 
 Tensors = dict[str, Tensor]
@@ -226,7 +227,7 @@ def encode(
 
     Raises: QuantizeError or SubspaceError where training diverges; StateError.
     """
-    if way.projector is None or request.encoder == "plain":
+    if way.projector is None or not _by_posterior(setup, request, plan):
         train_lattices(way.lattices, losses, plan, checkpoint, progress)
         coded = [way.coded(way.lattices)]
     else:
@@ -238,6 +239,12 @@ def encode(
         coded = [_offer(setup, request, way.projector, one) for one in found]
     start = [] if way.projector is None else [Offer(setup.spec, np.zeros(0, np.int32))]
     return start + coded
+
+
+def _by_posterior(setup: LanguageSetup, request: Request, plan: Plan) -> bool:
+    """Whether a subspace is encoded by a posterior: not in a short training, nor of answers, nor at a given rate."""
+    asked = request.encoder == "posterior" and request.rate == Request().rate
+    return asked and plan.steps >= POSTERIOR_STEPS and not isinstance(setup.text, Pairs)
 
 
 def _apart(units: Units | None) -> bool:

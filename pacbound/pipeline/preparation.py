@@ -51,14 +51,22 @@ from ..subspace.subspace import Subspace
 from ..training.fit import Sample
 from ..training.plain import Candidate
 
-# The network `auto` reads images with: by their shorter side, from the largest down; everything else gets mlp.
-IMAGE_MODELS = ((32, "pooled"), (16, "lenet1"))
+# The network `auto` reads images with: by channels (None: any number) and shorter side, the first that fits; everything
+# else gets mlp.
+IMAGE_MODELS = (
+    (3, 32, "flip-opponent-c16k3p1-R-A3-c32k3p1-R-A3-L"),
+    (None, 32, "pooled"),
+    (1, 24, "edges2-c12k5-R-A4s3-L"),
+    (1, 16, "edges2-c12k3-R-A2-L"),
+    (None, 16, "lenet1"),
+    (1, 4, "c16k3-R-A2-L"),
+)
 # The same where a learner makes the network from picked examples: its parameters cost nothing, its description does.
 PICKED_MODELS = (
-    (32, "flip-c32k3-B-M2-R-c64k3-B-M2-R-c128k3-B-R-G-L"),
-    (16, "V2-c32k3-M2-R-c64k3-M2-R-c128k3-R-G-L"),
-    (4, "V1-r32-L"),
-    (0, "h64-R-L"),
+    (None, 32, "flip-c32k3-B-M2-R-c64k3-B-M2-R-c128k3-B-R-G-L"),
+    (None, 16, "V2-c32k3-M2-R-c64k3-M2-R-c128k3-R-G-L"),
+    (None, 4, "V1-r32-L"),
+    (None, 0, "h64-R-L"),
 )
 MOST_NAMED, NAMED_LENGTH = 5, 40  # of classes that never occur, and characters of each
 
@@ -470,7 +478,8 @@ def _test_examples(
     return held_out
 
 
-def _usual_network(shape: tuple[int, ...], images: tuple[tuple[int, str], ...]) -> str:
+def _usual_network(shape: tuple[int, ...], images: tuple[tuple[int | None, int, str], ...]) -> str:
     """Name the network that `auto` reads examples of a shape with."""
     side = min(shape[-2:]) if len(shape) >= 2 else 0
-    return next((name for least, name in images if side >= least), "mlp")
+    channels = shape[0] if len(shape) == 3 else 1
+    return next((name for wanted, least, name in images if side >= least and wanted in (None, channels)), "mlp")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import QuantizeError, SubspaceError
@@ -54,9 +55,8 @@ def settings_of(steps: int) -> PosteriorSettings:
     """Return the plan of so many steps in all."""
     whole = {name: max(1, round(share * steps)) for name, share in SHARES.items()}
     whole["block_steps"] = max(1, whole["block_steps"] // (BLOCKS - 1))
-    return PosteriorSettings(
-        batch=1, bounded=False, bounded_steps=0, blocks=BLOCKS, fisher_examples=max(64, steps // 2), **whole
-    )
+    settings = PosteriorSettings(batch=1, bounded=False, bounded_steps=0, blocks=BLOCKS)
+    return settings.model_copy(update={**whole, "fisher_examples": max(64, steps // 2)})
 
 
 def encode_sequences(
@@ -199,7 +199,7 @@ class _Run:
         whole = [np.concatenate([now.integers, integers]) for integers in last]
 
         @torch.no_grad()
-        def objective(integers: np.ndarray) -> float:  # type: ignore[type-arg]
+        def objective(integers: NDArray[np.int32]) -> float:
             w = prices.coefficients(integers)
             loss = sum(float(self.objective.losses(w, step)[0]) for step in range(SCORED)) / SCORED
             return loss + now.beta * prices.total(integers) / self.objective.n

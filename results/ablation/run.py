@@ -127,7 +127,7 @@ def certified(name: str, request: pb.Request, folder: Path) -> pb.Certificate:
 
 def requested(name: str, request: pb.Request) -> pb.Request:
     """What one of REQUESTS asks for of the data, network and epochs at hand."""
-    model = "auto" if name == NETWORK else request.model
+    model = "lenet1" if name == NETWORK else request.model
     return REQUESTS[name].model_copy(update={"data": request.data, "model": model, "epochs": request.epochs})
 
 

@@ -1,4 +1,4 @@
-"""Fashion-MNIST at default settings, five seeds of theta0 and P, none selected."""
+"""Fashion-MNIST with `lenet1` at default settings, five seeds of theta0 and P, none selected."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from experiment import run
 
-COMMANDS = {f"seed_{seed}": ["--data", "fashion-mnist", "--seed", str(seed)] for seed in range(5)}
+COMMANDS = {f"seed_{seed}": ["--data", "fashion-mnist", "--model", "lenet1", "--seed", str(seed)] for seed in range(5)}
 
 if __name__ == "__main__":
     run(Path(__file__).parent, COMMANDS)

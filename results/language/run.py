@@ -14,13 +14,23 @@ from experiment import run
 STORIES = data_root(None) / "checkpoints" / "stories260K"
 SHAKESPEARE = ["--task", "lm", "--data", "tinyshakespeare", "--held-out", "0.1"]
 ADAPTED = ["--checkpoint", str(STORIES / "stories260K.bin"), "--tokenizer", str(STORIES / "tok512.bin"), "--disjoint"]
+LATTICE = ["--encoder", "plain"]
 VALID = ["--task", "lm", "--data", "wikitext-2:valid", "--test", "wikitext-2:test"]
 COMMANDS = {
     "shakespeare_gru48": [*SHAKESPEARE, "--alphabet", "ascii97", "--model", "E16-gru48-L", "--epochs", "24"],
     "shakespeare_gru64": [*SHAKESPEARE, "--alphabet", "ascii97", "--model", "E16-gru64-L", "--epochs", "24"],
-    "shakespeare_stories": [*SHAKESPEARE, *ADAPTED, "--d", "2048", "--budget", "4"],
+    "shakespeare_stories": [*SHAKESPEARE, *ADAPTED, "--d", "2048", "--budget", "4", *LATTICE],
+    "shakespeare_window4": [*SHAKESPEARE, "--alphabet", "ascii97", "--model", "E8-W4-h24-tanh-L", "--epochs", "24"],
+    "shakespeare_split": [
+        *SHAKESPEARE, "--alphabet", "ascii97", "--model", "E16-gru96-L", "--prior-share", "0.5", "--d", "512",
+        "--epochs", "2",
+    ],
+    "wikitext_positions": [
+        "--task", "lm", "--data", "wikitext-2:valid", "--statement", "positions", "--positions", "200000",
+        "--context", "8", "--model", "E8-W4-h24-tanh-L", "--epochs", "4",
+    ],
     "wikitext_gru48": [*VALID, "--model", "E16-gru48-L", "--epochs", "20"],
-    "wikitext_stories": [*VALID, *ADAPTED, "--d", "2048", "--budget", "4"],
+    "wikitext_stories": [*VALID, *ADAPTED, "--d", "2048", "--budget", "4", *LATTICE],
 }  # fmt: skip
 
 if __name__ == "__main__":

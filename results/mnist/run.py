@@ -1,4 +1,4 @@
-"""MNIST at default settings, five seeds of theta0 and P, none selected."""
+"""MNIST with `lenet1` at default settings, five seeds of theta0 and P, none selected."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from experiment import run
 
-COMMANDS = {f"seed_{seed}": ["--data", "mnist", "--seed", str(seed)] for seed in range(5)}
+COMMANDS = {f"seed_{seed}": ["--data", "mnist", "--model", "lenet1", "--seed", str(seed)] for seed in range(5)}
 
 if __name__ == "__main__":
     run(Path(__file__).parent, COMMANDS)

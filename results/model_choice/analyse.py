@@ -16,19 +16,19 @@ DEFAULTS = {
 
 
 def report(folder: Path) -> str:
-    """One table a data set; the network that `auto` picks is in bold."""
+    """One table a data set; the network that was picked is in bold."""
     return "\n".join(_table(name, rows) for name in DEFAULTS if (rows := _rows(folder / f"{name}.json")))
 
 
 def summary(folder: Path) -> str:
-    """One line for the pages: LeNet against the network that `auto` picks."""
+    """One line for the pages: LeNet against the network that was picked."""
     parts = []
     for name, default in DEFAULTS.items():
         rows = {row["network"]: row for row in _rows(folder / f"{name}.json")}
         if rows.keys() >= {default, "c16k5-M-R-c32k5-M-R-F64-R-L"}:
             before, after = rows["c16k5-M-R-c32k5-M-R-F64-R-L"], rows[default]
             parts.append(f"{name} {percent_up(before['bound'])} to {percent_up(after['bound'])}")
-    return f"From LeNet to the network of `--model auto`, at equal steps: {', '.join(parts) or 'not run yet'}.\n"
+    return f"From LeNet to `lenet1` and, for colour, `pooled`, at equal steps: {', '.join(parts) or 'not run yet'}.\n"
 
 
 def _rows(path: Path) -> list[dict]:

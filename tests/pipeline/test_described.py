@@ -3,13 +3,31 @@
 from pathlib import Path
 
 import pytest
+import torch
 from pacbound_cli.main import app
 from typer.testing import CliRunner
 
 import pacbound as pb
+from pacbound.pipeline.preparation import prepare
 from tests.forge import Document, caught, forge
+from tests.tiny import quick
 
 QUICK = ["--encoder", "plain", "--d", "16", "--epochs", "6", "--rate", "0.05", "--beta", "1"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "name"),
+    [
+        ((1, 28, 28), "edges2-c12k5-R-A4s3-L"), ((1, 40, 24), "edges2-c12k5-R-A4s3-L"),
+        ((1, 16, 16), "edges2-c12k3-R-A2-L"), ((1, 8, 8), "c16k3-R-A2-L"), ((8, 4), "c16k3-R-A2-L"), ((1, 3, 9), "mlp"),
+        ((3, 32, 32), "flip-opponent-c16k3p1-R-A3-c32k3p1-R-A3-L"), ((1, 32, 32), "pooled"), ((4, 33, 32), "pooled"),
+        ((3, 16, 31), "lenet1"), ((3, 8, 8), "mlp"), ((7,), "mlp"),
+    ],
+)  # fmt: skip
+def test_auto_goes_by_the_shape_of_an_example(shape: tuple[int, ...], name: str) -> None:
+    x = torch.randint(0, 256, (40, *shape), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    setup = prepare("auto", pb.Examples("pictures", x, torch.arange(40) % 2, 2), None, quick(), "zero_one")
+    assert (setup.model, setup.base.module(x.float()).shape) == (name, (40, 2))
 
 
 @pytest.mark.parametrize(

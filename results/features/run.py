@@ -1,0 +1,20 @@
+"""Networks behind features that cost no bits, under dependent quantization: three seeds a data set, none selected."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from experiment import run
+
+WAYS = {
+    "mnist": ["--model", "moments-edges1-c8k5-R-A4s3-L"],
+    "fashion-mnist": [],
+    "digits": [],
+    "cifar10": ["--d", "2048"],
+}
+COMMANDS = {
+    f"{data}-seed_{seed}": ["--data", data, *way, "--seed", str(seed)] for data, way in WAYS.items() for seed in range(3)
+}
+
+if __name__ == "__main__":
+    run(Path(__file__).parent, COMMANDS)
