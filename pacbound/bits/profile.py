@@ -74,17 +74,20 @@ def code_profile_header(stream: Stream, spec: ProfileSpec | None) -> ProfileSpec
     """Carry the five integers: scale and c0 uniformly, the others near the values that training tends to."""
     item, why = "quantizer", "step profile: scale, width and three coefficients"
     scale_index = stream.integer(item, 7, why, None if spec is None else spec.scale_index)
-    return ProfileSpec(scale_index=scale_index, **code_curve(stream, item, why, USUAL, spec))
+    c0, kap, c1, c2 = code_curve(stream, item, why, USUAL, spec)
+    return ProfileSpec(scale_index=scale_index, kap=kap, c0=c0, c1=c1, c2=c2)
 
 
 def code_curve(
     stream: Stream, item: str, why: str, usual: tuple[int, int, int], spec: StepSpec | None
-) -> dict[str, int]:
-    """Carry c0 uniformly and kap, c1 and c2 near their usual values; return them by name."""
-    carried = {"c0": stream.integer(item, 6, why, None if spec is None else spec.c0)}
-    for name, value in zip(("kap", "c1", "c2"), usual, strict=True):
-        carried[name] = code_near(stream, item, why, value, None if spec is None else getattr(spec, name))
-    return carried
+) -> tuple[int, int, int, int]:
+    """Carry c0 uniformly, and kap, c1 and c2 near their usual values."""
+    return (
+        stream.integer(item, 6, why, None if spec is None else spec.c0),
+        code_near(stream, item, why, usual[0], None if spec is None else spec.kap),
+        code_near(stream, item, why, usual[1], None if spec is None else spec.c1),
+        code_near(stream, item, why, usual[2], None if spec is None else spec.c2),
+    )
 
 
 def code_near(stream: Stream, item: str, why: str, usual: int, value: int | None) -> int:

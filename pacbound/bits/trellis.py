@@ -82,8 +82,8 @@ def code_trellis_header(stream: Stream, spec: TrellisSpec | None) -> TrellisSpec
     item, why = "quantizer", "step profile with a trellis: scale, width and three coefficients"
     octave = code_near(stream, item, why, USUAL_OCTAVE, None if spec is None else spec.scale_index // OCTAVE)
     part = stream.integer(item, 4, why, None if spec is None else spec.scale_index % OCTAVE)
-    curve = code_curve(stream, item, why, USUAL, spec)
-    return TrellisSpec(scale_index=OCTAVE * octave + part, **curve)
+    c0, kap, c1, c2 = code_curve(stream, item, why, USUAL, spec)
+    return TrellisSpec(scale_index=OCTAVE * octave + part, kap=kap, c0=c0, c1=c1, c2=c2)
 
 
 def code_trellis_symbols(stream: Stream, spec: TrellisSpec, count: int, symbols: Symbols | None = None) -> Symbols:

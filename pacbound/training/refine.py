@@ -2,7 +2,7 @@
 
 The margins of the examples nearest to the boundary are linearised in w, which predicts the errors that every move would
 gain or lose. The most promising moves, and pairs of them, are tried: on those examples first, on three times as many
-where they still help; what a round has kept is confirmed on the whole sample. moves.py says what a move is.
+where they still help; what all rounds have kept is confirmed on the whole sample. moves.py says what a move is.
 """
 
 import math
@@ -88,38 +88,38 @@ def refine(
     until: float = math.inf,
 ) -> Point:
     """Return a point whose bound is at most the given one's; no round begins after `until` of time.monotonic()."""
-    bar = tqdm(range(settings.refine_rounds), desc="refinement", disable=hidden(progress))
+    bar, found = tqdm(range(settings.refine_rounds), desc="refinement", disable=hidden(progress)), point
     for _ in bar:
         if time.monotonic() > until:
             break
-        moved = _Round(subspace, sample, point, prices).moved(settings.refine_trials)
-        if np.array_equal(moved, point.integers):
+        moved = _Round(subspace, sample, found, prices).moved(settings.refine_trials, settings.overhead_bits)
+        if np.array_equal(moved.integers, found.integers):
             break
-        new = evaluate_point(subspace, sample, moved, prices, settings.overhead_bits)
-        if new.bound >= point.bound:
-            break
-        point = new
-        bar.set_postfix_str(f"{point.errors} errors, bound near {point.bound:.4f}")
+        found = moved
+        bar.set_postfix_str(f"{found.errors} errors, bound near {found.bound:.4f}")
     bar.close()
-    return point
+    if found is point:
+        return point
+    confirmed = evaluate_point(subspace, sample, found.integers, prices, settings.overhead_bits)
+    return min(point, confirmed, key=lambda each: each.bound)
 
 
 class _Round:
     """One linearisation: moves are tried in the order of their predicted gain, each that helps being kept at once."""
 
     def __init__(self, subspace: Subspace, sample: Sample, point: Point, prices: Prices) -> None:
-        border = _border(point)
-        self.subspace, self.prices = subspace, prices
-        self.parts = [sample.subset(rows) for rows in (border[:NEAR], border[NEAR:]) if len(rows)]
+        self.border = _border(point)
+        self.subspace, self.prices, self.point, self.n = subspace, prices, point, sample.n
+        self.parts = [sample.subset(rows) for rows in (self.border[:NEAR], self.border[NEAR:])]
         self.worth = 1 / bound_beta(point.errors / sample.n, point.nats, sample.n)  # nats of one error
-        self.integers = point.integers.copy()
+        self.integers = point.integers
         w = prices.coefficients(point.integers)
-        self.counts = [_errors(subspace, part, w) for part in self.parts]
+        self.counts = self.before = [_errors(subspace, part, w) for part in self.parts]
         step = torch.from_numpy(prices.steps).float()
         self.slopes = (_margin_slopes(subspace, self.parts[0], w) * step).T.contiguous()  # (d, m), a step
 
-    def moved(self, trials: int) -> NDArray[np.int32]:
-        """Return the integers (d,) after the moves that helped among so many tried."""
+    def moved(self, trials: int, overhead_bits: int) -> Point:
+        """Return the point after the moves that helped among so many tried, its margins known near the boundary."""
         moves, gains = self.promising()
         for _ in range(trials):
             best = int(gains.argmin()) if len(gains) else 0
@@ -128,7 +128,11 @@ class _Round:
             gains[best] = np.inf
             if self.kept(moves.applied(self.integers, best)):
                 moves, gains = self.promising()
-        return self.integers
+        margins = self.point.margins.clone()
+        margins[self.border] = torch.cat([margins for _, margins in self.counts])
+        errors = self.point.errors + sum(errors for errors, _ in self.counts) - sum(errors for errors, _ in self.before)
+        nats = self.prices.total(self.integers)
+        return Point(self.integers, errors, nats, _bound(errors, self.n, nats, overhead_bits), margins)
 
     def promising(self) -> tuple[Moves, NDArray[np.float64]]:
         """Single moves and pairs of the best, with their predicted change of the objective in nats."""

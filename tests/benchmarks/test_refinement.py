@@ -1,0 +1,63 @@
+"""CPU seconds of survivors and refinement on MNIST, over counting eight survivors wholly in batches of a thousand.
+
+Run: python -m pytest -m benchmark tests/benchmarks/test_refinement.py
+"""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import pytest
+
+import pacbound as pb
+from pacbound.pipeline.preparation import prepare, sample_of
+from pacbound.training import refine as refinement
+from pacbound.training.progressive import Task, _Run
+from pacbound.training.refine import best_point, evaluate_point, refine
+from pacbound.training.rounding import prices_of, rounded, with_profile
+from pacbound.training.settings import posterior_settings
+from pacbound.training.state import Checkpoint
+
+T = TypeVar("T")
+pytestmark = pytest.mark.benchmark
+STEPS, OVERHEAD_BITS = 1500, 72
+MOST_OF_SURVIVORS, MOST_OF_REFINEMENT = 1 / 3, 1.2
+
+
+def _timed(act: Callable[[], T]) -> tuple[T, float]:
+    start = time.process_time()
+    made = act()
+    return made, time.process_time() - start
+
+
+def test_survivors_and_refinement_cost_few_passes_and_lower_the_bound(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = pb.Request(data="mnist")
+    setup = prepare("auto", "mnist", None, request, request.loss)
+    subspace, sample = setup.subspace(), sample_of(setup)
+    settings = posterior_settings(250, STEPS).model_copy(update={"blocks": 1, "fisher_examples": 1000})
+    run = _Run(Task(subspace, sample, settings, 0, Checkpoint(None, ""), progress=False))
+    now = with_profile(run.trained(), settings)
+    assert now.profile is not None
+    survivors = list(rounded(now, now.d, settings).integers[: settings.survivors])
+    prices = prices_of(now.profile, now.d)
+
+    def wholly() -> float:
+        return min(evaluate_point(subspace, sample, one, prices, OVERHEAD_BITS).bound for one in survivors)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(refinement, "BATCH", 1000)
+        best, before = _timed(wholly)
+    first, survived = _timed(lambda: best_point(subspace, sample, survivors, prices, OVERHEAD_BITS))
+    refined, seconds = _timed(lambda: refine(subspace, sample, first, prices, settings, progress=False))
+    with capsys.disabled():
+        print(
+            f"\nMNIST, 8 survivors: wholly {before:.1f} CPU s, bound {best:.4f}; near the boundary {survived:.1f} s, "
+            f"{survived / before:.2f}, bound {first.bound:.4f}"
+            f"\nrefinement {seconds:.1f} s, {seconds / before:.2f}, bound {refined.bound:.4f}"
+        )
+    assert first.bound <= best + 0.001
+    assert refined.bound <= first.bound
+    assert survived <= MOST_OF_SURVIVORS * before
+    assert seconds <= MOST_OF_REFINEMENT * before
