@@ -76,13 +76,13 @@ def code_profile_header(stream: Stream, spec: ProfileSpec | None) -> ProfileSpec
     return ProfileSpec(
         scale_index=stream.integer(item, 7, why, None if spec is None else spec.scale_index),
         c0=stream.integer(item, 6, why, None if spec is None else spec.c0),
-        kap=_code_near(stream, item, why, USUAL_KAP, None if spec is None else spec.kap),
-        c1=_code_near(stream, item, why, USUAL_C1, None if spec is None else spec.c1),
-        c2=_code_near(stream, item, why, USUAL_C2, None if spec is None else spec.c2),
+        kap=code_near(stream, item, why, USUAL_KAP, None if spec is None else spec.kap),
+        c1=code_near(stream, item, why, USUAL_C1, None if spec is None else spec.c1),
+        c2=code_near(stream, item, why, USUAL_C2, None if spec is None else spec.c2),
     )
 
 
-def _code_near(stream: Stream, item: str, why: str, usual: int, value: int | None) -> int:
+def code_near(stream: Stream, item: str, why: str, usual: int, value: int | None) -> int:
     """Carry an integer by the gamma code of its distance from the usual value: 0, +1, -1, +2, ... as 0, 1, 2, 3, ..."""
     sent = None if value is None else 2 * (value - usual) - 1 if value > usual else 2 * (usual - value)
     place = stream.gamma(item, why, sent)

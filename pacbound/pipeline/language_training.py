@@ -27,7 +27,7 @@ from ..quantize.tensors import nearest_step, step_size
 from ..request.request import Request, parse_projector
 from ..specs.specs import HypothesisSpec, LatticeSpec
 from ..specs.tensors import DirectSpec, TensorSpec
-from ..training.lattices import Lattices, Plan
+from ..training.lattices import FIRST_VARIANCE, Lattices, Plan, stream_price
 from ..training.state import Checkpoint
 from .language import LanguageSetup, Offer
 
@@ -198,7 +198,8 @@ def plan_of(
     rate = way.rate if request.rate == Request().rate else request.rate
     least = 1.0 if isinstance(setup.text, Pairs) else math.log(setup.text.alphabet.size / USUAL_ALPHA)
     symbols = (request.batch or BATCH) * LENGTH
-    return Plan(checkpoint.note("steps", steps)[0], rate, setup.n, least, symbols, request.encoder_seed)
+    price = stream_price(setup.n, least)
+    return Plan(checkpoint.note("steps", steps)[0], rate, setup.n, price, FIRST_VARIANCE, symbols, request.encoder_seed)
 
 
 def one_step(way: Way, losses: Callable[[Tensors, int], tuple[Tensor, float]], step: int) -> None:

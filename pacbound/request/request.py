@@ -25,7 +25,7 @@ Group = Literal[
 ]  # fmt: skip
 Task = Literal["classify", "lm"]
 Method = Literal["subspace", "direct", "surrogate", "picks", "auto", "quantization-loss"]
-Encoder = Literal["posterior", "plain", "codebook"]
+Encoder = Literal["posterior", "plain", "codebook", "weights"]
 SentCode = Literal["gaussian", "laplace", "adaptive", "static"]
 
 
@@ -369,7 +369,11 @@ class Encoding(Record):
     ] = None
     encoder: Annotated[
         Encoder,
-        Field(json_schema_extra=_option("Code", "posterior: tightest; plain: rate-aware lattice; codebook: published")),
+        Field(
+            json_schema_extra=_option(
+                "Code", "posterior: tightest; plain: lattice; codebook: published; weights: every one, no subspace"
+            )
+        ),
     ] = "posterior"
     step: Annotated[
         float | None, Field(gt=0, json_schema_extra=_option("Code", "lattice step, rounded to 2^(-k/8)"))
