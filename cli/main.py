@@ -16,6 +16,7 @@ from .compare import compare
 from .export import export
 from .measure import measure
 from .report import report
+from .search import search
 from .show import show
 from .simulate import simulate
 from .study import study
@@ -31,6 +32,7 @@ app.command("compare")(compare)
 app.command("report")(report)
 app.command("export")(export)
 app.command("measure")(measure)
+app.command("search")(search)
 app.command("sweep")(sweep)
 app.command("study")(study)
 app.command("simulate")(simulate)

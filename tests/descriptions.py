@@ -11,9 +11,9 @@ def _options(draw: st.DrawFn, letter: str, low: int, high: int) -> str:
 
 @st.composite
 def tokens_on_maps(draw: st.DrawFn) -> str:
-    kind = draw(st.sampled_from(("c", "c", "r", "A", "M", "N", "B", "R", "tanh", "gelu", "silu", "t")))
+    kind = draw(st.sampled_from(("c", "c", "r", "A", "M", "N", "B", "R", "tanh", "gelu", "silu", "t", "blur")))
     if kind == "t":  # with what may read its four turns, and their maximum
-        between = draw(st.sampled_from(("", "-R", "-A3", "-R-t8k3s2", "-gelu-M2-t4k5p2")))
+        between = draw(st.sampled_from(("", "-R", "-A3", "-R-t8k3s2", "-gelu-M2-t4k5p2", "-blur")))
         return f"t{draw(WIDTHS)}k{draw(st.integers(1, 15))}{_options(draw, 's', 1, 8)}{between}-T"
     if kind == "c":
         kernel = draw(st.integers(1, 15))
@@ -32,6 +32,7 @@ def spellings(draw: st.DrawFn) -> str:
     start = draw(st.sampled_from(("", "", "unit-", "imagenet-"))) + draw(
         st.sampled_from(("", "", "flip-", "V1-", "flip-V3-"))
     )
+    start += draw(st.sampled_from(("", "", "", "moments-", "edges1-", "edges4-", "moments-edges2-", "opponent-")))
     maps = draw(st.lists(tokens_on_maps(), max_size=7))
     if draw(st.booleans()):
         return start + "-".join([*maps, "P"])

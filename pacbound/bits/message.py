@@ -33,6 +33,7 @@ from ..specs.specs import (
     QuantizerSpec,
     SplitSpec,
     TensorsSpec,
+    TrellisSpec,
     every_weight,
 )
 from ..specs.tensors import DirectSpec
@@ -45,6 +46,7 @@ from .picks import code_picks
 from .profile import code_profile_header, code_profile_symbols
 from .tensors import code_direct
 from .trained import code_trained
+from .trellis import code_trellis_header, code_trellis_symbols
 from .weights import code_weights, code_weights_header
 
 BASE, WHY_BASE = "base", "where theta0 comes from, with its seed"
@@ -141,6 +143,8 @@ def _describe(
         return build(), np.zeros(0, np.int32)
     if isinstance(quantizer, ProfileSpec):
         return build(code=PROFILE_CODE), code_profile_symbols(stream, quantizer, projector.d, symbols)
+    if isinstance(quantizer, TrellisSpec):
+        return build(code=PROFILE_CODE), code_trellis_symbols(stream, quantizer, projector.d, symbols)
     levels = len(quantizer.centroids) if isinstance(quantizer, CodebookSpec) else None
     code = code_header(stream, None if spec is None else spec.code, projector.d, levels)
     decoded = code_symbols(stream, code, projector.d, symbols)
@@ -299,6 +303,8 @@ def _quantizer(stream: Stream, declared: QuantizerSpec | None, spec: QuantizerSp
     kind = _named(stream, item, QUANTIZER_KINDS, why, None if spec is None else QUANTIZER_KINDS.index(spec.kind))
     if kind == "profile":
         return code_profile_header(stream, spec if isinstance(spec, ProfileSpec) else None)
+    if kind == "trellis":
+        return code_trellis_header(stream, spec if isinstance(spec, TrellisSpec) else None)
     if kind == "draw":
         if not isinstance(declared, DrawSpec):
             raise MessageError("unpack: the payload is the header of a draw and the certificate declares none.")

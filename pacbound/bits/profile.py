@@ -19,7 +19,7 @@ from flint import arb, ctx, fmpq
 from numpy.typing import NDArray
 
 from ..errors import CodeError
-from ..specs.specs import PROFILE_REACH, ProfileSpec
+from ..specs.specs import PROFILE_REACH, ProfileSpec, StepSpec
 from .coder import MAX_COUNT, Stream, Symbols, Table
 from .codes import ITEM, TABLE_PRECISION, WHY, certain_floor, discretised_table, gaussian_tail
 
@@ -29,7 +29,7 @@ USUAL_KAP, USUAL_C1, USUAL_C2 = 44, 3, 1
 GRID = 1024  # step over tau is rounded to 1 / GRID
 
 
-def profile_steps(spec: ProfileSpec, d: int) -> NDArray[np.float64]:
+def profile_steps(spec: StepSpec, d: int) -> NDArray[np.float64]:
     """Return the d steps, shape (d,), the same doubles everywhere; a step below 2^-40 is 2^-40."""
     with ctx.workprec(TABLE_PRECISION):
         s = arb(2) ** arb(fmpq(-spec.scale_index, 16))
@@ -37,7 +37,7 @@ def profile_steps(spec: ProfileSpec, d: int) -> NDArray[np.float64]:
     return np.array([max(1, step) for step in steps], np.float64) * 2.0**-STEP_BITS
 
 
-def profile_grid(spec: ProfileSpec, d: int) -> tuple[int, ...]:
+def profile_grid(spec: StepSpec, d: int) -> tuple[int, ...]:
     """Return g_i for each coefficient: step over tau in units of 1 / GRID."""
     limit = arb(fmpq(4, 5))
     with ctx.workprec(TABLE_PRECISION):
@@ -45,7 +45,7 @@ def profile_grid(spec: ProfileSpec, d: int) -> tuple[int, ...]:
         return tuple(max(1, certain_floor(g + arb(fmpq(1, 2)))) for g in scaled)
 
 
-def profile_tables(spec: ProfileSpec, d: int) -> Table:
+def profile_tables(spec: StepSpec, d: int) -> Table:
     """Return integer frequencies of the symbols -20..20, shape (d, 41), each row summing to 2^24."""
     if not 1 <= d <= MAX_COUNT // LEVELS:  # before d rows are thought of
         raise CodeError(f"ProfileSpec: a step profile has 1 to {MAX_COUNT // LEVELS} coefficients, got {d}.")
@@ -59,7 +59,7 @@ def _grid_table(g: int) -> Table:
         return discretised_table(gaussian_tail, LEVELS, arb(fmpq(g, GRID)))
 
 
-def _ratios(spec: ProfileSpec, d: int) -> list[arb]:
+def _ratios(spec: StepSpec, d: int) -> list[arb]:
     """Balls of step over s; the exponent is rational and exact."""
     kap = fmpq(spec.kap, 10)
     ratios = []
@@ -73,13 +73,18 @@ def _ratios(spec: ProfileSpec, d: int) -> list[arb]:
 def code_profile_header(stream: Stream, spec: ProfileSpec | None) -> ProfileSpec:
     """Carry the five integers: scale and c0 uniformly, the others near the values that training tends to."""
     item, why = "quantizer", "step profile: scale, width and three coefficients"
-    return ProfileSpec(
-        scale_index=stream.integer(item, 7, why, None if spec is None else spec.scale_index),
-        c0=stream.integer(item, 6, why, None if spec is None else spec.c0),
-        kap=code_near(stream, item, why, USUAL_KAP, None if spec is None else spec.kap),
-        c1=code_near(stream, item, why, USUAL_C1, None if spec is None else spec.c1),
-        c2=code_near(stream, item, why, USUAL_C2, None if spec is None else spec.c2),
-    )
+    scale_index = stream.integer(item, 7, why, None if spec is None else spec.scale_index)
+    return ProfileSpec(scale_index=scale_index, **code_curve(stream, item, why, USUAL_KAP, spec))
+
+
+def code_curve(stream: Stream, item: str, why: str, usual_kap: int, spec: StepSpec | None) -> dict[str, int]:
+    """Carry c0, kap, c1 and c2, by name."""
+    return {
+        "c0": stream.integer(item, 6, why, None if spec is None else spec.c0),
+        "kap": code_near(stream, item, why, usual_kap, None if spec is None else spec.kap),
+        "c1": code_near(stream, item, why, USUAL_C1, None if spec is None else spec.c1),
+        "c2": code_near(stream, item, why, USUAL_C2, None if spec is None else spec.c2),
+    }
 
 
 def code_near(stream: Stream, item: str, why: str, usual: int, value: int | None) -> int:

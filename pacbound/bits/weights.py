@@ -5,7 +5,6 @@ are 0; else its step and its ratio of step to scale follow, each by the gamma co
 tensor before. The symbols are -20..20, under a discretised density of that ratio (bits/codes.py).
 """
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,7 +24,7 @@ STEPS_BELOW = 24  # eighths of an octave from 1 / sqrt(D), the He value of a lay
 
 def code_weights_header(stream: Stream, declared: TensorsSpec, spec: TensorsSpec | None) -> TensorsSpec:
     """Carry how each tensor is quantized and coded; of `declared` the sizes are read. Raises: CodeError."""
-    item, why = "quantizer", "density of the symbol models; of each tensor its step and step over scale, or that it is 0"
+    item, why = "quantizer", "density of the symbol models; step and step over scale of each tensor, or that it is 0"
     if declared.parameters > MAX_COUNT:
         raise CodeError(f"message: all tensors hold at most {MAX_COUNT} weights, got {declared.parameters}.")
     table = TABLES[stream.integer(item, 1, why, None if spec is None else TABLES.index(spec.table))]

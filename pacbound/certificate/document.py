@@ -15,6 +15,7 @@ from ..bits.ledger import Ledger
 from ..bits.message import Message
 from ..errors import CertificateError
 from ..records import Record, SparseRecord
+from ..specs.specs import BaseOrigin
 from .canonical import MAX_JSON_BYTES, Json, canonical_bytes, digest, read_base64, read_strict, write_base64
 from .files import MAX_SIDECAR_BYTES, SIDECAR_NAME, read_capped, read_sidecar, write_atomic
 
@@ -185,6 +186,15 @@ def message_document(message: Message) -> dict[str, Json]:
         return {"bits": message.bits, "payload": encoded}
     sha256 = hashlib.sha256(message.payload).hexdigest()
     return {"bits": message.bits, "file": f"{sha256[:16]}.message", "sha256": sha256, "size": len(message.payload)}
+
+
+def read_theta0(base: BaseOrigin, folder: Path | None) -> bytes:
+    """Return the bytes of the theta0 of a split. Raises: CertificateError where absent or not the declared."""
+    if base.split is None or base.sha256 is None or folder is None:
+        raise CertificateError(
+            "Certificate: the theta0 of a split lies in a file beside it; load the certificate by its path."
+        )
+    return read_sidecar(folder, base.file, base.split.size, base.sha256)
 
 
 def read_message(message: InlineMessage | SidecarMessage, folder: Path | None) -> bytes:

@@ -30,6 +30,7 @@ from .document import (
     declared_sentences,
     message_document,
     read_message,
+    read_theta0,
 )  # fmt: skip
 from .language_statement import write_language_statement
 from .statement import percent_up
@@ -170,6 +171,7 @@ class LanguageCertificate(Document):
     digest: Sha256
 
     _payload: bytes | None = PrivateAttr(default=None)
+    _theta0: bytes | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _together(self) -> "LanguageCertificate":
@@ -212,18 +214,19 @@ class LanguageCertificate(Document):
         predictors: tuple[OtherPredictor | OtherAnswers, ...] = (),
         errors: int | None = None,
         along: tuple[float, ...] = (),
+        theta0: bytes | None = None,
         environment: Environment | None = None,
     ) -> "LanguageCertificate":
         """Write the document: bound, other forms, statement, declarations and digest follow from the rest.
 
-        Raises: CertificateError where the parts do not make a certificate.
+        theta0: the file of a base of kind split. Raises: CertificateError where the parts do not make a certificate.
         """
         bound = headline(losses, errors, ledger.bits, delta, units)
         forms = [LOSS_THEOREMS[name](losses, ledger.bits, delta) for name in FORMS[units.statement][1:]]
         rate = bound.rate if isinstance(bound, LossBound) else None
         document: dict[str, Json] = {
             "schema_version": LANGUAGE_VERSION,
-            "statement": write_language_statement(bound.value, delta, losses.n, text, units),
+            "statement": write_language_statement(bound.value, delta, losses.n, text, units, hypothesis.base.split),
             "bound": StatedLoss.model_validate(
                 {"value": bound.value, "theorem": bound.theorem, "delta": delta, "rate": rate}
             ).model_dump(mode="json"),
@@ -244,7 +247,7 @@ class LanguageCertificate(Document):
             "environment": (environment or Environment()).model_dump(mode="json"),
         }
         made = cls.digested(document)
-        made._payload = message.payload
+        made._payload, made._theta0 = message.payload, theta0
         return made
 
     @classmethod
@@ -256,11 +259,18 @@ class LanguageCertificate(Document):
             )
 
     def _beside_it(self) -> dict[str, bytes]:
-        return {self.message.file: self.payload()} if isinstance(self.message, SidecarMessage) else {}
+        files = {self.message.file: self.payload()} if isinstance(self.message, SidecarMessage) else {}
+        if self.hypothesis.base.split is not None:
+            files[self.hypothesis.base.file] = self.theta0()
+        return files
 
     def payload(self) -> bytes:
         """Return the bytes of the message. Raises: CertificateError where they are absent or not those declared."""
         return read_message(self.message, self._folder) if self._payload is None else self._payload
+
+    def theta0(self) -> bytes:
+        """Return the bytes of the theta0 of a split. Raises: CertificateError where absent or not the declared."""
+        return read_theta0(self.hypothesis.base, self._folder) if self._theta0 is None else self._theta0
 
     @property
     def bound(self) -> LossBound | Bound:

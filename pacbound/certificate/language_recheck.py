@@ -13,7 +13,7 @@ from ..errors import CertificateError, PacboundError
 from ..specs.grammar import OWN_NETWORK
 from ..specs.language import ALPHAS, CENTRES, CONTEXTS, KAPPAS, STRIDES, AlphabetSpec, PredictionSpec, UnitsSpec
 from ..specs.repeats import repeats_sentence
-from ..specs.specs import CHECKPOINT_KINDS, HypothesisSpec
+from ..specs.specs import CHECKPOINT_KINDS, HypothesisSpec, SplitSpec
 from ..specs.tensors import DirectSpec
 from .accounting import FORMAT, TOKENIZER_OF_TEXT, TUNING_OPTIONS
 from .checks import (
@@ -36,6 +36,8 @@ DOCUMENTS = "the documents are independent draws from one source, and the separa
 PAIRS = "the pairs are independent draws from one source, and what ends an answer was fixed before, says the user"
 ARCHITECTURE = "the network was fixed before the text was seen, says the user"
 CONSTANTS = "the buffers of the network were fixed before the text was seen, says the user"
+START = "theta0 was trained from a checkpoint of data disjoint from this text, fixed before it was seen, says the user"
+CHARACTER = 3  # bytes that a split may lie before its 64th, since no character is cut in two
 CHECKPOINT = "theta0 was trained on data disjoint from this text and fixed before the text was seen, says the user"
 
 
@@ -78,6 +80,14 @@ def complete_language(
         ledger = ledger.declare("constants", CONSTANTS)
     if hypothesis.base.kind in CHECKPOINT_KINDS:
         ledger = ledger.declare("checkpoint", CHECKPOINT)
+    if (split := hypothesis.base.split) is not None:
+        ledger = ledger.declare(
+            "theta0",
+            f"theta0 was trained on the first {split.first} bytes of the text, or up to {CHARACTER} fewer, and on "
+            "nothing of the rest, by a recipe fixed before the text was seen, says the user",
+        )
+        if split.start is not None:
+            ledger = ledger.declare("start", START)
     return ledger
 
 
@@ -113,8 +123,10 @@ def _check_sums(certificate: LanguageCertificate) -> str | None:
 def _check_hypothesis(certificate: LanguageCertificate) -> str | None:
     """Only what a union over messages covers: a decoded network, of a theta0 that is fixed before the text."""
     spec = certificate.hypothesis
-    if spec.base.kind not in ("seeded", "zero", *CHECKPOINT_KINDS):
-        return f"a language model starts from a seed, zeros or a checkpoint, got {spec.base.kind}"
+    if spec.base.kind not in ("seeded", "zero", "split", *CHECKPOINT_KINDS):
+        return f"a language model starts from a seed, zeros, a checkpoint or a split, got {spec.base.kind}"
+    if spec.base.split is not None and (wrong := _wrong_split(certificate, spec.base.split)) is not None:
+        return wrong
     kind = "w = 0" if spec.quantizer is None else spec.quantizer.kind
     if kind not in ("w = 0", "lattice", "profile", "codebook", "direct"):
         return f"a language model is decoded from symbols, got the quantizer {kind}"
@@ -122,6 +134,16 @@ def _check_hypothesis(certificate: LanguageCertificate) -> str | None:
         return "the order of the units of a sequence network is paid"
     if spec.preprocess.name != type(spec.preprocess)().name:
         return f"symbols reach a network as they are, got the preprocessing {spec.preprocess.name}"
+    return None
+
+
+def _wrong_split(certificate: LanguageCertificate, split: SplitSpec) -> str | None:
+    """Whether the text is the rest of the whole: all bytes after the first, which stand in their order."""
+    if certificate.units.statement != "stream" or split.seed:
+        return "a split is of the text of a stream, whose beginning trains theta0"
+    begin, last = certificate.text.begin, certificate.text.begin + certificate.text.bytes
+    if not split.first - CHARACTER <= begin <= split.first or last != split.whole:
+        return f"a split leaves bytes {split.first:,} to {split.whole:,}, and the text is {begin:,} to {last:,}"
     return None
 
 
@@ -185,8 +207,9 @@ def _check_bound(certificate: LanguageCertificate) -> str | None:
 def _check_statement(certificate: LanguageCertificate) -> str | None:
     stated = certificate.stated_bound
     right = write_language_statement(
-        stated.value, stated.delta, certificate.losses.n, certificate.text, certificate.units
-    )
+        stated.value, stated.delta, certificate.losses.n, certificate.text, certificate.units,
+        certificate.hypothesis.base.split,
+    )  # fmt: skip
     return None if right == certificate.statement else f"the statement should read {right!r}"
 
 

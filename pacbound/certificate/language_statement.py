@@ -5,6 +5,7 @@ from decimal import ROUND_CEILING, Decimal
 from typing import TYPE_CHECKING
 
 from ..specs.language import UnitsSpec
+from ..specs.specs import SplitSpec
 from .statement import confidence, percent_up
 
 if TYPE_CHECKING:
@@ -22,13 +23,19 @@ def bits_up(value: float) -> str:
     return str(Decimal(value).quantize(BITS_STEP, ROUND_CEILING))
 
 
+def _after(split: SplitSpec | None) -> str:
+    return "" if split is None else f" that follow the first {split.first:,} bytes, on which theta0 was trained"
+
+
 def unit_name(text: "TextRecord") -> str:
     """Return what a symbol of the text is called."""
     return {"bytes": "byte", "ascii97": "character", "tokenizer": "token"}[text.alphabet.kind]
 
 
-def write_language_statement(value: float, delta: float, n: int, text: "TextRecord", units: UnitsSpec) -> str:
-    """Return the statement in words; verification writes it again and compares."""
+def write_language_statement(
+    value: float, delta: float, n: int, text: "TextRecord", units: UnitsSpec, split: SplitSpec | None = None
+) -> str:
+    """Return the statement in words; verification writes it again and compares. split: where theta0 saw a text."""
     unit, sure = unit_name(text), confidence(delta)
     if units.statement == "answers":
         sentence = (
@@ -43,9 +50,9 @@ def write_language_statement(value: float, delta: float, n: int, text: "TextReco
         figure += f" ({bits_up(a_byte)} bits a byte, at {text.symbols:,} tokens for {text.bytes:,} bytes)"
     if units.statement == "stream":
         sentence = (
-            f"With probability at least {sure} over the {n:,} symbols of this text, each given those before it, the "
-            f"decoded network loses {figure}, on average over the pasts of this very text, where each next {unit} is "
-            "drawn again after the same past. This is not the loss on new text."
+            f"With probability at least {sure} over the {n:,} symbols of this text{_after(split)}, each given those "
+            f"before it, the decoded network loses {figure}, on average over the pasts of this very text, where each "
+            f"next {unit} is drawn again after the same past. This is not the loss on new text."
         )
     elif units.statement == "positions":
         sentence = (

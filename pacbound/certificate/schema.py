@@ -32,6 +32,7 @@ from .document import (
     declared_sentences,
     message_document,
     read_message,
+    read_theta0,
 )
 from .files import read_sidecar
 from .parts import DisagreementPart, SurrogatePart
@@ -374,14 +375,7 @@ class Certificate(Document):
 
     def theta0(self) -> bytes:
         """Return the bytes of the theta0 of a split. Raises: CertificateError where absent or not the declared."""
-        if self._theta0 is not None:
-            return self._theta0
-        base = self.hypothesis.base
-        if base.split is None or base.sha256 is None or self._folder is None:
-            raise CertificateError(
-                "Certificate: the theta0 of a split lies in a file beside it; load the certificate by its path."
-            )
-        return read_sidecar(self._folder, base.file, base.split.size, base.sha256)
+        return read_theta0(self.hypothesis.base, self._folder) if self._theta0 is None else self._theta0
 
     @property
     def bound(self) -> Bound:

@@ -142,6 +142,11 @@ def byte_range(source: str | Path, root: str | Path | None, part: tuple[float, f
     return first, last - first
 
 
+def character_start(source: str | Path, root: str | Path | None, place: int) -> int:
+    """Return a place in a text, or the nearest before it where a character of UTF-8 begins. Raises: DataError."""
+    return _character_start(_mapped(find_text(source, root)[1]), place)
+
+
 def _character_start(raw: NDArray[np.uint8], place: int) -> int:
     """The place, or the nearest before it where a character of UTF-8 begins."""
     for back in range(4):

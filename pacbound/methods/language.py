@@ -2,6 +2,8 @@
 
 import hashlib
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
@@ -9,7 +11,7 @@ from torch import nn
 from ..certificate.language import LanguageCertificate
 from ..data.inputs import check_repeats
 from ..data.pairs import Pairs, check_pairs_apart, read_pairs
-from ..data.texts import Text, byte_range, check_text_apart, map_symbols
+from ..data.texts import Text, byte_range, character_start, check_text_apart, map_symbols, map_text
 from ..errors import RequestError
 from ..models.language import load_language_model
 from ..networks.causality import check_causal
@@ -18,19 +20,21 @@ from ..networks.hypothesis import Base, make_base, make_zero_base
 from ..networks.predictions import Predicted, answers_of, predict, units_of
 from ..networks.trained import train_only
 from ..pipeline.language import LanguageSetup, finish_language
-from ..pipeline.language_training import losses_of, one_step, plan_of, seconds_a_step, steps_a_pass, way_of
+from ..pipeline.language_start import TextSplit, seconds_a_step_of_start, steps_of_start, with_text_start
+from ..pipeline.language_training import encode, losses_of, one_step, plan_of, seconds_a_step, steps_a_pass, way_of
 from ..records import Record
 from ..request.request import Request, refuse_options, trained_word
 from ..specs.language import PredictionSpec, UnitsSpec, place_of_window
-from ..specs.specs import BaseOrigin, HypothesisSpec
-from ..training.lattices import train_lattices
+from ..specs.specs import SPLIT_PARTS, BaseOrigin, HypothesisSpec
 from ..training.state import Checkpoint
 from ..training.threads import measured_threads
+from .work import methods_folder
 
 READ = (
     "task", "data", "model", "test", "name", "delta", "checkpoint", "disjoint", "train", "tokenizer", "d", "projector",
-    "layer_scale", "seed", "model_name", "budget", "epochs", "rate", "batch", "encoder_seed", "statement", "alphabet",
-    "held_out", "context", "stride", "positions", "separator", "repeats",
+    "layer_scale", "seed", "model_name", "budget", "epochs", "rate", "batch", "encoder",
+    "encoder_seed", "statement", "alphabet",
+    "held_out", "context", "stride", "positions", "separator", "repeats", "prior_share", "start_minutes",
 )  # fmt: skip
 ONLY_HERE = ("statement", "alphabet", "held_out", "context", "stride", "positions", "separator")
 DEFAULT_DATA, DEFAULT_MODEL = "tinyshakespeare", "E16-gru48-L"
@@ -64,17 +68,19 @@ def certify_language(
         unfinished run; where it exists the run goes on from it. progress: show bars on a terminal.
     Raises: PacboundError with the reason of a refusal.
     """
-    setup = prepare_language(request, data_dir, progress)
+    setup, split = prepare_language(request, data_dir, progress)
     started = time.monotonic()
+    beside = None if state is None else methods_folder(state) / "theta0"
+    setup = with_text_start(setup, split, request, beside, progress)
     way = way_of(setup, request)
     checkpoint = Checkpoint(state, _key(request, setup))
     losses = losses_of(setup, way, request)
     with measured_threads(lambda: one_step(way, losses, 0), checkpoint):
         plan = plan_of(request, setup, way, losses, checkpoint)
-        train_lattices(way.lattices, losses, plan, checkpoint, progress)
+        offers = encode(setup, way, request, losses, plan, checkpoint, progress)
         seconds = {"training": time.monotonic() - started}
         passes = plan.steps / steps_a_pass(request, setup)
-        made = finish_language(setup, way.offers(way.lattices), seconds, passes, setup.base.notes, progress)
+        made = finish_language(setup, offers, seconds, passes, setup.base.notes, progress)
     return made if request.model_name is None else made.with_network(request.model_name)
 
 
@@ -83,22 +89,25 @@ def forecast_language(request: Request, data_dir: str | Path | None = None) -> L
 
     Raises: PacboundError as `certify_language` does.
     """
-    setup = prepare_language(request, data_dir)
+    setup, split = prepare_language(request, data_dir)
     way = way_of(setup, request)
     losses = losses_of(setup, way, request)
     plan = plan_of(request, setup, way, losses, Checkpoint(None, ""))
     started = time.perf_counter()
     units = max(1, sum(len(block.lengths) if setup.units else block.lengths.sum() for block in _timed(setup)))
     counting = (time.perf_counter() - started) * setup.n / units
+    start = 0.0
+    if split is not None:
+        start = steps_of_start(setup, split, request) * seconds_a_step_of_start(setup, split, request)
     return LanguageForecast(
         text=setup.text.name,
         symbols=setup.text.n,
         losses=setup.n,
         model=setup.spec.model,
         D=setup.base.layout.D,
-        d=way.lattices.entries["w"].numel() if "w" in way.lattices.entries else None,
+        d=None if way.projector is None else way.projector.d,
         steps=plan.steps,
-        seconds=plan.steps * seconds_a_step(way, losses) + counting * (1 + len(way.offers(way.lattices))),
+        seconds=start + plan.steps * seconds_a_step(way, losses) + counting * (2 if way.projector is None else 3),
     )
 
 
@@ -107,16 +116,24 @@ def _timed(setup: LanguageSetup) -> list[Predicted]:
     return list(predict(network, setup.text, setup.window, setup.units, progress=False, most=TIMED_UNITS))
 
 
-def prepare_language(request: Request, data_dir: str | Path | None = None, progress: bool = True) -> LanguageSetup:
-    """Read the text and fix theta0, the units and the windows. Raises: PacboundError with the reason of a refusal."""
+def prepare_language(
+    request: Request, data_dir: str | Path | None = None, progress: bool = True
+) -> tuple[LanguageSetup, TextSplit | None]:
+    """Read the text and fix theta0, the units and the windows; of a split, what theta0 is to be trained on.
+
+    Raises: PacboundError with the reason of a refusal.
+    """
     _refuse(request)
-    text, held_out = _texts(request, data_dir, progress)
+    text, held_out, split = _texts(request, data_dir, progress)
     source = DEFAULT_MODEL if request.model == "auto" else request.model
     if request.checkpoint is None and request.tokenizer is None:
-        text = text.listing()
+        whole = text.listing() if split is None else _whole(text, split).listing()
+        text = text.over(whole.alphabet)
         held_out = None if held_out is None else held_out.over(text.alphabet)
+        split = None if split is None else replace(split, first=split.first.over(text.alphabet))
     if held_out is not None and not isinstance(text, Pairs):
-        check_text_apart(text, held_out)
+        for part in (text,) if split is None else (text, split.first):
+            check_text_apart(part, held_out)
     module, name = load_language_model(request.checkpoint or source, text.alphabet.predicted)
     window = _window(request, getattr(module, "context", None))
     base = _base(module, request)
@@ -129,10 +146,11 @@ def prepare_language(request: Request, data_dir: str | Path | None = None, progr
     if isinstance(text, Pairs) and isinstance(held_out, Pairs):
         held_out.check_fit(window.window)
         check_pairs_apart(text, held_out, request.repeats)
-    return LanguageSetup(text, held_out, base, spec, units_spec, units, window, request.delta)
+    return LanguageSetup(text, held_out, base, spec, units_spec, units, window, request.delta), split
 
 
-def _texts(request: Request, root: str | Path | None, progress: bool) -> tuple[Text, Text | None]:
+def _texts(request: Request, root: str | Path | None, progress: bool) -> tuple[Text, Text | None, TextSplit | None]:
+    """The text of the statement, what is held out, and what stands before it for theta0."""
     data = DEFAULT_DATA if request.data == Request().data else request.data
 
     def read(source: str, begin: int = 0, count: int | None = None) -> Text:
@@ -142,10 +160,33 @@ def _texts(request: Request, root: str | Path | None, progress: bool) -> tuple[T
             return pairs
         return map_symbols(source, request.alphabet, request.tokenizer, root, begin, count, progress)
 
+    edge = 1 - (request.held_out or 0.0)
+    held_out = None if request.test is None else read(request.test)
+    if request.held_out is not None:
+        held_out = read(data, *byte_range(data, root, (edge, 1.0)))
+    if request.prior_share is not None:
+        parts = min(max(round(SPLIT_PARTS * request.prior_share), 1), SPLIT_PARTS - 1)
+        return _split(read, data, root, edge, parts, held_out)
     if request.held_out is None:
-        return read(data), None if request.test is None else read(request.test)
-    edge = 1 - request.held_out
-    return read(data, *byte_range(data, root, (0.0, edge))), read(data, *byte_range(data, root, (edge, 1.0)))
+        return read(data), held_out, None
+    return read(data, *byte_range(data, root, (0.0, edge))), held_out, None
+
+
+def _split(
+    read: Callable[[str, int, int | None], Text], data: str, root: str | Path | None, edge: float, parts: int,
+    held_out: Text | None,
+) -> tuple[Text, Text | None, TextSplit]:  # fmt: skip
+    """The rest of a text, and its first `parts` 64ths of the bytes, both as they are read."""
+    _, whole = byte_range(data, root, (0.0, edge))
+    begin = character_start(data, root, whole * parts // SPLIT_PARTS)
+    digest = map_text(data, "bytes", root, 0, whole).digest()
+    split = TextSplit(read(data, 0, begin), whole, digest, parts)
+    return read(data, begin, whole - begin), held_out, split
+
+
+def _whole(text: Text, split: TextSplit) -> Text:
+    """Bytes from the first of the first part to the last of the rest."""
+    return replace(text, first=split.first.first, begin=split.first.begin, bytes_in_all=split.whole)
 
 
 def _base(module: nn.Module, request: Request) -> Base:
@@ -153,7 +194,8 @@ def _base(module: nn.Module, request: Request) -> Base:
     module = train_only(module, trained_word(request))
     buffers = tuple(name for name, _ in module.named_buffers())
     if request.checkpoint is None:
-        return make_zero_base(module, buffers) if request.d is None else make_base(module, request.seed, buffers)
+        around = request.d is not None or request.prior_share is not None
+        return make_base(module, request.seed, buffers) if around else make_zero_base(module, buffers)
     base = make_base(module, None, buffers)
     origin = BaseOrigin(
         kind="checkpoint", sha256=file_digest(request.checkpoint), disjoint=True, values=base.origin.sha256
@@ -244,5 +286,15 @@ def _refuse(request: Request) -> None:
         raise RequestError("certify: --positions is for --statement positions. Leave it out.")
     if request.separator is not None and request.statement not in SEPARATORS:
         raise RequestError("certify: --separator is for --statement documents and answers. Leave it out.")
+    if request.prior_share is not None and request.statement != "stream":
+        raise RequestError(
+            "certify: --prior-share is for --statement stream, whose text has a beginning. Leave it out."
+        )
+    if request.prior_share is not None and request.train != default.train:
+        raise RequestError("certify: --prior-share trains the whole network, got --train as well. Leave one out.")
+    if request.start_minutes is not None and request.prior_share is None:
+        raise RequestError("certify: --start-minutes are those of theta0 on a share of the text. Give --prior-share.")
+    if request.encoder == "codebook":
+        raise RequestError("certify: a language model is encoded by posterior or plain, got the encoder codebook.")
     if request.train != default.train and request.checkpoint is None:
         raise RequestError("certify: --train is for a checkpoint of a language model. Leave it out.")

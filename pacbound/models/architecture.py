@@ -8,8 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import ModelError
-from ..specs.grammar import EMBEDDING, NORMS, ON_MAPS, VIEWS, Architecture, Layer, turned
+from ..specs.grammar import EMBEDDING, FEATURES, NORMS, ON_MAPS, VIEWS, Architecture, Layer, turned
+from .features import Edges, Moments, Opponent, edge_stride
 from .published import CIFAR_MEAN, CIFAR_STD, Pixels
+from .views import Front, MeanOfViews, MeanOverViews, count_views
 
 TURNS = 4  # of the group of quarter turns
 SMALL_SIDE = 16  # below it, images are padded by default
@@ -40,9 +42,15 @@ def build_architecture(architecture: Architecture, input_shape: Sequence[int], c
     draft = _Draft(architecture, shape, classes)
     for position in range(len(architecture.layers)):
         draft.add(position)
-    network = nn.Sequential(*draft.modules)
     views = {layer.kind: layer.size for layer in architecture.layers if layer.kind in VIEWS}
-    return nn.Sequential(MeanOverViews(network, "flip" in views, views.get("V") or 0)) if views else network
+    mirrored, reach = "flip" in views, views.get("V") or 0
+    if any(layer.kind in FEATURES for layer in architecture.layers):
+        trained = next(k for k, module in enumerate(draft.modules) if any(True for _ in module.parameters()))
+        front = Front(nn.Sequential(*draft.modules[:trained]), mirrored, reach)
+        network = nn.Sequential(*draft.modules[trained:])
+        return nn.Sequential(front, MeanOfViews(network, count_views(mirrored, reach)))
+    network = nn.Sequential(*draft.modules)
+    return nn.Sequential(MeanOverViews(network, mirrored, reach)) if views else network
 
 
 class _Draft:
@@ -76,6 +84,11 @@ class _Draft:
             stride = layer.stride or 1
             sides = [(side - window) // stride + 1 for side in self.shape[1:]]
             self._append(POOLS[layer.kind](window, stride), (self.shape[0], *sides))
+        elif layer.kind in FEATURES:
+            self._feature(layer)
+        elif layer.kind == "blur":
+            self.modules += [nn.ReplicationPad2d(1), nn.AvgPool2d(2, 1)]  # two means of two are (1, 2, 1) / 4
+            self._append(nn.AvgPool2d(2), (self.shape[0], *((side + 1) // 2 for side in self.shape[1:])))
         elif layer.kind in ACTIVATIONS:
             self.modules.append(ACTIVATIONS[layer.kind]())
         elif layer.kind in NORMS:
@@ -124,6 +137,22 @@ class _Draft:
             raise self._unfit(f"it reads colour or grey images, got {channels} channels")
         shape = (len(CIFAR_MEAN) if kind == "imagenet" else channels, *sides)
         self._append(Pixels(self.shape, mean, std), shape)
+
+    def _feature(self, layer: Layer) -> None:
+        channels, *sides = self.shape
+        if layer.kind == "opponent":
+            if channels != len(CIFAR_MEAN) or min(sides) < 3:
+                raise self._unfit(f"it reads colour images with sides of at least 3, got shape {self.shape}")
+            self._append(Opponent(), (20, *((side - 3) // 2 + 1 for side in sides)))
+            return
+        if channels != 1:
+            raise self._unfit(f"it reads grey images, got {channels} channels")
+        if layer.kind == "moments":
+            self._append(Moments(), self.shape)
+            return
+        size, stride = layer.size or 1, edge_stride(tuple(sides))
+        edges = Edges(normalised=size <= 2, intensity=size % 2 == 0)
+        self._append(edges, (8 + edges.intensity, *((side - 1) // stride + 1 for side in sides)))
 
     def _convolution(self, layer: Layer) -> None:
         width, kernel, stride, padding = layer.size or 1, layer.kernel or 1, layer.stride or 1, layer.padding
@@ -187,37 +216,6 @@ class _Draft:
         self._spend((self.shape[0] + 1) * units)
         last = self.position == len(self.architecture.layers) - 1
         self._append(nn.Linear(self.shape[0], units, bias=last or not self._normed_next()), (units,))
-
-
-class MeanOverViews(nn.Module):
-    """In eval mode the mean answer to an image, its mirror image, and its shifts; in training that to the image alone.
-
-    A shift is of at most `reach` places, vertical and horizontal ones together; what comes in from outside an image has
-    the value of the nearest place inside.
-    """
-
-    def __init__(self, network: nn.Module, mirrored: bool, reach: int) -> None:
-        """Args: network: from images (batch, ..., h, w) to logits (batch, classes)."""
-        super().__init__()
-        self.network, self.mirrored, self.reach = network, mirrored, reach
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Average over the views."""
-        if self.training:
-            answer: Tensor = self.network(x)
-            return answer
-        answers = [
-            self.network(view) for image in ([x, x.flip(-1)] if self.mirrored else [x]) for view in self._of(image)
-        ]
-        return torch.stack(answers).mean(0)
-
-    def _of(self, x: Tensor) -> list[Tensor]:
-        """Shifts of a batch of images, the image itself among them."""
-        reach, (high, wide) = self.reach, x.shape[-2:]
-        padded = F.pad(x, (reach,) * 4, mode="replicate")
-        steps = range(-reach, reach + 1)
-        places = [(reach + i, reach + j) for i in steps for j in steps if abs(i) + abs(j) <= reach]
-        return [padded[..., top : top + high, left : left + wide] for top, left in places]
 
 
 class TurnedConvolution(nn.Module):

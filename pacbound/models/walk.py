@@ -29,14 +29,15 @@ from .steps import (
     as_torch_made_it,
     is_of_torch,
 )
+from .views import Front
 
 
 class Tracer(fx.Tracer):
-    """Take as one step what torch.nn provides, and the standardisation of pixels."""
+    """Take as one step what torch.nn provides, the standardisation of pixels, and what no parameter enters."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Whether a module is a step of its own."""
-        return isinstance(m, Pixels) or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, Pixels | Front) or super().is_leaf_module(m, module_qualified_name)
 
 
 class Walk(fx.Interpreter):

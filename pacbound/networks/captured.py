@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ..data.preprocess import preprocessed
 from ..errors import StateError, first_line
 from ..models.others import private_copy
+from ..models.views import Front
 from ..progress import hidden, tqdm
 from ..specs.specs import PreprocessSpec
 from ..subspace.random import normals
@@ -75,15 +76,16 @@ class Frozen:
         return _asked(self.module, self.path, preprocessed(x, self.preprocess))[0]
 
 
-def frozen_before(module: nn.Module, x: Tensor, preprocess: PreprocessSpec) -> Frozen | str:
+def frozen_before(module: nn.Module, x: Tensor, preprocess: PreprocessSpec, front: bool = False) -> Frozen | str:
     """Find the smallest part that holds all trained parameters and ends in the logits.
 
     x: a few raw examples (m, ...), on which the part alone must answer as the whole does, bit for bit, with theta0 and
-    with other trained parameters.
+    with other trained parameters. front: cut where nothing is frozen too, behind a Front, which has no parameters.
     Returns: the network cut there; or, in words, why all of it has to run in training.
     """
     trained = [name for name, parameter in module.named_parameters() if parameter.requires_grad]
-    if len(trained) == len(list(module.parameters())):
+    fixed = front and any(isinstance(part, Front) for part in module.modules())
+    if len(trained) == len(list(module.parameters())) and not fixed:
         return "every parameter is trained"
     parents = [name.split(".")[:-1] for name in trained]
     levels = zip(*parents, strict=False)

@@ -11,11 +11,15 @@ from ..subspace.layout import frozen_digest
 from .preparation import Setup
 
 LOG = logging.getLogger("pacbound")
+MOST_BYTES = 4 << 30  # of maps that are computed again by every run, and held in memory
 
 
-def frozen_of(setup: Setup) -> Frozen | str:
-    """Return the network cut before its trained part; or, in words, why all of it runs in training."""
-    return frozen_before(setup.base.module, setup.train.x[: max(CHECKED)], setup.preprocess)
+def frozen_of(setup: Setup, front: bool = False) -> Frozen | str:
+    """Return the network cut before its trained part; or, in words, why all of it runs in training.
+
+    front: whether features without parameters count, whose images nobody changes in training.
+    """
+    return frozen_before(setup.base.module, setup.train.x[: max(CHECKED)], setup.preprocess, front)
 
 
 def timed(setup: Setup, examples: int) -> tuple[Setup, float]:
@@ -23,7 +27,7 @@ def timed(setup: Setup, examples: int) -> tuple[Setup, float]:
 
     The setup as it is, and 0, where the whole network runs in training.
     """
-    frozen = frozen_of(setup)
+    frozen = frozen_of(setup, front=True)
     if isinstance(frozen, str):
         return setup, 0.0
     started = time.perf_counter()
@@ -32,17 +36,23 @@ def timed(setup: Setup, examples: int) -> tuple[Setup, float]:
 
 
 def with_captured(setup: Setup, state: Path | None, progress: bool = True) -> Setup:
-    """Compute what reaches the trained part, where all before it is frozen; else return the setup as it is.
+    """Compute what reaches the trained part, where all before it is frozen or features; else return the setup as it is.
 
-    state: of the run, beside which the result is kept: it serves every run with the same sample and frozen part.
+    state: of the run, beside which the result of a frozen part is kept: it serves every run with the same sample and
+    frozen part. Features are computed in no time, and not kept.
     Raises: StateError where it cannot be written.
     """
-    frozen = frozen_of(setup)
+    frozen = frozen_of(setup, front=True)
+    fixed = all(parameter.requires_grad for parameter in setup.base.module.parameters())
     if isinstance(frozen, str):
-        if any(not parameter.requires_grad for parameter in setup.base.module.parameters()):
+        if not fixed:
             LOG.info("the whole network runs at every step of training: %s", frozen)
         return setup
-    return replace(setup, captured=capture(frozen, setup.train.x, *store_of(setup, setup.digest, state), progress))
+    if fixed and setup.train.n * frozen.inputs(setup.train.x[:1]).nbytes > MOST_BYTES:
+        LOG.info("features are computed at every step of training: those of all examples take too much memory")
+        return setup
+    store, key = (None, "") if fixed else store_of(setup, setup.digest, state)
+    return replace(setup, captured=capture(frozen, setup.train.x, store, key, progress))
 
 
 def store_of(setup: Setup, digest: str, state: Path | None, *computed: str) -> tuple[Path | None, str]:

@@ -31,7 +31,7 @@ MIN_STEPS_AN_EPOCH = 20
 POSTERIOR_TRAINING_SHARE = 0.7  # of a budget; the rest goes to curvature, beam, refinement and counting
 CURVATURE_SHARE = 0.05  # of a budget, for each of two matrices
 STOPS = (0.85, 0.95)  # of a budget: where training that is late is stopped, and refinement
-LEAST_EPOCHS = {"posterior": 1, "plain": 3, "codebook": 2, "weights": 1}  # one a phase; the posterior's stages are steps
+LEAST_EPOCHS = {"posterior": 1, "plain": 3, "codebook": 2, "weights": 1}  # one a phase, where phases are epochs
 USED_BY = {
     "step": ("plain",),
     "levels": ("codebook",),

@@ -120,7 +120,8 @@ def _typical(plan: PlainPlan | PosteriorSettings | WeightsPlan, d: int, sizes: l
     sizes: of the tensors, where every weight is coded: most of them stay 0.
     """
     if isinstance(plan, WeightsPlan):
-        sparse = np.random.default_rng(0).choice([-1, 0, 1], d, p=[WEIGHTS_MOVED / 2, 1 - WEIGHTS_MOVED, WEIGHTS_MOVED / 2])
+        moved = [WEIGHTS_MOVED / 2, 1 - WEIGHTS_MOVED, WEIGHTS_MOVED / 2]
+        sparse = np.random.default_rng(0).choice([-1, 0, 1], d, p=moved)
         spec = fit_tables(np.split(sparse, np.cumsum(sizes)[:-1]), [TYPICAL_WEIGHT_STEP] * len(sizes))
         return Candidate((sparse + PROFILE_REACH).astype(np.int32), spec, None)
     drawn = np.rint(np.random.default_rng(0).normal(0, TYPICAL_SPREAD, d)).astype(np.int32)

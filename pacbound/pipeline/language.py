@@ -32,7 +32,10 @@ CENTRE_SHARES = (0.0, 0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5)  # of the mean loss
 
 @dataclass(frozen=True)
 class LanguageSetup:
-    """Everything fixed before training. window: context and stride, with the first smoothing of the menu."""
+    """Everything fixed before training. window: context and stride, with the first smoothing of the menu.
+
+    theta0: the file of it, where it was trained on a part of the text that stands before this one.
+    """
 
     text: Text
     held_out: Text | None
@@ -42,6 +45,7 @@ class LanguageSetup:
     units: Units | None
     window: PredictionSpec
     delta: float
+    theta0: bytes | None = None
 
     @property
     def n(self) -> int:
@@ -97,6 +101,7 @@ def finish_language(
         delta=setup.delta,
         predictors=beside,
         along=best.along,
+        theta0=setup.theta0,
         environment=environment(times, epochs, notes),
     )
 

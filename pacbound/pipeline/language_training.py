@@ -25,9 +25,12 @@ from ..quantize.lattice import step_index_for, to_lattice
 from ..quantize.rates import lattice_coding
 from ..quantize.tensors import nearest_step, step_size
 from ..request.request import Request, parse_projector
-from ..specs.specs import HypothesisSpec, LatticeSpec
+from ..specs.language import PredictionSpec
+from ..specs.specs import HypothesisSpec, LatticeSpec, ProjectorSpec
 from ..specs.tensors import DirectSpec, TensorSpec
-from ..training.lattices import FIRST_VARIANCE, Lattices, Plan, stream_price
+from ..training.lattices import FIRST_VARIANCE, Lattices, Plan, stream_price, train_lattices
+from ..training.plain import Candidate
+from ..training.sequence_posterior import Objective, encode_sequences, settings_of
 from ..training.state import Checkpoint
 from .language import LanguageSetup, Offer
 
@@ -44,14 +47,21 @@ USUAL_ALPHA = 0.03
 Tensors = dict[str, Tensor]
 
 
+Losses = Callable[[Tensors, int], tuple[Tensor, float]]
+
+
 @dataclass(frozen=True)
 class Way:
-    """How a network is made of what is trained. call: tensors and ids -> logits. offers: what is coded in the end."""
+    """How a network is made of what is trained. call: tensors and ids -> logits. coded: what lattices come to.
+
+    projector: of a subspace, None where every weight is coded.
+    """
 
     lattices: Lattices
     rate: float
     call: Callable[[Tensors, Tensor], Tensor]
-    offers: Callable[[Lattices], list[Offer]]
+    coded: Callable[[Lattices], Offer]
+    projector: ProjectorSpec | None = None
 
 
 def way_of(setup: LanguageSetup, request: Request) -> Way:
@@ -69,7 +79,7 @@ def _every_weight(setup: LanguageSetup, request: Request) -> Way:
         slot.name: math.sqrt(1 / slot.fan_in) if len(slot.shape) >= 2 else VECTOR_UNIT for slot in base.layout.slots
     }
 
-    def offers(lattices: Lattices) -> list[Offer]:
+    def coded(lattices: Lattices) -> Offer:
         indices = {name: nearest_step(step) for name, step in lattices.steps().items()}
         integers = lattices.integers({name: step_size(index) for name, index in indices.items()})
         tensors, symbols = [], []
@@ -79,75 +89,155 @@ def _every_weight(setup: LanguageSetup, request: Request) -> Way:
             if not values.any():
                 tensors.append(tensor)
                 continue
-            coding, coded = lattice_coding(values, indices[slot.name])
+            coding, sent = lattice_coding(values, indices[slot.name])
             tensors.append(tensor.model_copy(update={"coding": coding}))
-            symbols.append(coded.reshape(-1))
+            symbols.append(sent.reshape(-1))
         spec = setup.spec.model_copy(update={"quantizer": DirectSpec(tensors=tuple(tensors))})
-        return [Offer(spec, np.concatenate([np.zeros(0, np.int32), *symbols]))]
+        return Offer(spec, np.concatenate([np.zeros(0, np.int32), *symbols]))
 
     return Way(
         Lattices.around(start, units, WEIGHT_STEP),
         WEIGHT_RATE,
         lambda tensors, ids: functional_call(base.module, tensors, (ids,)),
-        offers,
+        coded,
     )
 
 
 def _subspace(setup: LanguageSetup, request: Request) -> Way:
-    """Coefficients of a random subspace around theta0, on one lattice; theta0 itself is offered too."""
+    """Coefficients of a random subspace around theta0, on one lattice."""
     d = min(request.d or SUBSPACE, setup.base.layout.D)
     projector = parse_projector(request.projector, setup.base.layout.D, d, request.seed)
     subspace = make_subspace(setup.base, projector, request.layer_scale)
     start = {"w": torch.zeros(projector.d)}
 
-    def offers(lattices: Lattices) -> list[Offer]:
+    def coded(lattices: Lattices) -> Offer:
         lattice = LatticeSpec(step_index=step_index_for(min(1.0, lattices.steps()["w"])))
         symbols, levels = to_lattice(lattices.entries["w"].detach().numpy(), lattice)
-        coded = {
-            "projector": projector, "layer_scale": request.layer_scale, "quantizer": lattice,
-            "code": fit_code(symbols, levels),
-        }  # fmt: skip
-        spec = HypothesisSpec.model_validate({**dict(setup.spec), **coded})
-        return [Offer(setup.spec, np.zeros(0, np.int32)), Offer(spec, symbols)]
+        return _offer(setup, request, projector, Candidate(symbols, lattice, fit_code(symbols, levels)))
 
     return Way(
         Lattices.around(start, {"w": 1.0}, COEFFICIENT_STEP),
         COEFFICIENT_RATE,
         lambda tensors, ids: subspace.call_at(subspace.theta(tensors["w"]), ids),
-        offers,
+        coded,
+        projector,
     )
 
 
-def losses_of(setup: LanguageSetup, way: Way, request: Request) -> Callable[[Tensors, int], tuple[Tensor, float]]:
-    """Return the mean loss of random windows of the text, and its variance about the entropies of the predictions.
+def _offer(setup: LanguageSetup, request: Request, projector: ProjectorSpec, found: Candidate) -> Offer:
+    """What is sent of the coefficients of a subspace."""
+    coded = {
+        "projector": projector, "layer_scale": request.layer_scale, "quantizer": found.quantizer, "code": found.code,
+    }  # fmt: skip
+    return Offer(HypothesisSpec.model_validate({**dict(setup.spec), **coded}), found.symbols)
 
-    Of answers it is the mean of the sums over an answer, which is ln 2 at least where the answer is not given; there
-    the variance is left out, since the bound on errors has no such term.
-    """
-    text, rows, predicted = setup.text, request.batch or BATCH, setup.text.alphabet.predicted
-    length = min(LENGTH, setup.window.window)
+
+@dataclass(frozen=True)
+class Batch:
+    """Windows of a text: ids (rows, T), and of the symbols after the first `warm` which come and are predicted."""
+
+    ids: Tensor
+    warm: int
+    symbols: Tensor  # (rows, T - warm)
+    counted: Tensor  # (rows, T - warm), bool
+
+
+def batches_of(text: Text, units: Units | None, window: PredictionSpec) -> Callable[[int, int], Batch]:
+    """Return a function of a number of rows and a seed: random windows of the text."""
+    predicted = text.alphabet.predicted
+    length = min(LENGTH, window.window)
     if isinstance(text, Pairs):
         length = int((text.spans[:, 2] - text.spans[:, 0]).max())
-    warm = 0 if _apart(setup.units) else min(WARM, setup.window.window - length)
+    warm = 0 if _apart(units) else min(WARM, window.window - length)
 
-    def losses(tensors: Tensors, step: int) -> tuple[Tensor, float]:
-        seed = 1_000_003 * (request.encoder_seed + 1) + step
-        symbols, asked = _windows(text, setup.units, rows, length + warm, seed)
+    def batch(rows: int, seed: int) -> Batch:
+        symbols, asked = _windows(text, units, rows, length + warm, seed)
         known = np.where((symbols >= 0) & (symbols < predicted), symbols, text.alphabet.start)
         first = np.full((len(known), 1), text.alphabet.start)
-        ids, y = torch.from_numpy(np.concatenate([first, known[:, :-1]], axis=1)), torch.from_numpy(symbols)
-        logs = way.call(tensors, ids)[:, warm:, :predicted].log_softmax(-1)
-        target = y[:, warm:].clamp(0, predicted - 1)
-        counted = torch.from_numpy(asked)[:, warm:] & (y[:, warm:] >= 0) & (y[:, warm:] < predicted)
-        nats = -logs.gather(-1, target[..., None])[..., 0][counted]
+        ids, y = torch.from_numpy(np.concatenate([first, known[:, :-1]], axis=1)), torch.from_numpy(symbols)[:, warm:]
+        counted = torch.from_numpy(asked)[:, warm:] & (y >= 0) & (y < predicted)
+        return Batch(ids, warm, y.clamp(0, predicted - 1), counted)
+
+    return batch
+
+
+def losses_of(setup: LanguageSetup, way: Way, request: Request) -> Losses:
+    """Return the losses of `losses_on` for the text that is certified."""
+    return losses_on(setup.text, setup.units, setup.window, way.call, request)
+
+
+def losses_on(
+    text: Text, units: Units | None, window: PredictionSpec, call: Callable[[Tensors, Tensor], Tensor], request: Request
+) -> Losses:
+    """Return the mean loss of random windows of the text, and its variance about the entropies of the predictions.
+
+    Of documents the variance is that of their means. Of answers the loss is the mean of the sums over an answer, which
+    is ln 2 at least where the answer is not given; there the variance is left out, since the bound on errors has no
+    such term.
+    """
+    batch, rows, predicted = batches_of(text, units, window), request.batch or BATCH, text.alphabet.predicted
+
+    def losses(tensors: Tensors, step: int) -> tuple[Tensor, float]:
+        seen = batch(rows, 1_000_003 * (request.encoder_seed + 1) + step)
+        logs = call(tensors, seen.ids)[:, seen.warm :, :predicted].log_softmax(-1)
+        each = -logs.gather(-1, seen.symbols[..., None])[..., 0]
+        nats = each[seen.counted]
         if isinstance(text, Pairs):
             return nats.sum() / rows, 0.0
         with torch.no_grad():
-            entropies = -(logs.exp() * logs).sum(-1)[counted]
+            if _apart(units):
+                means = (each * seen.counted).sum(1) / seen.counted.sum(1).clamp(min=1)
+                return nats.mean(), float(means.var(correction=0))
+            entropies = -(logs.exp() * logs).sum(-1)[seen.counted]
             variance = float(((nats - entropies) ** 2).mean())
         return nats.mean(), variance
 
     return losses
+
+
+def score_of(setup: LanguageSetup, way: Way, request: Request) -> Callable[[Tensor, int], Tensor]:
+    """Return a function of w and the number of a window: gradient in w of the log-likelihood of drawn symbols.
+
+    Divided by the root of how many losses the window has, so that outer products have the Fisher of one as their mean;
+    an answer is one.
+    """
+    batch, predicted = batches_of(setup.text, setup.units, setup.window), setup.text.alphabet.predicted
+
+    def score(w: Tensor, number: int) -> Tensor:
+        seed = 1_000_003 * (request.encoder_seed + 1) + (1 << 40) + number
+        seen, w = batch(1, seed), w.detach().requires_grad_()
+        logs = way.call({"w": w}, seen.ids)[:, seen.warm :, :predicted].log_softmax(-1)[seen.counted]
+        if not len(logs):
+            return torch.zeros_like(w)
+        generator = torch.Generator().manual_seed(seed)
+        drawn = torch.multinomial(logs.detach().exp(), 1, generator=generator)
+        losses = 1 if isinstance(setup.text, Pairs) else len(logs)
+        (gradient,) = torch.autograd.grad(logs.gather(1, drawn).sum() / math.sqrt(losses), w)
+        return gradient
+
+    return score
+
+
+def encode(
+    setup: LanguageSetup, way: Way, request: Request, losses: Losses, plan: Plan, checkpoint: Checkpoint,
+    progress: bool = True,
+) -> list[Offer]:  # fmt: skip
+    """Train, and return what is offered; in a subspace theta0 itself, to which nothing was added, as well.
+
+    Raises: QuantizeError or SubspaceError where training diverges; StateError.
+    """
+    if way.projector is None or request.encoder == "plain":
+        train_lattices(way.lattices, losses, plan, checkpoint, progress)
+        coded = [way.coded(way.lattices)]
+    else:
+        objective = Objective(
+            lambda w, step: losses({"w": w}, step), score_of(setup, way, request), way.projector.d, plan.n,
+            plan.least_beta, plan.symbols,
+        )  # fmt: skip
+        found = encode_sequences(objective, settings_of(plan.steps), request.encoder_seed, checkpoint, progress)
+        coded = [_offer(setup, request, way.projector, one) for one in found]
+    start = [] if way.projector is None else [Offer(setup.spec, np.zeros(0, np.int32))]
+    return start + coded
 
 
 def _apart(units: Units | None) -> bool:
@@ -183,7 +273,7 @@ def steps_a_pass(request: Request, setup: LanguageSetup) -> float:
 
 
 def plan_of(
-    request: Request, setup: LanguageSetup, way: Way, losses: Callable[[Tensors, int], tuple[Tensor, float]],
+    request: Request, setup: LanguageSetup, way: Way, losses: Losses,
     checkpoint: Checkpoint,
 ) -> Plan:  # fmt: skip
     """Fix the number of steps, once for a run and those that go on with it."""
@@ -202,13 +292,13 @@ def plan_of(
     return Plan(checkpoint.note("steps", steps)[0], rate, setup.n, price, FIRST_VARIANCE, symbols, request.encoder_seed)
 
 
-def one_step(way: Way, losses: Callable[[Tensors, int], tuple[Tensor, float]], step: int) -> None:
+def one_step(way: Way, losses: Losses, step: int) -> None:
     """One step of training without the optimiser."""
     seen, _ = way.lattices.apply(True, torch.Generator().manual_seed(0))
     losses(seen, step)[0].backward()
 
 
-def seconds_a_step(way: Way, losses: Callable[[Tensors, int], tuple[Tensor, float]]) -> float:
+def seconds_a_step(way: Way, losses: Losses) -> float:
     """Return the seconds of a step on this machine."""
     times = []
     for step in range(TIMED_STEPS):

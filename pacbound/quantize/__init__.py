@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bits.coder import Symbols
-from ..specs.specs import CodebookSpec, ProfileSpec, SymbolSpec, TensorsSpec
+from ..specs.specs import CodebookSpec, StepSpec, SymbolSpec, TensorsSpec
 from .codebook import from_codebook
 from .lattice import from_lattice
 from .profile import from_profile
@@ -15,7 +15,7 @@ def dequantize(symbols: Symbols, levels: int, spec: SymbolSpec) -> NDArray[np.fl
     """Return the coefficients (d,) that symbols in [0, levels) stand for, bit for bit on every machine."""
     if isinstance(spec, CodebookSpec):
         return from_codebook(symbols, spec)
-    if isinstance(spec, ProfileSpec):
+    if isinstance(spec, StepSpec):
         return from_profile(symbols, spec)
     if isinstance(spec, TensorsSpec):
         return from_weights(symbols, spec)

@@ -5,10 +5,15 @@ A description is layers joined by '-', from the pixels to the logits. Layers (N,
     imagenet    first only: raw pixels / 255, standardised by the constants of ImageNet; a grey image fills 3 channels
     flip        first but for these: answers are means over the image and its mirror image
     VN          first but for these: means over all shifts by at most N places, vertical and horizontal ones together
+    moments     features, see below: a grey image set upright and to one size by its moments
+    edgesN      features: eight maps of oriented edges of a grey image, normalised by their surroundings (1); with a
+                ninth map of intensity (2); neither normalised (3), with intensity (4)
+    opponent    features: twenty maps of edges, spots and colours of a colour image
     cNkK        convolution to N channels, K x K; sS stride (1), pP zeros on each side
     tNkK        convolution by filters that are turned by 0, 90, 180 and 270 degrees: N channels for each turn; s, p too
     rN          residual block of two 3 x 3 convolutions to N channels; xX blocks in a row (1)
     AW, MW      average or maximum over W x W places; sS stride (2)
+    blur        every second place, smoothed by (1, 2, 1) / 4 along both sides
     T           maximum over the four turns, after a t
     G           mean over all places
     NN, B       group norm in N groups; batch norm with frozen statistics
@@ -31,6 +36,8 @@ Rules that depend on what stands around or on the shape of an example:
     - A residual block is conv, norm, ReLU, conv, norm, plus the shortcut, ReLU, by the last norm that stands before it;
       without one it has no norm, and biases. Where channels grow, the first has stride 2 and the shortcut is option A
       of He et al. 2015 (arXiv:1512.03385, sec. 3.3): every second place, new channels zero on both sides of the old.
+    - Features are fixed functions of one image without parameters (models/features.py), and stand before all other
+      layers but pixels and views: moments, then edges or opponent.
     - A network is trained on images as they are; views are of the pixels that come in, and at the border a place that a
       shift brings in from outside has the value of the nearest one inside.
     - t is the convolution of the group of quarter turns (Cohen and Welling 2016, arXiv:1602.07576, sec. 6): on a map
@@ -79,6 +86,8 @@ ACTIVATIONS = ("R", "tanh", "gelu", "silu")
 NORMS = ("N", "B")
 VIEWS = ("flip", "V")  # of the image, over which a network that is not being trained takes the mean; in this order
 MAX_VIEWS = 3
+FEATURES = ("moments", "edges", "opponent")  # fixed maps of the image, before all that is trained
+MAX_EDGES = 4
 ON_MAPS = (
     "c",
     "t",
@@ -88,7 +97,9 @@ ON_MAPS = (
     "M",
     "G",
     "P",
+    "blur",
     *VIEWS,
+    *FEATURES,
 )  # these read (channels, height, width), and nothing may have flattened it
 HEADS = ("L", "P")
 EMBEDDING = "E"  # what a network of sequences starts with
@@ -126,6 +137,10 @@ KINDS: dict[str, tuple[tuple[str, str, int, int], ...]] = {
     "W": (("size", "", 1, MAX_WINDOW),),
     "g": (("size", "", 1, MAX_WIDTH), ("kernel", "k", 1, MAX_KERNEL)),
     "attn": (("size", "", 1, MAX_HEADS), ("repeat", "x", 1, MAX_REPEAT)),
+    "moments": (),
+    "edges": (("size", "", 1, MAX_EDGES),),
+    "opponent": (),
+    "blur": (),
 }  # fmt: skip
 WIDE = ("c", "t", "r", "h", EMBEDDING, "gru", "g")  # whose size is a number of channels or units
 IN_ROWS = ("r", "attn")  # equal blocks in a row are one layer
@@ -186,6 +201,8 @@ def expected(layers: tuple[Layer, ...]) -> tuple[str, ...]:
     barred = ON_SEQUENCES + (ON_MAPS if flat else ()) + ((*PIXELS, EMBEDDING) if kinds else ())
     barred += NOT_ON_TURNS if turned(layers) else ("T",)
     barred += VIEWS if begun not in ([], ["flip"]) else ("flip",) if begun else ()
+    fixed = [kind for kind in begun if kind not in VIEWS]
+    barred += FEATURES if fixed not in ([], ["moments"]) else ("moments",) if fixed else ()
     return tuple(kind for kind in KINDS if kind not in barred)
 
 

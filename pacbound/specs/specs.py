@@ -240,6 +240,21 @@ class TensorsSpec(Record):
         return sum(lattice.size for lattice in self.lattices)
 
 
+class TrellisSpec(Record):
+    """A step profile under dependent quantization: every coefficient is on one of two lattices, and the symbols before
+    it say on which: see bits/trellis.py.
+
+    Fields as of ProfileSpec; the scale reaches from 2^-16 to 2^8.
+    """
+
+    kind: Literal["trellis"] = "trellis"
+    scale_index: int = Field(ge=-128, lt=256)
+    kap: int = Field(ge=1, le=64)
+    c0: int = Field(ge=0, lt=64)
+    c1: int = Field(ge=-16, lt=16)
+    c2: int = Field(ge=-8, lt=8)
+
+
 class DrawSpec(Record):
     """Coefficients are one draw from a posterior in a file beside the certificate, against N(0, s^2 I).
 
@@ -259,9 +274,10 @@ class DrawSpec(Record):
         return f"{self.sha256[:16]}.safetensors"
 
 
-SymbolSpec = LatticeSpec | CodebookSpec | ProfileSpec | TensorsSpec  # what gives symbols a meaning
+StepSpec = ProfileSpec | TrellisSpec  # steps along a curve, which fix the symbol model too
+SymbolSpec = LatticeSpec | CodebookSpec | StepSpec | TensorsSpec  # what gives symbols a meaning
 QuantizerSpec = SymbolSpec | DrawSpec | DirectSpec | PicksSpec
-QUANTIZER_KINDS = ("profile", "lattice", "codebook", "draw")  # of coefficients; the first costs 1 bit, then 3, 3, 5
+QUANTIZER_KINDS = ("profile", "lattice", "codebook", "draw", "trellis")  # of coefficients; 1 bit, then 3, 3, 5, 5
 
 
 class CodeSpec(Record):
@@ -279,8 +295,9 @@ PROFILE_CODE = CodeSpec(kind="profile", levels=2 * PROFILE_REACH + 1)
 class HypothesisSpec(SparseRecord):
     """Everything but the symbols. projector, quantizer and code are None together: that is w = 0.
 
-    A draw has no code, nor have lattices of all tensors, whose projector is the identity. A direct code has a quantizer alone, and goes with a base of zeros; picks have a quantizer
-    alone. train: which parameters are trained, where not all of them.
+    A draw has no code, nor have lattices of all tensors, whose projector is the identity. A direct code has a quantizer
+    alone, and goes with a base of zeros; picks have a quantizer alone. train: which parameters are trained, where not
+    all of them.
     """
 
     LEFT_OUT: ClassVar[tuple[str, ...]] = ("train",)
@@ -326,9 +343,9 @@ class HypothesisSpec(SparseRecord):
             )
         if isinstance(self.quantizer, TensorsSpec) and self.projector != every_weight(self.quantizer.parameters):
             raise ValueError("lattices of tensors go with the identity projector of all their elements, of seed 0")
-        profile = isinstance(self.quantizer, ProfileSpec)
+        profile = isinstance(self.quantizer, StepSpec)
         if self.code is not None and (self.code.kind == "profile") != profile:
-            raise ValueError("the quantizer `profile` and the code `profile` go together")
+            raise ValueError("a quantizer with a step profile and the code `profile` go together")
         if self.code is not None and profile and self.code != PROFILE_CODE:
             raise ValueError(f"a profile code has {PROFILE_CODE.levels} levels and no fields of its own")
         return self

@@ -128,7 +128,7 @@ class _Driver:
 
     def summary(self) -> Summary:
         """Return what it came to."""
-        best = min(self._lines.values(), key=_rank, default=None)
+        best = min(self._lines.values(), key=rank, default=None)
         return Summary(
             runs=len(self._sweep.plan.runs),
             finished=len(self._lines),
@@ -170,6 +170,6 @@ class _Driver:
             bar.set_postfix_str(f"best bound {min(values.values()):.4f}")
 
 
-def _rank(line: Line) -> tuple[float, float, int]:
+def rank(line: Line) -> tuple[float, float, int]:
     """By the bound; of equal ones the fewest errors, then the first."""
     return (1.0 if line.bound is None else line.bound, line.errors or 0, line.run)

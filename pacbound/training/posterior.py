@@ -120,13 +120,13 @@ def train(
     run = _StageRun(subspace, sample, posterior, stage, min(batch, sample.n), known, known_nats)
     beta = first_beta if stage.beta is None else stage.beta
     if resumed is not None:
-        beta = run.restore(resumed)
-    while run.steps < stage.steps:
-        seen = run.round(generator_of(*seed, run.steps), beta)
+        beta = run.moving.restore(resumed)
+    while run.moving.steps < stage.steps:
+        seen = run.round(generator_of(*seed, run.moving.steps), beta)
         if stage.beta is None:
             beta = stage.beta_scale * bound_beta(seen.risk, seen.nats + known_nats, sample.n)
-        on_round(run.state(beta), seen)
-    return run.posterior()
+        on_round(run.moving.state(beta), seen)
+    return run.moving.posterior()
 
 
 def bound_beta(risk: float, nats: float, n: int) -> float:
@@ -147,14 +147,11 @@ def _kl_bound(risk: float, rate: float) -> float:
     return high
 
 
-class _StageRun:
-    """One stage in progress. The mean is known to Adam as `shift`, in units of the first standard deviations."""
+class Moving:
+    """A posterior while it is trained: its mean is known to Adam as `shift`, in units of the first deviations."""
 
-    def __init__(
-        self, subspace: Subspace, sample: Sample, start: Posterior, stage: Stage, batch: int, known: Tensor, nats: float
-    ) -> None:
-        self.subspace, self.sample, self.stage, self.batch, self.known = subspace, sample, stage, batch, known
-        self.known_nats = nats
+    def __init__(self, start: Posterior) -> None:
+        """Begin at a posterior."""
         self.start = start
         self.unit = start.log_std.exp()
         self.centre = start.basis.T @ start.mean
@@ -165,17 +162,20 @@ class _StageRun:
         self.steps = 0
 
     def posterior(self) -> Posterior:
+        """Return it as it stands."""
         shift, log_std, log_s = (value.detach().clone() for value in self.trained)
         mean = self.start.basis @ (self.centre + self.unit * shift)
         return Posterior(mean, self.start.basis, log_std, log_s)
 
     def state(self, beta: float) -> State:
+        """Return everything that `restore` needs."""
         saved = {"steps": torch.tensor(self.steps), "beta": torch.tensor(beta, dtype=torch.float64)}
         for k, value in enumerate(self.trained):
             saved[f"value/{k}"] = value.detach().clone()
         return saved | {name: value.clone() for name, value in moments_of(self.adam, self._named()).items()}
 
     def restore(self, saved: State) -> float:
+        """Go on from what `state` returned; return its beta."""
         for k, value in enumerate(self.trained):
             with torch.no_grad():
                 value.copy_(saved[f"value/{k}"])
@@ -183,13 +183,47 @@ class _StageRun:
         self.steps = int(saved["steps"])
         return float(saved["beta"])
 
+    def divergence(self) -> Tensor:
+        """Return KL(Q||P), differentiable."""
+        shift, log_std, log_s = self.trained
+        return _divergence(self.centre + self.unit * shift, log_std, log_s)
+
+    def draw(self, generator: Generator) -> Tensor:
+        """Return one draw (m,), differentiable."""
+        shift, log_std, _ = self.trained
+        noise = torch.randn(log_std.shape, generator=generator)
+        return self.start.basis @ (self.centre + self.unit * shift + log_std.exp() * noise)
+
+    def descend(self, loss: Tensor, stage: Stage) -> None:
+        """Take one Adam step of a stage. Raises: QuantizeError where the loss is not finite."""
+        if not torch.isfinite(loss):
+            raise QuantizeError(f"posterior: the loss became {float(loss.detach())} in {stage.name}. Lower the rates.")
+        factor, momentum = one_cycle(self.steps / stage.steps)
+        for group, rate in zip(self.adam.param_groups, stage.rates, strict=True):
+            group["lr"], group["betas"] = rate * factor, (momentum, 0.999)
+        self.adam.zero_grad()
+        loss.backward()
+        self.adam.step()
+        self.steps += 1
+
     def _named(self) -> State:
         return {f"adam/{k}": value for k, value in enumerate(self.trained)}
+
+
+class _StageRun:
+    """One stage in progress."""
+
+    def __init__(
+        self, subspace: Subspace, sample: Sample, start: Posterior, stage: Stage, batch: int, known: Tensor, nats: float
+    ) -> None:
+        self.subspace, self.sample, self.stage, self.batch, self.known = subspace, sample, stage, batch, known
+        self.known_nats = nats
+        self.moving = Moving(start)
 
     def round(self, generator: Generator, beta: float) -> Round:
         """Whole passes over the sample, or what is left of the stage."""
         per_pass = self.sample.n // self.batch
-        count = min(per_pass * -(-ROUND_STEPS // per_pass), self.stage.steps - self.steps)
+        count = min(per_pass * -(-ROUND_STEPS // per_pass), self.stage.steps - self.moving.steps)
         total, errors = 0.0, 0
         order = torch.empty(0, dtype=torch.int64)
         for _ in range(count):
@@ -199,33 +233,15 @@ class _StageRun:
             order = order[self.batch :]
             total, errors = total + loss, errors + wrong
         with torch.no_grad():
-            nats = float(self.divergence())
+            nats = float(self.moving.divergence())
         return Round(total / count, errors / (count * self.batch), nats, beta)
-
-    def divergence(self) -> Tensor:
-        shift, log_std, log_s = self.trained
-        return _divergence(self.centre + self.unit * shift, log_std, log_s)
 
     def step(self, rows: Tensor, generator: Generator, beta: float) -> tuple[float, int]:
         """Take one Adam step; return the surrogate and the number of errors on the rows."""
-        shift, log_std, _ = self.trained
-        factor, momentum = one_cycle(self.steps / self.stage.steps)
-        for group, rate in zip(self.adam.param_groups, self.stage.rates, strict=True):
-            group["lr"], group["betas"] = rate * factor, (momentum, 0.999)
-        self.adam.zero_grad()
-        noise = torch.randn(log_std.shape, generator=generator)
-        free = self.start.basis @ (self.centre + self.unit * shift + log_std.exp() * noise)
-        y = self.sample.y[rows]
+        free, y = self.moving.draw(generator), self.sample.y[rows]
         logits = self.subspace.approximate(torch.cat([self.known, free]), self.sample.x[rows])
         surrogate = SURROGATES[self.stage.surrogate](logits, y)
-        loss = surrogate + beta * self.divergence() / self.sample.n
-        if not torch.isfinite(loss):
-            raise QuantizeError(
-                f"posterior: the loss became {float(loss.detach())} in {self.stage.name}. Lower the rates."
-            )
-        loss.backward()
-        self.adam.step()
-        self.steps += 1
+        self.moving.descend(surrogate + beta * self.moving.divergence() / self.sample.n, self.stage)
         return float(surrogate.detach()), int((logits.detach().argmax(1) != y).sum())
 
 

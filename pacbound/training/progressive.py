@@ -4,7 +4,7 @@
 3. bounded: posterior on 1 - p(label), with the Fisher measured again first (the bounded loss saturates the softmax,
    and its Fisher vanishes).                      4. steps that follow the conditional precisions (bits/profile.py).
 5. blocks: a beam rounds the next coefficients; the rest moves to its conditional mean, is diagonalised again and
-   retrained (rounding.py).                       6. refinement: single moves that lower the bound (refine.py).
+   retrained (rounding.py).                       6. refinement: moves that lower the bound (refine.py).
 
 Everything here is encoder-side and free: only the message counts. Any part can be switched off by the settings.
 Where a stage fails or the time is over, what the last good posterior says is rounded at once: a message worth having.
@@ -31,7 +31,7 @@ from .fit import Sample
 from .losses import Surrogate
 from .plain import Candidate, Encoded
 from .posterior import OnRound, Posterior, Round, Stage, State, generator_of, train
-from .refine import evaluate_point, refine
+from .refine import best_point, refine
 from .rounding import Standing, prices_of, rounded, with_block, with_profile
 from .settings import PosteriorSettings, block_edges
 from .state import Checkpoint
@@ -253,10 +253,7 @@ class _Run:
         prices = prices_of(now.profile, now.d)
         last = rounded(now, len(now.posterior.mean), settings).integers
         whole = [np.concatenate([now.integers, integers]) for integers in last[: settings.survivors]]
-        points = [
-            evaluate_point(self.subspace, self.sample, integers, prices, settings.overhead_bits) for integers in whole
-        ]
-        first = min(points, key=lambda point: point.bound)
+        first = best_point(self.subspace, self.sample, whole, prices, settings.overhead_bits)
         best = refine(
             self.subspace, self.sample, first, prices, settings, self.task.progress, self.task.until.refinement
         )

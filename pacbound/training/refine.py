@@ -1,12 +1,13 @@
-"""Final moves on the decoded point: steps of one symbol that lower the bound, counted on the true error.
+"""Final moves on the decoded point that lower the bound, counted on the true error.
 
-The margins of the examples near the boundary are linearised in w, which predicts the errors that every move of one
-coefficient by one step would gain or lose; the most promising are tried on those examples, the accepted ones are
-confirmed on the whole sample.
+The margins of the examples nearest to the boundary are linearised in w, which predicts the errors that every move would
+gain or lose. The most promising moves, and pairs of them, are tried: on those examples first, on three times as many
+where they still help; what a round has kept is confirmed on the whole sample. moves.py says what a move is.
 """
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,12 +21,16 @@ from ..progress import hidden, tqdm
 from ..subspace.curvature import example_gradients
 from ..subspace.subspace import Subspace
 from .fit import Sample
+from .moves import Moves, pairs_of, single_moves
 from .posterior import bound_beta
 from .rounding import Prices
 from .settings import PosteriorSettings
 
-BORDER = 6000  # examples of smallest margin that moves are tried on
-BATCH = 1000
+NEAR = 2000  # examples of smallest margin whose margins are linearised
+BORDER = 3 * NEAR  # that moves are judged on
+BATCH = 500
+PAIRED = 64  # moves of which pairs are made
+CHUNK = 1 << 22  # margins predicted at a time
 GRADIENT_ELEMENTS = 1 << 23
 DELTA = 0.05
 
@@ -47,9 +52,30 @@ def evaluate_point(
     """Count the errors of the decoded coefficients on the whole sample."""
     errors, margins = _errors(subspace, sample, prices.coefficients(integers))
     nats = prices.total(integers)
-    bits = int(np.ceil(nats / np.log(2))) + overhead_bits
-    bound = occam_binomial(errors, sample.n, bits, DELTA).value
-    return Point(integers, errors, nats, bound, margins)
+    return Point(integers, errors, nats, _bound(errors, sample.n, nats, overhead_bits), margins)
+
+
+def best_point(
+    subspace: Subspace, sample: Sample, survivors: Sequence[NDArray[np.int32]], prices: Prices, overhead_bits: int
+) -> Point:
+    """Return the survivor (d,) of smallest bound: all are counted near the boundary of the first, the best wholly.
+
+    Survivors differ in few symbols, hence in errors near that boundary alone; where that is not so, the first is kept.
+    """
+    first = evaluate_point(subspace, sample, survivors[0], prices, overhead_bits)
+    near = sample.subset(_border(first))
+    there = int((first.margins[_border(first)] <= 0).sum())
+
+    def estimate(integers: NDArray[np.int32]) -> float:
+        errors = first.errors - there + _errors(subspace, near, prices.coefficients(integers))[0]
+        return _bound(errors, sample.n, prices.total(integers), overhead_bits)
+
+    estimates = [first.bound, *(estimate(integers) for integers in survivors[1:])]
+    best = int(np.argmin(estimates))
+    if best == 0:
+        return first
+    other = evaluate_point(subspace, sample, survivors[best], prices, overhead_bits)
+    return min(first, other, key=lambda point: point.bound)
 
 
 def refine(
@@ -66,7 +92,7 @@ def refine(
     for _ in bar:
         if time.monotonic() > until:
             break
-        moved = _refined(subspace, sample, point, prices, settings.refine_trials)
+        moved = _Round(subspace, sample, point, prices).moved(settings.refine_trials)
         if np.array_equal(moved, point.integers):
             break
         new = evaluate_point(subspace, sample, moved, prices, settings.overhead_bits)
@@ -78,46 +104,73 @@ def refine(
     return point
 
 
-def _refined(subspace: Subspace, sample: Sample, point: Point, prices: Prices, trials: int) -> NDArray[np.int32]:
-    """One linearisation: try moves in the order of their predicted gain, each accepted one being kept at once."""
-    border = point.margins.abs().argsort()[:BORDER]
-    near = sample.subset(border)
-    worth = 1 / bound_beta(point.errors / sample.n, point.nats, sample.n)  # nats of one error
-    integers = point.integers.copy()
-    w = prices.coefficients(integers)
-    errors, margins = _errors(subspace, near, w)
-    slopes = _margin_slopes(subspace, near, w)
-    tried: set[tuple[int, int]] = set()
-    for _ in range(trials):
-        gains, nats = _predicted(integers, prices, margins, slopes, worth)
-        for move in tried:
-            gains[move] = np.inf
-        i, side = np.unravel_index(int(gains.argmin()), gains.shape)
-        if gains[i, side] >= 0:
-            break
-        tried.add((int(i), int(side)))
-        trial = integers.copy()
-        trial[i] += 2 * int(side) - 1
-        if abs(int(trial[i])) > prices.reach:
-            continue
-        new_errors, new_margins = _errors(subspace, near, prices.coefficients(trial))
-        if worth * (new_errors - errors) + nats[i, side] < 0:
-            integers, errors, margins = trial, new_errors, new_margins
-            tried.add((int(i), 1 - int(side)))
-    return integers
+class _Round:
+    """One linearisation: moves are tried in the order of their predicted gain, each that helps being kept at once."""
+
+    def __init__(self, subspace: Subspace, sample: Sample, point: Point, prices: Prices) -> None:
+        border = _border(point)
+        self.subspace, self.prices = subspace, prices
+        self.parts = [sample.subset(rows) for rows in (border[:NEAR], border[NEAR:]) if len(rows)]
+        self.worth = 1 / bound_beta(point.errors / sample.n, point.nats, sample.n)  # nats of one error
+        self.integers = point.integers.copy()
+        w = prices.coefficients(point.integers)
+        self.counts = [_errors(subspace, part, w) for part in self.parts]
+        step = torch.from_numpy(prices.steps).float()
+        self.slopes = _margin_slopes(subspace, self.parts[0], w) * step  # of the margins, a step
+
+    def moved(self, trials: int) -> NDArray[np.int32]:
+        """Return the integers (d,) after the moves that helped among so many tried."""
+        gains, moves, tried = None, None, 0
+        while tried < trials:
+            if moves is None or gains is None:
+                moves, gains = self.promising()
+            place = int(gains.argmin()) if len(gains) else 0
+            if not len(gains) or gains[place] >= 0:
+                break
+            gains[place] = np.inf
+            tried += 1
+            if self.kept(moves.applied(self.integers, place)):
+                moves = gains = None
+        return self.integers
+
+    def promising(self) -> tuple[Moves, NDArray[np.float64]]:
+        """Single moves and pairs of the best, with their predicted change of the objective in nats."""
+        single = single_moves(self.integers, self.prices)
+        gains = self.predicted(single)
+        pairs = pairs_of(single, gains.argsort()[:PAIRED])
+        return single + pairs, np.concatenate([gains, self.predicted(pairs)])
+
+    def predicted(self, moves: Moves) -> NDArray[np.float64]:
+        margins = self.counts[0][1]
+        wrong = int((margins <= 0).sum())
+        shifts, places = torch.from_numpy(moves.shifts).float(), torch.from_numpy(moves.places)
+        chunk = max(1, CHUNK // len(margins))
+        errors = []
+        for at, by in zip(places.split(chunk), shifts.split(chunk), strict=True):
+            change = sum(self.slopes[:, at[:, j]] * by[:, j] for j in range(at.shape[1]))
+            errors.append((margins[:, None] + change <= 0).sum(0))
+        return self.worth * (torch.cat(errors).numpy() - wrong) + moves.nats
+
+    def kept(self, trial: NDArray[np.int32]) -> bool:
+        """Try integers, and go on from them where they help on every part so far."""
+        w, objective = self.prices.coefficients(trial), self.prices.total(trial) - self.prices.total(self.integers)
+        counts = []
+        for part, (errors, _) in zip(self.parts, self.counts, strict=True):
+            counts.append(_errors(self.subspace, part, w))
+            objective += self.worth * (counts[-1][0] - errors)
+            if objective >= 0:
+                return False
+        self.integers, self.counts = trial, counts
+        return True
 
 
-def _predicted(
-    integers: NDArray[np.int32], prices: Prices, margins: Tensor, slopes: Tensor, worth: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Change of the objective in nats for every move, (d, 2), down and up; and its part in the price."""
-    reach, place = prices.reach, np.arange(len(integers))
-    now = prices.nats[place, integers + reach]
-    nats = np.stack([prices.nats[place, np.clip(integers + side, -reach, reach) + reach] - now for side in (-1, 1)], 1)
-    step = torch.from_numpy(prices.steps).float()
-    wrong = (margins <= 0).sum()
-    errors = torch.stack([((margins[:, None] + side * slopes * step) <= 0).sum(0) - wrong for side in (-1, 1)], 1)
-    return worth * errors.numpy() + nats, nats
+def _bound(errors: int, n: int, nats: float, overhead_bits: int) -> float:
+    return occam_binomial(errors, n, int(np.ceil(nats / np.log(2))) + overhead_bits, DELTA).value
+
+
+def _border(point: Point) -> Tensor:
+    """Rows of the examples nearest to the boundary, the nearest first."""
+    return point.margins.abs().argsort()[:BORDER]
 
 
 def _margin_slopes(subspace: Subspace, near: Sample, w: Tensor) -> Tensor:

@@ -11,18 +11,24 @@ from torch import Tensor
 
 from ..bits.coder import TOTAL
 from ..bits.profile import profile_steps, profile_tables
+from ..bits.trellis import halves, state_after, trellis_tables
+from ..errors import QuantizeError
 from ..quantize.beam import Rounded, beam, lower_factor
-from ..quantize.profile import fit_profile
-from ..specs.specs import ProfileSpec
+from ..quantize.profile import fit_profile, points
+from ..specs.specs import ProfileSpec, StepSpec, TrellisSpec
 from .posterior import Posterior, State
 from .settings import PosteriorSettings
 
+COMPARED_BEAM = 32
 PROFILE_FIELDS = ("scale_index", "kap", "c0", "c1", "c2")
 
 
 @dataclass(frozen=True)
 class Prices:
-    """What integers in -Q..Q stand for and what they cost: steps (d,), nats (d, 2 Q + 1) with q in column q + Q."""
+    """What integers in -Q..Q stand for and what they cost: steps (d,), nats (1, d, 2 Q + 1) with q in column q + Q.
+
+    Under a trellis nats are (2, d, 2 Q + 1), for h = 0 and 1.
+    """
 
     steps: NDArray[np.float64]
     nats: NDArray[np.float64]
@@ -30,21 +36,32 @@ class Prices:
     @property
     def reach(self) -> int:
         """Q."""
-        return self.nats.shape[1] // 2
+        return self.nats.shape[-1] // 2
+
+    @property
+    def trellis(self) -> bool:
+        """Whether symbols depend on those before them."""
+        return len(self.nats) > 1
 
     def coefficients(self, integers: NDArray[np.int32]) -> Tensor:
         """Return the first k coefficients, float32, of the first k integers."""
-        return torch.from_numpy((integers * self.steps[: len(integers)]).astype(np.float32))
+        return torch.from_numpy(points(integers, self.steps[: len(integers)], self.trellis))
+
+    def each(self, integers: NDArray[np.int32]) -> NDArray[np.float64]:
+        """Return the nats of the first k integers (k,)."""
+        h = halves(integers) if self.trellis else 0
+        return self.nats[h, np.arange(len(integers)), integers + self.reach]
 
     def total(self, integers: NDArray[np.int32]) -> float:
         """Return the nats of the first k integers together."""
-        return float(self.nats[np.arange(len(integers)), integers + self.reach].sum())
+        return float(self.each(integers).sum())
 
 
 @functools.lru_cache(maxsize=2)
-def prices_of(profile: ProfileSpec, d: int) -> Prices:
+def prices_of(profile: StepSpec, d: int) -> Prices:
     """Return steps and prices by the integer tables that will be charged."""
-    return Prices(profile_steps(profile, d), -np.log(profile_tables(profile, d) / TOTAL))
+    tables = trellis_tables(profile, d) if isinstance(profile, TrellisSpec) else profile_tables(profile, d)[None]
+    return Prices(profile_steps(profile, d), -np.log(tables / TOTAL))
 
 
 @dataclass(frozen=True)
@@ -56,7 +73,7 @@ class Standing:
 
     posterior: Posterior
     integers: NDArray[np.int32]
-    profile: ProfileSpec | None
+    profile: StepSpec | None
     beta: float
 
     @property
@@ -77,7 +94,7 @@ class Standing:
         saved["integers"] = torch.from_numpy(self.integers)
         saved["beta"] = torch.tensor(self.beta, dtype=torch.float64)
         if self.profile is not None:
-            saved["profile"] = torch.tensor([getattr(self.profile, name) for name in PROFILE_FIELDS])
+            saved[self.profile.kind] = torch.tensor([getattr(self.profile, name) for name in PROFILE_FIELDS])
         return saved
 
     @classmethod
@@ -85,19 +102,39 @@ class Standing:
         """Read what `tensors` wrote."""
         posterior = Posterior(**{name: saved[f"posterior/{name}"] for name in ("mean", "basis", "log_std", "log_s")})
         profile = None
-        if "profile" in saved:
-            profile = ProfileSpec(**dict(zip(PROFILE_FIELDS, saved["profile"].tolist(), strict=True)))
+        for kind, record in (("profile", ProfileSpec), ("trellis", TrellisSpec)):
+            if kind in saved:
+                profile = record.model_validate(dict(zip(PROFILE_FIELDS, saved[kind].tolist(), strict=True)))
         return cls(posterior, saved["integers"].numpy(), profile, float(saved["beta"]))
 
 
 def with_profile(now: Standing, settings: PosteriorSettings) -> Standing:
-    """Fit the step profile where there is none yet, and put the prior's scale on its grid. Raises: QuantizeError."""
+    """Fit the step profile where there is none yet, and put the prior's scale on its grid. Raises: QuantizeError.
+
+    Of a profile alone and one with a trellis, the one under which a narrow beam would round everything for less: a
+    trellis has smaller errors, but pays a bit for every coefficient on the lattice that has no zero.
+    """
     if now.profile is not None:
         return now
     lower = lower_factor(_precision(now.posterior, settings))
-    profile = fit_profile(1 / np.diag(lower) ** 2, math.exp(float(now.posterior.log_s)), settings.kap)
-    log_s = torch.tensor(-profile.scale_index / 16 * math.log(2))
-    return replace(now, profile=profile, posterior=replace(now.posterior, log_s=log_s))
+    scale = math.exp(float(now.posterior.log_s))
+
+    def fitted(kind: type[StepSpec]) -> Standing:
+        profile = fit_profile(1 / np.diag(lower) ** 2, scale, settings.kap, kind=kind)
+        log_s = torch.tensor(-profile.scale_index / 16 * math.log(2))
+        return replace(now, profile=profile, posterior=replace(now.posterior, log_s=log_s))
+
+    if not settings.trellis:
+        return fitted(ProfileSpec)
+    narrow = settings.model_copy(update={"beam": min(settings.beam, COMPARED_BEAM)})
+
+    def nats(fit: Standing) -> float:
+        try:
+            return float(rounded(fit, now.d, narrow).nats[0])
+        except QuantizeError:  # no survivor can follow
+            return math.inf
+
+    return min((fitted(kind) for kind in (TrellisSpec, ProfileSpec)), key=nats)
 
 
 def rounded(now: Standing, count: int, settings: PosteriorSettings) -> Rounded:
@@ -106,7 +143,8 @@ def rounded(now: Standing, count: int, settings: PosteriorSettings) -> Rounded:
     prices, start = prices_of(now.profile, now.d), len(now.integers)
     return beam(
         now.posterior.mean.double().numpy(), lower_factor(_precision(now.posterior, settings)), prices.steps[start:],
-        prices.nats[start:], count, settings.beam, 2 ** (-now.profile.scale_index / 16),
+        prices.nats[:, start:], count, settings.beam, 2 ** (-now.profile.scale_index / 16),
+        state_after(now.integers) if prices.trellis else None,
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ class PosteriorSettings(Record):
 
     curvature=False trains in the raw coordinates; refresh=False keeps the first Fisher; bounded=False stays with
     cross-entropy; blocks=1 rounds all at once; beam=1 is Babai's rule; identity=True rounds as if the precision were
-    diagonal; refine_rounds=0 makes no final moves.
+    diagonal; trellis=False leaves every coefficient on one lattice; refine_rounds=0 makes no final moves.
     """
 
     batch: int = Field(default=250, ge=1)
@@ -33,6 +33,7 @@ class PosteriorSettings(Record):
     bounded: bool = True
     fisher_examples: int = Field(default=8000, ge=1)
     identity: bool = False
+    trellis: bool = True
     kap: float = Field(default=4.4, gt=0)
     blocks: int = Field(default=10, ge=1)
     beam: int = Field(default=512, ge=1)

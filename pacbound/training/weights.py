@@ -26,7 +26,7 @@ from .losses import SURROGATES
 from .plain import TIMED_STEPS, Candidate, Encoded
 from .posterior import bound_beta, generator_of
 from .progressive import NEVER, Deadline
-from .refine import BORDER, evaluate_point, refine
+from .refine import NEAR, evaluate_point, refine
 from .rounding import Prices
 from .settings import PosteriorSettings
 from .state import Checkpoint
@@ -115,27 +115,25 @@ def _losses(
     return losses
 
 
-def _refined(
-    subspace: Subspace, sample: Sample, lattices: Lattices, progress: bool, until: float
-) -> list[Candidate]:
+def _refined(subspace: Subspace, sample: Sample, lattices: Lattices, progress: bool, until: float) -> list[Candidate]:
     """The lattices as they are, and after moves of single weights that lower the bound."""
     steps = lattices.steps()
     integers = {name: values.clip(-REACH, REACH) for name, values in lattices.integers(steps).items()}
-    indices = [step_index_for(min(1.0, step)) for step in steps.values()]
+    indices = [step_index_for(step) for step in steps.values()]
     spec = fit_tables(list(integers.values()), indices)
     whole = np.concatenate(list(integers.values())).astype(np.int32)
     first = evaluate_point(subspace, sample, whole, prices_of(spec), SETTINGS.overhead_bits)
     points = [first]
-    if min(sample.n, BORDER) * subspace.layout.D <= MAX_SLOPES:
+    if min(sample.n, NEAR) * subspace.layout.D <= MAX_SLOPES:
         points.insert(0, refine(subspace, sample, first, prices_of(spec), SETTINGS, progress, until))
     return [Candidate((point.integers + REACH).astype(np.int32), spec, None) for point in points]
 
 
 def prices_of(spec: TensorsSpec) -> Prices:
-    """Return steps and prices by the integer tables that will be charged; nothing but 0 can be sent of a zero tensor."""
+    """Return steps and prices by the integer tables that will be charged; of a tensor of zeros 0 alone can be sent."""
     nothing = np.where(np.arange(LEVELS) == REACH, 0.0, np.inf)
     rows = [
         nothing if of.step_index is None else -np.log(symmetric_table(spec.table, LEVELS, of.ratio_index) / TOTAL)
         for of in spec.lattices
     ]
-    return Prices(weight_steps(spec), np.repeat(rows, [of.size for of in spec.lattices], axis=0))
+    return Prices(weight_steps(spec), np.repeat(rows, [of.size for of in spec.lattices], axis=0)[None])

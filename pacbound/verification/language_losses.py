@@ -9,7 +9,7 @@ from ..certificate.recheck import Finding
 from ..errors import DataError, ModelError, PacboundError, RequestError
 from ..specs.grammar import OWN_NETWORK
 from ..specs.language import UnitsSpec
-from ..specs.specs import CHECKPOINT_KINDS
+from ..specs.specs import CHECKPOINT_KINDS, SplitSpec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -40,6 +40,8 @@ def recount_losses(
 
     text = stated_text(certificate.text, data, root, tokenizer, certificate.units)
     wrong = text_differs(certificate.text, text) or _other_prompts(certificate.units.distinct, text)
+    if wrong is None and (split := certificate.hypothesis.base.split) is not None:
+        wrong = _other_whole(split, data, root)
     findings: tuple[Finding, ...] = (Finding(check="text", complaint=wrong),)
     if wrong is not None:
         return findings, False
@@ -133,7 +135,7 @@ def _other_prompts(stated: int | None, text: "Text") -> str | None:
 def rebuild_language_base(certificate: LanguageCertificate, checkpoint: str | Path | None) -> "Base":
     """Return theta0 in the network that the certificate names. Raises: ModelError where what was given is another."""
     from ..models.language import load_language_model
-    from ..networks.checkpoints import file_digest
+    from ..networks.checkpoints import file_digest, start_base
     from ..networks.hypothesis import Base, make_base, make_zero_base
     from ..networks.trained import train_only
 
@@ -148,6 +150,10 @@ def rebuild_language_base(certificate: LanguageCertificate, checkpoint: str | Pa
         return make_zero_base(module, buffers)
     if origin.kind == "seeded":
         return make_base(module, origin.seed, buffers)
+    if origin.split is not None:
+        if checkpoint is not None and file_digest(checkpoint) != origin.split.checkpoint:
+            raise ModelError("verify: theta0 was trained from another checkpoint. Give the file that was certified.")
+        return start_base(module, certificate.theta0(), origin.model_copy(update={"constants": None}), buffers)
     assert origin.kind in CHECKPOINT_KINDS
     assert checkpoint is not None
     found = file_digest(checkpoint)
@@ -184,6 +190,18 @@ def stated_text(
         count = stated.bytes if begin + stated.bytes <= size else None
         found = map_symbols(data, kind, reader, root, begin if count else 0, count)
     return found if kind == "tokenizer" else found.over(stated.alphabet)
+
+
+def _other_whole(split: SplitSpec, data: object, root: str | Path | None) -> str | None:
+    """Whether the bytes of which the first trained theta0 are those stated."""
+    from ..data.texts import find_text, map_text
+
+    assert isinstance(data, (str, Path))
+    size = find_text(data, root)[1].stat().st_size
+    if size < split.whole:
+        return f"the text of which the first part trained theta0 has {split.whole:,} bytes, got {size:,}"
+    found = map_text(data, "bytes", root, 0, split.whole).digest()
+    return None if found == split.digest else "the bytes of which the first trained theta0 are others than stated"
 
 
 def text_differs(stated: TextRecord, text: "Text") -> str | None:

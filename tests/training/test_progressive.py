@@ -2,7 +2,7 @@
 
 import importlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,16 +13,18 @@ from torch import Tensor
 
 from pacbound.bits.coder import Symbols
 from pacbound.bits.message import pack
-from pacbound.bits.profile import profile_steps, profile_tables
+from pacbound.bits.profile import profile_tables
+from pacbound.bits.trellis import trellis_tables
 from pacbound.errors import PacboundError, QuantizeError, SubspaceError
 from pacbound.networks.hypothesis import Base, Hypothesis, make_base, make_subspace
 from pacbound.networks.risk import zero_one
-from pacbound.specs.specs import PROFILE_CODE, CodeSpec, HypothesisSpec, ProfileSpec, ProjectorSpec
+from pacbound.quantize import dequantize
+from pacbound.specs.specs import PROFILE_CODE, CodeSpec, HypothesisSpec, ProfileSpec, ProjectorSpec, TrellisSpec
 from pacbound.subspace.subspace import Subspace
 from pacbound.training.fit import Sample
 from pacbound.training.plain import Candidate, Encoded
 from pacbound.training.progressive import Deadline, Task, _Run, encode_posterior, train_posterior
-from pacbound.training.refine import Point, evaluate_point, refine
+from pacbound.training.refine import Point, best_point, evaluate_point, refine
 from pacbound.training.rounding import Prices, prices_of
 from pacbound.training.settings import PosteriorSettings, block_edges
 from pacbound.training.state import Checkpoint
@@ -54,8 +56,8 @@ def _task(subspace: Subspace, sample: Sample, settings: PosteriorSettings, check
     return Task(subspace, sample, settings, 0, checkpoint, progress=False)
 
 
-def _first(candidates: list[Candidate]) -> tuple[Symbols, ProfileSpec, CodeSpec | None]:
-    assert isinstance(candidates[0].quantizer, ProfileSpec)
+def _first(candidates: list[Candidate]) -> tuple[Symbols, ProfileSpec | TrellisSpec, CodeSpec | None]:
+    assert isinstance(candidates[0].quantizer, ProfileSpec | TrellisSpec)
     return candidates[0].symbols, candidates[0].quantizer, candidates[0].code
 
 
@@ -116,6 +118,7 @@ def test_a_killed_run_resumes_to_the_same_message(tmp_path: Path, lives: int) ->
         {"refresh": False},
         {"bounded": False},
         {"identity": True},
+        {"trellis": False},
         {"blocks": 1},
         {"beam": 1},
         {"refine_rounds": 0},
@@ -145,36 +148,57 @@ def test_edges_cover_all_coefficients_in_shrinking_blocks() -> None:
     assert len(edges) == 11
 
 
-def _point(integers: np.ndarray) -> tuple[Subspace, Sample, Point, Prices]:
+CURVE = {"scale_index": 42, "kap": 44, "c0": 14, "c1": 2, "c2": -1}  # as the encoder fits it to the problem
+PROFILES = (ProfileSpec.model_validate(CURVE), TrellisSpec.model_validate(CURVE))
+
+
+def _point(integers: np.ndarray, profile: ProfileSpec | TrellisSpec) -> tuple[Subspace, Sample, Point, Prices]:
     _, subspace, sample = _problem()
-    _, profile, _ = _first(_encode())
     prices = prices_of(profile, D_SMALL)
     return subspace, sample, evaluate_point(subspace, sample, integers, prices, 40), prices
 
 
-def test_a_point_counts_errors_and_nats_of_the_decoded_coefficients() -> None:
+def _table_of_each(integers: np.ndarray, profile: ProfileSpec | TrellisSpec) -> Iterator[np.ndarray]:
+    """The table that each symbol is coded with, the states written out."""
+    state = 0
+    for i, k in enumerate(integers.tolist()):
+        tables = trellis_tables(profile, D_SMALL) if isinstance(profile, TrellisSpec) else None
+        yield profile_tables(profile, D_SMALL)[i] if tables is None else tables[0 if state in (0, 1) else 1, i]
+        state = {0: (0, 2), 1: (2, 0), 2: (1, 3), 3: (3, 1)}[state][k % 2]
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.kind)
+def test_a_point_counts_errors_and_nats_of_the_decoded_coefficients(profile: ProfileSpec | TrellisSpec) -> None:
     integers = np.array([1, -2, 0, 3, 0, 0, 1, 0, -1, 2, 0, 1], np.int32)
-    subspace, sample, point, _ = _point(integers)
-    _, profile, _ = _first(_encode())
-    w = torch.from_numpy((integers * profile_steps(profile, D_SMALL)).astype(np.float32))
-    tables = profile_tables(profile, D_SMALL) / (1 << 24)
-    assert point.errors == _errors(subspace, sample, w)
-    assert point.nats == pytest.approx(-sum(math.log(tables[i][q + 20]) for i, q in enumerate(integers)))
+    subspace, sample, point, _ = _point(integers, profile)
+    tables = zip(_table_of_each(integers, profile), integers, strict=True)
+    assert point.errors == _errors(subspace, sample, torch.from_numpy(dequantize(integers + 20, 41, profile)))
+    assert point.nats == pytest.approx(-sum(math.log(table[q + 20] / (1 << 24)) for table, q in tables))
     assert int((point.margins <= 0).sum()) == point.errors
 
 
-def test_refinement_lowers_the_bound_of_a_spoilt_point_and_never_raises_it() -> None:
-    symbols, profile, _ = _first(_encode())
-    integers = (symbols - 20).astype(np.int32)
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.kind)
+def test_refinement_lowers_the_bound_of_a_spoilt_point_and_never_raises_it(profile: ProfileSpec | TrellisSpec) -> None:
+    integers = (_encode(QUICK.model_copy(update={"trellis": profile is PROFILES[1]}))[0].symbols - 20).astype(np.int32)
     integers[:3] += 2
     settings = PosteriorSettings(overhead_bits=40, refine_rounds=6, refine_trials=20)
-    subspace, sample, point, prices = _point(integers)
+    subspace, sample, point, prices = _point(integers, profile)
     better = refine(subspace, sample, point, prices, settings, progress=False)
     assert better.bound < point.bound
-    w = torch.from_numpy((better.integers * profile_steps(profile, D_SMALL)).astype(np.float32))
-    assert better.errors == _errors(subspace, sample, w)
+    assert better.errors == _errors(subspace, sample, torch.from_numpy(dequantize(better.integers + 20, 41, profile)))
     same = refine(subspace, sample, better, prices, settings.model_copy(update={"refine_rounds": 0}), progress=False)
     np.testing.assert_array_equal(same.integers, better.integers)
+
+
+def test_the_best_survivor_is_the_one_whose_errors_near_the_boundary_are_fewest() -> None:
+    rng = np.random.default_rng(0)
+    first = (_encode()[0].symbols - 20).astype(np.int32)
+    survivors = [first, *(first + (rng.random((6, D_SMALL)) < 0.2).astype(np.int32))]
+    subspace, sample, _, prices = _point(first, PROFILES[0])
+    best = best_point(subspace, sample, survivors, prices, 40)
+    bounds = [evaluate_point(subspace, sample, integers, prices, 40).bound for integers in survivors]
+    assert best.bound == min(bounds)  # n is below the number of examples called near
+    assert len(set(bounds)) > 1
 
 
 def test_a_dimension_without_room_for_its_precision_is_refused_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,9 +211,9 @@ def test_a_dimension_without_room_for_its_precision_is_refused_before_training(m
 def test_beyond_the_dense_the_curvature_is_of_low_rank(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("training.progressive", "training.settings", "subspace.curvature"):
         monkeypatch.setattr(f"pacbound.{module}.DENSE_DIMENSION", D_SMALL - 1)
-    subspace, sample, point, _ = _point(_encode()[0].symbols - 20)
-    assert subspace.d == D_SMALL
-    assert point.errors < 0.2 * sample.n
+    _, subspace, sample = _problem()
+    symbols, profile, _ = _first(_encode())
+    assert _errors(subspace, sample, torch.from_numpy(dequantize(symbols, 41, profile))) < 0.2 * sample.n
 
 
 def test_what_is_left_after_the_first_block_can_be_diagonalised() -> None:
@@ -232,8 +256,8 @@ def test_where_a_later_part_fails_the_last_good_posterior_becomes_the_message(
     assert "broken for the test. Going on with what was trained before." in caplog.text
     monkeypatch.undo()
     _, subspace, sample = _problem()
-    w = torch.from_numpy(((symbols - 20) * profile_steps(profile, D_SMALL)).astype(np.float32))
-    assert _errors(subspace, sample, w) < 0.2 * sample.n
+    w = torch.from_numpy(dequantize(symbols, 41, profile))
+    assert _errors(subspace, sample, w) < 0.25 * sample.n
 
 
 def test_where_nothing_can_be_rounded_no_message_is_offered_and_the_cause_is_said(
@@ -253,7 +277,7 @@ def test_when_the_time_is_over_training_stops_and_what_there_is_is_rounded(caplo
     symbols, profile, _ = _first(encoded.candidates)
     assert encoded.epochs == pytest.approx(102 * 30 / 200)
     assert "the budget ended in warm, step 102 of 1000000" in caplog.text
-    w = torch.from_numpy(((symbols - 20) * profile_steps(profile, D_SMALL)).astype(np.float32))
+    w = torch.from_numpy(dequantize(symbols, 41, profile))
     assert _errors(subspace, sample, w) < 0.5 * sample.n
     trained = train_posterior(task)
     assert trained.posterior.mean.shape == (D_SMALL,)

@@ -37,9 +37,7 @@ def test_it_learns_the_clouds_and_refinement_makes_no_bound_larger() -> None:
     sample = Sample(*clouds(300))
     plan = WeightsPlan(steps=300, batch=50, rate=0.05, beta=1.0, seed=0)
     refined, first = encode_weights(subspace, sample, plan, Checkpoint(None, ""), False).candidates
-    points = [
-        evaluate_point(subspace, sample, c.symbols - 20, prices_of(c.quantizer), 0) for c in (refined, first)
-    ]
+    points = [evaluate_point(subspace, sample, c.symbols - 20, prices_of(c.quantizer), 0) for c in (refined, first)]
     assert points[0].bound <= points[1].bound
     assert points[0].errors < 60  # of 300, and two thirds by guessing
     spec = spec_of(refined.quantizer.lattices, base.origin, base.layout.digest)

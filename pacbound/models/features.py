@@ -1,0 +1,185 @@
+"""Fixed maps of an image that no parameter enters: they cost the word of their layer and no other bit.
+
+Each is a function of one image. Grey ones read it stretched to [0, 1] by its own least and largest value, so that it
+does not matter how pixels were scaled before.
+"""
+
+import math
+from functools import lru_cache
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+SIDE = 28.0  # of the images whose sizes in pixels stand below; others are measured in proportion
+USUAL_HEIGHT, USUAL_WIDTH = 5.8, 4.2  # standard deviations of the ink
+LEAST_HEIGHT, MOST_HEIGHT = 0.7, 1.5  # a ratio of standard deviations
+LEAST_WIDTH, MOST_WIDTH = 0.6, 1.6
+TURNS, SPREAD = 8, 1.25  # directions of edges; standard deviation of their window, in places
+EDGE_GAIN, SURROUND, FLOOR = 4.0, 0.2, 0.05
+WIDE, NARROW = 3.0, 0.3  # of a colour image: standard deviation of a neighbourhood, least contrast
+SMALL_SIDE = 16  # below it, maps keep every place
+TINY = 1e-6
+
+
+class Moments(nn.Module):
+    """Set the ink of a grey image upright, in the middle, and to one size: (batch, 1, h, w) -> the same shape.
+
+    With v the stretched image and (dy, dx) places about its centre of mass: a = sum v dy dx / sum v dy^2, at most 1 in
+    magnitude, is sheared away, and the centre of mass goes to the middle (deskewing, LeCun et al. 1998). Then, sy and
+    sx being standard deviations about the middle, the image is sampled at (ry y, rx x), ry = sy / (5.8 h / 28) in
+    [0.7, 1.5], rx = sqrt(sx / (4.2 w / 28) in [0.6, 1.6]). Bilinear, zeros outside; no ink, no change.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Resample a batch."""
+        v = stretched(x)
+        high, wide = v.shape[-2:]
+        y, x = (torch.arange(side, dtype=v.dtype, device=v.device) - (side - 1) / 2 for side in (high, wide))
+        y, x = y.view(1, -1, 1), x.view(1, 1, -1)  # about the middle
+        ink = _ink(v)
+        cy, cx = _mean(ink, y), _mean(ink, x)
+        dy, dx = y - cy, x - cx
+        shear = (_mean(ink, dy * dx) / _mean(ink, dy * dy).clamp(min=TINY)).clamp(-1, 1)
+        v = _sampled(v, (y + cy).expand(len(v), high, wide), cx + x + shear * y)
+        ink = _ink(v)
+        sy, sx = _mean(ink, y * y).sqrt(), _mean(ink, x * x).sqrt()
+        some = ink.sum((1, 2), keepdim=True) > TINY
+        ry = (sy / (USUAL_HEIGHT * high / SIDE)).clamp(LEAST_HEIGHT, MOST_HEIGHT)
+        rx = (sx / (USUAL_WIDTH * wide / SIDE)).clamp(LEAST_WIDTH, MOST_WIDTH).sqrt()
+        ry, rx = (torch.where(some, ratio, 1.0) for ratio in (ry, rx))
+        return _sampled(v, (ry * y).expand(len(v), high, wide), (rx * x).expand(len(v), high, wide))
+
+
+class Edges(nn.Module):
+    """Eight maps of oriented edges of a grey image: (batch, 1, h, w) -> (batch, 8 or 9, h', w').
+
+    Filter j is g (x cos t + y sin t), t = 2 pi j / 8, on 5 x 5 places, g a Gaussian of standard deviation 1.25, minus
+    its mean, divided by the sum of its magnitudes. Half-rectified, averaged over 3 x 3 places, every second one of
+    them (every one where an image has a side below 16), times 4. Normalised: z <- 0.2 z / (e + 0.05), e being the mean
+    of all eight over 5 x 5 places. Intensity: a ninth map, 2 v - 0.5, v the stretched image averaged like the others.
+    """
+
+    def __init__(self, normalised: bool, intensity: bool) -> None:
+        """Args: whether the surroundings divide, and whether there is a ninth map."""
+        super().__init__()
+        self.normalised, self.intensity = normalised, intensity
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Filter a batch."""
+        v = stretched(x)
+        stride = edge_stride(v.shape[-2:])
+        maps = F.relu(F.conv2d(v, _kernels(_edges(), v), padding=2))
+        z = EDGE_GAIN * F.avg_pool2d(maps, 3, stride, 1)
+        if self.normalised:
+            z = SURROUND * z / (F.avg_pool2d(z.mean(1, keepdim=True), 5, 1, 2) + FLOOR)
+        return torch.cat([z, 2 * F.avg_pool2d(v, 3, stride, 1) - 0.5], 1) if self.intensity else z
+
+
+class Opponent(nn.Module):
+    """Twenty maps of a colour image: (batch, 3, h, w) -> (batch, 20, h', w').
+
+    Colours become o = (r + g + b) / sqrt 3, (r - b) / sqrt 2, (r - 2 g + b) / sqrt 6, and each of these half of
+    (o - m) / (s + 0.3), with mean m and standard deviation s over the image, plus half of the same with m, and the root
+    of the mean of (o - m)^2 for s, over a Gaussian neighbourhood of standard deviation 3, the border's values going on
+    outside. Then 5 x 5 filters: of the first one the eight of `Edges`; of each one a spot, a Gaussian of standard
+    deviation 1 minus one of 2, and a Gaussian of 1.25; edges half-rectified, the others so with both signs. Averaged
+    over 3 x 3 places, every second one of them.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Filter a batch."""
+        mixed = torch.einsum("oc,bchw->bohw", _kernels(_opponents(), x), x)
+        mean = mixed.mean((2, 3), keepdim=True)
+        spread = (mixed - mean).square().mean((2, 3), keepdim=True).sqrt()
+        local = mixed - _blurred(mixed)
+        contrast = _blurred(local.square()).sqrt()
+        v = ((mixed - mean) / (spread + NARROW) + local / (contrast + NARROW)) / 2
+        edges = F.conv2d(v[:, :1], _kernels(_edges(), x), padding=2)
+        both = F.conv2d(v, _kernels(_spots(), x).repeat(3, 1, 1, 1), padding=2, groups=3)
+        return F.avg_pool2d(F.relu(torch.cat([edges, both, -both], 1)), 3, 2)
+
+
+def stretched(x: Tensor) -> Tensor:
+    """Stretch each image of a batch (batch, 1, h, w) to [0, 1] by its least and largest value; a flat one is 0."""
+    least, most = x.amin((1, 2, 3), keepdim=True), x.amax((1, 2, 3), keepdim=True)
+    return (x - least) / (most - least).clamp(min=TINY)
+
+
+def edge_stride(sides: tuple[int, ...]) -> int:
+    """Return how many places apart the maps of `Edges` are taken."""
+    return 1 if min(sides) < SMALL_SIDE else 2
+
+
+def _ink(v: Tensor) -> Tensor:
+    """What is measured, (batch, h, w): in float64, whose rounding is far below that of pixels."""
+    return v[:, 0].double()
+
+
+def _mean(ink: Tensor, of: Tensor) -> Tensor:
+    """Mean of something over the ink of each image, (batch, 1, 1); 0 where there is none."""
+    return (ink * of).sum((1, 2), keepdim=True) / ink.sum((1, 2), keepdim=True).clamp(min=TINY)
+
+
+def _sampled(v: Tensor, y: Tensor, x: Tensor) -> Tensor:
+    """Read images between their places, at (y, x) about the middle, each (batch, h, w)."""
+    high, wide = v.shape[-2:]
+    grid = torch.stack([2 * x / wide, 2 * y / high], -1).to(v.dtype)  # edges of the image are -1 and 1
+    return F.grid_sample(v, grid, "bilinear", "zeros", align_corners=False)
+
+
+def _blurred(x: Tensor) -> Tensor:
+    """Average over a Gaussian neighbourhood, along one side and then the other."""
+    reach = int(3 * WIDE)
+    window = torch.exp(-torch.arange(-reach, reach + 1, dtype=torch.float64).square() / (2 * WIDE**2))
+    kernel = (window / window.sum()).to(x).repeat(x.shape[1], 1, 1, 1)
+    x = F.conv2d(F.pad(x, (reach, reach, 0, 0), mode="replicate"), kernel, groups=x.shape[1])
+    return F.conv2d(F.pad(x, (0, 0, reach, reach), mode="replicate"), kernel.mT, groups=x.shape[1])
+
+
+def _kernels(values: tuple[tuple[float, ...], ...], like: Tensor) -> Tensor:
+    """Numbers as a tensor: filters (count, 1, 5, 5), or a matrix."""
+    tensor = torch.tensor(values, dtype=torch.float64).to(like)
+    return tensor.view(-1, 1, 5, 5) if tensor.shape[1] == 25 else tensor
+
+
+@lru_cache(maxsize=1)
+def _edges() -> tuple[tuple[float, ...], ...]:
+    """The filters of `Edges`."""
+    found = []
+    for turn in range(TURNS):
+        angle = 2 * math.pi * turn / TURNS
+        values = [
+            math.exp(-(x * x + y * y) / (2 * SPREAD**2)) * (x * math.cos(angle) + y * math.sin(angle))
+            for y, x in _places()
+        ]
+        found.append(_balanced(values))
+    return tuple(found)
+
+
+@lru_cache(maxsize=1)
+def _spots() -> tuple[tuple[float, ...], ...]:
+    """A spot and a smooth patch."""
+    one, two, smooth = (_gaussian(spread) for spread in (1.0, 2.0, SPREAD))
+    return _balanced([a - b for a, b in zip(one, two, strict=True)]), smooth
+
+
+def _opponents() -> tuple[tuple[float, ...], ...]:
+    light, red, green = 1 / math.sqrt(3), 1 / math.sqrt(2), 1 / math.sqrt(6)
+    return (light, light, light), (red, 0.0, -red), (green, -2 * green, green)
+
+
+def _balanced(values: list[float]) -> tuple[float, ...]:
+    """Subtract the mean, and divide by the sum of magnitudes."""
+    mean = math.fsum(values) / len(values)
+    total = math.fsum(abs(value - mean) for value in values)
+    return tuple((value - mean) / total for value in values)
+
+
+def _gaussian(spread: float) -> tuple[float, ...]:
+    values = [math.exp(-(x * x + y * y) / (2 * spread**2)) for y, x in _places()]
+    return tuple(value / math.fsum(values) for value in values)
+
+
+def _places() -> list[tuple[int, int]]:
+    return [(y, x) for y in range(-2, 3) for x in range(-2, 3)]
