@@ -46,10 +46,16 @@ def honest(
     count: int = 64, seed: int = 0, errors: int | float = 900, loss: str = "zero_one", **data: Any
 ) -> Certificate:
     """A certificate whose every number is right, about data that do not exist."""
-    spec = spec_of(count, seed)
+    return honest_of(spec_of(count, seed), symbols_of(count, seed), errors, loss, **data)
+
+
+def honest_of(
+    spec: HypothesisSpec, symbols: np.ndarray, errors: int | float = 900, loss: str = "zero_one", **data: Any
+) -> Certificate:
+    """The same of a network and symbols at hand."""
     n = data.get("n", 60000)
     record = DataRecord(**{"name": "mnist", "digest": "a" * 64, "n": n, "classes": 10, "distinct": n, **data})
-    message, coded = pack(spec, symbols_of(count, seed))
+    message, coded = pack(spec, symbols)
     ledger = complete(coded, spec, record.name, record.digest, like=record.like, repeats=record.repeats)
     risk = RiskEstimate(errors=errors, n=record.n, loss=loss, data_digest=record.digest)
     name = "occam_binomial" if risk.counts else "occam_kl"

@@ -8,26 +8,26 @@ import pytest
 from pacbound.certificate.language import LanguageCertificate
 from pacbound.methods.language import certify_language
 from pacbound.request.request import Request
-from pacbound.training import lattices
+from pacbound.training.state import Checkpoint
 
 SAVES = 20  # after which it is killed
 
 
 def whole_and_resumed(
-    request: Request, state: Path, monkeypatch: pytest.MonkeyPatch
+    request: Request, state: Path, monkeypatch: pytest.MonkeyPatch, saves: int = SAVES
 ) -> tuple[LanguageCertificate, LanguageCertificate]:
     """Certify twice: at once, and with a training that saves at every step, is killed, and goes on from its state."""
     whole = certify_language(request, progress=False)
-    saves, plain = iter(range(10**6)), lattices._save
+    left, plain = iter(range(saves, -1, -1)), Checkpoint.save
 
-    def killed(checkpoint: Any, *rest: Any, **options: Any) -> None:
+    def killed(checkpoint: Checkpoint, *rest: Any, **options: Any) -> None:
         checkpoint._pause = 0.0
         plain(checkpoint, *rest, **options)
-        if next(saves) == SAVES:
+        if next(left) == 0:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(lattices, "_save", killed)
+        patch.setattr(Checkpoint, "save", killed)
         with pytest.raises(KeyboardInterrupt):
             certify_language(request, state=state, progress=False)
     return whole, certify_language(request, state=state, progress=False)

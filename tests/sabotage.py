@@ -91,6 +91,7 @@ LLAMA_TOKENS = "tests/data/test_llama2c.py"
 
 PREDICTIONS, NGRAMS = "tests/networks/test_predictions.py", "tests/networks/test_ngrams.py"
 LANGUAGE_FLOW = "tests/methods/test_language.py"
+LANGUAGE_START = "tests/methods/test_language_start.py"
 
 QUANTIZATION = "tests/methods/test_quantization.py"
 FORGED_DIFFERENCES = f"{QUANTIZATION}::test_forgeries_are_refused_at_the_first_level_that_sees_them"
@@ -396,6 +397,34 @@ MUTATIONS = (
         "        findings = recheck_message(certificate)[0]\n",
         "        findings = findings[:]\n",
         f"{REPORT}::test_a_message_that_was_changed_does_not_stand_though_its_arithmetic_does",
+    ),
+    Mutation(
+        "the theta0 of a language model may have seen more of the text than the split says",
+        "pacbound/certificate/language_recheck.py",
+        "    if not split.first - CHARACTER <= begin <= split.first or last != split.whole:\n",
+        "    if last != split.whole:\n",
+        f"{LANGUAGE_START}::test_forged_splits_are_refused_at_the_first_level_that_sees_them",
+    ),
+    Mutation(
+        "the split of a text may be shuffled",
+        "pacbound/certificate/language_recheck.py",
+        '    if certificate.units.statement != "stream" or split.seed:\n',
+        '    if certificate.units.statement != "stream":\n',
+        f"{LANGUAGE_START}::test_forged_splits_are_refused_at_the_first_level_that_sees_them",
+    ),
+    Mutation(
+        "what theta0 of a text was trained on may be any bytes",
+        "pacbound/verification/language_losses.py",
+        "        wrong = _other_whole(split, data, root)\n",
+        "        wrong = None\n",
+        f"{LANGUAGE_START}::test_another_beginning_of_the_text_is_refused",
+    ),
+    Mutation(
+        "bits of a sequence's posterior are bought below the price of the largest lambda",
+        "pacbound/training/sequence_posterior.py",
+        "max(wanted, self.objective.least_beta)",
+        "max(wanted, 0.0)",
+        "tests/training/test_sequence_posterior.py::test_dearer_bits_buy_fewer_symbols",
     ),
     Mutation(
         "claims of a certificate that does not stand are exported",
@@ -1523,7 +1552,7 @@ MUTATIONS = (
         "the undecoded coefficients are evaluated",
         "pacbound/networks/hypothesis.py",
         "    return dequantize(symbols, 0 if spec.code is None else spec.code.levels, spec.quantizer)\n",
-        "    return dequantize(symbols, 0 if spec.code is None else spec.code.levels, spec.quantizer) + np.float32(0.01)\n",
+        "    return dequantize(symbols, spec.code.levels if spec.code else 0, spec.quantizer) + np.float32(0.01)\n",
         f"{COUNTED}::test_the_errors_are_those_of_the_network_rebuilt_by_hand",
     ),
     Mutation(
@@ -1883,6 +1912,34 @@ MUTATIONS = (
         'stream.integer("zero flag", 1, ',
         'stream.integer("zero flag", 0 if spec is not None and spec.projector else 1, ',
         "tests/bits/test_message.py::test_both_branches_of_the_zero_flag_pay_for_it",
+    ),
+    Mutation(
+        "a symbol on the lattice without a zero is priced as if it had one",
+        "pacbound/bits/trellis.py",
+        "stream.symbols(ITEM, tables[state >> 1, i : i + 1], 1, WHY, sent)",
+        "stream.symbols(ITEM, tables[0, i : i + 1], 1, WHY, sent)",
+        "tests/bits/test_trellis.py::test_header_and_symbols_come_back_at_the_price_of_their_tables",
+    ),
+    Mutation(
+        "the trellis goes on from another state than the coder's",
+        "pacbound/bits/trellis.py",
+        "    h[..., 1::2] = (state + np.cumsum(odd[..., ::2], -1)) & 1\n",
+        "    h[..., 1::2] = np.cumsum(odd[..., ::2], -1) & 1\n",
+        "tests/bits/test_trellis.py::test_halves_and_the_last_state_are_those_of_the_table",
+    ),
+    Mutation(
+        "a trellis decodes to whole steps alone",
+        "pacbound/quantize/profile.py",
+        "integers + halves(integers) / 2 if trellis else integers",
+        "integers",
+        "tests/bits/test_trellis.py::test_coefficients_are_multiples_of_the_step_or_of_the_step_and_a_half",
+    ),
+    Mutation(
+        "a scale may leave the header's range",
+        "pacbound/specs/specs.py",
+        "    scale_index: int = Field(ge=-128, lt=256)\n",
+        "    scale_index: int\n",
+        "tests/attacks/test_trellis_forgeries.py::test_fields_other_than_those_of_the_message_are_refused",
     ),
     Mutation(
         "the architecture is not charged",

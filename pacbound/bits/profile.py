@@ -25,7 +25,7 @@ from .codes import ITEM, TABLE_PRECISION, WHY, certain_floor, discretised_table,
 
 LEVELS = 2 * PROFILE_REACH + 1
 STEP_BITS = 40
-USUAL_KAP, USUAL_C1, USUAL_C2 = 44, 3, 1
+USUAL = (44, 3, 1)  # kap, c1, c2
 GRID = 1024  # step over tau is rounded to 1 / GRID
 
 
@@ -74,17 +74,17 @@ def code_profile_header(stream: Stream, spec: ProfileSpec | None) -> ProfileSpec
     """Carry the five integers: scale and c0 uniformly, the others near the values that training tends to."""
     item, why = "quantizer", "step profile: scale, width and three coefficients"
     scale_index = stream.integer(item, 7, why, None if spec is None else spec.scale_index)
-    return ProfileSpec(scale_index=scale_index, **code_curve(stream, item, why, USUAL_KAP, spec))
+    return ProfileSpec(scale_index=scale_index, **code_curve(stream, item, why, USUAL, spec))
 
 
-def code_curve(stream: Stream, item: str, why: str, usual_kap: int, spec: StepSpec | None) -> dict[str, int]:
-    """Carry c0, kap, c1 and c2, by name."""
-    return {
-        "c0": stream.integer(item, 6, why, None if spec is None else spec.c0),
-        "kap": code_near(stream, item, why, usual_kap, None if spec is None else spec.kap),
-        "c1": code_near(stream, item, why, USUAL_C1, None if spec is None else spec.c1),
-        "c2": code_near(stream, item, why, USUAL_C2, None if spec is None else spec.c2),
-    }
+def code_curve(
+    stream: Stream, item: str, why: str, usual: tuple[int, int, int], spec: StepSpec | None
+) -> dict[str, int]:
+    """Carry c0 uniformly and kap, c1 and c2 near their usual values; return them by name."""
+    carried = {"c0": stream.integer(item, 6, why, None if spec is None else spec.c0)}
+    for name, value in zip(("kap", "c1", "c2"), usual, strict=True):
+        carried[name] = code_near(stream, item, why, value, None if spec is None else getattr(spec, name))
+    return carried
 
 
 def code_near(stream: Stream, item: str, why: str, usual: int, value: int | None) -> int:

@@ -30,9 +30,8 @@ from .profile import GRID, LEVELS, code_curve, code_near, profile_grid, profile_
 
 NEXT = ((0, 2), (2, 0), (1, 3), (3, 1))  # state, parity -> state
 MAX_COEFFICIENTS = 1 << 16  # symbols are decoded one after the other
-USUAL_KAP = 44
-USUAL_OCTAVE = 4  # of 16 scale indices: s near 1/20
-OCTAVE = 16
+USUAL = (44, 6, 2)  # kap, c1, c2
+OCTAVE, USUAL_OCTAVE = 16, 3  # scale indices in one; s between 1/8 and 1/16
 
 
 def halves(integers: NDArray[np.integer], state: int = 0) -> NDArray[np.int32]:
@@ -83,7 +82,7 @@ def code_trellis_header(stream: Stream, spec: TrellisSpec | None) -> TrellisSpec
     item, why = "quantizer", "step profile with a trellis: scale, width and three coefficients"
     octave = code_near(stream, item, why, USUAL_OCTAVE, None if spec is None else spec.scale_index // OCTAVE)
     part = stream.integer(item, 4, why, None if spec is None else spec.scale_index % OCTAVE)
-    curve = code_curve(stream, item, why, USUAL_KAP, spec)
+    curve = code_curve(stream, item, why, USUAL, spec)
     return TrellisSpec(scale_index=OCTAVE * octave + part, **curve)
 
 

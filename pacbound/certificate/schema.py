@@ -331,13 +331,13 @@ class Certificate(Document):
             )
         if version.startswith("language-"):
             raise CertificateError(
-                "Certificate: this one is about a language model, which show, verify, compare and report read, and "
-                "this command does not."
+                "Certificate: this one is about a language model, which show, verify, compare, report and export read, "
+                "and this command does not."
             )
         if version.startswith("difference-"):
             raise CertificateError(
-                "Certificate: this one says what versions of a network lose, which show, verify and report read, and "
-                "this command does not."
+                "Certificate: this one says what versions of a network lose, which show, verify, report and export "
+                "read, and this command does not."
             )
         if version != SCHEMA_VERSION:
             raise CertificateError(

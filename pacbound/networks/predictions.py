@@ -58,9 +58,13 @@ class Predicted:
 
 
 def units_of(text: Text, spec: UnitsSpec) -> Units | None:
-    """Return the units of a text: drawn positions, or documents; None of a stream. Raises: DataError."""
+    """Return the units of a text: drawn positions, or documents; None of a stream. Raises: DataError.
+
+    The shortest documents come first, since rows of one batch have one length.
+    """
     if spec.separator is not None:
-        return Units(text.documents(bytes.fromhex(spec.separator)), apart=True)
+        spans = text.documents(bytes.fromhex(spec.separator))
+        return Units(spans[np.argsort(spans[:, 1] - spans[:, 0], kind="stable")], apart=True)
     if spec.count is None or spec.seed is None:
         return None
     drawn = draw_positions(text.n, spec.count, spec.seed)

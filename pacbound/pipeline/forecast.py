@@ -11,7 +11,7 @@ from ..bits.message import pack
 from ..bits.weights import fit_tables
 from ..certificate.accounting import Comparison, complete
 from ..records import Record
-from ..specs.specs import PROFILE_CODE, PROFILE_REACH, CodebookSpec, DrawSpec, LatticeSpec, ProfileSpec, QuantizerSpec
+from ..specs.specs import PROFILE_CODE, PROFILE_REACH, CodebookSpec, DrawSpec, LatticeSpec, QuantizerSpec, TrellisSpec
 from ..training.fit import Sample
 from ..training.plain import Candidate, PlainPlan, seconds_an_epoch
 from ..training.settings import PosteriorSettings
@@ -23,7 +23,7 @@ from .preparation import Setup, sample_of
 from .starting import seconds_to_start
 
 TYPICAL_SPREAD = 1.2  # standard deviation of trained symbols, in steps: about 2.3 bits a coefficient
-TYPICAL_PROFILE = ProfileSpec(scale_index=68, kap=44, c0=29, c1=4, c2=1)
+TYPICAL_PROFILE = TrellisSpec(scale_index=68, kap=44, c0=29, c1=4, c2=1)
 TYPICAL_DRAW = DrawSpec(scale_index=68, index=1, sha256="0" * 64, size=0)
 WEIGHTS_MOVED, TYPICAL_WEIGHT_STEP = 0.1, 60  # share of the weights that training moves from theta0; step index
 TYPICAL_RATIO = 1.9  # bits of ln dQ/dP a coefficient

@@ -186,11 +186,11 @@ def losses_on(
             return nats.sum() / rows, 0.0
         with torch.no_grad():
             if _apart(units):
-                means = (each * seen.counted).sum(1) / seen.counted.sum(1).clamp(min=1)
-                return nats.mean(), float(means.var(correction=0))
-            entropies = -(logs.exp() * logs).sum(-1)[seen.counted]
-            variance = float(((nats - entropies) ** 2).mean())
-        return nats.mean(), variance
+                variance = ((each * seen.counted).sum(1) / seen.counted.sum(1).clamp(min=1)).var(correction=0)
+            else:
+                entropies = -(logs.exp() * logs).sum(-1)[seen.counted]
+                variance = ((nats - entropies) ** 2).mean()
+        return nats.mean(), float(variance)
 
     return losses
 

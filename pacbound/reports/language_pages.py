@@ -250,6 +250,7 @@ def _along(certificate: LanguageCertificate, name: str, anchor: str) -> Drawing:
     """Mean losses of equal parts of the units."""
     with sheet(height=2.6) as (figure, axes):
         parts = len(certificate.along)
+        order = "the shortest documents first" if certificate.units.separator else "in order"
         axes.plot([(k + 0.5) / parts for k in range(parts)], certificate.along, color=COLOURS[0], linewidth=1.2)
         axes.axhline(certificate.mean, color=FAINT, linewidth=1)
         axes.axhline(certificate.stated_bound.value, color=COLOURS[1], linewidth=1)
@@ -259,4 +260,4 @@ def _along(certificate: LanguageCertificate, name: str, anchor: str) -> Drawing:
         axes.set_xlim(0, 1)
         axes.set_xlabel("share of the text")
         axes.set_ylabel(f"bits a {unit_name(certificate.text)}")
-        return drawing(figure, anchor, "Loss along the text", f"{name}: mean loss of {parts} equal parts, in order.")
+        return drawing(figure, anchor, "Loss along the text", f"{name}: mean loss of {parts} equal parts, {order}.")

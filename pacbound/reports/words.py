@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from ..bounds.claims import RiskEstimate
+from ..certificate.documents import AnyCertificate
 from ..certificate.schema import Certificate
 from ..certificate.statement import describe_loss, guessing_risk, percent_up, rate_up, share_up, vacuous
 from .divided import formula
@@ -70,7 +71,7 @@ def in_words(certificate: Certificate) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def declared(certificate: Certificate) -> tuple[Declared, ...]:
+def declared(certificate: AnyCertificate) -> tuple[Declared, ...]:
     """Return the declared entries, and on whose word they stand."""
     return tuple(
         Declared(

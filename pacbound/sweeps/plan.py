@@ -241,6 +241,11 @@ def _draw(axis: Range | Sequence[Value], generator: np.random.Generator) -> Valu
 
 def _check_run(request: Request) -> None:
     """Refuse what is no run of a grid, and tables that disagree. Raises: RequestError."""
+    if request.task == "lm" or request.method == "quantization-loss":
+        raise RequestError(
+            "sweep: a grid is of classifiers, got a language model or --method quantization-loss. What a message "
+            "codes, such as model, d and seeds, is paid in it: certify one after the other and keep the best."
+        )
     looks = request.method == "surrogate" or (request.method == "auto" and request.unlabelled is not None)
     if looks or request.posterior == "draw":
         raise RequestError(

@@ -11,11 +11,26 @@ import numpy as np
 
 from ..errors import ModelError
 from ..models.architecture import build_architecture
-from ..specs.grammar import ACTIVATIONS, HEADS, ON_MAPS, VIEWS, WIDE, Architecture, Layer, canonical_name, parse
+from ..specs.grammar import (
+    ACTIVATIONS,
+    FEATURES,
+    HEADS,
+    MAX_EDGES,
+    ON_MAPS,
+    VIEWS,
+    WIDE,
+    Architecture,
+    Layer,
+    canonical_name,
+    parse,
+)
 
 # Where a search begins: from small to large, with and without hidden layers.
 ON_ROWS = ("L", "h16-R-L", "h64-R-L", "h16-tanh-L", "h32-R-h32-R-L", "h256-R-L", "N1-h32-R-L", "h16-silu-L")
 ON_IMAGES = (
+    "moments-edges1-c8k5-R-A4s3-L",
+    "edges2-c12k5-R-A4s3-L",
+    "flip-opponent-c16k3p1-R-A3-c32k3p1-R-A3-L",
     "c4k5-R-A3-c12k5-R-A3-L",
     "c8k5-R-A4s3-L",
     "c8k5p2-R-A3-c16k5p2-R-A3-c32k5p2-R-A3-L",
@@ -146,7 +161,22 @@ def _views(layers: list[Layer], generator: np.random.Generator) -> list[Layer]:
     return [Layer("flip"), *layers] if any(layer.kind in ON_MAPS for layer in layers) else layers
 
 
-CHANGES: tuple[Change, ...] = (_width, _width, _kernel, _padding, _pool, _activation, _shorter, _longer, _views)
+def _features(layers: list[Layer], generator: np.random.Generator) -> list[Layer]:
+    """Other features before the first trained layer, or none of a kind."""
+    kind = FEATURES[int(generator.integers(len(FEATURES)))]
+    first = sum(layer.kind in VIEWS for layer in layers)
+    own = [layer for layer in layers if layer.kind in FEATURES and layer.kind != kind]
+    rest = [layer for layer in layers[first:] if layer.kind not in FEATURES]
+    if kind == "edges" and generator.random() < 0.5:
+        own.append(Layer(kind, size=1 + int(generator.integers(MAX_EDGES))))
+    elif kind != "edges" and all(layer.kind != kind for layer in layers):
+        own.insert(0, Layer(kind))
+    return [*layers[:first], *own, *rest]
+
+
+CHANGES: tuple[Change, ...] = (
+    _width, _width, _kernel, _padding, _pool, _activation, _shorter, _longer, _views, _features,
+)  # fmt: skip
 
 
 def _one(

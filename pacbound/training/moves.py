@@ -41,6 +41,10 @@ class Moves:
             np.concatenate([self.nats, other.nats]),
         )
 
+    def chosen(self, index: NDArray[np.int64]) -> "Moves":
+        """Those at the places of an index."""
+        return Moves(self.places[index], self.changes[index], self.shifts[index], self.nats[index])
+
     def applied(self, integers: NDArray[np.int32], index: int) -> NDArray[np.int32]:
         """Return the integers (d,) after one move."""
         moved = integers.copy()
@@ -90,10 +94,11 @@ def _priced(
 def pairs_of(moves: Moves, chosen: NDArray[np.int64]) -> Moves:
     """All pairs of the chosen moves that touch coefficients apart from one another."""
     a, b = chosen[np.array(list(itertools.combinations(range(len(chosen)), 2)), np.int64).reshape(-1, 2).T]
-    gap = np.abs(moves.places[a][:, :, None] - moves.places[b][:, None, :])
-    apart = (gap > 0).all((1, 2))
-    a, b = a[apart], b[apart]
+    apart = (moves.places[a][:, :, None] != moves.places[b][:, None, :]).all((1, 2))
+    one, two = moves.chosen(a[apart]), moves.chosen(b[apart])
     return Moves(
-        *(np.concatenate([values[a], values[b]], 1) for values in (moves.places, moves.changes, moves.shifts)),
-        moves.nats[a] + moves.nats[b],
+        np.concatenate([one.places, two.places], 1),
+        np.concatenate([one.changes, two.changes], 1),
+        np.concatenate([one.shifts, two.shifts], 1),
+        one.nats + two.nats,
     )

@@ -30,7 +30,7 @@ NEAR = 2000  # examples of smallest margin whose margins are linearised
 BORDER = 3 * NEAR  # that moves are judged on
 BATCH = 500
 PAIRED = 64  # moves of which pairs are made
-CHUNK = 1 << 22  # margins predicted at a time
+CHUNK = 1 << 18  # margins predicted at a time
 GRADIENT_ELEMENTS = 1 << 23
 DELTA = 0.05
 
@@ -116,21 +116,18 @@ class _Round:
         w = prices.coefficients(point.integers)
         self.counts = [_errors(subspace, part, w) for part in self.parts]
         step = torch.from_numpy(prices.steps).float()
-        self.slopes = _margin_slopes(subspace, self.parts[0], w) * step  # of the margins, a step
+        self.slopes = (_margin_slopes(subspace, self.parts[0], w) * step).T.contiguous()  # (d, m), a step
 
     def moved(self, trials: int) -> NDArray[np.int32]:
         """Return the integers (d,) after the moves that helped among so many tried."""
-        gains, moves, tried = None, None, 0
-        while tried < trials:
-            if moves is None or gains is None:
-                moves, gains = self.promising()
-            place = int(gains.argmin()) if len(gains) else 0
-            if not len(gains) or gains[place] >= 0:
+        moves, gains = self.promising()
+        for _ in range(trials):
+            best = int(gains.argmin()) if len(gains) else 0
+            if not len(gains) or gains[best] >= 0:
                 break
-            gains[place] = np.inf
-            tried += 1
-            if self.kept(moves.applied(self.integers, place)):
-                moves = gains = None
+            gains[best] = np.inf
+            if self.kept(moves.applied(self.integers, best)):
+                moves, gains = self.promising()
         return self.integers
 
     def promising(self) -> tuple[Moves, NDArray[np.float64]]:
@@ -142,14 +139,13 @@ class _Round:
 
     def predicted(self, moves: Moves) -> NDArray[np.float64]:
         margins = self.counts[0][1]
-        wrong = int((margins <= 0).sum())
-        shifts, places = torch.from_numpy(moves.shifts).float(), torch.from_numpy(moves.places)
+        shifts, places = torch.from_numpy(moves.shifts).float()[:, :, None], torch.from_numpy(moves.places)
         chunk = max(1, CHUNK // len(margins))
-        errors = []
-        for at, by in zip(places.split(chunk), shifts.split(chunk), strict=True):
-            change = sum(self.slopes[:, at[:, j]] * by[:, j] for j in range(at.shape[1]))
-            errors.append((margins[:, None] + change <= 0).sum(0))
-        return self.worth * (torch.cat(errors).numpy() - wrong) + moves.nats
+        wrong = [
+            (margins + (self.slopes[at] * by).sum(1) <= 0).sum(1)
+            for at, by in zip(places.split(chunk), shifts.split(chunk), strict=True)
+        ]
+        return self.worth * (torch.cat(wrong).numpy() - int((margins <= 0).sum())) + moves.nats
 
     def kept(self, trial: NDArray[np.int32]) -> bool:
         """Try integers, and go on from them where they help on every part so far."""

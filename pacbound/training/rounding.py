@@ -12,14 +12,12 @@ from torch import Tensor
 from ..bits.coder import TOTAL
 from ..bits.profile import profile_steps, profile_tables
 from ..bits.trellis import halves, state_after, trellis_tables
-from ..errors import QuantizeError
 from ..quantize.beam import Rounded, beam, lower_factor
 from ..quantize.profile import fit_profile, points
 from ..specs.specs import ProfileSpec, StepSpec, TrellisSpec
 from .posterior import Posterior, State
 from .settings import PosteriorSettings
 
-COMPARED_BEAM = 32
 PROFILE_FIELDS = ("scale_index", "kap", "c0", "c1", "c2")
 
 
@@ -109,32 +107,14 @@ class Standing:
 
 
 def with_profile(now: Standing, settings: PosteriorSettings) -> Standing:
-    """Fit the step profile where there is none yet, and put the prior's scale on its grid. Raises: QuantizeError.
-
-    Of a profile alone and one with a trellis, the one under which a narrow beam would round everything for less: a
-    trellis has smaller errors, but pays a bit for every coefficient on the lattice that has no zero.
-    """
+    """Fit the step profile where there is none yet, and put the prior's scale on its grid. Raises: QuantizeError."""
     if now.profile is not None:
         return now
     lower = lower_factor(_precision(now.posterior, settings))
-    scale = math.exp(float(now.posterior.log_s))
-
-    def fitted(kind: type[StepSpec]) -> Standing:
-        profile = fit_profile(1 / np.diag(lower) ** 2, scale, settings.kap, kind=kind)
-        log_s = torch.tensor(-profile.scale_index / 16 * math.log(2))
-        return replace(now, profile=profile, posterior=replace(now.posterior, log_s=log_s))
-
-    if not settings.trellis:
-        return fitted(ProfileSpec)
-    narrow = settings.model_copy(update={"beam": min(settings.beam, COMPARED_BEAM)})
-
-    def nats(fit: Standing) -> float:
-        try:
-            return float(rounded(fit, now.d, narrow).nats[0])
-        except QuantizeError:  # no survivor can follow
-            return math.inf
-
-    return min((fitted(kind) for kind in (TrellisSpec, ProfileSpec)), key=nats)
+    kind = TrellisSpec if settings.trellis else ProfileSpec
+    profile = fit_profile(1 / np.diag(lower) ** 2, math.exp(float(now.posterior.log_s)), settings.kap, kind=kind)
+    log_s = torch.tensor(-profile.scale_index / 16 * math.log(2))
+    return replace(now, profile=profile, posterior=replace(now.posterior, log_s=log_s))
 
 
 def rounded(now: Standing, count: int, settings: PosteriorSettings) -> Rounded:

@@ -8,8 +8,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ..certificate.canonical import MAX_JSON_BYTES
+from ..certificate.difference import DIFFERENCE_ID, DIFFERENCE_VERSION
+from ..certificate.documents import load_document
 from ..certificate.files import read_capped
-from ..errors import RequestError
+from ..certificate.language import LANGUAGE_ID, LANGUAGE_VERSION
+from ..certificate.schema import SCHEMA_ID
+from ..errors import CertificateError, RequestError
 from ..reports.exports.in_toto import verification_summary
 from .verification import Verification
 
@@ -31,7 +35,7 @@ def attest(found: Verification, path: str | Path, sha256: str) -> str:
         raise RequestError(f"attest: {Path(path).name} changed while it was verified. Verify it again.")
     statement = verification_summary(
         Path(path).name, sha256, version("pacbound"), _now(), found.level, found.passed, *_failure(found),
-        found.unchecked, found.statement,
+        found.unchecked, found.statement, _schema(path),
     )  # fmt: skip
     return json.dumps(statement, indent=1, ensure_ascii=False, allow_nan=False)
 
@@ -41,6 +45,15 @@ def _failure(found: Verification) -> tuple[str | None, str | None]:
     if found.failed is None and not found.stands:
         return "replay", "the selection run again here made another network"
     return found.failed, found.reason
+
+
+def _schema(path: str | Path) -> str:
+    """The schema that a file claims to follow; that of classifiers where it is malformed."""
+    try:
+        found = load_document(path)
+    except CertificateError:
+        return SCHEMA_ID
+    return {LANGUAGE_VERSION: LANGUAGE_ID, DIFFERENCE_VERSION: DIFFERENCE_ID}.get(found.schema_version, SCHEMA_ID)
 
 
 def _now() -> str:

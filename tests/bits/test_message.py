@@ -27,6 +27,7 @@ from pacbound.specs.specs import (
     LatticeSpec,
     ProfileSpec,
     ProjectorSpec,
+    TrellisSpec,
 )
 
 LAYOUT = "ab" * 32
@@ -91,10 +92,12 @@ def hypotheses(draw: st.DrawFn) -> Packed:
         return HypothesisSpec.model_validate({**common, "layer_scale": False}), np.zeros(0, np.int32)
     D = draw(st.sampled_from([1, 2, 3, 17, 1000, 44426, 2**31 - 1]))
     d = draw(st.integers(1, min(D, 70)))
-    kind = draw(st.sampled_from(QUANTIZER_KINDS[:3]))  # a draw has no symbols: test_the_header_of_a_draw
+    kind = draw(
+        st.sampled_from([*QUANTIZER_KINDS[:3], *QUANTIZER_KINDS[4:]])
+    )  # a draw has no symbols, and a test below
     quantizer, levels = draw(_quantizers(kind))
     symbols = np.array(draw(st.lists(st.integers(0, levels - 1), min_size=d, max_size=d)), np.int32)
-    code = PROFILE_CODE if kind == "profile" else _code(draw, levels, symbols)
+    code = PROFILE_CODE if kind in ("profile", "trellis") else _code(draw, levels, symbols)
     chosen = {"projector": draw(projectors(D, d)), "quantizer": quantizer, "code": code}
     return HypothesisSpec.model_validate({**common, **chosen, "layer_scale": draw(st.booleans())}), symbols
 
@@ -108,7 +111,9 @@ def _quantizers(draw: st.DrawFn, kind: str) -> tuple[object, int]:
         centroids = tuple(draw(st.lists(finite, min_size=1, max_size=256)))
         return CodebookSpec(centroids=centroids), len(centroids)
     ranges = {"scale_index": (0, 127), "kap": (1, 64), "c0": (0, 63), "c1": (-16, 15), "c2": (-8, 7)}
-    return ProfileSpec.model_validate({k: draw(st.integers(*r)) for k, r in ranges.items()}), PROFILE_CODE.levels
+    record = ProfileSpec if kind == "profile" else TrellisSpec
+    ranges["scale_index"] = (0, 127) if kind == "profile" else (-128, 255)
+    return record.model_validate({k: draw(st.integers(*r)) for k, r in ranges.items()}), PROFILE_CODE.levels
 
 
 def _code(draw: st.DrawFn, levels: int, symbols: np.ndarray) -> CodeSpec:
@@ -159,13 +164,17 @@ def header_bits(spec: HypothesisSpec) -> Counter[str]:
     d = spec.projector.d
     bits["dimension"] = 6 if bin(d).count("1") == 1 else 1 + gamma_bits(d)
     bits["projector"] = _tree_bits(spec.projector)
-    bits["quantizer"] = {"profile": 1 + 13, "lattice": 3 + 8, "codebook": 3 + 8}[spec.quantizer.kind]
+    bits["quantizer"] = {"profile": 1 + 13, "lattice": 3 + 8, "codebook": 3 + 8, "trellis": 5 + 10}[spec.quantizer.kind]
     if isinstance(spec.quantizer, CodebookSpec):
         bits["quantizer"] += 16 * len(spec.quantizer.centroids)
-    if isinstance(spec.quantizer, ProfileSpec):
+    if isinstance(spec.quantizer, ProfileSpec | TrellisSpec):
         order = [0] + [sign * k for k in range(1, 80) for sign in (1, -1)]  # usual value, one more, one less, ...
-        for usual, value in ((44, spec.quantizer.kap), (3, spec.quantizer.c1), (1, spec.quantizer.c2)):
-            bits["quantizer"] += gamma_bits(order.index(value - usual))
+        near = (
+            {"kap": 44, "c1": 3, "c2": 1} if isinstance(spec.quantizer, ProfileSpec) else {"kap": 44, "c1": 6, "c2": 2}
+        )
+        bits["quantizer"] += sum(gamma_bits(order.index(getattr(spec.quantizer, k) - near[k])) for k in near)
+        if isinstance(spec.quantizer, TrellisSpec):
+            bits["quantizer"] += gamma_bits(order.index(spec.quantizer.scale_index // 16 - 3))
         return bits
     bits["symbol model"] = 2 + (7 if spec.code.kind in ("gaussian", "laplace") else 0)
     if isinstance(spec.quantizer, LatticeSpec):

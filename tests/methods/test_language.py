@@ -308,7 +308,7 @@ def test_reports_and_tables_of_language_models(streamed, positioned, tmp_path):
     assert f"{file} does not stand: bound" in run.stdout.replace("\n", " ")
     assert runner.invoke(app, ["report", str(folder), "-o", str(page)]).exit_code == 1
     assert "THIS CERTIFICATE DOES NOT STAND" in page.read_text("utf-8")
-    other = runner.invoke(app, ["export", str(folder / "one.json"), "--format", "csv"])
+    other = runner.invoke(app, ["measure", str(folder / "one.json")])
     assert "about a language model" in str(other.exception)
 
 

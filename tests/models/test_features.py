@@ -15,6 +15,8 @@ from torch import Tensor, nn
 import pacbound as pb
 from pacbound.data.registry import load
 from pacbound.errors import ModelError
+from pacbound.measures.layers.layers import layers_of
+from pacbound.measures.rademacher.capacity import class_of
 from pacbound.methods.table import certify
 from pacbound.models.architecture import build_architecture
 from pacbound.models.features import Edges, Moments, Opponent
@@ -312,6 +314,11 @@ def test_units_behind_features_are_found() -> None:
     base = make_base(described("moments-edges1-c4k5-R-blur-c6k3-R-L", (28, 28)), 0)
     found = symmetry_of(base.module, base.layout, strokes(2)[:, 0])
     assert (sorted(one.size for one in found.units), found.doubts) == ([4, 6], ())
+
+
+def test_norms_of_a_network_with_features_are_refused_by_name() -> None:
+    with pytest.raises(ModelError, match=r"no Lipschitz constant is known for Front"):
+        class_of(layers_of(described("edges1-c4k5-R-L", (28, 28)), strokes(2)[:, 0]))
 
 
 REQUEST = quick(d=32, epochs=2, batch=100)

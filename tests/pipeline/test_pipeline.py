@@ -342,7 +342,7 @@ def test_a_reference_network_certifies_pixels_by_constants() -> None:
 def test_the_default_encoder_beats_guessing_and_stands() -> None:
     made = run(Request(d=16, epochs=40, batch=60), train=clouds(MANY))
     assert made.hypothesis.quantizer is not None
-    assert made.hypothesis.quantizer.kind == "profile"
+    assert made.hypothesis.quantizer.kind == "trellis"
     assert made.bound.value < 0.3
     assert pb.verify(made, data=clouds(MANY), model=network()).stands
 

@@ -124,7 +124,7 @@ def test_the_hub_reads_the_model_card(exported: Exported) -> None:
     text = export([exported], "model-card")
     card = hub.ModelCard(text, ignore_metadata_errors=False)
     certificate = exported.certificate
-    assert card.data.model_name == exported.network
+    assert card.data.model_name == exported.facts.network
     results = {(one.dataset_split, one.metric_type): one for one in card.data.eval_results}
     assert results["train", "risk_upper_bound"].metric_value == certificate.stated_bound.value
     assert results["train", "risk_upper_bound"].metric_args["certificate_digest"] == certificate.digest

@@ -278,7 +278,7 @@ def test_when_the_time_is_over_training_stops_and_what_there_is_is_rounded(caplo
     assert encoded.epochs == pytest.approx(102 * 30 / 200)
     assert "the budget ended in warm, step 102 of 1000000" in caplog.text
     w = torch.from_numpy(dequantize(symbols, 41, profile))
-    assert _errors(subspace, sample, w) < 0.5 * sample.n
+    assert _errors(subspace, sample, w) < 0.6 * sample.n  # of three classes
     trained = train_posterior(task)
     assert trained.posterior.mean.shape == (D_SMALL,)
     assert trained.epochs == encoded.epochs

@@ -10,6 +10,7 @@ from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...models.published import Pixels
+from ...models.views import Front
 from .altered import altered
 from .linear_maps import LayerRecord, Skipped, express, fold
 from .lipschitz import SAME, Fixed, of_constant, of_function, of_method, of_module, slopes
@@ -39,10 +40,10 @@ class Step:
 
 
 class _Tracer(fx.Tracer):
-    """Treat as one step what torch.nn provides, raw pixels made ready, and every module that owns parameters."""
+    """Treat as one step what torch.nn provides, raw pixels made ready, features, and all that owns parameters."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        own = isinstance(m, Pixels) or any(True for _ in m.parameters(recurse=False))
+        own = isinstance(m, Pixels | Front) or any(True for _ in m.parameters(recurse=False))
         return own or super().is_leaf_module(m, module_qualified_name)
 
 

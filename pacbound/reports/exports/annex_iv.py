@@ -3,7 +3,9 @@
 Facts of the certificate, and what it is silent on; no legal advice, and no claim that the duty is met.
 """
 
+from ...certificate.schema import Certificate
 from ...certificate.statement import confidence, describe_loss, percent_up, share_up
+from ...errors import RequestError
 from ..show import sheet
 from ..tables import markdown_text
 from ..words import checking, declared, figure
@@ -19,8 +21,13 @@ SILENT = (
 
 
 def annex_iv(exported: Exported) -> str:
-    """Return the section as Markdown, without a final newline."""
+    """Return the section as Markdown, without a final newline. Raises: RequestError of no classifier."""
     certificate = exported.certificate
+    if not isinstance(certificate, Certificate):
+        raise RequestError(
+            f"export: annex-iv is about the errors of a classifier, and {exported.name} is about bits of a text or "
+            "versions of a network. Export a model-card."
+        )
     risk, stated, data = certificate.risk, certificate.stated_bound, certificate.data
     loss, limit = describe_loss(risk.loss), figure(stated.value, risk)
     spec = certificate.hypothesis
@@ -39,7 +46,7 @@ def annex_iv(exported: Exported) -> str:
         f"{data.distinct:,} of them distinct, SHA-256 {data.digest}. "
         f"{_plain(data.note + '. ' if data.note else '')}The network was fitted to them; the bound pays for that.",
         "",
-        f"**Held-out data.** {_held_out(exported)}",
+        f"**Held-out data.** {_held_out(certificate)}",
         "",
         "**Taken on trust.** " + " ".join(f"{_plain(one.sentence)} ({one.by})." for one in declared(certificate)),
         "",
@@ -55,8 +62,8 @@ def annex_iv(exported: Exported) -> str:
     return "\n".join(lines)
 
 
-def _held_out(exported: Exported) -> str:
-    other, risk = exported.certificate.held_out, exported.certificate.risk
+def _held_out(certificate: Certificate) -> str:
+    other, risk = certificate.held_out, certificate.risk
     if other is None or other.held_out is None:
         return "None is stated."
     return _plain(

@@ -3,19 +3,19 @@
 import uuid
 
 from ...certificate.canonical import Json
-from ...certificate.statement import confidence, describe_loss
+from ...certificate.statement import confidence
 from ..show import sheet
 from ..words import declared
-from .subject import SCHEMA, Exported
+from .facts import Facts, Figure
+from .subject import Exported
 
 VERSION = "1.7"
-NEW_DATA = "new data from the source of the sample"
 
 
 def bill_of_materials(exported: Exported) -> dict[str, Json]:
     """Return the bill; its component is a fragment to merge into another. The same bill of the same certificate."""
-    certificate = exported.certificate
-    serial = uuid.uuid5(uuid.NAMESPACE_URL, f"{SCHEMA}:{certificate.digest}")
+    certificate, facts = exported.certificate, exported.facts
+    serial = uuid.uuid5(uuid.NAMESPACE_URL, f"{facts.schema}:{certificate.digest}")
     return {
         "$schema": f"http://cyclonedx.org/schema/bom-{VERSION}.schema.json",
         "bomFormat": "CycloneDX",
@@ -26,8 +26,8 @@ def bill_of_materials(exported: Exported) -> dict[str, Json]:
             {
                 "type": "machine-learning-model",
                 "bom-ref": f"pacbound:{certificate.digest}",
-                "name": exported.network,
-                "hashes": [{"alg": "SHA-256", "content": exported.network_sha256}],
+                "name": facts.network,
+                "hashes": [{"alg": "SHA-256", "content": facts.network_sha256}],
                 "modelCard": _model_card(exported),
             }
         ],
@@ -35,52 +35,54 @@ def bill_of_materials(exported: Exported) -> dict[str, Json]:
 
 
 def _model_card(exported: Exported) -> Json:
-    certificate = exported.certificate
-    stated = certificate.stated_bound
+    certificate, facts = exported.certificate, exported.facts
     properties = {
         "statement": certificate.statement,
-        "theorem": stated.theorem,
-        "delta": repr(stated.delta),
-        "confidence": confidence(stated.delta),
+        "theorem": facts.theorem,
+        "delta": repr(facts.delta),
+        "confidence": confidence(facts.delta),
         "bits": str(certificate.ledger.bits),
         "certificate": exported.name,
         "certificate-file-sha256": exported.sha256,
         "certificate-digest": certificate.digest,
-        "certificate-schema": SCHEMA,
-        "data-sha256": certificate.data.digest,
+        "certificate-schema": facts.schema,
+        "data-sha256": facts.data_digest,
         **{f"declared-{one.item}".replace(" ", "-"): one.sentence for one in declared(certificate)},
     }
     return {
         "modelParameters": {
             "approach": {"type": "supervised"},
-            "task": exported.task,
-            "modelArchitecture": exported.network,
-            "datasets": [{"type": "dataset", "name": certificate.data.name}],
+            "task": facts.task,
+            "modelArchitecture": facts.network,
+            "datasets": [{"type": "dataset", "name": facts.data}],
         },
-        "quantitativeAnalysis": {"performanceMetrics": _metrics(exported)},
+        "quantitativeAnalysis": {"performanceMetrics": _metrics(facts)},
         "considerations": {"technicalLimitations": list(sheet(certificate).not_said)},
         "properties": [{"name": f"pacbound:{name}", "value": value} for name, value in properties.items()],
     }
 
 
-def _metrics(exported: Exported) -> list[Json]:
-    """The certified risk, whose interval is one-sided, then the errors that were counted."""
-    certificate = exported.certificate
-    stated, risk, held_out = certificate.stated_bound, certificate.risk, certificate.held_out
-    loss = describe_loss(risk.loss)
+def _metrics(facts: Facts) -> list[Json]:
+    """What is certified, whose interval is one-sided where a loss is no difference, then what was counted."""
+    sure = confidence(facts.delta)
     metrics: list[Json] = [
         {
-            "type": f"{loss}, certified to be at most this with confidence {confidence(stated.delta)}",
-            "value": repr(stated.value),
-            "slice": NEW_DATA,
-            "confidenceInterval": {"lowerBound": "0", "upperBound": repr(stated.value)},
-        },
-        {"type": loss, "value": repr(risk.rate), "slice": f"{certificate.data.name}, training sample"},
+            "type": f"{one.loss}, certified to be at most this with confidence {sure}",
+            "value": repr(one.value),
+            "slice": one.place,
+            "confidenceInterval": _below(one, signed="increase" in one.type),
+        }
+        for one in facts.certified
     ]
-    if held_out is not None:
-        rate = repr(held_out.errors / held_out.n)
-        interval: Json = {"lowerBound": "0", "upperBound": repr(held_out.value)}
+    metrics += [{"type": one.loss, "value": repr(one.value), "slice": one.place} for one in facts.measured]
+    if facts.held_out is not None:
+        one = facts.held_out.figure
         metrics.append(
-            {"type": loss, "value": rate, "slice": "held-out examples, not rechecked", "confidenceInterval": interval}
+            {"type": one.loss, "value": repr(one.value), "slice": one.place, "confidenceInterval": _below(one)}
         )
     return metrics
+
+
+def _below(figure: Figure, signed: bool = False) -> Json:
+    """An interval up to what is certified; from 0 where the figure cannot be negative."""
+    return {**({} if signed else {"lowerBound": "0"}), "upperBound": repr(figure.upper)}

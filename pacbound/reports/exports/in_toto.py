@@ -7,8 +7,9 @@ CERT` wraps it as it stands.
 from collections.abc import Sequence
 
 from ...certificate.canonical import Json
+from ...certificate.schema import SCHEMA_ID
 from ..show import sheet
-from .subject import SCHEMA, Exported
+from .subject import Exported
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 CLAIM = "urn:pacbound:predicate:certificate:1"
@@ -20,24 +21,24 @@ LEVELS = ("arithmetic", "message", "risk", "replay")
 def claim(exported: Exported) -> dict[str, Json]:
     """Return the statement that the network has the risk certified; its subject is what the network is decoded from.
 
-    Of an original network the subject is its file. The predicate holds the claim and names the certificate.
+    Of an original network, and of a reference that versions are compared with, the subject is its file. The predicate
+    holds the claim and names the certificate.
     """
-    certificate = exported.certificate
+    certificate, facts = exported.certificate, exported.facts
     document = certificate.document()
-    kept = ("statement", "bound", "risk", "ledger", "data", "declarations", "parts", "also")
     predicate: dict[str, Json] = {
         "certificate": {
             "name": exported.name,
             "digest": {"sha256": exported.sha256},
             "annotations": {
-                "digest": certificate.digest, "coreDigest": certificate.core_digest, "schema": SCHEMA,
+                "digest": certificate.digest, "coreDigest": certificate.core_digest, "schema": facts.schema,
             },
         },
-        "network": exported.network,
-        **{key: document[key] for key in kept if key in document},
+        "network": facts.network,
+        **{key: document[key] for key in facts.kept if key in document},
         "notSaid": list(sheet(certificate).not_said),
     }  # fmt: skip
-    return _statement(exported.network_file, exported.network_sha256, CLAIM, predicate)
+    return _statement(facts.network_file, facts.network_sha256, CLAIM, predicate)
 
 
 def verification_summary(
@@ -51,11 +52,12 @@ def verification_summary(
     reason: str | None,
     unchecked: Sequence[str],
     statement: str,
+    schema: str = SCHEMA_ID,
 ) -> dict[str, Json]:
     """Return the statement that a certificate file was verified, a verification summary in SLSA's words.
 
     Args: name, sha256: of the certificate's file. version: of pacbound. time: of the verification, as RFC 3339 writes
-        it. The others: as of a Verification.
+        it. schema: of the certificate. The others: as of a Verification.
     """
     reached = LEVELS[: LEVELS.index(level) + 1]
     found: dict[str, Json] = {
@@ -66,7 +68,7 @@ def verification_summary(
         "verifier": {"id": "urn:pacbound:verifier", "version": {"pacbound": version}},
         "timeVerified": time,
         "resourceUri": f"urn:pacbound:file:sha256:{sha256}",
-        "policy": {"uri": SCHEMA},
+        "policy": {"uri": schema},
         "verificationResult": "PASSED" if failed is None else "FAILED",
         "verifiedLevels": [f"PACBOUND_{one.upper()}" for one in reached] if failed is None else ["FAILED"],
         FOUND: found,

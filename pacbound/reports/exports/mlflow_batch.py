@@ -4,41 +4,39 @@ A certificate has no time, so that metrics have timestamp 0 and step 0.
 """
 
 from ...certificate.canonical import Json
-from .subject import SCHEMA, Exported
+from .subject import Exported
 
 MOST_VALUE = 6000  # characters of a parameter that every store keeps
+MOST_TAG = 5000
 PREFIX = "pacbound."
 
 
 def log_batch(exported: Exported) -> dict[str, Json]:
     """Return `metrics`, `params` and `tags`, each a list of objects with key and value."""
-    certificate, held_out = exported.certificate, exported.certificate.held_out
-    stated, risk, spec = certificate.stated_bound, certificate.risk, certificate.hypothesis
+    certificate, facts, held = exported.certificate, exported.facts, exported.facts.held_out
     metrics: dict[str, float] = {
-        "risk_upper_bound": stated.value,
-        "training_error": risk.rate,
+        **{one.key: one.value for one in (*facts.certified, *facts.measured)},
         "ledger_bits": float(certificate.ledger.bits),
         **{f"bits.{entry.item}": float(entry.bits) for entry in certificate.entries if entry.kind != "declared"},
     }
-    if held_out is not None:
-        metrics |= {"held_out_error": held_out.errors / held_out.n, "held_out_upper_bound": held_out.value}
+    if held is not None and held.figure.upper is not None:
+        metrics |= {held.figure.key: held.figure.value, "held_out_upper_bound": held.figure.upper}
     params = {
-        "theorem": stated.theorem,
-        "delta": repr(stated.delta),
-        "loss": risk.loss,
-        "n": str(risk.n),
-        "data": certificate.data.name,
-        "model": exported.network,
-        "d": "" if spec.projector is None else str(spec.projector.d),
-        "base": spec.base.kind,
+        "theorem": facts.theorem,
+        "delta": repr(facts.delta),
+        "loss": facts.loss,
+        "n": str(facts.n),
+        "data": facts.data,
+        "model": facts.network,
+        **facts.params,
     }
     tags = {
-        "statement": certificate.statement,
+        "statement": certificate.statement[:MOST_TAG],
         "certificate": exported.name,
         "certificate_sha256": exported.sha256,
         "certificate_digest": certificate.digest,
-        "certificate_schema": SCHEMA,
-        "data_sha256": certificate.data.digest,
+        "certificate_schema": facts.schema,
+        "data_sha256": facts.data_digest,
     }
     return {
         "metrics": [

@@ -1,39 +1,28 @@
 """A model card for the Hugging Face Hub: model-index metadata as YAML front matter, and a section of Markdown."""
 
 import json
+import shlex
 from collections.abc import Iterator
 
 from ...certificate.canonical import Json
-from ...certificate.statement import confidence, describe_loss
+from ...certificate.schema import Certificate
 from ..show import render
 from ..words import checking
 from .annex_iv import annex_iv
-from .subject import SCHEMA, Exported
+from .facts import Facts, Figure
+from .subject import Exported
 
 
 def model_card(exported: Exported) -> str:
     """Return front matter and section, to stand in a README.md or to be merged into one; without a final newline."""
     certificate = exported.certificate
     head = "\n".join(_yaml(metadata(exported)))
-    lines = [
-        "---",
-        head,
-        "---",
-        "",
-        "## Certified generalization bound",
-        "",
-        render(certificate, "markdown"),
-        "",
-        "Check it:",
-        "",
-        "```sh",
-        checking(certificate, exported.name).install,
-        checking(certificate, exported.name).command,
-        "```",
-        "",
-        annex_iv(exported),
-    ]
-    return "\n".join(lines)
+    lines = ["---", head, "---", "", "## Certified generalization bound", "", render(certificate, "markdown"), ""]
+    if not isinstance(certificate, Certificate):
+        command = f"pacbound verify {shlex.quote(exported.name)} --data DATA"
+        return "\n".join([*lines, "Check it:", "", "```sh", "pip install pacbound", command, "```"])
+    check = checking(certificate, exported.name)
+    return "\n".join([*lines, "Check it:", "", "```sh", check.install, check.command, "```", "", annex_iv(exported)])
 
 
 def metadata(exported: Exported) -> dict[str, Json]:
@@ -42,45 +31,33 @@ def metadata(exported: Exported) -> dict[str, Json]:
 
 
 def _index(exported: Exported) -> Json:
-    certificate = exported.certificate
-    stated, risk, data, held_out = (
-        certificate.stated_bound,
-        certificate.risk,
-        certificate.data,
-        exported.certificate.held_out,
-    )
-    loss = describe_loss(risk.loss)
+    certificate, facts = exported.certificate, exported.facts
     how: Json = {
-        "delta": stated.delta,
-        "theorem": stated.theorem,
+        "delta": facts.delta,
+        "theorem": facts.theorem,
         "bits": certificate.ledger.bits,
-        "errors": risk.errors,
-        "n": risk.n,
+        **facts.counted,
         "certificate_digest": certificate.digest,
-        "certificate_schema": SCHEMA,
+        "certificate_schema": facts.schema,
     }
     trained: list[Json] = [
-        {
-            "type": "risk_upper_bound",
-            "value": stated.value,
-            "name": f"{loss} on new data, at most, with confidence {confidence(stated.delta)}",
-            "args": how,
-        },
-        {"type": risk.loss, "value": risk.rate, "name": f"training {loss}"},
+        *({**_metric(one), "args": how} for one in facts.certified),
+        *(_metric(one) for one in facts.measured),
     ]
-    results = [_result(exported, "train", data.digest, trained)]
-    if held_out is not None and held_out.held_out is not None:
-        value = held_out.errors / held_out.n
-        tested: list[Json] = [{"type": risk.loss, "value": value, "name": f"held-out {loss}, not rechecked"}]
-        results.append(_result(exported, "test", held_out.held_out.digest, tested))
-    return {"name": exported.network, "results": results}
+    results = [_result(facts, "train", facts.data_digest, trained)]
+    if facts.held_out is not None and facts.held_out.digest is not None:
+        results.append(_result(facts, "test", facts.held_out.digest, [_metric(facts.held_out.figure)]))
+    return {"name": facts.network, "results": results}
 
 
-def _result(exported: Exported, split: str, digest: str, metrics: list[Json]) -> Json:
-    name = exported.certificate.data.name
+def _metric(figure: Figure) -> dict[str, Json]:
+    return {"type": figure.type, "value": figure.value, "name": figure.name}
+
+
+def _result(facts: Facts, split: str, digest: str, metrics: list[Json]) -> Json:
     return {
-        "task": {"type": exported.task},
-        "dataset": {"type": name, "name": name, "split": split, "args": {"sha256": digest}},
+        "task": {"type": facts.task},
+        "dataset": {"type": facts.data, "name": facts.data, "split": split, "args": {"sha256": digest}},
         "metrics": metrics,
     }
 

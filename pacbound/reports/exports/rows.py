@@ -1,34 +1,47 @@
-"""Certificates as CSV: a line each, with whether it stands."""
+"""Certificates as CSV: a line each, with whether it stands; of versions of a network a line each."""
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from ...certificate.schema import Certificate
+from ...certificate.difference import DifferenceCertificate
 from .subject import Exported
 
 FIELDS = (
     "name", "stands", "why_not", "bound", "theorem", "delta", "errors", "n", "loss", "error", "bits", "model", "d", "D",
     "base", "data", "data_sha256", "held_out_errors", "held_out_n", "held_out_bound", "core_digest", "digest", "sha256",
 )  # fmt: skip
+Cell = str | int | float | None
 
 
 def rows(exported: Sequence[Exported]) -> str:
-    """Return a head and a line for each, without a final newline. Of what does not stand the bound is left empty."""
+    """Return a head and the lines of each, without a final newline. Of what does not stand the bound is left empty."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(FIELDS)
-    writer.writerows([_cells(one) for one in exported])
+    for one in exported:
+        writer.writerows(_lines(one))
     return stream.getvalue().rstrip("\n")
 
 
-def _cells(one: Exported) -> tuple[str | int | float | None, ...]:
-    found: Certificate = one.certificate
-    stated, risk, spec, held_out = found.stated_bound, found.risk, found.hypothesis, one.certificate.held_out
-    return (
-        one.name, "no" if one.complaint else "yes", one.complaint, "" if one.complaint else stated.value,
-        stated.theorem, stated.delta, risk.errors, risk.n, risk.loss, risk.rate, found.ledger.bits, one.network,
-        None if spec.projector is None else spec.projector.d, spec.parameters, spec.base.kind, found.data.name,
-        found.data.digest, *((None, None, None) if held_out is None else (held_out.errors, held_out.n, held_out.value)),
-        found.core_digest, found.digest, one.sha256,
-    )  # fmt: skip
+def _lines(one: Exported) -> Iterator[tuple[Cell, ...]]:
+    found, facts = one.certificate, one.facts
+    held, versions = facts.held_out, isinstance(found, DifferenceCertificate)
+    d, D, base = (
+        (None, None, None)
+        if isinstance(found, DifferenceCertificate)
+        else (
+            None if found.hypothesis.projector is None else found.hypothesis.projector.d,
+            found.hypothesis.parameters,
+            found.hypothesis.base.kind,
+        )
+    )
+    for certified, measured in zip(facts.certified, facts.measured, strict=True):
+        loss = certified.loss if versions else facts.loss
+        yield (
+            one.name, "no" if one.complaint else "yes", one.complaint, "" if one.complaint else certified.value,
+            facts.theorem, facts.delta, facts.counted.get("errors"), facts.n, loss, measured.value, found.ledger.bits,
+            facts.network, d, D, base, facts.data, facts.data_digest,
+            *((None, None, None) if held is None else (held.errors, held.n, held.figure.upper)),
+            found.core_digest, found.digest, one.sha256,
+        )  # fmt: skip

@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from ...certificate.canonical import MAX_JSON_BYTES
+from ...certificate.difference import DifferenceCertificate
+from ...certificate.documents import AnyCertificate, load_document
 from ...certificate.files import read_capped
-from ...certificate.schema import SCHEMA_ID, Certificate, SidecarMessage
+from ...certificate.language import LanguageCertificate
 from ...errors import VerificationError
+from ..difference import difference_complaint
+from ..language_pages import complaint as language_complaint
 from ..report import complaint
-from ..words import ALTERED, NAMED_DATA
-
-SCHEMA = SCHEMA_ID
-VISION_DATA = (*NAMED_DATA, *ALTERED)  # all that have a name so far are of images
+from .facts import Facts, facts_of
 
 
 class Exported(NamedTuple):
@@ -20,15 +21,15 @@ class Exported(NamedTuple):
 
     name: str
     sha256: str
-    certificate: Certificate
+    certificate: AnyCertificate
     complaint: str
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read a certificate file and check its arithmetic and message. Raises: CertificateError where malformed."""
         raw = read_capped(Path(path), MAX_JSON_BYTES)
-        certificate = Certificate.load(path)
-        return cls(Path(path).name, hashlib.sha256(raw).hexdigest(), certificate, complaint(certificate))
+        certificate = load_document(path)
+        return cls(Path(path).name, hashlib.sha256(raw).hexdigest(), certificate, _complaint(certificate))
 
     def require(self) -> Self:
         """Return itself where the certificate stands. Raises: VerificationError, since nothing else may be claimed."""
@@ -37,32 +38,14 @@ class Exported(NamedTuple):
         return self
 
     @property
-    def network(self) -> str:
-        """The network that the headline is about."""
-        spec, compared = self.certificate.hypothesis, self.certificate.comparison
-        return spec.model if compared is None else compared.original.model
+    def facts(self) -> Facts:
+        """What every format says of it."""
+        return facts_of(self.certificate)
 
-    @property
-    def network_file(self) -> str:
-        """What to call the thing that `network_sha256` is of."""
-        made = self.certificate.hypothesis
-        if self.certificate.comparison is not None:
-            return "network"
-        return made.quantizer.file if made.quantizer is not None and made.quantizer.kind == "picks" else "message"
 
-    @property
-    def network_sha256(self) -> str:
-        """SHA-256 of the file of an original network or of one made from picks, else of the message."""
-        compared, message, made = self.certificate.comparison, self.certificate.message, self.certificate.hypothesis
-        if compared is not None:
-            return compared.original.sha256
-        if made.quantizer is not None and made.quantizer.kind == "picks":
-            return made.quantizer.sha256
-        if isinstance(message, SidecarMessage):
-            return message.sha256
-        return hashlib.sha256(self.certificate.payload()).hexdigest()
-
-    @property
-    def task(self) -> str:
-        """What the network does, as far as the certificate says."""
-        return "image-classification" if self.certificate.data.name in VISION_DATA else "classification"
+def _complaint(certificate: AnyCertificate) -> str:
+    if isinstance(certificate, LanguageCertificate):
+        return language_complaint(certificate)
+    return (
+        difference_complaint(certificate) if isinstance(certificate, DifferenceCertificate) else complaint(certificate)
+    )

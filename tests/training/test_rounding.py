@@ -1,0 +1,116 @@
+"""Which kind of rounding a posterior gets, at any scale of its prior, and the moves that refine what it made."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from pacbound.bits.message import pack, unpack
+from pacbound.quantize import dequantize
+from pacbound.specs.specs import PROFILE_CODE, BaseOrigin, HypothesisSpec, ProfileSpec, ProjectorSpec, TrellisSpec
+from pacbound.training.moves import Moves, pairs_of, single_moves
+from pacbound.training.posterior import Posterior
+from pacbound.training.rounding import Standing, prices_of, rounded, with_block, with_profile
+from pacbound.training.settings import PosteriorSettings
+
+COUNT = 60
+SETTINGS = PosteriorSettings(beam=64)
+CURVE = {"kap": 44, "c0": 29, "c1": 4, "c2": 1}
+
+
+def _standing(s: float, ratio: float) -> Standing:
+    """A posterior whose standard deviations are s / ratio in every direction."""
+    spread = s * math.sqrt(1 - ratio**-2)  # of means, where the prior fits
+    mean = torch.from_numpy(np.random.default_rng(0).normal(0, spread, COUNT)).float()
+    log_std = torch.full((COUNT,), math.log(s / ratio))
+    return Standing(
+        Posterior(mean, torch.eye(COUNT), log_std, torch.tensor(math.log(s))), np.zeros(0, np.int32), None, 1.0
+    )
+
+
+@pytest.mark.parametrize("s", [200.0, 3.0, 1.36, 0.05, 2.0**-14])
+def test_a_scale_anywhere_between_the_ends_of_the_header_is_rounded_and_read_back(s: float) -> None:
+    now = with_block(_standing(s, 8), COUNT // 2, SETTINGS)
+    assert isinstance(now.profile, TrellisSpec)
+    assert 2 ** (-now.profile.scale_index / 16) == pytest.approx(s, rel=0.03)
+    integers = np.concatenate([now.integers, rounded(now, COUNT - COUNT // 2, SETTINGS).integers[0]])
+    symbols = (integers + 20).astype(np.int32)
+    spec = HypothesisSpec(
+        model="lenet", layout_digest="0" * 64, base=BaseOrigin(), quantizer=now.profile, code=PROFILE_CODE,
+        projector=ProjectorSpec(kind="fastfood", D=100, d=COUNT),
+    )  # fmt: skip
+    decoded, carried, _ = unpack(pack(spec, symbols)[0].payload, spec)
+    w = dequantize(carried, 41, now.profile)
+    assert decoded == spec
+    np.testing.assert_array_equal(w, prices_of(now.profile, COUNT).coefficients(integers).numpy())
+    assert np.abs(w - _standing(s, 8).posterior.mean.numpy()).max() < 4.4 * s / 8  # a step
+
+
+@pytest.mark.parametrize("ratio", [1.1, 2, 4, 16])
+def test_a_trellis_rounds_for_less_at_any_rate_and_no_worse_where_all_is_zero(ratio: float) -> None:
+    nats = {}
+    for trellis in (True, False):
+        settings = SETTINGS.model_copy(update={"trellis": trellis})
+        now = with_profile(_standing(0.05, ratio), settings)
+        assert isinstance(now.profile, TrellisSpec if trellis else ProfileSpec)
+        nats[trellis] = float(rounded(now, COUNT, settings).nats[0])
+    assert nats[True] < nats[False] - 0.03 * COUNT if ratio > 1.5 else nats[True] == pytest.approx(nats[False])
+
+
+@pytest.mark.parametrize("kind", [ProfileSpec, TrellisSpec])
+def test_a_standing_comes_back_from_its_tensors(kind: type[ProfileSpec | TrellisSpec]) -> None:
+    now = Standing(_standing(0.05, 8).posterior, np.array([1, -2], np.int32), kind(scale_index=68, **CURVE), 1.5)
+    back = Standing.of(now.tensors())
+    assert back.profile == now.profile
+    assert back.known()[1] == now.known()[1]
+    assert torch.equal(back.known()[0], now.known()[0])
+
+
+def _all_moves(integers: np.ndarray, profile: ProfileSpec | TrellisSpec) -> Moves:
+    single = single_moves(integers, prices_of(profile, len(integers)))
+    return single + pairs_of(single, np.arange(0, len(single.nats), 3))
+
+
+@pytest.mark.parametrize("d", [1, 2, 3, 9])
+@pytest.mark.parametrize("kind", [ProfileSpec, TrellisSpec])
+def test_moves_change_the_places_that_they_name_as_they_say_and_no_others(
+    kind: type[ProfileSpec | TrellisSpec], d: int
+) -> None:
+    profile = kind(scale_index=68, **CURVE)
+    integers = np.random.default_rng(d).integers(-3, 4, d).astype(np.int32)
+    prices = prices_of(profile, d)
+    before, moves = dequantize(integers + 20, 41, profile), _all_moves(integers, profile)
+    assert len(moves.nats) >= 2 * d
+    for index, nats in enumerate(moves.nats):
+        after = moves.applied(integers, index)
+        expected = np.zeros(d)
+        np.add.at(expected, moves.places[index], moves.shifts[index])
+        np.testing.assert_allclose(dequantize(after + 20, 41, profile) - before, expected * prices.steps, atol=1e-6)
+        assert prices.total(after) - prices.total(integers) == pytest.approx(nats, abs=1e-9)
+        assert (after != integers).any()
+
+
+def test_under_a_trellis_every_neighbour_on_another_path_is_a_move() -> None:
+    """All strings of 4 symbols that differ from the first in at most three places in a row, by the table of states."""
+    follows = {(0, 0): 0, (0, 1): 2, (1, 0): 2, (1, 1): 0, (2, 0): 1, (2, 1): 3, (3, 0): 3, (3, 1): 1}
+
+    def lattices(k: tuple[int, ...]) -> list[int]:
+        states = [0]
+        for value in k:
+            states.append(follows[states[-1], value % 2])
+        return [state // 2 for state in states[:-1]]
+
+    start = (1, 0, -1, 2)
+    found = set()
+    moves = single_moves(np.array(start, np.int32), prices_of(TrellisSpec(scale_index=68, **CURVE), 4))
+    for index in range(len(moves.nats)):
+        found.add(tuple(moves.applied(np.array(start, np.int32), index).tolist()))
+    for side in (-1, 1):
+        for i in range(4):
+            assert (*start[:i], start[i] + 2 * side, *start[i + 1 :]) in found
+    flipped = [(1 + a, b, -1 + c, 2) for a in (-1, 1) for b in (-2, 0, 2) for c in (-1, 1)]
+    here = {k for k in flipped if [x ^ y for x, y in zip(lattices(k), lattices(start), strict=True)] == [0, 1, 0, 0]}
+    near = {k for k in here if abs(k[1] + lattices(k)[1] / 2 - lattices(start)[1] / 2) < 2}
+    assert near <= found
+    assert len(near) == 8
