@@ -271,7 +271,8 @@ class Stated(Record):
     d: Annotated[
         int | None,
         Field(
-            ge=1, json_schema_extra=_option("Subspace", "dimension; by default the power of two nearest 5.6 sqrt(n)")
+            ge=1,
+            json_schema_extra=_option("Subspace", "dimension; by default near 5.6 sqrt(n), less if n < 840"),
         ),
     ] = None
     projector: Annotated[

@@ -529,9 +529,21 @@ def test_examples_that_change_between_two_passes_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n", "d"), [(1, 4), (100, 64), (1437, 256), (2900, 256), (10_000, 512), (60_000, 1024), (10**6, 4096)]
+    ("n", "d"),
+    [
+        (1, 8),
+        (100, 8),
+        (178, 16),
+        (419, 32),
+        (1000, 128),
+        (1437, 256),
+        (2900, 256),
+        (10_000, 512),
+        (60_000, 1024),
+        (10**6, 4096),
+    ],
 )
-def test_the_default_dimension_is_the_power_of_two_nearest_to_5_6_roots_of_n(n: int, d: int) -> None:
+def test_the_default_dimension_is_near_5_6_roots_of_n_and_less_of_small_samples(n: int, d: int) -> None:
     assert default_dimension(n) == d
 
 
