@@ -5,7 +5,7 @@ checkpoint or of values handed over, and the statement about it; of a head of ro
 outputs there are, and to which of them names lead; of a split, the whole sample and the file of theta0; of a draw, its
 file and index; of tokens, the file of their tokenizer, of columns, their constants; of picks, that they are
 picks, and the file of the network; of a direct code, names and shapes of the tensors and where the units of a group
-lie. Everything else stands in the message.
+lie; of lattices of all tensors, their sizes. Everything else stands in the message.
 """
 
 from functools import partial
@@ -32,7 +32,9 @@ from ..specs.specs import (
     ProjectorSpec,
     QuantizerSpec,
     SplitSpec,
+    TensorsSpec,
     TrellisSpec,
+    every_weight,
 )
 from ..specs.tensors import DirectSpec
 from .architecture import code_model
@@ -45,12 +47,14 @@ from .profile import code_profile_header, code_profile_symbols
 from .tensors import code_direct
 from .trained import code_trained
 from .trellis import code_trellis_header, code_trellis_symbols
+from .weights import code_weights, code_weights_header
 
 BASE, WHY_BASE = "base", "where theta0 comes from, with its seed"
 PART, LONG = (
     6,
     14,
 )  # numbers that no kind of base has: a word for what is trained follows; preprocessing in its long form
+EVERY_WEIGHT = 0  # in the place of d, which is 1 or more
 
 
 class Message(Record):
@@ -129,7 +133,10 @@ def _describe(
     )
     if declared.projector is None:
         raise MessageError("unpack: the payload carries a projector and the certificate declares none.")
-    projector = _projector(stream, declared.projector.D, None if spec is None else spec.projector)
+    d = _dimension(stream, declared.projector.D, spec)
+    if d == EVERY_WEIGHT:
+        return _weights(stream, partial(build, layer_scale=bool(scaled)), declared, spec, symbols)
+    projector = _projector_tree(stream, declared.projector.D, d, None if spec is None else spec.projector)
     quantizer = _quantizer(stream, declared.quantizer, None if spec is None else spec.quantizer)
     build = partial(build, layer_scale=bool(scaled), projector=projector, quantizer=quantizer)
     if isinstance(quantizer, DrawSpec):
@@ -156,6 +163,21 @@ def _direct(
     sent = spec.quantizer if spec is not None and isinstance(spec.quantizer, DirectSpec) else None
     quantizer, decoded = code_direct(stream, declared.quantizer, sent, symbols)
     return build(layer_scale=False, quantizer=quantizer), decoded
+
+
+def _weights(
+    stream: Stream,
+    build: partial[HypothesisSpec],
+    declared: HypothesisSpec,
+    spec: HypothesisSpec | None,
+    symbols: Symbols | None,
+) -> tuple[HypothesisSpec, Symbols]:
+    if not isinstance(declared.quantizer, TensorsSpec):
+        raise MessageError("unpack: the payload holds every weight and the certificate declares no tensors.")
+    sent = spec.quantizer if spec is not None and isinstance(spec.quantizer, TensorsSpec) else None
+    quantizer = code_weights_header(stream, declared.quantizer, sent)
+    projector = every_weight(quantizer.parameters)
+    return build(projector=projector, quantizer=quantizer), code_weights(stream, quantizer, symbols)
 
 
 def _named(stream: Stream, item: str, names: tuple[str, ...], why: str, index: int | None) -> str:
@@ -245,16 +267,20 @@ def _split(stream: Stream, declared: SplitSpec | None, split: SplitSpec | None) 
     return SplitSpec.model_validate({**declared.model_dump(), "seed": seed, "parts": parts})
 
 
-def _projector(stream: Stream, D: int, spec: ProjectorSpec | None) -> ProjectorSpec:
+def _dimension(stream: Stream, D: int, spec: HypothesisSpec | None) -> int:
+    """Carry d; 0, which no subspace has, where every weight stands in the message."""
     item, why = "dimension", "d: a flag and five bits for a power of two, else a gamma code"
-    irregular = stream.integer(item, 1, why, None if spec is None else bool(spec.d & (spec.d - 1)))
+    sent = None
+    if spec is not None and spec.projector is not None:
+        sent = EVERY_WEIGHT if isinstance(spec.quantizer, TensorsSpec) else spec.projector.d
+    irregular = stream.integer(item, 1, why, None if sent is None else bool(sent & (sent - 1)) or not sent)
     if irregular:
-        d = stream.gamma(item, why, None if spec is None else spec.d)
+        d = stream.gamma(item, why, sent)
     else:
-        d = 1 << stream.integer(item, 5, why, None if spec is None else spec.d.bit_length() - 1)
-    if not 1 <= d <= min(D, MAX_COUNT):  # before a matrix or d symbols are thought of
+        d = 1 << stream.integer(item, 5, why, None if sent is None else sent.bit_length() - 1)
+    if not d <= min(D, MAX_COUNT):  # before a matrix or d symbols are thought of
         raise CodeError(f"message: a subspace has d in [1, {min(D, MAX_COUNT)}] for D = {D}, got {d}.")
-    return _projector_tree(stream, D, d, spec)
+    return d
 
 
 def _projector_tree(stream: Stream, D: int, d: int, spec: ProjectorSpec | None, depth: int = 0) -> ProjectorSpec:

@@ -24,7 +24,7 @@ from ..models.reference import initialise
 from ..quantize import dequantize
 from ..quantize.tensors import dequantize_tensors
 from ..specs.picks import PicksSpec
-from ..specs.specs import BaseOrigin, DrawSpec, HypothesisSpec, PreprocessSpec, ProjectorSpec
+from ..specs.specs import BaseOrigin, DrawSpec, HypothesisSpec, PreprocessSpec, ProjectorSpec, TensorsSpec
 from ..specs.tensors import DirectSpec
 from ..subspace.layout import NORM_BUFFERS, Layout, frozen_digest, tensors_digest
 from ..subspace.projectors import make_projector
@@ -200,6 +200,8 @@ def _decoded(base: Base, spec: HypothesisSpec, symbols: Symbols, posterior: byte
         _check_tensors(base.layout, spec.quantizer)
         arrays = dequantize_tensors(spec.quantizer, symbols)
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
+    if isinstance(spec.quantizer, TensorsSpec):
+        _check_sizes(base.layout, spec.quantizer)
     w = _coefficients(spec, symbols, posterior)
     if spec.projector is None or w is None:
         return {}
@@ -219,6 +221,17 @@ def _check_tensors(layout: Layout, spec: DirectSpec) -> None:
         )
 
 
+def _check_sizes(layout: Layout, spec: TensorsSpec) -> None:
+    """Refuse lattices of other tensors than the network's. Raises: ModelError."""
+    own = [slot.stop - slot.start for slot in layout.slots]
+    sent = [lattice.size for lattice in spec.lattices]
+    if own != sent:
+        raise ModelError(
+            f"Hypothesis: lattices are those of the network's tensors, of sizes {own[:5]}, got {sent[:5]}. "
+            "Give the architecture that was certified."
+        )
+
+
 def _coefficients(spec: HypothesisSpec, symbols: Symbols, posterior: bytes | None) -> NDArray[np.float32] | None:
     """Return w (d,), or None for w = 0. Raises: ModelError or CertificateError where a draw lacks its file."""
     if spec.projector is None or spec.quantizer is None:
@@ -227,6 +240,5 @@ def _coefficients(spec: HypothesisSpec, symbols: Symbols, posterior: bytes | Non
         if posterior is None:
             raise ModelError("Hypothesis: a draw needs its posterior file, got none. Give the bytes of the sidecar.")
         return draw(posterior, spec.quantizer, spec.projector.d).coefficients
-    assert spec.code is not None
     assert not isinstance(spec.quantizer, DirectSpec | PicksSpec)
-    return dequantize(symbols, spec.code.levels, spec.quantizer)
+    return dequantize(symbols, 0 if spec.code is None else spec.code.levels, spec.quantizer)

@@ -20,26 +20,29 @@ from ..training.posterior import Posterior
 from ..training.progressive import NEVER, Deadline, Task, encode_posterior, train_posterior
 from ..training.settings import PosteriorSettings, posterior_settings
 from ..training.state import Checkpoint
+from ..training.weights import WeightsPlan, encode_weights, seconds_an_epoch_of_weights
 from .looks import number_of_look
 from .preparation import Setup, sample_of
 
 DEFAULT_STEP = 2.0**-5
+WEIGHT_STEPS, WEIGHT_RATE = 10_000, 0.02  # of every weight by itself: gradient steps, and peak rate in He values
 BATCH = 250
 MIN_STEPS_AN_EPOCH = 20
 POSTERIOR_TRAINING_SHARE = 0.7  # of a budget; the rest goes to curvature, beam, refinement and counting
 CURVATURE_SHARE = 0.05  # of a budget, for each of two matrices
 STOPS = (0.85, 0.95)  # of a budget: where training that is late is stopped, and refinement
-LEAST_EPOCHS = {"posterior": 1, "plain": 3, "codebook": 2}  # one a phase; the posterior's stages are steps
+LEAST_EPOCHS = {"posterior": 1, "plain": 3, "codebook": 2, "weights": 1}  # one a phase, where phases are epochs
 USED_BY = {
     "step": ("plain",),
     "levels": ("codebook",),
     "codebook_init": ("codebook",),
-    **dict.fromkeys(("code", "rate", "optimizer", "beta"), ("plain", "codebook")),
+    **dict.fromkeys(("code", "optimizer"), ("plain", "codebook")),
+    **dict.fromkeys(("rate", "beta"), ("plain", "codebook", "weights")),
 }
 MAX_SCALE_INDEX = 127  # of the prior of a draw: s = 2^-8
 
 
-def plan_of(setup: Setup, checkpoint: Checkpoint) -> PlainPlan | PosteriorSettings:
+def plan_of(setup: Setup, checkpoint: Checkpoint) -> PlainPlan | PosteriorSettings | WeightsPlan:
     """Return the encoder's plan. What a budget in minutes makes of it is measured once and noted in the checkpoint.
 
     From n: batches of 250, fewer where n < 5,000 (20 steps a pass); a fixed number of steps whatever n is, so that a
@@ -59,8 +62,10 @@ def plan_of(setup: Setup, checkpoint: Checkpoint) -> PlainPlan | PosteriorSettin
         request.epochs if request.budget is None else checkpoint.note("epochs", lambda: _affordable(setup, batch))[0]
     )
     _refuse_options_of_others(request)
+    steps = None if epochs is None else max(1, epochs * n // batch)
+    if request.encoder == "weights":
+        return WeightsPlan(steps or WEIGHT_STEPS, batch, _rate(request), request.beta, request.encoder_seed)
     if request.encoder == "posterior":
-        steps = None if epochs is None else max(1, epochs * n // batch)
         settings = posterior_settings(batch, steps, request.posterior == "draw", setup.targets is not None)
         if request.budget is None:
             return settings
@@ -82,11 +87,17 @@ def plan_of(setup: Setup, checkpoint: Checkpoint) -> PlainPlan | PosteriorSettin
     )
 
 
+def _rate(request: Request) -> float:
+    """Return the rate that is asked for, in the place of the plain encoder's that of weights."""
+    return WEIGHT_RATE if request.rate == Request().rate else request.rate
+
+
 def _affordable(setup: Setup, batch: int) -> list[int]:
     """Epochs that the budget holds. Raises: RequestError where these are fewer than the shortest plan has."""
     encoder, budget = setup.request.encoder, setup.request.budget or 0.0
-    share = POSTERIOR_TRAINING_SHARE if encoder == "posterior" else 1.0
-    minutes = seconds_an_epoch(setup.subspace(), sample_of(setup), batch) / 60 / share
+    share = POSTERIOR_TRAINING_SHARE if encoder in ("posterior", "weights") else 1.0
+    seconds = seconds_an_epoch_of_weights if encoder == "weights" else seconds_an_epoch
+    minutes = seconds(setup.subspace(), sample_of(setup), batch) / 60 / share
     epochs, least = int(budget / minutes), LEAST_EPOCHS[encoder]
     if epochs < least:
         raise RequestError(
@@ -130,6 +141,8 @@ def encode(setup: Setup, checkpoint: Checkpoint, progress: bool, looks: Path | N
     if isinstance(plan, PlainPlan):
         return encode_plain(subspace, sample, plan, checkpoint, progress)
     until = _deadline(setup.request.budget)
+    if isinstance(plan, WeightsPlan):
+        return encode_weights(subspace, sample, plan, checkpoint, progress, until)
     task = Task(subspace, sample, plan, setup.request.encoder_seed, checkpoint, progress, until)
     if setup.request.posterior == "point":
         return encode_posterior(task)

@@ -8,6 +8,7 @@ from torch import Tensor
 from ..bits.codes import fit_code
 from ..bits.ledger import Entry
 from ..bits.message import pack
+from ..bits.weights import fit_tables
 from ..certificate.accounting import Comparison, complete
 from ..records import Record
 from ..specs.specs import PROFILE_CODE, PROFILE_REACH, CodebookSpec, DrawSpec, LatticeSpec, QuantizerSpec, TrellisSpec
@@ -15,6 +16,7 @@ from ..training.fit import Sample
 from ..training.plain import Candidate, PlainPlan, seconds_an_epoch
 from ..training.settings import PosteriorSettings
 from ..training.state import Checkpoint
+from ..training.weights import WeightsPlan, seconds_an_epoch_of_weights
 from .capturing import timed
 from .encoding import BATCH, POSTERIOR_TRAINING_SHARE, plan_of
 from .preparation import Setup, sample_of
@@ -23,6 +25,7 @@ from .starting import seconds_to_start
 TYPICAL_SPREAD = 1.2  # standard deviation of trained symbols, in steps: about 2.3 bits a coefficient
 TYPICAL_PROFILE = TrellisSpec(scale_index=68, kap=44, c0=29, c1=4, c2=1)
 TYPICAL_DRAW = DrawSpec(scale_index=68, index=1, sha256="0" * 64, size=0)
+WEIGHTS_MOVED, TYPICAL_WEIGHT_STEP = 0.1, 60  # share of the weights that training moves from theta0; step index
 TYPICAL_RATIO = 1.9  # bits of ln dQ/dP a coefficient
 NO_SYMBOLS = np.zeros(0, np.int32)
 EVALUATION_SHARE = 0.35  # of an epoch: counting the errors of one candidate takes forward passes only
@@ -66,12 +69,14 @@ def forecast(setup: Setup, compared: Comparison | None = None) -> Forecast:
     epochs = _epochs(plan, setup.train.n)
     passes = epochs / (1 if isinstance(plan, PlainPlan) else POSTERIOR_TRAINING_SHARE) + EVALUATION_SHARE
     drawn = setup.request.posterior == "draw"
-    typical = Candidate(NO_SYMBOLS, TYPICAL_DRAW, None) if drawn else _typical(plan, subspace.d)
+    sizes = [slot.stop - slot.start for slot in setup.base.layout.slots]
+    typical = Candidate(NO_SYMBOLS, TYPICAL_DRAW, None) if drawn else _typical(plan, subspace.d, sizes)
     spec = setup.spec(typical)
     _, coded = pack(spec, typical.symbols)
     ratio_bits = round(TYPICAL_RATIO * subspace.d) if drawn else None
     vectors = ADAM_VECTORS * subspace.d + 3 * setup.base.layout.D
-    seconds = seconds_to_start(setup) + passes * seconds_an_epoch(subspace, sample, plan.batch)
+    a_pass = seconds_an_epoch_of_weights if isinstance(plan, WeightsPlan) else seconds_an_epoch
+    seconds = seconds_to_start(setup) + passes * a_pass(subspace, sample, plan.batch)
     seconds += FROZEN_PASSES * frozen_seconds * setup.train.n
     return Forecast(
         data=setup.train.name,
@@ -102,15 +107,23 @@ def _read_bytes(sample: Sample, n: int) -> int:
     return sample.x[:1].nbytes * (n if isinstance(sample.x, Tensor) else BATCH)
 
 
-def _epochs(plan: PlainPlan | PosteriorSettings, n: int) -> int:
+def _epochs(plan: PlainPlan | PosteriorSettings | WeightsPlan, n: int) -> int:
     """Passes over the sample that training takes."""
     if isinstance(plan, PlainPlan):
         return sum(plan.epochs)
     return math.ceil(plan.steps * min(plan.batch, n) / n)
 
 
-def _typical(plan: PlainPlan | PosteriorSettings, d: int) -> Candidate:
-    """A message of symbols (d,) as training tends to leave them: on the lattice, or spread over a codebook."""
+def _typical(plan: PlainPlan | PosteriorSettings | WeightsPlan, d: int, sizes: list[int]) -> Candidate:
+    """A message of symbols (d,) as training tends to leave them: on the lattice, or spread over a codebook.
+
+    sizes: of the tensors, where every weight is coded: most of them stay 0.
+    """
+    if isinstance(plan, WeightsPlan):
+        moved = [WEIGHTS_MOVED / 2, 1 - WEIGHTS_MOVED, WEIGHTS_MOVED / 2]
+        sparse = np.random.default_rng(0).choice([-1, 0, 1], d, p=moved)
+        spec = fit_tables(np.split(sparse, np.cumsum(sizes)[:-1]), [TYPICAL_WEIGHT_STEP] * len(sizes))
+        return Candidate((sparse + PROFILE_REACH).astype(np.int32), spec, None)
     drawn = np.rint(np.random.default_rng(0).normal(0, TYPICAL_SPREAD, d)).astype(np.int32)
     if isinstance(plan, PosteriorSettings):
         symbols = np.clip(drawn, -PROFILE_REACH, PROFILE_REACH) + PROFILE_REACH

@@ -28,7 +28,7 @@ from ..request.request import Request, parse_projector
 from ..specs.language import PredictionSpec
 from ..specs.specs import HypothesisSpec, LatticeSpec, ProjectorSpec
 from ..specs.tensors import DirectSpec, TensorSpec
-from ..training.lattices import Lattices, Plan, train_lattices
+from ..training.lattices import FIRST_VARIANCE, Lattices, Plan, stream_price, train_lattices
 from ..training.plain import Candidate
 from ..training.sequence_posterior import Objective, encode_sequences, settings_of
 from ..training.state import Checkpoint
@@ -295,7 +295,8 @@ def plan_of(
     rate = way.rate if request.rate == Request().rate else request.rate
     least = 1.0 if isinstance(setup.text, Pairs) else math.log(setup.text.alphabet.size / USUAL_ALPHA)
     symbols = (request.batch or BATCH) * LENGTH
-    return Plan(checkpoint.note("steps", steps)[0], rate, setup.n, least, symbols, request.encoder_seed)
+    price = stream_price(setup.n, least)
+    return Plan(checkpoint.note("steps", steps)[0], rate, setup.n, price, FIRST_VARIANCE, symbols, request.encoder_seed)
 
 
 def one_step(way: Way, losses: Losses, step: int) -> None:

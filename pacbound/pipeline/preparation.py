@@ -36,7 +36,7 @@ from ..networks.rebuilt import check_promise
 from ..networks.risk import CUSTOM, LossFunction, loss_function, losses_of
 from ..networks.trained import train_only
 from ..request.reading import Reading
-from ..request.request import Request, parse_projector, trained_word
+from ..request.request import Request, parse_projector, refuse_options, trained_word
 from ..specs.grammar import OWN_NETWORK
 from ..specs.head import NAMES, HeadSpec, parse_head
 from ..specs.specs import (
@@ -44,6 +44,7 @@ from ..specs.specs import (
     HypothesisSpec,
     PreprocessSpec,
     ProjectorSpec,
+    every_weight,
 )
 from ..specs.tensors import DirectSpec
 from ..subspace.layout import NORM_BUFFERS
@@ -68,6 +69,7 @@ PICKED_MODELS = (
     (None, 4, "V1-r32-L"),
     (None, 0, "h64-R-L"),
 )
+MAX_WEIGHTS = 1 << 20  # of which each is coded
 MOST_NAMED, NAMED_LENGTH = 5, 40  # of classes that never occur, and characters of each
 
 
@@ -186,7 +188,6 @@ def prepare(
     held_out = _test_examples(train, test, whole, data_dir, request.reading, untouched=base.origin.kind == "seeded")
     if held_out is not None:
         check_repeats(held_out.n, distinct_inputs(held_out.x), "test examples", request.repeats)
-    d = min(request.d or default_dimension(sample.n), base.layout.D)
     name_of_loss, function = loss_function(loss)
     loss = function if name_of_loss == CUSTOM else name_of_loss
     _refuse_unfit(base, sample, preprocess, loss, request)
@@ -196,13 +197,26 @@ def prepare(
         test=held_out,
         base=base,
         model=name,
-        projector=parse_projector(request.projector, base.layout.D, d, request.seed),
+        projector=_projector(request, base.layout.D, sample.n),
         preprocess=preprocess,
         loss=loss,
         data=describe(_with_cuts(sample, preprocess), split, request.repeats),
         split=split,
         notes=(f"tokens are those of {package()}",) if preprocess.name == "tokens" else (),
     )
+
+
+def _projector(request: Request, D: int, n: int) -> ProjectorSpec:
+    """Return the subspace that is asked for, the whole space where every weight is coded. Raises: RequestError."""
+    if request.encoder != "weights":
+        return parse_projector(request.projector, D, min(request.d or default_dimension(n), D), request.seed)
+    refuse_options(request, ("d", "projector", "layer_scale"), "is of a subspace, and --encoder weights has none")
+    if D > MAX_WEIGHTS:
+        raise RequestError(
+            f"certify: every weight is coded of networks of up to {MAX_WEIGHTS:,}, got {D:,}. Leave --encoder out, or "
+            "choose a smaller network."
+        )
+    return every_weight(D)
 
 
 def _refuse_other_padding(module: nn.Module, preprocess: PreprocessSpec) -> None:
@@ -420,12 +434,14 @@ def _refuse_options_of_point(request: Request) -> None:
 
 
 def default_dimension(n: int) -> int:
-    """Return the power of two nearest to 5.6 sqrt(n): 1024 for 60,000 examples, 256 for 1,437.
+    """Return the power of two nearest to 5.6 sqrt(n), of small samples to n^1.3 / 69, which have fewer bits to spend.
+
+    1024 for 60,000 examples, 256 for 1,437, 32 for 419 and 16 for 178; 8 at least.
 
     >>> default_dimension(60000), default_dimension(1437)
     (1024, 256)
     """
-    return 1 << max(1, round(math.log2(5.6 * math.sqrt(n))))
+    return 1 << max(3, round(math.log2(min(5.6 * math.sqrt(n), n**1.3 / 69))))
 
 
 def sample_of(setup: Setup) -> Sample:

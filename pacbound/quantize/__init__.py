@@ -4,10 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..bits.coder import Symbols
-from ..specs.specs import CodebookSpec, StepSpec, SymbolSpec
+from ..specs.specs import CodebookSpec, StepSpec, SymbolSpec, TensorsSpec
 from .codebook import from_codebook
 from .lattice import from_lattice
 from .profile import from_profile
+from .weights import from_weights
 
 
 def dequantize(symbols: Symbols, levels: int, spec: SymbolSpec) -> NDArray[np.float32]:
@@ -16,4 +17,6 @@ def dequantize(symbols: Symbols, levels: int, spec: SymbolSpec) -> NDArray[np.fl
         return from_codebook(symbols, spec)
     if isinstance(spec, StepSpec):
         return from_profile(symbols, spec)
+    if isinstance(spec, TensorsSpec):
+        return from_weights(symbols, spec)
     return from_lattice(symbols, levels, spec)

@@ -25,7 +25,7 @@ Group = Literal[
 ]  # fmt: skip
 Task = Literal["classify", "lm"]
 Method = Literal["subspace", "direct", "surrogate", "picks", "auto", "quantization-loss"]
-Encoder = Literal["posterior", "plain", "codebook"]
+Encoder = Literal["posterior", "plain", "codebook", "weights"]
 SentCode = Literal["gaussian", "laplace", "adaptive", "static"]
 
 
@@ -271,7 +271,8 @@ class Stated(Record):
     d: Annotated[
         int | None,
         Field(
-            ge=1, json_schema_extra=_option("Subspace", "dimension; by default the power of two nearest 5.6 sqrt(n)")
+            ge=1,
+            json_schema_extra=_option("Subspace", "dimension; by default near 5.6 sqrt(n), less if n < 840"),
         ),
     ] = None
     projector: Annotated[
@@ -369,7 +370,11 @@ class Encoding(Record):
     ] = None
     encoder: Annotated[
         Encoder,
-        Field(json_schema_extra=_option("Code", "posterior: tightest; plain: rate-aware lattice; codebook: published")),
+        Field(
+            json_schema_extra=_option(
+                "Code", "posterior: tightest; plain: lattice; codebook: published; weights: every one, no subspace"
+            )
+        ),
     ] = "posterior"
     step: Annotated[
         float | None, Field(gt=0, json_schema_extra=_option("Code", "lattice step, rounded to 2^(-k/8)"))

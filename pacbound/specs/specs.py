@@ -32,6 +32,7 @@ MAX_SYMBOL = 1 << 15
 MAX_EXAMPLES = 1 << 40
 SPLIT_PARTS = 64
 PROFILE_REACH = 20  # symbols of a step profile are -20..20
+RATIO_ONE = 64  # the ratio_index of a step that is the scale
 
 
 class ProjectorSpec(Record):
@@ -56,6 +57,11 @@ class ProjectorSpec(Record):
         if self.kind == "identity" and self.D != self.d:
             raise ValueError(f"the identity projector has D == d, got {self.D} and {self.d}")
         return self
+
+
+def every_weight(D: int) -> ProjectorSpec:
+    """Return the identity, which stands for no subspace at all."""
+    return ProjectorSpec(kind="identity", D=D, d=D)
 
 
 class SplitSpec(SparseRecord):
@@ -200,6 +206,40 @@ class ProfileSpec(Record):
     c2: int = Field(ge=-8, lt=8)
 
 
+class TensorLattice(Record):
+    """One tensor of weights, in flat order: integers times the step 2^(-step_index / 8).
+
+    size: elements, of the architecture and declared. step_index: None where all of them are 0. ratio_index: fixes step
+    over scale of their symbol model, as in CodeSpec.
+    """
+
+    size: int = Field(ge=1, lt=MAX_DIMENSION)
+    step_index: int | None = Field(default=None, ge=0, lt=256)
+    ratio_index: int = Field(default=RATIO_ONE, ge=0, lt=128)
+
+    @model_validator(mode="after")
+    def _nothing_of_zeros(self) -> Self:
+        if self.step_index is None and self.ratio_index != RATIO_ONE:
+            raise ValueError("a tensor of zeros has no symbol model")
+        return self
+
+
+class TensorsSpec(Record):
+    """Every weight by itself, without a subspace: a lattice and a symbol model for each tensor; bits/weights.py.
+
+    table: the density that all symbol models discretise.
+    """
+
+    kind: Literal["tensors"] = "tensors"
+    table: Literal["laplace", "gaussian"] = "laplace"
+    lattices: tuple[TensorLattice, ...] = Field(min_length=1, max_length=900)
+
+    @property
+    def parameters(self) -> int:
+        """Elements of all tensors."""
+        return sum(lattice.size for lattice in self.lattices)
+
+
 class TrellisSpec(Record):
     """A step profile under dependent quantization: every coefficient is on one of two lattices, and the symbols before
     it say on which: see bits/trellis.py.
@@ -235,7 +275,7 @@ class DrawSpec(Record):
 
 
 StepSpec = ProfileSpec | TrellisSpec  # steps along a curve, which fix the symbol model too
-SymbolSpec = LatticeSpec | CodebookSpec | StepSpec  # what gives symbols a meaning
+SymbolSpec = LatticeSpec | CodebookSpec | StepSpec | TensorsSpec  # what gives symbols a meaning
 QuantizerSpec = SymbolSpec | DrawSpec | DirectSpec | PicksSpec
 QUANTIZER_KINDS = ("profile", "lattice", "codebook", "draw", "trellis")  # of coefficients; 1 bit, then 3, 3, 5, 5
 
@@ -255,8 +295,9 @@ PROFILE_CODE = CodeSpec(kind="profile", levels=2 * PROFILE_REACH + 1)
 class HypothesisSpec(SparseRecord):
     """Everything but the symbols. projector, quantizer and code are None together: that is w = 0.
 
-    A draw has no code. A direct code has a quantizer alone, and goes with a base of zeros; picks have a quantizer
-    alone. train: which parameters are trained, where not all of them.
+    A draw has no code, nor have lattices of all tensors, whose projector is the identity. A direct code has a quantizer
+    alone, and goes with a base of zeros; picks have a quantizer alone. train: which parameters are trained, where not
+    all of them.
     """
 
     LEFT_OUT: ClassVar[tuple[str, ...]] = ("train",)
@@ -293,12 +334,15 @@ class HypothesisSpec(SparseRecord):
             return self
         if self.base.kind == "zero" and self.quantizer is not None:
             raise ValueError("a base of zeros goes with a direct code")
-        drawn = isinstance(self.quantizer, DrawSpec)
-        present = [part is not None for part in (self.projector, self.quantizer, self.code or drawn or None)]
-        if len(set(present)) != 1 or (drawn and self.code is not None):
+        alone = isinstance(self.quantizer, DrawSpec | TensorsSpec)
+        present = [part is not None for part in (self.projector, self.quantizer, self.code or alone or None)]
+        if len(set(present)) != 1 or (alone and self.code is not None):
             raise ValueError(
-                "projector, quantizer and code are given together, or all are absent (w = 0); a draw has no code"
+                "projector, quantizer and code are given together, or all are absent (w = 0); a draw has no code, nor "
+                "have lattices of tensors"
             )
+        if isinstance(self.quantizer, TensorsSpec) and self.projector != every_weight(self.quantizer.parameters):
+            raise ValueError("lattices of tensors go with the identity projector of all their elements, of seed 0")
         profile = isinstance(self.quantizer, StepSpec)
         if self.code is not None and (self.code.kind == "profile") != profile:
             raise ValueError("a quantizer with a step profile and the code `profile` go together")

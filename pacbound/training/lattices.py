@@ -7,6 +7,7 @@ beta / n, and as nats / (lambda n) where no larger lambda is allowed. All of it 
 """
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -22,7 +23,7 @@ from .state import Checkpoint, moments_of, restore_moments
 NOISY = 0.55  # of the steps; the rest round
 WARM_STEPS = 200
 LAST_RATE = 0.02  # of the peak
-FIRST_BETA, FIRST_SPREAD = 10.0, 4.0
+FIRST_BETA, FIRST_VARIANCE = 10.0, 4.0
 LARGEST_GRADIENT = 1.0
 
 Integers = NDArray[np.int64]
@@ -33,15 +34,23 @@ Tensors = dict[str, Tensor]
 class Plan:
     """How long and how fast. rate: peak of Adam, in units of each tensor. n: losses that the statement is about.
 
-    least_beta: one over the largest lambda that is allowed, in nats. symbols: of a step, for the bar.
+    price: (step, what was measured of the losses, nats) -> beta. first: of what is measured. symbols: of a step, for
+    the bar. until: time.monotonic() after which training ends as it is.
     """
 
     steps: int
     rate: float
     n: int
-    least_beta: float
+    price: Callable[[int, float, float], float]
+    first: float
     symbols: int = 1
     seed: int = 0
+    until: float = math.inf
+
+
+def stream_price(n: int, least_beta: float) -> Callable[[int, float, float], float]:
+    """Return the price of the module docstring. least_beta: one over the largest lambda that is allowed, in nats."""
+    return lambda _, variance, nats: max(math.sqrt(variance * n / (2 * max(nats, 1.0))), least_beta)
 
 
 @dataclass
@@ -114,14 +123,14 @@ def train_lattices(
 ) -> None:
     """Train in place; an interrupted run goes on from its state as if nothing had happened.
 
-    Args: losses: tensors and the number of a step -> mean loss in nats, and the variance of losses about their centre,
-        nats^2; of the step alone, so that it can be repeated.
+    Args: losses: tensors and the number of a step -> mean loss in nats, and what the price follows, such as the
+        variance of losses about their centre, nats^2; of the step alone, so that it can be repeated.
     Raises: QuantizeError where the loss is no longer finite; StateError.
     """
     generator = Generator().manual_seed(plan.seed)
     trained = [*lattices.entries.values(), *lattices.log_steps.values(), *lattices.log_scales.values()]
     adam = torch.optim.Adam(trained, betas=(0.9, 0.99))
-    begin, spread, beta = _resume(checkpoint, trained, adam, generator)
+    begin, measure, beta = _resume(checkpoint, trained, adam, generator, plan)
     bar = tqdm(
         range(begin, plan.steps), desc="training", disable=hidden(progress), initial=begin, total=plan.steps,
         unit=" symbols", unit_scale=plan.symbols,
@@ -130,12 +139,11 @@ def train_lattices(
         for group in adam.param_groups:
             group["lr"] = plan.rate * _warm_cosine(step, plan.steps)
         seen, nats = lattices.apply(step < NOISY * plan.steps, generator)
-        loss, variance = losses(seen, step)
+        loss, found = losses(seen, step)
         if not math.isfinite(float(loss.detach())):
             raise QuantizeError("train: the loss is no longer finite. Give a smaller --rate.")
-        spread += 0.02 * (variance - spread)
-        wanted = math.sqrt(spread * plan.n / (2 * max(float(nats.detach()), 1.0)))
-        beta += 0.05 * (max(wanted, plan.least_beta) - beta)
+        measure += 0.02 * (found - measure)
+        beta += 0.05 * (plan.price(step, measure, float(nats.detach())) - beta)
         adam.zero_grad()
         (loss + beta * nats / plan.n).backward()
         torch.nn.utils.clip_grad_norm_(lattices.entries.values(), LARGEST_GRADIENT)
@@ -143,8 +151,10 @@ def train_lattices(
         if step % 100 == 0:
             bits = float(nats.detach()) / math.log(2)
             bar.set_postfix_str(f"{float(loss.detach()) / math.log(2):.3f} bits a symbol, {bits:,.0f} bits")
-        _save(checkpoint, trained, adam, generator, step + 1, spread, beta)
-    _save(checkpoint, trained, adam, generator, plan.steps, spread, beta, force=True)
+        _save(checkpoint, trained, adam, generator, step + 1, measure, beta)
+        if time.monotonic() > plan.until:
+            break
+    _save(checkpoint, trained, adam, generator, plan.steps, measure, beta, force=True)
 
 
 def _warm_cosine(step: int, steps: int) -> float:
@@ -153,27 +163,27 @@ def _warm_cosine(step: int, steps: int) -> float:
 
 
 def _resume(
-    checkpoint: Checkpoint, trained: list[Tensor], adam: torch.optim.Adam, generator: Generator
+    checkpoint: Checkpoint, trained: list[Tensor], adam: torch.optim.Adam, generator: Generator, plan: Plan
 ) -> tuple[int, float, float]:
-    """Put back what was saved; return the next step, the spread and beta."""
+    """Put back what was saved; return the next step, what is measured and beta."""
     held = checkpoint.load()
     if held is None:
-        return 0, FIRST_SPREAD, FIRST_BETA
+        return 0, plan.first, FIRST_BETA
     for k, tensor in enumerate(trained):
         tensor.data.copy_(held[f"entry/{k}"])
     restore_moments(adam, _named(trained), held)
     generator.set_state(held["generator"])
-    step, spread, beta = held["progress"].tolist()
-    return int(step), spread, beta
+    step, measure, beta = held["progress"].tolist()
+    return int(step), measure, beta
 
 
 def _save(
     checkpoint: Checkpoint, trained: list[Tensor], adam: torch.optim.Adam, generator: Generator, step: int,
-    spread: float, beta: float, force: bool = False,
+    measure: float, beta: float, force: bool = False,
 ) -> None:  # fmt: skip
     if checkpoint.path is None:
         return
-    held: Tensors = {"generator": generator.get_state(), "progress": torch.tensor([step, spread, beta]).double()}
+    held: Tensors = {"generator": generator.get_state(), "progress": torch.tensor([step, measure, beta]).double()}
     held |= {f"entry/{k}": tensor.detach() for k, tensor in enumerate(trained)}
     checkpoint.save(held | moments_of(adam, _named(trained)), force)
 

@@ -358,11 +358,18 @@ def test_the_default_encoder_beats_guessing_and_stands() -> None:
         ("plain", "levels", 9),
         ("plain", "codebook_init", "uniform"),
         ("codebook", "step", 0.1),
+        ("weights", "levels", 9),
     ],
 )
 def test_an_option_of_another_encoder_is_refused_and_not_ignored(encoder: str, name: str, value: object) -> None:
     with pytest.raises(RequestError, match=f"the {encoder} encoder has no use for {name}"):
-        run(Request.model_validate({"d": 8, "encoder": encoder, name: value}))
+        run(Request.model_validate({"d": None if encoder == "weights" else 8, "encoder": encoder, name: value}))
+
+
+@pytest.mark.parametrize(("name", "value"), [("d", 8), ("projector", "dense"), ("layer_scale", False)])
+def test_options_of_subspaces_are_refused_where_there_is_none(name: str, value: object) -> None:
+    with pytest.raises(RequestError, match=f"--{name.replace('_', '-')} is of a subspace, and --encoder weights has"):
+        run(Request.model_validate({"encoder": "weights", name: value}))
 
 
 def test_the_paper_preset_runs_and_says_where_it_differs() -> None:
@@ -522,9 +529,21 @@ def test_examples_that_change_between_two_passes_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n", "d"), [(1, 4), (100, 64), (1437, 256), (2900, 256), (10_000, 512), (60_000, 1024), (10**6, 4096)]
+    ("n", "d"),
+    [
+        (1, 8),
+        (100, 8),
+        (178, 16),
+        (419, 32),
+        (1000, 128),
+        (1437, 256),
+        (2900, 256),
+        (10_000, 512),
+        (60_000, 1024),
+        (10**6, 4096),
+    ],
 )
-def test_the_default_dimension_is_the_power_of_two_nearest_to_5_6_roots_of_n(n: int, d: int) -> None:
+def test_the_default_dimension_is_near_5_6_roots_of_n_and_less_of_small_samples(n: int, d: int) -> None:
     assert default_dimension(n) == d
 
 

@@ -21,6 +21,7 @@ REQUESTS = {
     "draw": pb.Request(posterior="draw", earlier_draws=0, d=16, epochs=24, batch=60),
     "plain": pb.Request(encoder="plain", d=12, epochs=12, batch=60, rate=0.1),
     "codebook": pb.Request(encoder="codebook", d=12, epochs=8, batch=60, rate=0.1, levels=3, code=("adaptive",)),
+    "weights": pb.Request(encoder="weights", epochs=4, batch=60, rate=0.05, beta=0.5),
 }
 
 

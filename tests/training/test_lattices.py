@@ -9,7 +9,7 @@ from scipy.stats import laplace
 
 from pacbound.errors import QuantizeError
 from pacbound.quantize.tensors import nearest_step, step_size
-from pacbound.training.lattices import Lattices, Plan, laplace_nats, train_lattices
+from pacbound.training.lattices import Lattices, Plan, laplace_nats, stream_price, train_lattices
 from pacbound.training.state import Checkpoint
 
 
@@ -33,7 +33,7 @@ def fresh() -> Lattices:
     return Lattices.around({"w": torch.zeros(6)}, {"w": 1.0}, 0.05)
 
 
-PLAN = Plan(steps=120, rate=0.05, n=10_000, least_beta=2.0)
+PLAN = Plan(steps=120, rate=0.05, n=10_000, price=stream_price(10_000, 2.0), first=4.0)
 
 
 def test_training_finds_the_bowl_and_its_integers_are_what_the_network_saw():
