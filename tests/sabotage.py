@@ -421,9 +421,9 @@ MUTATIONS = (
     ),
     Mutation(
         "bits of a sequence's posterior are bought below the price of the largest lambda",
-        "pacbound/training/sequence_posterior.py",
-        "max(wanted, self.objective.least_beta)",
-        "max(wanted, 0.0)",
+        "pacbound/training/lattices.py",
+        "(2 * max(nats, 1.0))), least_beta)",
+        "(2 * max(nats, 1.0))), 0.0)",
         "tests/training/test_sequence_posterior.py::test_dearer_bits_buy_fewer_symbols",
     ),
     Mutation(

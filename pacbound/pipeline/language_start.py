@@ -21,7 +21,7 @@ from ..specs.specs import CHECKPOINT_KINDS, BaseOrigin, SplitSpec
 from ..training.phases import one_cycle
 from ..training.state import Checkpoint, moments_of, restore_moments
 from .language import LanguageSetup
-from .language_training import BATCH, LENGTH, Losses, losses_on
+from .language_training import BATCH, LENGTH, Losses, Tensors, losses_on
 
 PASSES, LEAST_STEPS, MOST_STEPS = 10.0, 300, 12_000
 RATE, TUNED_RATE = 0.005, 0.0005  # of Adam, from a seed and from a checkpoint
@@ -108,7 +108,7 @@ def _train(
     module: nn.Module, losses: Losses, steps: int, rate: float, symbols: int, checkpoint: Checkpoint, progress: bool
 ) -> None:
     """Train in place; an interrupted run goes on from its state as if nothing had happened."""
-    named = {name: value for name, value in module.named_parameters() if value.requires_grad}
+    named: Tensors = {name: value for name, value in module.named_parameters() if value.requires_grad}
     adam = torch.optim.Adam(named.values(), rate)
     moments = {f"adam/{name}": value for name, value in named.items()}
     held = checkpoint.load()

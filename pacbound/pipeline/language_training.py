@@ -233,7 +233,7 @@ def encode(
     else:
         objective = Objective(
             lambda w, step: losses({"w": w}, step), score_of(setup, way, request), way.projector.d, plan.n,
-            plan.least_beta, plan.symbols,
+            plan.price, plan.symbols,
         )  # fmt: skip
         found = encode_sequences(objective, settings_of(plan.steps), request.encoder_seed, checkpoint, progress)
         coded = [_offer(setup, request, way.projector, one) for one in found]

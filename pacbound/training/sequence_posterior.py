@@ -40,14 +40,14 @@ class Objective:
     losses: w and the number of a step -> mean loss in nats, and the variance of losses about their centre; of the step
     alone, so that it can be repeated. score: w and the number of a window -> gradient in w of the log-likelihood of
     labels drawn from the network, (d,), such that the mean of its outer product is the Fisher of one loss. n: losses
-    that the statement is about. least_beta: one over the largest lambda that is allowed, in nats. symbols: of a step.
+    that the statement is about. price: (step, variance of losses, nats) -> beta. symbols: of a step.
     """
 
     losses: Callable[[Tensor, int], tuple[Tensor, float]]
     score: Callable[[Tensor, int], Tensor]
     d: int
     n: int
-    least_beta: float
+    price: Callable[[int, float, float], float]
     symbols: int = 1
 
 
@@ -130,7 +130,7 @@ class _Run:
         d, s = self.objective.d, self.settings.first_scale
         log_std = torch.full((d,), math.log(WARM_NOISE * s))
         posterior = Posterior(torch.zeros(d), torch.eye(d), log_std, torch.tensor(math.log(s)))
-        return Standing(posterior, np.zeros(0, np.int32), None, max(FIRST_BETA, self.objective.least_beta))
+        return Standing(posterior, np.zeros(0, np.int32), None, FIRST_BETA)
 
     def _prepare(self, k: int, now: Standing) -> Standing:
         """Change basis before the smooth stage; round a block before each later one."""
@@ -168,8 +168,7 @@ class _Run:
             nats = moving.divergence()
             priced = known_nats + float(nats.detach())
             self.spread += 0.02 * (variance - self.spread)
-            wanted = math.sqrt(self.spread * n / (2 * max(priced, 1.0)))
-            beta += 0.05 * (max(wanted, self.objective.least_beta) - beta)
+            beta += 0.05 * (self.objective.price(place, self.spread, priced) - beta)
             moving.descend(loss + beta * nats / n, stage)
             bar.update()
             if place % 100 == 0:

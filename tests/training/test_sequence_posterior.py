@@ -10,6 +10,7 @@ from torch import Tensor
 from pacbound.errors import QuantizeError
 from pacbound.quantize.profile import from_profile
 from pacbound.specs.specs import TrellisSpec
+from pacbound.training.lattices import stream_price
 from pacbound.training.sequence_posterior import Objective, encode_sequences, settings_of
 from pacbound.training.state import Checkpoint
 
@@ -29,7 +30,7 @@ def score(w: Tensor, number: int) -> Tensor:
     return math.sqrt(STEEP) * noise
 
 
-OBJECTIVE = Objective(bowl, score, D, N, least_beta=2.0)
+OBJECTIVE = Objective(bowl, score, D, N, stream_price(N, 2.0))
 
 
 def decoded(found) -> np.ndarray:
@@ -51,7 +52,7 @@ def test_the_bowl_is_found_to_within_what_bits_are_worth():
 
 def test_dearer_bits_buy_fewer_symbols():
     def spent(least: float) -> float:
-        objective = Objective(bowl, score, D, N, least_beta=least)
+        objective = Objective(bowl, score, D, N, stream_price(N, least))
         (found,) = encode_sequences(objective, SETTINGS, 0, Checkpoint(None, "k"), progress=False)
         return float(np.abs(found.symbols.astype(int) - 20).sum())
 
@@ -79,7 +80,7 @@ def test_a_killed_run_ends_where_an_undisturbed_one_does(tmp_path, at):
 
     state.save = every  # type: ignore[method-assign]
     with pytest.raises(Killed):
-        encode_sequences(Objective(until, score, D, N, least_beta=2.0), SETTINGS, 0, state, progress=False)
+        encode_sequences(Objective(until, score, D, N, stream_price(N, 2.0)), SETTINGS, 0, state, progress=False)
     (resumed,) = encode_sequences(OBJECTIVE, SETTINGS, 0, Checkpoint(tmp_path / "run.state", "k"), progress=False)
     assert np.array_equal(resumed.symbols, whole.symbols)
     assert resumed.quantizer == whole.quantizer
@@ -91,7 +92,7 @@ def test_what_diverges_late_is_rounded_from_what_was_trained_before(caplog):
         return (loss * math.nan if step > 270 else loss), variance
 
     (found,) = encode_sequences(
-        Objective(late, score, D, N, least_beta=2.0), SETTINGS, 0, Checkpoint(None, "k"), progress=False
+        Objective(late, score, D, N, stream_price(N, 2.0)), SETTINGS, 0, Checkpoint(None, "k"), progress=False
     )
     assert "Going on with what was trained before" in caplog.text
     assert np.abs(decoded(found) - PLACE.numpy()).max() < 0.1
@@ -103,5 +104,5 @@ def test_what_diverges_at_once_is_refused():
 
     with pytest.raises(QuantizeError, match="the loss became nan in warm"):
         encode_sequences(
-            Objective(never, score, D, N, least_beta=2.0), SETTINGS, 0, Checkpoint(None, "k"), progress=False
+            Objective(never, score, D, N, stream_price(N, 2.0)), SETTINGS, 0, Checkpoint(None, "k"), progress=False
         )
