@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from ..data.texts import Text
@@ -21,7 +21,7 @@ from ..specs.specs import CHECKPOINT_KINDS, BaseOrigin, SplitSpec
 from ..training.phases import one_cycle
 from ..training.state import Checkpoint, moments_of, restore_moments
 from .language import LanguageSetup
-from .language_training import BATCH, LENGTH, Losses, Tensors, losses_on
+from .language_training import BATCH, LENGTH, Losses, losses_on
 
 PASSES, LEAST_STEPS, MOST_STEPS = 10.0, 300, 12_000
 RATE, TUNED_RATE = 0.005, 0.0005  # of Adam, from a seed and from a checkpoint
@@ -96,10 +96,11 @@ def steps_of_start(setup: LanguageSetup, split: TextSplit, request: Request) -> 
 def seconds_a_step_of_start(setup: LanguageSetup, split: TextSplit, request: Request) -> float:
     """Return the seconds of a step on this machine."""
     module = private_copy(setup.base.module)
+    named: dict[str, Tensor] = dict(module.named_parameters())
     losses, times = _losses(module, setup, split, request), []
     for step in range(TIMED_STEPS):
         started = time.perf_counter()
-        losses(dict(module.named_parameters()), step)[0].backward()
+        losses(named, step)[0].backward()
         times.append(time.perf_counter() - started)
     return sorted(times)[TIMED_STEPS // 2] * 1.1
 
@@ -108,7 +109,7 @@ def _train(
     module: nn.Module, losses: Losses, steps: int, rate: float, symbols: int, checkpoint: Checkpoint, progress: bool
 ) -> None:
     """Train in place; an interrupted run goes on from its state as if nothing had happened."""
-    named: Tensors = {name: value for name, value in module.named_parameters() if value.requires_grad}
+    named: dict[str, Tensor] = {name: value for name, value in module.named_parameters() if value.requires_grad}
     adam = torch.optim.Adam(named.values(), rate)
     moments = {f"adam/{name}": value for name, value in named.items()}
     held = checkpoint.load()

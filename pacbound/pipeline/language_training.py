@@ -227,7 +227,7 @@ def encode(
 
     Raises: QuantizeError or SubspaceError where training diverges; StateError.
     """
-    if way.projector is None or not _by_posterior(setup, request, plan):
+    if way.projector is None or not _by_posterior(setup, way.projector.d, request, plan):
         train_lattices(way.lattices, losses, plan, checkpoint, progress)
         coded = [way.coded(way.lattices)]
     else:
@@ -241,10 +241,13 @@ def encode(
     return start + coded
 
 
-def _by_posterior(setup: LanguageSetup, request: Request, plan: Plan) -> bool:
-    """Whether a subspace is encoded by a posterior: not in a short training, nor of answers, nor at a given rate."""
+def _by_posterior(setup: LanguageSetup, d: int, request: Request, plan: Plan) -> bool:
+    """Whether a subspace is encoded by a posterior: not in a short training, nor of answers, nor at a given rate.
+
+    Half as many windows as steps tell the Fisher, which has no say about d directions where these are fewer.
+    """
     asked = request.encoder == "posterior" and request.rate == Request().rate
-    return asked and plan.steps >= POSTERIOR_STEPS and not isinstance(setup.text, Pairs)
+    return asked and plan.steps >= max(POSTERIOR_STEPS, 2 * d) and not isinstance(setup.text, Pairs)
 
 
 def _apart(units: Units | None) -> bool:

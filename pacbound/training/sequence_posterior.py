@@ -29,7 +29,7 @@ FIRST_BETA, FIRST_SPREAD = 10.0, 4.0
 WARM_NOISE = 0.1  # of s
 WIDEST_KAP = 6.4  # of the format: steps this wide let a beam follow where usual ones do not
 SCORED = 4  # windows on which a survivor of the beam is judged, as steps of training
-SHARES = {"warm_steps": 0.15, "smooth_steps": 0.5, "block_steps": 0.35}  # of all steps; the last of all blocks together
+SHARES = {"warm_steps": 0.35, "smooth_steps": 0.4, "block_steps": 0.25}  # of all steps; the last of all blocks together
 BLOCKS = 6
 
 
@@ -80,7 +80,7 @@ class _Run:
         self.checkpoint, self.progress, self.spread = checkpoint, progress, FIRST_SPREAD
         self.edges = block_edges(objective.d, settings.blocks)
         self.stages = [
-            Stage("warm", settings.warm_steps, "cross_entropy", None, (1.0, 0.0, 0.0)),
+            Stage("warm", settings.warm_steps, "cross_entropy", None, (1.0, 0.0, 0.05)),
             Stage("smooth", settings.smooth_steps, "cross_entropy", None, (0.1, 0.02, 0.02)),
             *(
                 Stage(f"block {k + 1}", settings.block_steps, "cross_entropy", None, (0.06, 0.02, 0.0))
@@ -149,9 +149,12 @@ class _Run:
         if not torch.isfinite(total).all():
             raise SubspaceError("fisher: a derivative is not finite; the network overflows. Lower the learning rate.")
         values, basis = torch.linalg.eigh(total / count)
-        prior = math.exp(-2 * float(p.log_s))
-        log_std = -0.5 * torch.log(values.clamp(min=0) * self.objective.n / now.beta + prior)
-        return replace(now, posterior=Posterior(p.mean, basis.float(), log_std.float(), p.log_s))
+        values = values.clamp(min=0)
+        shrunk = self.objective.d / (self.objective.d + count)  # of few windows it has too many directions without any
+        values = (1 - shrunk) * values + shrunk * values.mean()
+        variance = (p.mean.double() ** 2).mean() + (2 * p.log_std.double()).exp().mean()  # of the best prior
+        log_std = -0.5 * torch.log(values * self.objective.n / now.beta + 1 / variance)
+        return replace(now, posterior=Posterior(p.mean, basis.float(), log_std.float(), 0.5 * variance.log().float()))
 
     def _train(self, k: int, now: Standing, saved: dict[str, Tensor], bar: tqdm) -> Standing:
         stage, moving, beta, n = self.stages[k], Moving(now.posterior), now.beta, self.objective.n

@@ -21,6 +21,9 @@ COMMANDS = {
     "shakespeare_gru64": [*SHAKESPEARE, "--alphabet", "ascii97", "--model", "E16-gru64-L", "--epochs", "24"],
     "shakespeare_stories": [*SHAKESPEARE, *ADAPTED, "--d", "2048", "--budget", "4", *LATTICE],
     "shakespeare_window4": [*SHAKESPEARE, "--alphabet", "ascii97", "--model", "E8-W4-h24-tanh-L", "--epochs", "24"],
+    "shakespeare_gpt_subspace": [
+        *SHAKESPEARE, "--alphabet", "ascii97", "--model", "E48-attn4x2-L", "--d", "2048", "--epochs", "3",
+    ],
     "shakespeare_split": [
         *SHAKESPEARE, "--alphabet", "ascii97", "--model", "E16-gru96-L", "--prior-share", "0.5", "--d", "512",
         "--epochs", "2",

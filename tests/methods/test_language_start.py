@@ -147,7 +147,7 @@ def test_forged_splits_are_refused_at_the_first_level_that_sees_them(split, tmp_
     assert found.failed == check
 
 
-@pytest.mark.parametrize("saves", [5, 40])  # in the training of theta0, and after it
+@pytest.mark.parametrize("saves", [5, 30])  # in the training of theta0, and after it
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, monkeypatch, saves):
     monkeypatch.setattr(language_start, "LEAST_STEPS", 20)
     whole, resumed = whole_and_resumed(asked(tmp_path, epochs=10), tmp_path / "c.json.state", monkeypatch, saves)
