@@ -52,9 +52,11 @@ from ..subspace.subspace import Subspace
 from ..training.fit import Sample
 from ..training.plain import Candidate
 
+Usual = tuple[tuple[int | None, int, str], ...]
+
 # The network `auto` reads images with: by channels (None: any number) and shorter side, the first that fits; everything
 # else gets mlp.
-IMAGE_MODELS = (
+IMAGE_MODELS: Usual = (
     (3, 32, "flip-opponent-c16k3p1-R-A3-c32k3p1-R-A3-L"),
     (None, 32, "pooled"),
     (1, 24, "edges2-c12k5-R-A4s3-L"),
@@ -63,7 +65,7 @@ IMAGE_MODELS = (
     (1, 4, "c16k3-R-A2-L"),
 )
 # The same where a learner makes the network from picked examples: its parameters cost nothing, its description does.
-PICKED_MODELS = (
+PICKED_MODELS: Usual = (
     (None, 32, "flip-c32k3-B-M2-R-c64k3-B-M2-R-c128k3-B-R-G-L"),
     (None, 16, "V2-c32k3-M2-R-c64k3-M2-R-c128k3-R-G-L"),
     (None, 4, "V1-r32-L"),
@@ -494,7 +496,7 @@ def _test_examples(
     return held_out
 
 
-def _usual_network(shape: tuple[int, ...], images: tuple[tuple[int | None, int, str], ...]) -> str:
+def _usual_network(shape: tuple[int, ...], images: Usual) -> str:
     """Name the network that `auto` reads examples of a shape with."""
     side = min(shape[-2:]) if len(shape) >= 2 else 0
     channels = shape[0] if len(shape) == 3 else 1
