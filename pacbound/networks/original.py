@@ -120,7 +120,7 @@ def count_differing(network: Network, original: Network, inputs: Inputs, progres
     Raises: ModelError where one of them is no function of one input.
     """
     differing = torch.zeros(inputs.m, dtype=torch.bool)
-    ours, theirs = readings(network, inputs.x, progress), readings(original, inputs.x, progress=False)
+    ours, theirs = readings(network, inputs.x, progress, shaky=0), readings(original, inputs.x, False, shaky=0)
     for here, there in zip(ours, theirs, strict=True):
         one, other = clear_answers(here.logits), clear_answers(there.logits)
         differing[here.rows] |= (one != other) | (one < 0)

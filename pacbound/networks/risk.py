@@ -127,7 +127,9 @@ def _worst(hypothesis: Hypothesis, examples: Examples, name: str, function: Loss
 def worst_losses(
     network: Network, examples: Examples, name: str, function: LossFunction, progress: bool = True
 ) -> Tensor:
-    """Return the largest loss of each example in any pass of `readings`, 1 where a logit is not finite, (n,) float64.
+    """Return the largest loss of each example in any pass of `readings`, (n,) float64.
+
+    1 where a logit is not finite, or the logits of two passes differ by more than those of a clear answer do.
 
     Raises: ModelError where the network, RequestError where the loss is no function of one example.
     """
@@ -147,8 +149,8 @@ def worst_losses(
                     "loss: that of an example depends on its own logits and label alone, got one that changes with the "
                     "other examples of its batch. Compute it row by row, without means or ranks over the batch."
                 )
-        finite = torch.isfinite(reading.logits).all(1)
-        worst[rows] = torch.maximum(worst[rows], torch.where(finite, losses, 1.0))
+        certain = torch.isfinite(reading.logits).all(1) & ~reading.shaky
+        worst[rows] = torch.maximum(worst[rows], torch.where(certain, losses, 1.0))
     return worst
 
 

@@ -6,8 +6,9 @@ from torch import Tensor, nn
 
 from pacbound.data.examples import Examples
 from pacbound.errors import ModelError, RequestError
-from pacbound.networks.passes import ALONE, BATCH, OTHER_BATCH, readings
+from pacbound.networks.passes import ALONE, BATCH, OTHER_BATCH, SEED, readings
 from pacbound.networks.risk import evaluate
+from pacbound.subspace.random import permutation
 from tests.tiny import CLASSES, decoded, examples, network
 
 N = BATCH + 130
@@ -80,6 +81,26 @@ def test_rounding_that_differs_between_batches_passes_and_half_a_tie_margin_is_t
             continue
         with pytest.raises(ModelError, match="other inputs"):
             evaluate(decoded(module), examples(N), progress=False)
+
+
+def test_few_answers_that_company_changes_are_errors_and_then_all_are_asked_alone() -> None:
+    """Twelve inputs of 1,530 are right in company only; one of them is among the last that are asked alone."""
+    x = torch.zeros(1530, 2)
+    x[:, 0] = 1
+    last = torch.from_numpy(permutation(SEED, "networks/passes/alone", 1530))
+    chosen = torch.cat([last[:11], last[-1:]])
+    x[chosen] = torch.tensor([0.0, 5e-3])  # wrong when it is asked alone
+
+    class Cheating(Own):
+        def moved(self, x: Tensor) -> Tensor:
+            low = x[:, :1] == 0
+            return torch.where(low & (len(x) > 1), torch.tensor([1e-2, 0.0]), 0.0)
+
+    sample = Examples("rows", x, torch.zeros(1530, dtype=torch.int64), 2)
+    assert evaluate(decoded(Cheating()), sample, progress=False).errors == 12
+    x[last[11:17]] = torch.tensor([0.0, 5e-3])
+    with pytest.raises(ModelError, match=r"17 of 1,530 inputs"):
+        evaluate(decoded(Cheating()), sample, progress=False)
 
 
 @pytest.mark.parametrize(("lead", "alone", "wrong"), [(1.3e-4, -0.4e-4, 10), (0.9e-4, 0.4e-4, 20)])
