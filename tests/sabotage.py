@@ -1516,8 +1516,8 @@ MUTATIONS = (
     Mutation(
         "inner end of the binomial inversion",
         "pacbound/bounds/inversion.py",
-        "level / n), _BELOW_ONE), outside)\n",
-        "level / n), _BELOW_ONE), outside) * (1 - 1e-9)\n",
+        "level / n), BELOW_ONE), outside)\n",
+        "level / n), BELOW_ONE), outside) * (1 - 1e-9)\n",
         f"{INVERSION}::test_binomial_inverse_is_sandwiched_at_real_sizes",
     ),
     Mutation(
@@ -1537,8 +1537,8 @@ MUTATIONS = (
     Mutation(
         "the tail forgets its remainder",
         "pacbound/bounds/inversion.py",
-        "    return (total + remainder) * (1.0 + 8.0 * (i + 8) * _UNIT)\n",
-        "    return total * (1.0 - 8.0 * (i + 8) * _UNIT)\n",
+        "    return (total + remainder) * (1.0 + 8.0 * (i + 8) * UNIT)\n",
+        "    return total * (1.0 - 8.0 * (i + 8) * UNIT)\n",
         f"{INVERSION}::test_ratio_sum_is_never_below_the_exact_sum",
     ),
     Mutation(
