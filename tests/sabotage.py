@@ -1514,6 +1514,20 @@ MUTATIONS = (
         "tests/networks/test_hypothesis.py::test_values_are_digested_with_everything_that_is_frozen",
     ),
     Mutation(
+        "a walk on arrays keeps a step that pairs do not prove",
+        "pacbound/bounds/walks.py",
+        "proved, refuted = least > 0.0, most < 0.0",
+        "proved, refuted = least > -1e-6, most < -1e-6",
+        "tests/bounds/test_together.py::test_a_theorem_on_arrays_is_the_theorem_at_each_place",
+    ),
+    Mutation(
+        "a sum on arrays is not rounded up",
+        "pacbound/bounds/walks.py",
+        "sums = (total[ended] + remainder) * (1.0 + 8.0 * (i + 8) * UNIT)",
+        "sums = total[ended] + remainder",
+        "tests/bounds/test_together.py::test_a_theorem_on_arrays_is_the_theorem_at_each_place",
+    ),
+    Mutation(
         "inner end of the binomial inversion",
         "pacbound/bounds/inversion.py",
         "level / n), BELOW_ONE), outside)\n",
