@@ -60,7 +60,9 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name on first use."""
+    """Import a public name on first use, and the module of theorems."""
+    if name == "bounds":
+        return importlib.import_module(".bounds", __name__)
     if name not in _PUBLIC:
         raise AttributeError(f"module 'pacbound' has no attribute {name!r}; it has {', '.join(_PUBLIC)}")
     module, attribute = _PUBLIC[name]

@@ -1613,10 +1613,24 @@ MUTATIONS = (
         "tests/networks/test_hypothesis.py::test_values_are_digested_with_everything_that_is_frozen",
     ),
     Mutation(
+        "a walk on arrays keeps a step that pairs do not prove",
+        "pacbound/bounds/walks.py",
+        "proved, refuted = least > 0.0, most < 0.0",
+        "proved, refuted = least > -1e-6, most < -1e-6",
+        "tests/bounds/test_together.py::test_a_theorem_on_arrays_is_the_theorem_at_each_place",
+    ),
+    Mutation(
+        "a sum on arrays is not rounded up",
+        "pacbound/bounds/walks.py",
+        "sums = (total[ended] + remainder) * (1.0 + 8.0 * (i + 8) * UNIT)",
+        "sums = total[ended] + remainder",
+        "tests/bounds/test_together.py::test_a_theorem_on_arrays_is_the_theorem_at_each_place",
+    ),
+    Mutation(
         "inner end of the binomial inversion",
         "pacbound/bounds/inversion.py",
-        "level / n), _BELOW_ONE), outside)\n",
-        "level / n), _BELOW_ONE), outside) * (1 - 1e-9)\n",
+        "level / n), BELOW_ONE), outside)\n",
+        "level / n), BELOW_ONE), outside) * (1 - 1e-9)\n",
         f"{INVERSION}::test_binomial_inverse_is_sandwiched_at_real_sizes",
     ),
     Mutation(
@@ -1636,8 +1650,8 @@ MUTATIONS = (
     Mutation(
         "the tail forgets its remainder",
         "pacbound/bounds/inversion.py",
-        "    return (total + remainder) * (1.0 + 8.0 * (i + 8) * _UNIT)\n",
-        "    return total * (1.0 - 8.0 * (i + 8) * _UNIT)\n",
+        "    return (total + remainder) * (1.0 + 8.0 * (i + 8) * UNIT)\n",
+        "    return total * (1.0 - 8.0 * (i + 8) * UNIT)\n",
         f"{INVERSION}::test_ratio_sum_is_never_below_the_exact_sum",
     ),
     Mutation(

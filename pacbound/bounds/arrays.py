@@ -1,7 +1,12 @@
-"""`pb.bound`: occam_binomial for numbers as people hold them, and for arrays of them."""
+"""Theorems for numbers as people hold them, and for arrays of them: `pb.bound`, and `pb.bounds.NAME`.
 
-from collections.abc import Sequence
+An array gets at each place what the theorem gives for those numbers, to the last bit. Those that invert kl or the
+binomial tail are computed for all places at once by `walks`; whatever that leaves open, and all others, one by one.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from typing import TYPE_CHECKING, overload
 
 from ..errors import BoundError
@@ -55,22 +60,55 @@ def bound(errors: "float | Numbers", n: "int | Numbers", bits: "float | Numbers"
     >>> bound([0, 1200], 60000, bits=[[0], [5000]], delta=0.05).value.shape
     (2, 2)
     """
-    if not any(_is_array(value) for value in (errors, n, bits)):
-        return occam_binomial(_plain(errors), _plain(n), _plain(bits), _plain(delta))  # type: ignore[arg-type]
-    return _each(errors, n, bits, _plain(delta))  # type: ignore[arg-type]  # a delta that is no number is refused
+    return on_arrays(occam_binomial)(errors, n, bits, delta)
 
 
-def _each(errors: object, n: object, bits: object, delta: float) -> BoundArray:
+def on_arrays(theorem: Callable[..., Bound]) -> Callable[..., Bound | BoundArray]:
+    """Return the theorem for numbers and arrays of any kind: each argument but delta may be an array.
+
+    Arrays broadcast; an option of the theorem beyond its numbers, such as C, is given by name.
+
+    Raises: the result raises BoundError as the theorem does, and where arrays do not broadcast.
+
+    >>> from pacbound.bounds.occam import occam_kl
+    >>> on_arrays(occam_kl)([0.0, 12.5], 600, 50, 0.05).value[1] == occam_kl(12.5, 600, 50, 0.05).value
+    True
+    """
+    names = theorem.__code__.co_varnames
+    last = names.index("delta")
+
+    @wraps(theorem)
+    def either(*numbers: object, **named: object) -> Bound | BoundArray:
+        given = dict(zip(names, numbers, strict=False)) | named
+        columns = [given.pop(name) for name in names[:last] if name in given]
+        delta = _plain(given.pop("delta", None))
+        if len(columns) < last or not any(_is_array(value) for value in columns):
+            return theorem(*map(_plain, columns), delta=delta, **given)
+        return _each(theorem, names[:last], columns, delta, given)
+
+    return either
+
+
+def _each(
+    theorem: Callable[..., Bound], names: Sequence[str], columns: list[object], delta: object, given: dict[str, object]
+) -> BoundArray:
     import numpy as np
 
+    from .together import TOGETHER
+
     try:
-        places = np.broadcast(*[np.asarray(value) for value in (errors, n, bits)])
+        places = np.broadcast_arrays(*[np.asarray(value) for value in columns])
     except ValueError as cause:
-        raise BoundError(f"bound: errors, n and bits are arrays of one shape, or broadcast to one; {cause}.") from None
-    made = [occam_binomial(_plain(e), _plain(m), _plain(b), delta) for e, m, b in places]  # type: ignore[arg-type]
-    value = np.array([one.value for one in made], dtype=np.float64).reshape(places.shape)
+        listed = f"{', '.join(names[:-1])} and {names[-1]}"
+        raise BoundError(f"bound: {listed} are arrays of one shape, or broadcast to one; {cause}.") from None
+    flat = [place.reshape(-1) for place in places]
+    together = TOGETHER.get(theorem.__name__)
+    value = np.full(places[0].size, np.nan) if together is None else together(flat, delta)
+    for at in np.flatnonzero(np.isnan(value)):
+        value[at] = theorem(*[_plain(column[at]) for column in flat], delta=delta, **given).value
+    value = value.reshape(places[0].shape)
     value.flags.writeable = False
-    like = occam_binomial(0, 1, 0, delta)
+    like = theorem(*[0 if name != "n" else 1 for name in names], delta=delta, **given)
     return BoundArray(value, like.theorem, like.reference, like.delta, like.assumes)
 
 

@@ -14,10 +14,11 @@ from flint import arb
 from ..errors import BoundError
 from .balls import check, check_count, log_inverse, nats_of, working
 
-_BELOW_ONE = math.nextafter(1.0, 0.0)
-_UNIT = 2.0**-53  # relative error of one float64 operation
-_NEGLIGIBLE = 2.0**-56  # share of the sum at which the remaining terms are bounded instead of added
-_MAX_TERMS = 1 << 20
+BELOW_ONE = math.nextafter(1.0, 0.0)
+UNIT = 2.0**-53  # relative error of one float64 operation
+START_BITS = 20
+NEGLIGIBLE = 2.0**-56  # share of the sum at which the remaining terms are bounded instead of added
+MAX_TERMS = 1 << 20
 
 
 def kl_inverse_upper(rate: float | arb, nats: float | arb) -> float:
@@ -87,7 +88,7 @@ def binomial_tail_inverse(errors: int, n: int, bits: float, delta: float) -> flo
             return -level - log_pmf - arb(ratio_sum).log(), (n - errors) / ((1.0 - p) * ratio_sum)
 
         # Chernoff: ln P[Bin(n,p) <= k] <= -n kl(k/n || p), so the kl root is never inside
-        return _outer_root(min(kl_inverse_upper(arb(errors) / n, level / n), _BELOW_ONE), outside)
+        return _outer_root(min(kl_inverse_upper(arb(errors) / n, level / n), BELOW_ONE), outside)
 
 
 def preference_inverse(k: int, n: int, bits: float, delta: float) -> float:
@@ -127,7 +128,7 @@ def preference_inverse(k: int, n: int, bits: float, delta: float) -> float:
 
         # where exp(-n kl(k/n || e)) = delta/(2n) the left side is at most e delta/2 and the tail at least 1/2
         start = kl_inverse_upper(arb(k) / n, (level + (2 * arb(n)).log()) / n)
-        return _outer_root(min(start, _BELOW_ONE), outside)
+        return _outer_root(min(start, BELOW_ONE), outside)
 
 
 def log_binomial(n: int, k: int) -> arb:
@@ -172,9 +173,14 @@ def _kl(q: arb, p: arb) -> arb:
 
 
 def _above_kl_root(q: float, c: float) -> float:
-    """Return a starting point above the root, up to rounding: the better of Pinsker and dropping q ln(1/p)."""
+    """Return a starting point above the root: the better of Pinsker and dropping q ln(1/p), with 20 bits.
+
+    So few bits are the same whichever library took the logarithm; `walks` starts there too.
+    """
     entropy = -(1.0 - q) * math.log1p(-q) - (q * math.log(q) if q > 0.0 else 0.0)
-    return min(q + math.sqrt(c / 2.0), -math.expm1(-(c + entropy) / (1.0 - q)), _BELOW_ONE)
+    start = min(q + math.sqrt(c / 2.0), -math.expm1(-(c + entropy) / (1.0 - q)))
+    mantissa, exponent = math.frexp(start)
+    return min(math.ldexp(math.ceil(mantissa * 2.0**START_BITS), exponent - START_BITS), BELOW_ONE)
 
 
 def _descending_ratio_sum(k: int, n: int, p: float) -> float:
@@ -190,26 +196,26 @@ def _descending_ratio_sum(k: int, n: int, p: float) -> float:
     ratio = 0.0
     for i in range(k):
         ratio = (k - i) / (n - k + i + 1) * odds
-        if (ratio < 1.0 and term * ratio < (1.0 - ratio) * _NEGLIGIBLE * total) or i == _MAX_TERMS:
+        if (ratio < 1.0 and term * ratio < (1.0 - ratio) * NEGLIGIBLE * total) or i == MAX_TERMS:
             break
         term *= ratio
         total += term
     else:
         i, ratio = k, 0.0
-    room = 1.0 - ratio * (1.0 + 16.0 * _UNIT)
+    room = 1.0 - ratio * (1.0 + 16.0 * UNIT)
     if room <= 0.0 or not math.isfinite(total):
         return math.inf
     remainder = 2.0 * term * ratio / room
-    return (total + remainder) * (1.0 + 8.0 * (i + 8) * _UNIT)
+    return (total + remainder) * (1.0 + 8.0 * (i + 8) * UNIT)
 
 
 def _ascending_ratio_sum(k: int, n: int, p: float) -> float:
     """Return a lower bound of sum_{i=1..n-k} pmf(k+i)/pmf(k) of Bin(n, p): what is left out is positive."""
     odds = p / (1.0 - p)
     total, term = 0.0, 1.0
-    for i in range(1, min(n - k, _MAX_TERMS) + 1):
+    for i in range(1, min(n - k, MAX_TERMS) + 1):
         term *= (n - k - i + 1) / (k + i) * odds
         total += term
-        if term < _NEGLIGIBLE * total / n:
+        if term < NEGLIGIBLE * total / n:
             break
-    return total * (1.0 - 8.0 * (i + 8) * _UNIT)
+    return total * (1.0 - 8.0 * (i + 8) * UNIT)

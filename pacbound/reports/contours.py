@@ -5,13 +5,14 @@ Matplotlib is loaded by whoever made the axes; this module only draws on them.
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..bounds.arrays import on_arrays
 from ..bounds.table import THEOREMS
 from ..errors import BoundError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-POINTS = 32  # of the grid along each axis: 1,024 bounds take a third of a second
+POINTS = 32  # of the grid along each axis: 1,024 bounds
 NOT_OF_BITS = ("test_set",)  # no message, so no line over bits
 LEVELS = 8  # at most so many lines, at round figures
 LINE = "0.55"  # a grey that reads on white and on black
@@ -59,9 +60,8 @@ def frontier(window: Window) -> Frontier:
     step = [index / (POINTS - 1) for index in range(POINTS)]
     errors = sorted({round(window.n * (least + (most - least) * share)) for share in step})
     bits = [low * (high / low) ** share if logarithmic else low + (high - low) * share for share in step]
-    bound = THEOREMS[window.theorem]
-    values = tuple(tuple(bound(one, window.n, each, window.delta).value for each in bits) for one in errors)
-    return Frontier(tuple(errors), tuple(bits), values)
+    found = on_arrays(THEOREMS[window.theorem])([[one] for one in errors], window.n, bits, window.delta)
+    return Frontier(tuple(errors), tuple(bits), tuple(map(tuple, found.value.tolist())))  # type: ignore[union-attr]
 
 
 def draw_contours(axes: "Axes", window: Window, percent: bool = True) -> tuple[float, ...]:
