@@ -103,7 +103,7 @@ def _required(name: str, value: int | None) -> int:
 
 
 def _print_picks(picked: int, errors: int, n: int, bits: int, delta: float, ordered: bool, as_json: bool) -> None:
-    from pacbound.bounds.picks import picks, picks_classical
+    from pacbound.bounds.preference import picks, picks_classical
     from pacbound.bounds.table import rounded_up
 
     made = [picks_classical(picked, errors, n, bits, delta, ordered)]

@@ -7,8 +7,9 @@ Reference: Dekker 1971, "A floating-point technique for extending the available 
 "Algorithms for quad-double precision floating point arithmetic".
 """
 
+from dataclasses import dataclass
 from functools import cache
-from typing import NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from flint import arb
@@ -21,7 +22,8 @@ _SPLIT = 134217729.0  # 2^27 + 1
 _TABLE = 1 << 12  # reciprocals of the logarithm: what is left of the argument is below 2^-12
 
 
-class Doubled(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Doubled:
     """The number high + low, where |low| is at most half a unit in the last place of high."""
 
     high: Column
@@ -33,9 +35,9 @@ class Doubled(NamedTuple):
         high = float(value)
         return cls(np.float64(high), np.float64(float(value - arb(high))))  # type: ignore[arg-type]
 
-    def __getitem__(self, at: object) -> "Doubled":  # type: ignore[override]
+    def __getitem__(self, at: NDArray[Any]) -> "Doubled":
         """Return the numbers at places of the arrays."""
-        return Doubled(self.high[at], self.low[at])  # type: ignore[index]
+        return Doubled(self.high[at], self.low[at])
 
     def __neg__(self) -> "Doubled":
         """Return minus the number."""
@@ -130,5 +132,5 @@ def _table() -> tuple[Column, Column, Column, Doubled]:
         middles = 0.5 + np.arange(_TABLE + 1) / (2 * _TABLE)
         reciprocals = np.round(2.0**20 / middles) / 2.0**20
         logs = [Doubled.of(arb(r).log()) for r in reciprocals.tolist()]
-        high, low = (np.array(part) for part in zip(*logs, strict=True))
+        high, low = np.array([one.high for one in logs]), np.array([one.low for one in logs])
         return reciprocals, high, low, Doubled.of(arb(2).log())

@@ -127,7 +127,8 @@ def _descending_ratio_sums(k: Column, n: Column, p: Column) -> Column:
             result[at] = np.where((room_ <= 0.0) | ~np.isfinite(total[ended]), np.nan, sums)
             open_ &= ~ended
         if i % _EVERY == 0 and not open_.all():
-            rows, k_, below, odds, grown, total = (part[open_] for part in (rows, k_, below, odds, grown, total))
+            rows, k_, below = rows[open_], k_[open_], below[open_]
+            odds, grown, total = odds[open_], grown[open_], total[open_]
             open_ = np.ones(rows.size, dtype=bool)
         term = grown
         total = total + term

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ..bits.picks import decode_indices, encode_indices, index_bits
-from ..bounds.picks import picks, picks_classical
+from ..bounds.preference import picks, picks_classical
 from ..errors import PacboundError
 from ..records import Record
 from ..specs.picks import PicksSpec, sizes

@@ -12,7 +12,7 @@ from ..bits.ledger import Entry, Ledger
 from ..bits.message import Message
 from ..bounds.claims import TOP_K, Bound, Measure, RiskEstimate
 from ..bounds.disagreement import disagreement
-from ..bounds.picks import picks
+from ..bounds.preference import picks
 from ..bounds.table import theorem
 from ..errors import CertificateError, LedgerError
 from ..notebook import html_table

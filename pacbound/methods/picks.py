@@ -1,6 +1,6 @@
 """Method picks: a fixed learner makes the network from a few examples, and the certificate says which.
 
-Sample compression by pick-to-learn: picking/selection.py runs it, bounds/picks.py is the theorem.
+Sample compression by pick-to-learn: picking/selection.py runs it, bounds/preference.py is the theorem.
 """
 
 import time

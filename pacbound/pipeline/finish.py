@@ -18,7 +18,7 @@ from ..bits.ledger import Ledger
 from ..bits.message import Message, pack
 from ..bits.units import orbit_saving
 from ..bounds.claims import Bound, RiskEstimate
-from ..bounds.picks import picks_classical
+from ..bounds.preference import picks_classical
 from ..bounds.table import headline_theorem, theorem
 from ..certificate.accounting import complete
 from ..certificate.draw import draw

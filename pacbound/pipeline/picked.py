@@ -14,7 +14,7 @@ import torch
 
 from ..bits.ledger import Ledger
 from ..bits.message import pack
-from ..bounds.picks import picks
+from ..bounds.preference import picks
 from ..certificate.accounting import complete
 from ..certificate.picked import PicksPart, RoundRecord
 from ..networks.hypothesis import Hypothesis

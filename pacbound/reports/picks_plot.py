@@ -8,7 +8,7 @@ from math import ceil, floor, log10
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..bounds.picks import picks
+from ..bounds.preference import picks
 from ..certificate.picked import listed_rounds
 from ..certificate.recheck import recheck_arithmetic
 from ..certificate.schema import Certificate

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..bounds.picks import picks
+from ..bounds.preference import picks
 from ..certificate.recheck import Finding
 from ..records import Record
 from ..specs.picks import PicksSpec

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from pacbound.bits.message import pack
 from pacbound.bits.picks import encode_indices
 from pacbound.bounds.claims import Bound, RiskEstimate
-from pacbound.bounds.picks import picks, picks_classical
+from pacbound.bounds.preference import picks, picks_classical
 from pacbound.certificate import Certificate
 from pacbound.certificate.accounting import complete
 from pacbound.certificate.canonical import write_base64

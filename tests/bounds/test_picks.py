@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pacbound.bounds.inversion import binomial_tail_inverse, preference_inverse
-from pacbound.bounds.picks import SIZE_BITS, picks, picks_classical
+from pacbound.bounds.preference import SIZE_BITS, picks, picks_classical
 from pacbound.errors import BoundError
 
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=60)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pacbound.bounds.picks import picks
+from pacbound.bounds.preference import picks
 
 # A hard world: after t picks the network errs on a region of measure r_t, just above the bound of t picks and no
 # errors, and regions of different t are independent. Any stop without errors before all are picked breaks the bound,

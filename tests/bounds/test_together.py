@@ -8,7 +8,7 @@ from pacbound import bounds
 from pacbound.bounds.arrays import BoundArray
 from pacbound.bounds.balls import working
 from pacbound.bounds.doubled import exact, log
-from pacbound.bounds.picks import picks_classical
+from pacbound.bounds.preference import picks, picks_classical
 from pacbound.bounds.table import THEOREMS
 from pacbound.bounds.together import TOGETHER
 from pacbound.errors import BoundError
@@ -45,6 +45,7 @@ def test_the_logarithm_of_a_pair_is_that_of_a_ball() -> None:
 def test_picks_take_arrays() -> None:
     found = bounds.picks_classical([0, 3], 1, 50, 2, 0.05)
     assert found.value.tolist() == [picks_classical(t, 1, 50, 2, 0.05).value for t in (0, 3)]
+    assert bounds.picks([0, 3], 1, 50, 2, 0.05).value.tolist() == [picks(t, 1, 50, 2, 0.05).value for t in (0, 3)]
 
 
 def test_a_place_outside_the_conditions_is_refused() -> None:

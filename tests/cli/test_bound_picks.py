@@ -7,7 +7,7 @@ import pytest
 from pacbound_cli.main import app
 from typer.testing import CliRunner
 
-from pacbound.bounds.picks import picks, picks_classical
+from pacbound.bounds.preference import picks, picks_classical
 from pacbound.errors import RequestError
 
 ARGUMENTS = ["bound", "--picks", "833", "--errors", "553", "--n", "60000"]

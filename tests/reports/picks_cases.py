@@ -6,7 +6,7 @@ import numpy as np
 
 from pacbound.bits.message import pack
 from pacbound.bounds.claims import RiskEstimate
-from pacbound.bounds.picks import picks, picks_classical
+from pacbound.bounds.preference import picks, picks_classical
 from pacbound.certificate import Certificate, DataRecord, OtherBound
 from pacbound.certificate.accounting import complete
 from pacbound.certificate.picked import PicksPart, RoundRecord

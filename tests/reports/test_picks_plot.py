@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pacbound.bounds.picks import picks
+from pacbound.bounds.preference import picks
 from pacbound.errors import CertificateError, RequestError
 from pacbound.reports.picks_plot import ESTIMATED, curves_of, draw_bound, draw_errors, plot_picks
 from tests.forge import honest

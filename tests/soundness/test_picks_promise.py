@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import pacbound as pb
-from pacbound.bounds.picks import picks
+from pacbound.bounds.preference import picks
 from pacbound.data.examples import Examples
 from pacbound.networks.hypothesis import Hypothesis, make_base
 from pacbound.picking import selection as home
