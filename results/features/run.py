@@ -9,7 +9,6 @@ from experiment import run
 WAYS = {
     "mnist": ["--model", "moments-edges1-c8k5-R-A4s3-L"],
     "fashion-mnist": [],
-    "digits": [],
     "cifar10": ["--d", "2048"],
 }
 COMMANDS = {

@@ -13,9 +13,9 @@ from pacbound.certificate.statement import percent_up
 RESULTS = Path(__file__).parents[1]
 # data set -> files of parameter codes, of picks, of a theta0 trained on half of the sample
 BESIDE = {
-    "mnist": ("mnist/seed_*.json", "picks/mnist_*.json", "prior/mnist_32.json"),
-    "fashion-mnist": ("fashion_mnist/seed_*.json", "picks/fashion-mnist_*.json", "prior/fashion-mnist_32.json"),
-    "cifar10": ("cifar10/default.json", "picks/cifar10_0.json", ""),
+    "mnist": ("features/mnist-seed_*.json", "picks/mnist_*.json", "prior/mnist_32.json"),
+    "fashion-mnist": ("features/fashion-mnist-seed_*.json", "picks/fashion-mnist_*.json", "prior/fashion-mnist_32.json"),
+    "cifar10": ("features/cifar10-seed_*.json", "picks/cifar10_0.json", ""),
     "features of cifar10": ("", "picks/cifar10_features.json", ""),
     "digits": ("digits/seed_*.json", "picks/digits_*.json", "prior/digits_32.json"),
 }
