@@ -71,7 +71,7 @@ def on_arrays(theorem: Callable[..., Bound]) -> Callable[..., Bound | BoundArray
     Raises: the result raises BoundError as the theorem does, and where arrays do not broadcast.
 
     >>> from pacbound.bounds.occam import occam_kl
-    >>> on_arrays(occam_kl)([0.0, 12.5], 600, 50, 0.05).value[1] == occam_kl(12.5, 600, 50, 0.05).value
+    >>> on_arrays(occam_kl)([0.0, 12.5], 600, 50, 0.05).value.tolist()[1] == occam_kl(12.5, 600, 50, 0.05).value
     True
     """
     names = theorem.__code__.co_varnames

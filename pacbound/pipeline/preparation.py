@@ -62,7 +62,6 @@ IMAGE_MODELS: Usual = (
     (1, 24, "edges2-c12k5-R-A4s3-L"),
     (1, 16, "edges2-c12k3-R-A2-L"),
     (None, 16, "lenet1"),
-    (1, 4, "c16k3-R-A2-L"),
 )
 # The same where a learner makes the network from picked examples: its parameters cost nothing, its description does.
 PICKED_MODELS: Usual = (

@@ -8,7 +8,8 @@ from experiment import run
 
 WAYS = {
     "mnist": ["--model", "moments-edges1-c8k5-R-A4s3-L"],
-    "fashion-mnist": [],
+    "fashion-mnist": ["--epochs", "86"],
+    "digits": ["--model", "c16k3-R-A2-L"],
     "cifar10": ["--d", "2048"],
 }
 COMMANDS = {

@@ -14,10 +14,14 @@ RESULTS = Path(__file__).parents[1]
 # data set -> files of parameter codes, of picks, of a theta0 trained on half of the sample
 BESIDE = {
     "mnist": ("features/mnist-seed_*.json", "picks/mnist_*.json", "prior/mnist_32.json"),
-    "fashion-mnist": ("features/fashion-mnist-seed_*.json", "picks/fashion-mnist_*.json", "prior/fashion-mnist_32.json"),
+    "fashion-mnist": (
+        "features/fashion-mnist-seed_*.json",
+        "picks/fashion-mnist_*.json",
+        "prior/fashion-mnist_32.json",
+    ),
     "cifar10": ("features/cifar10-seed_*.json", "picks/cifar10_0.json", ""),
     "features of cifar10": ("", "picks/cifar10_features.json", ""),
-    "digits": ("digits/seed_*.json", "picks/digits_*.json", "prior/digits_32.json"),
+    "digits": ("features/digits-seed_*.json", "picks/digits_*.json", "prior/digits_32.json"),
 }
 HEAD = (
     "| data | parameter codes | picks | theta0 from half of the sample | test set alone |\n|---|---:|---:|---:|---:|\n"

@@ -257,7 +257,7 @@ def test_adapters_of_a_folder_of_transformers_are_coded_in_a_subspace(tmp_path):
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"repeats": None}, r"800 independent draws were promised.*--repeats 'REASON'"),
+        ({"repeats": None}, r"\d00 independent draws were promised.*--repeats 'REASON'"),
         ({"held_out": 0.1, "test": None}, "are for --statement stream"),
         ({"disjoint": False}, "Add --disjoint"),
         ({"data": "digits"}, "about a table of pairs, got none"),
