@@ -12,9 +12,11 @@ import torch
 from ..certificate.draw import freeze
 from ..errors import RequestError
 from ..quantize.lattice import step_index_for
-from ..request.request import Request
+from ..request.request import Encoder, Request
 from ..specs.specs import DrawSpec
 from ..subspace.curvature import Rows, examples_within
+from ..subspace.subspace import Subspace
+from ..training.fit import Sample
 from ..training.plain import Candidate, Encoded, PlainPlan, default_epochs, encode_plain, seconds_an_epoch
 from ..training.posterior import Posterior
 from ..training.progressive import NEVER, Deadline, Task, encode_posterior, train_posterior
@@ -92,12 +94,17 @@ def _rate(request: Request) -> float:
     return WEIGHT_RATE if request.rate == Request().rate else request.rate
 
 
+def seconds_a_pass(encoder: Encoder, subspace: Subspace, sample: Sample, batch: int) -> float:
+    """Time a few training steps of an encoder, and return the seconds that a pass over the sample takes."""
+    timed = seconds_an_epoch_of_weights if encoder == "weights" else seconds_an_epoch
+    return timed(subspace, sample, batch)
+
+
 def _affordable(setup: Setup, batch: int) -> list[int]:
     """Epochs that the budget holds. Raises: RequestError where these are fewer than the shortest plan has."""
     encoder, budget = setup.request.encoder, setup.request.budget or 0.0
     share = POSTERIOR_TRAINING_SHARE if encoder in ("posterior", "weights") else 1.0
-    seconds = seconds_an_epoch_of_weights if encoder == "weights" else seconds_an_epoch
-    minutes = seconds(setup.subspace(), sample_of(setup), batch) / 60 / share
+    minutes = seconds_a_pass(encoder, setup.subspace(), sample_of(setup), batch) / 60 / share
     epochs, least = int(budget / minutes), LEAST_EPOCHS[encoder]
     if epochs < least:
         raise RequestError(

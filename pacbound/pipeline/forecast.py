@@ -13,12 +13,12 @@ from ..certificate.accounting import Comparison, complete
 from ..records import Record
 from ..specs.specs import PROFILE_CODE, PROFILE_REACH, CodebookSpec, DrawSpec, LatticeSpec, QuantizerSpec, TrellisSpec
 from ..training.fit import Sample
-from ..training.plain import Candidate, PlainPlan, seconds_an_epoch
+from ..training.plain import Candidate, PlainPlan
 from ..training.settings import PosteriorSettings
 from ..training.state import Checkpoint
-from ..training.weights import WeightsPlan, seconds_an_epoch_of_weights
+from ..training.weights import WeightsPlan
 from .capturing import timed
-from .encoding import BATCH, POSTERIOR_TRAINING_SHARE, plan_of
+from .encoding import BATCH, POSTERIOR_TRAINING_SHARE, plan_of, seconds_a_pass
 from .preparation import Setup, sample_of
 from .starting import seconds_to_start
 
@@ -75,8 +75,7 @@ def forecast(setup: Setup, compared: Comparison | None = None) -> Forecast:
     _, coded = pack(spec, typical.symbols)
     ratio_bits = round(TYPICAL_RATIO * subspace.d) if drawn else None
     vectors = ADAM_VECTORS * subspace.d + 3 * setup.base.layout.D
-    a_pass = seconds_an_epoch_of_weights if isinstance(plan, WeightsPlan) else seconds_an_epoch
-    seconds = seconds_to_start(setup) + passes * a_pass(subspace, sample, plan.batch)
+    seconds = seconds_to_start(setup) + passes * seconds_a_pass(setup.request.encoder, subspace, sample, plan.batch)
     seconds += FROZEN_PASSES * frozen_seconds * setup.train.n
     return Forecast(
         data=setup.train.name,

@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,13 +19,13 @@ from ..request.request import Request
 from ..specs.specs import CHECKPOINT_KINDS, BaseOrigin, SplitSpec
 from ..training.phases import one_cycle
 from ..training.state import Checkpoint, moments_of, restore_moments
+from ..training.timing import median_seconds
 from .language import LanguageSetup
-from .language_training import BATCH, LENGTH, Losses, losses_on
+from .language_training import BATCH, LENGTH, TIMED_STEPS, WITH_OPTIMISER, Losses, losses_on
 
 PASSES, LEAST_STEPS, MOST_STEPS = 10.0, 300, 12_000
 RATE, TUNED_RATE = 0.005, 0.0005  # of Adam, from a seed and from a checkpoint
 LARGEST_GRADIENT = 1.0
-TIMED_STEPS = 3
 
 
 @dataclass(frozen=True)
@@ -97,12 +96,8 @@ def seconds_a_step_of_start(setup: LanguageSetup, split: TextSplit, request: Req
     """Return the seconds of a step on this machine."""
     module = private_copy(setup.base.module)
     named: dict[str, Tensor] = dict(module.named_parameters())
-    losses, times = _losses(module, setup, split, request), []
-    for step in range(TIMED_STEPS):
-        started = time.perf_counter()
-        losses(named, step)[0].backward()
-        times.append(time.perf_counter() - started)
-    return sorted(times)[TIMED_STEPS // 2] * 1.1
+    losses = _losses(module, setup, split, request)
+    return median_seconds(lambda step: losses(named, step)[0].backward(), TIMED_STEPS) * WITH_OPTIMISER
 
 
 def _train(

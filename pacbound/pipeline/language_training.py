@@ -4,7 +4,6 @@ Everything here is free: only the message counts.
 """
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -32,6 +31,7 @@ from ..training.lattices import FIRST_VARIANCE, Lattices, Plan, stream_price, tr
 from ..training.plain import Candidate
 from ..training.sequence_posterior import Objective, encode_sequences, settings_of
 from ..training.state import Checkpoint
+from ..training.timing import median_seconds
 from .language import LanguageSetup, Offer
 
 LENGTH, WARM = 64, 4  # symbols of a training window that count, and those before them that do not
@@ -42,6 +42,7 @@ WEIGHT_RATE, WEIGHT_STEP = 0.03, 0.05
 COEFFICIENT_RATE, COEFFICIENT_STEP = 0.002, 0.004  # a coarser first step destroys what a checkpoint knows
 VECTOR_UNIT = 0.5  # of biases and other vectors
 TIMED_STEPS = 5
+WITH_OPTIMISER = 1.1  # of the seconds of a step without it
 POSTERIOR_STEPS = 400  # of a training that is long enough for the stages of a posterior
 USUAL_ALPHA = 0.03
 
@@ -310,9 +311,4 @@ def one_step(way: Way, losses: Losses, step: int) -> None:
 
 def seconds_a_step(way: Way, losses: Losses) -> float:
     """Return the seconds of a step on this machine."""
-    times = []
-    for step in range(TIMED_STEPS):
-        started = time.perf_counter()
-        one_step(way, losses, step)
-        times.append(time.perf_counter() - started)
-    return sorted(times)[TIMED_STEPS // 2] * 1.1
+    return median_seconds(lambda step: one_step(way, losses, step), TIMED_STEPS) * WITH_OPTIMISER

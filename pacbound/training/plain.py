@@ -6,7 +6,6 @@ What an encoder does with the data is free; only the message counts.
 """
 
 import logging
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from .fit import Sample, fit
 from .losses import cross_entropy
 from .phases import Continuous, NearestCentroid, Optimizer, Parameters, Phase, StraightThrough, UniformNoise
 from .state import Checkpoint
+from .timing import median_seconds
 
 STEPS_AN_EPOCH = 240  # of the 60,000 examples in batches of 250 on which the phases were balanced
 SHARES = {"lattice": (10, 5, 8), "codebook": (15, 8)}  # epochs of such size in each phase
@@ -87,12 +87,11 @@ def seconds_an_epoch(subspace: Subspace, sample: Sample, batch: int) -> float:
     """Time a few training steps and return the seconds an epoch takes."""
     w = torch.zeros(subspace.d, requires_grad=True)
     rows = torch.arange(min(batch, sample.n))
-    times: list[float] = []
-    for _ in range(TIMED_STEPS):
-        started = time.perf_counter()
+
+    def step(_: int) -> None:
         cross_entropy(subspace.approximate(w, sample.x[rows]), sample.y[rows]).backward()
-        times.append(time.perf_counter() - started)
-    return sorted(times)[TIMED_STEPS // 2] * max(1, sample.n // batch)
+
+    return median_seconds(step, TIMED_STEPS) * max(1, sample.n // batch)
 
 
 def encode_plain(

@@ -5,7 +5,6 @@ Cross-entropy at first, with uniform noise and then rounding, at a fixed weight 
 """
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -30,6 +29,7 @@ from .refine import NEAR, evaluate_point, refine
 from .rounding import Prices
 from .settings import PosteriorSettings
 from .state import Checkpoint
+from .timing import median_seconds
 
 FIRST_STEP = 0.05  # of every lattice, in He values of its layer
 SMOOTH = 0.7  # of the steps descend the cross-entropy
@@ -75,14 +75,14 @@ def encode_weights(
 
 def seconds_an_epoch_of_weights(subspace: Subspace, sample: Sample, batch: int) -> float:
     """Time a few training steps and return the seconds that a pass over the sample takes."""
-    lattices, generator, times = _start(subspace), generator_of(0), []
+    lattices, generator = _start(subspace), generator_of(0)
     losses = _losses(subspace, sample, WeightsPlan(TIMED_STEPS, batch, 1.0, 1.0, 0), TIMED_STEPS)
-    for step in range(TIMED_STEPS):
-        started = time.perf_counter()
+
+    def one(step: int) -> None:
         seen, nats = lattices.apply(True, generator)
         (losses(seen, step)[0] + nats / sample.n).backward()
-        times.append(time.perf_counter() - started)
-    return sorted(times)[TIMED_STEPS // 2] * max(1, sample.n // batch)
+
+    return median_seconds(one, TIMED_STEPS) * max(1, sample.n // batch)
 
 
 def _start(subspace: Subspace) -> Lattices:

@@ -18,6 +18,7 @@ from ...quantize.rates import QUANTIZERS
 from ...specs.grammar import OWN_NETWORK
 from ...specs.tensors import DirectSpec
 from ...training.fit import Sample
+from ...training.timing import median_seconds
 from ..work import Work, refuse_surrogate_options
 from .certify import RATES, candidate, checkpoint_weights, code_weights, plan_of, prepare_direct
 from .training import FISHER_EXAMPLES, FineTuning, curvature
@@ -78,9 +79,8 @@ def _seconds_a_step(setup: Setup, weights: Weights, sample: Sample, batch: int) 
         name: torch.from_numpy(array).clone().requires_grad_()
         for name, array in zip(weights.names, weights.arrays, strict=True)
     }
-    times = []
-    for _ in range(TIMED_STEPS):
-        started = time.perf_counter()
+
+    def step(_: int) -> None:
         F.cross_entropy(functional_call(setup.base.module, named, (sample.x[:batch],)), sample.y[:batch]).backward()
-        times.append(time.perf_counter() - started)
-    return sorted(times)[TIMED_STEPS // 2]
+
+    return median_seconds(step, TIMED_STEPS)
