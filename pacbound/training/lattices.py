@@ -28,29 +28,36 @@ LARGEST_GRADIENT = 1.0
 
 Integers = NDArray[np.int64]
 Tensors = dict[str, Tensor]
+Price = Callable[[int, float, float], float]  # step, what was measured of the losses, nats -> beta
 
 
 @dataclass(frozen=True)
 class Plan:
     """How long and how fast. rate: peak of Adam, in units of each tensor. n: losses that the statement is about.
 
-    price: (step, what was measured of the losses, nats) -> beta. first: of what is measured. symbols: of a step, for
-    the bar. until: time.monotonic() after which training ends as it is.
+    price: what a nat costs. first: of what is measured. symbols: of a step, for the bar. until: time.monotonic() after
+    which training ends as it is.
     """
 
     steps: int
     rate: float
     n: int
-    price: Callable[[int, float, float], float]
+    price: Price
     first: float
     symbols: int = 1
     seed: int = 0
     until: float = math.inf
 
 
-def stream_price(n: int, least_beta: float) -> Callable[[int, float, float], float]:
+def stream_price(n: int, least_beta: float) -> Price:
     """Return the price of the module docstring. least_beta: one over the largest lambda that is allowed, in nats."""
     return lambda _, variance, nats: max(math.sqrt(variance * n / (2 * max(nats, 1.0))), least_beta)
+
+
+def followed(price: Price, step: int, found: float, nats: float, measure: float, beta: float) -> tuple[float, float]:
+    """Return what is measured and beta after a step that found something of its losses: both follow slowly."""
+    measure += 0.02 * (found - measure)
+    return measure, beta + 0.05 * (price(step, measure, nats) - beta)
 
 
 @dataclass
@@ -142,8 +149,7 @@ def train_lattices(
         loss, found = losses(seen, step)
         if not math.isfinite(float(loss.detach())):
             raise QuantizeError("train: the loss is no longer finite. Give a smaller --rate.")
-        measure += 0.02 * (found - measure)
-        beta += 0.05 * (plan.price(step, measure, float(nats.detach())) - beta)
+        measure, beta = followed(plan.price, step, found, float(nats.detach()), measure, beta)
         adam.zero_grad()
         (loss + beta * nats / plan.n).backward()
         torch.nn.utils.clip_grad_norm_(lattices.entries.values(), LARGEST_GRADIENT)

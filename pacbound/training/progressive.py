@@ -11,7 +11,6 @@ Where a stage fails or the time is over, what the last good posterior says is ro
 All randomness comes from (seed, stage, step), so that a resumed run repeats an uninterrupted one.
 """
 
-import logging
 import math
 import time
 from dataclasses import dataclass, replace
@@ -32,16 +31,14 @@ from .losses import Surrogate
 from .plain import Candidate, Encoded
 from .posterior import OnRound, Posterior, Round, Stage, State, generator_of, train
 from .refine import best_point, refine
+from .rescue import Ends
 from .rounding import Standing, prices_of, rounded, with_block, with_profile
 from .settings import PosteriorSettings, block_edges
 from .state import Checkpoint
 
-WARM_NOISE = 0.1  # of s
 FLAT_FISHER = 2.0  # what stands for every eigenvalue where the curvature is switched off
 DELTA = 0.05  # for the estimate shown and for comparing candidates
 MAX_DIMENSION = 8192  # the precision that is rounded is a d x d float64 matrix, with a few copies: 2 GB
-WIDEST_KAP = 6.4  # of the format: steps this wide let a beam follow where usual ones do not
-LOG = logging.getLogger("pacbound")
 
 
 @dataclass(frozen=True)
@@ -98,7 +95,7 @@ def train_posterior(task: Task) -> Trained:
     try:
         return Trained(run.trained().posterior, run.epochs)
     except (QuantizeError, SubspaceError) as cause:
-        return Trained(run.last_good(cause).posterior, run.epochs)
+        return Trained(run.ends.last(cause).posterior, run.epochs)
 
 
 class _Run:
@@ -113,7 +110,7 @@ class _Run:
         self.task, self.subspace, self.sample, self.settings = task, task.subspace, task.sample, task.settings
         self.edges = block_edges(task.subspace.d, task.settings.blocks)
         self.stages = _stages(task.settings, len(self.edges) - 2)
-        self.good: list[Standing] = []  # the posterior at the end of the last stage, after the last whole one
+        self.ends = Ends()
         self.steps = 0  # gradient steps so far
 
     @property
@@ -122,40 +119,17 @@ class _Run:
 
     def messages(self) -> list[Candidate]:
         try:
-            return self._finish(self.trained(), self.settings)
+            return self._finish(self.trained(), self.settings.kap)
         except (QuantizeError, SubspaceError) as cause:
-            return self._rescued(cause)
-
-    def last_good(self, cause: QuantizeError | SubspaceError) -> Standing:
-        """What the last stage left. Raises: the cause, where there was none."""
-        if not self.good:
-            raise cause
-        LOG.warning("%s Going on with what was trained before.", cause)
-        return self.good[-1]
-
-    def _rescued(self, cause: QuantizeError | SubspaceError) -> list[Candidate]:
-        """Round at once what is free in the last posterior, else in the last whole one, with wider steps at last."""
-        last = self.last_good(cause)
-        for now, kap in ((last, self.settings.kap), (self.good[0], self.settings.kap), (self.good[0], WIDEST_KAP)):
-            try:
-                return self._finish(now, self.settings.model_copy(update={"kap": kap}))
-            except (QuantizeError, SubspaceError):
-                continue
-        LOG.warning("%s Nothing of it can be rounded: w = 0 is what is left to certify.", cause)
-        return []
-
-    def _keep(self, now: Standing) -> Standing:
-        """Note what a stage ended with: the last whole posterior first, the last of all at the end."""
-        self.good = [now] if not len(now.integers) else [*self.good[:1], now]
-        return now
+            return self.ends.rescued(cause, self.settings.kap, self._finish)
 
     def trained(self) -> Standing:
         """All stages, from where the checkpoint stands."""
         saved = self.task.checkpoint.load() or {}
         index = int(saved.get("stage", torch.zeros((), dtype=torch.int64)))
-        now = Standing.of(saved) if saved else self._start()
+        now = Standing.of(saved) if saved else Standing.start(self.subspace.d, self.settings.first_scale, 1.0)
         if index:
-            self._keep(now)
+            self.ends.keep(now)
         total = sum(stage.steps for stage in self.stages)
         self.steps = sum(stage.steps for stage in self.stages[:index])
         off = hidden(self.task.progress)
@@ -164,15 +138,9 @@ class _Run:
                 resumed = {name[4:]: value for name, value in saved.items() if name.startswith("run/")}
                 if not saved:
                     now = self._prepare(k, now)
-                now = self._keep(self._train(k, now, resumed or None, bar))
+                now = self.ends.keep(self._train(k, now, resumed or None, bar))
                 saved = {}
         return now
-
-    def _start(self) -> Standing:
-        d, s = self.subspace.d, self.settings.first_scale
-        log_std = torch.full((d,), math.log(WARM_NOISE * s))
-        posterior = Posterior(torch.zeros(d), torch.eye(d), log_std, torch.tensor(math.log(s)))
-        return Standing(posterior, np.zeros(0, np.int32), None, 1.0)
 
     def _prepare(self, k: int, now: Standing) -> Standing:
         """Change basis or round a block before stage k, and save the point it starts from."""
@@ -236,7 +204,7 @@ class _Run:
             self._advance(before + done, bar)
             if done < stage.steps and time.monotonic() > self.task.until.training:
                 stopped = trained(replace(stage, steps=done), state, lambda *_: None)
-                self._keep(replace(now, posterior=stopped, beta=beta))
+                self.ends.keep(replace(now, posterior=stopped, beta=beta))
                 raise QuantizeError(f"posterior: the budget ended in {stage.name}, step {done} of {stage.steps}.")
 
         posterior = trained(stage, resumed, on_round)
@@ -246,8 +214,9 @@ class _Run:
         bar.update(steps - self.steps)
         self.steps = steps
 
-    def _finish(self, now: Standing, settings: PosteriorSettings) -> list[Candidate]:
+    def _finish(self, now: Standing, kap: float) -> list[Candidate]:
         """Round what is free, score a few survivors by the bound, refine the best."""
+        settings = self.settings.model_copy(update={"kap": kap})
         now = with_profile(now, settings)
         assert now.profile is not None
         prices = prices_of(now.profile, now.d)

@@ -18,6 +18,7 @@ from ..specs.specs import ProfileSpec, StepSpec, TrellisSpec
 from .posterior import Posterior, State
 from .settings import PosteriorSettings
 
+WARM_NOISE = 0.1  # of the scale of the prior
 PROFILE_FIELDS = ("scale_index", "kap", "c0", "c1", "c2")
 
 
@@ -73,6 +74,13 @@ class Standing:
     integers: NDArray[np.int32]
     profile: StepSpec | None
     beta: float
+
+    @classmethod
+    def start(cls, d: int, scale: float, beta: float) -> "Standing":
+        """Return d coefficients near 0, under a prior of a scale."""
+        log_std = torch.full((d,), math.log(WARM_NOISE * scale))
+        posterior = Posterior(torch.zeros(d), torch.eye(d), log_std, torch.tensor(math.log(scale)))
+        return cls(posterior, np.zeros(0, np.int32), None, beta)
 
     @property
     def d(self) -> int:

@@ -5,7 +5,6 @@ of the bound grows as sqrt(2 nats Var / n), so that beta = sqrt(Var n / (2 nats)
 lambda that is allowed (lattices.py has the same rule). Free: only the message counts.
 """
 
-import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,16 +17,14 @@ from torch import Tensor
 from ..errors import QuantizeError, SubspaceError
 from ..progress import hidden, tqdm
 from ..specs.specs import PROFILE_CODE
+from .lattices import FIRST_BETA, FIRST_VARIANCE, Price, followed
 from .plain import Candidate
 from .posterior import Moving, Posterior, Stage, generator_of
+from .rescue import Ends
 from .rounding import Standing, prices_of, rounded, with_block, with_profile
 from .settings import PosteriorSettings, block_edges
 from .state import Checkpoint
 
-LOG = logging.getLogger("pacbound")
-FIRST_BETA, FIRST_SPREAD = 10.0, 4.0
-WARM_NOISE = 0.1  # of s
-WIDEST_KAP = 6.4  # of the format: steps this wide let a beam follow where usual ones do not
 SCORED = 4  # windows on which a survivor of the beam is judged, as steps of training
 SHARES = {"warm_steps": 0.35, "smooth_steps": 0.4, "block_steps": 0.25}  # of all steps; the last of all blocks together
 BLOCKS = 6
@@ -47,7 +44,7 @@ class Objective:
     score: Callable[[Tensor, int], Tensor]
     d: int
     n: int
-    price: Callable[[int, float, float], float]
+    price: Price
     symbols: int = 1
 
 
@@ -77,7 +74,7 @@ class _Run:
         self, objective: Objective, settings: PosteriorSettings, seed: int, checkpoint: Checkpoint, progress: bool
     ) -> None:
         self.objective, self.settings, self.seed = objective, settings, seed
-        self.checkpoint, self.progress, self.spread = checkpoint, progress, FIRST_SPREAD
+        self.checkpoint, self.progress, self.spread = checkpoint, progress, FIRST_VARIANCE
         self.edges = block_edges(objective.d, settings.blocks)
         self.stages = [
             Stage("warm", settings.warm_steps, "cross_entropy", None, (1.0, 0.0, 0.05)),
@@ -87,28 +84,19 @@ class _Run:
                 for k in range(len(self.edges) - 2)
             ),
         ]
-        self.good: list[Standing] = []  # at the end of the last stage, after the last whole one
+        self.ends = Ends()
 
     def messages(self) -> list[Candidate]:
         """Train and round; where a stage fails, round at once what the last one left, with wider steps at last."""
         try:
-            return [self._rounded(self._trained(), self.settings.kap)]
+            return self._rounded(self._trained(), self.settings.kap)
         except (QuantizeError, SubspaceError) as cause:
-            if not self.good:
-                raise
-            LOG.warning("%s Going on with what was trained before.", cause)
-        for now, kap in ((self.good[-1], self.settings.kap), (self.good[0], WIDEST_KAP)):
-            try:
-                return [self._rounded(now, kap)]
-            except (QuantizeError, SubspaceError):
-                continue
-        LOG.warning("Nothing of it can be rounded: w = 0 is what is left to certify.")
-        return []
+            return self.ends.rescued(cause, self.settings.kap, self._rounded)
 
     def _trained(self) -> Standing:
         saved = self.checkpoint.load() or {}
         first = int(saved.get("stage", torch.tensor(0)))
-        now = Standing.of(saved) if saved else self._start()
+        now = Standing.of(saved) if saved else Standing.start(self.objective.d, self.settings.first_scale, FIRST_BETA)
         total = sum(stage.steps for stage in self.stages)
         done = sum(stage.steps for stage in self.stages[:first])
         bar = tqdm(
@@ -116,21 +104,15 @@ class _Run:
             disable=hidden(self.progress),
         )  # fmt: skip
         if first:
-            self._keep(now)
+            self.ends.keep(now)
         with bar:
             for k in range(first, len(self.stages)):
                 if not saved:
                     now = self._prepare(k, now)
                     self._save(k, now, Moving(now.posterior), force=True)
-                now = self._keep(self._train(k, now, saved, bar))
+                now = self.ends.keep(self._train(k, now, saved, bar))
                 saved = {}
         return now
-
-    def _start(self) -> Standing:
-        d, s = self.objective.d, self.settings.first_scale
-        log_std = torch.full((d,), math.log(WARM_NOISE * s))
-        posterior = Posterior(torch.zeros(d), torch.eye(d), log_std, torch.tensor(math.log(s)))
-        return Standing(posterior, np.zeros(0, np.int32), None, FIRST_BETA)
 
     def _prepare(self, k: int, now: Standing) -> Standing:
         """Change basis before the smooth stage; round a block before each later one."""
@@ -170,8 +152,7 @@ class _Run:
             loss, variance = self.objective.losses(torch.cat([known, free]), place)
             nats = moving.divergence()
             priced = known_nats + float(nats.detach())
-            self.spread += 0.02 * (variance - self.spread)
-            beta += 0.05 * (self.objective.price(place, self.spread, priced) - beta)
+            self.spread, beta = followed(self.objective.price, place, variance, priced, self.spread, beta)
             moving.descend(loss + beta * nats / n, stage)
             bar.update()
             if place % 100 == 0:
@@ -187,12 +168,7 @@ class _Run:
         held = {"stage": torch.tensor(k), "spread": torch.tensor(self.spread, dtype=torch.float64)}
         self.checkpoint.save(held | now.tensors() | run, force)
 
-    def _keep(self, now: Standing) -> Standing:
-        """Note what a stage ended with: the last whole posterior first, the last of all at the end."""
-        self.good = [now] if not len(now.integers) else [*self.good[:1], now]
-        return now
-
-    def _rounded(self, now: Standing, kap: float) -> Candidate:
+    def _rounded(self, now: Standing, kap: float) -> list[Candidate]:
         """Round what is free and return the survivor with the smallest loss and price on the same windows."""
         now = with_profile(now, self.settings.model_copy(update={"kap": kap}))
         assert now.profile is not None
@@ -207,4 +183,4 @@ class _Run:
             return loss + now.beta * prices.total(integers) / self.objective.n
 
         best = min(whole, key=objective)
-        return Candidate((best + prices.reach).astype(np.int32), now.profile, PROFILE_CODE)
+        return [Candidate((best + prices.reach).astype(np.int32), now.profile, PROFILE_CODE)]
