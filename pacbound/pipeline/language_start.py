@@ -1,6 +1,5 @@
 """Theta0 of a language model from a split: trained on the first bytes of a text, before anything looks at the rest."""
 
-import hashlib
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,16 +11,16 @@ from torch.func import functional_call
 from ..data.texts import Text
 from ..errors import QuantizeError
 from ..models.others import private_copy
-from ..networks.checkpoints import start_base
 from ..networks.frozen import freeze_network
 from ..progress import hidden, tqdm
 from ..request.request import Request
-from ..specs.specs import CHECKPOINT_KINDS, BaseOrigin, SplitSpec
+from ..specs.specs import CHECKPOINT_KINDS, SplitSpec
 from ..training.phases import one_cycle
 from ..training.state import Checkpoint, moments_of, restore_moments
 from ..training.timing import median_seconds
 from .language import LanguageSetup
 from .language_training import BATCH, LENGTH, TIMED_STEPS, WITH_OPTIMISER, Losses, losses_on
+from .starting import base_of, kept_theta0
 
 PASSES, LEAST_STEPS, MOST_STEPS = 10.0, 300, 12_000
 RATE, TUNED_RATE = 0.005, 0.0005  # of Adam, from a seed and from a checkpoint
@@ -54,28 +53,25 @@ def with_text_start(
     record = SplitSpec(
         parts=split.parts, whole=split.whole, digest=split.digest, size=len(raw), start=start.values, checkpoint=file
     )
-    origin = BaseOrigin(kind="split", seed=start.seed, sha256=hashlib.sha256(raw).hexdigest(), split=record)
     buffers = tuple(name for name, _ in setup.base.module.named_buffers())
-    base = replace(start_base(setup.base.module, raw, origin, buffers), notes=setup.base.notes)
+    base = base_of(setup.base, raw, record, buffers)
     spec = setup.spec.model_copy(update={"base": base.origin})
     return replace(setup, base=base, spec=spec, theta0=raw)
 
 
 def _trained(setup: LanguageSetup, split: TextSplit, request: Request, state: Path | None, progress: bool) -> bytes:
     """Return the file of theta0, from the state where it was finished before."""
-    text = f"{split.digest} {split.parts} {setup.base.layout.digest} {setup.base.origin} {request.model_dump_json()}"
-    checkpoint = Checkpoint(state, hashlib.sha256(text.encode()).hexdigest())
-    finished = (checkpoint.load() or {}).get("theta0")
-    if finished is not None:
-        return finished.numpy().tobytes()
-    module = private_copy(setup.base.module)
-    losses = _losses(module, setup, split, request)
-    steps = checkpoint.note("steps", lambda: [steps_of_start(setup, split, request)])[0]
-    rate = RATE if setup.base.origin.kind == "seeded" else TUNED_RATE
-    _train(module, losses, steps, rate, (request.batch or BATCH) * LENGTH, checkpoint, progress)
-    raw = freeze_network(module)
-    checkpoint.save({"theta0": torch.frombuffer(bytearray(raw), dtype=torch.uint8)}, force=True)
-    return raw
+
+    def train(checkpoint: Checkpoint) -> bytes:
+        module = private_copy(setup.base.module)
+        losses = _losses(module, setup, split, request)
+        steps = checkpoint.note("steps", lambda: [steps_of_start(setup, split, request)])[0]
+        rate = RATE if setup.base.origin.kind == "seeded" else TUNED_RATE
+        _train(module, losses, steps, rate, (request.batch or BATCH) * LENGTH, checkpoint, progress)
+        return freeze_network(module)
+
+    key = f"{split.digest} {split.parts} {setup.base.layout.digest} {setup.base.origin} {request.model_dump_json()}"
+    return kept_theta0(state, key, train)
 
 
 def _losses(module: nn.Module, setup: LanguageSetup, split: TextSplit, request: Request) -> Losses:

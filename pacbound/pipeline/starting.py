@@ -3,11 +3,12 @@
 import copy
 import hashlib
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..data.examples import Examples
 from ..data.preprocess import treated
@@ -16,6 +17,7 @@ from ..errors import RequestError
 from ..networks.captured import Frozen, capture, put_back
 from ..networks.checkpoints import start_base
 from ..networks.frozen import freeze_network, named_tensors
+from ..networks.hypothesis import Base
 from ..picking.augment import fitting, usual
 from ..specs.specs import CHECKPOINT_KINDS, BaseOrigin, SplitSpec
 from ..training.fit import Sample
@@ -47,11 +49,35 @@ def with_start(setup: Setup, state: Path | None = None, progress: bool = True, b
         seed=split.seed, parts=split.parts, whole=whole, digest=split.whole, size=len(raw), start=values,
         checkpoint=file,
     )  # fmt: skip
-    sha256 = hashlib.sha256(raw).hexdigest()
-    origin = BaseOrigin(kind="split", seed=start.seed, sha256=sha256, split=record)
     rest = named_tensors(setup.base.module) if left_out else None
-    base = start_base(setup.base.module, raw, origin, setup.request.frozen_buffers, rest)
-    return replace(setup, base=replace(base, notes=setup.base.notes), theta0=raw)
+    return replace(setup, base=base_of(setup.base, raw, record, setup.request.frozen_buffers, rest), theta0=raw)
+
+
+def base_of(
+    start: Base, raw: bytes, split: SplitSpec, buffers: tuple[str, ...], rest: Mapping[str, Tensor] | None = None
+) -> Base:
+    """Return the base of a split, in the place of the one that its training started from.
+
+    raw: file of theta0. buffers: names of those that are fixed. rest: tensors that the file leaves out.
+    """
+    sha256 = hashlib.sha256(raw).hexdigest()
+    origin = BaseOrigin(kind="split", seed=start.origin.seed, sha256=sha256, split=split)
+    return replace(start_base(start.module, raw, origin, buffers, rest), notes=start.notes)
+
+
+def kept_theta0(state: Path | None, key: str, train: Callable[[Checkpoint], bytes]) -> bytes:
+    """Return the file of theta0, from the state where it was finished before.
+
+    key: all that decides it. train: makes it, or goes on with what the checkpoint holds.
+    Raises: StateError where the state is foreign.
+    """
+    checkpoint = Checkpoint(state, hashlib.sha256(key.encode()).hexdigest())
+    finished = (checkpoint.load() or {}).get("theta0")
+    if finished is not None:
+        return finished.numpy().tobytes()
+    raw = train(checkpoint)
+    checkpoint.save({"theta0": torch.frombuffer(bytearray(raw), dtype=torch.uint8)}, force=True)
+    return raw
 
 
 def _frozen_names(setup: Setup) -> frozenset[str]:
@@ -70,15 +96,13 @@ def _trained_start(
     treated = setup.preprocess.model_dump_json()
     network = f"{setup.model} {setup.base.layout.digest} {setup.base.origin} {treated} {plan}"
     key = f"{split.whole} {split.seed} {split.parts} {network}"  # no option of what is made from theta0
-    checkpoint = Checkpoint(state, hashlib.sha256(key.encode()).hexdigest())
-    finished = (checkpoint.load() or {}).get("theta0")
-    if finished is not None:
-        return finished.numpy().tobytes()
-    module, sample = _trainee(setup, split.first, frozen, beside, progress)
-    train_start(module, sample, plan, checkpoint, progress)
-    raw = freeze_network(put_back(setup.base.module, module), left_out)
-    checkpoint.save({"theta0": torch.frombuffer(bytearray(raw), dtype=torch.uint8)}, force=True)
-    return raw
+
+    def train(checkpoint: Checkpoint) -> bytes:
+        module, sample = _trainee(setup, split.first, frozen, beside, progress)
+        train_start(module, sample, plan, checkpoint, progress)
+        return freeze_network(put_back(setup.base.module, module), left_out)
+
+    return kept_theta0(state, key, train)
 
 
 def plan_of_start(setup: Setup, shape: tuple[int, ...]) -> tuple[StartPlan, Frozen | None]:
