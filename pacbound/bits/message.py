@@ -9,6 +9,7 @@ lie; of lattices of all tensors, their sizes. Everything else stands in the mess
 """
 
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 from pydantic import Field, ValidationError
@@ -54,6 +55,7 @@ PART, LONG = (
     6,
     14,
 )  # numbers that no kind of base has: a word for what is trained follows; preprocessing in its long form
+Kind = TypeVar("Kind", DirectSpec, PicksSpec, TensorsSpec)
 EVERY_WEIGHT = 0  # in the place of d, which is 1 or more
 
 
@@ -120,11 +122,12 @@ def _describe(
     if zero:
         return build(layer_scale=False), np.zeros(0, np.int32)
     if isinstance(declared.quantizer, PicksSpec):
-        sent = spec.quantizer if spec is not None and isinstance(spec.quantizer, PicksSpec) else None
-        learned = code_picks(stream, declared.quantizer, sent)
+        learned = code_picks(stream, declared.quantizer, _sent(spec, PicksSpec))
         return build(layer_scale=False, quantizer=learned), np.zeros(0, np.int32)
     if base.kind == "zero":
-        return _direct(stream, build, declared, spec, symbols)
+        tensors = _declared(declared, DirectSpec, "is a direct code")
+        direct, decoded = code_direct(stream, tensors, _sent(spec, DirectSpec), symbols)
+        return build(layer_scale=False, quantizer=direct), decoded
     scaled = stream.integer(
         "layer scale",
         1,
@@ -135,7 +138,10 @@ def _describe(
         raise MessageError("unpack: the payload carries a projector and the certificate declares none.")
     d = _dimension(stream, declared.projector.D, spec)
     if d == EVERY_WEIGHT:
-        return _weights(stream, partial(build, layer_scale=bool(scaled)), declared, spec, symbols)
+        sizes = _declared(declared, TensorsSpec, "holds every weight")
+        weights = code_weights_header(stream, sizes, _sent(spec, TensorsSpec))
+        build = partial(build, layer_scale=bool(scaled), projector=every_weight(weights.parameters))
+        return build(quantizer=weights), code_weights(stream, weights, symbols)
     projector = _projector_tree(stream, declared.projector.D, d, None if spec is None else spec.projector)
     quantizer = _quantizer(stream, declared.quantizer, None if spec is None else spec.quantizer)
     build = partial(build, layer_scale=bool(scaled), projector=projector, quantizer=quantizer)
@@ -151,33 +157,16 @@ def _describe(
     return build(code=code), decoded
 
 
-def _direct(
-    stream: Stream,
-    build: partial[HypothesisSpec],
-    declared: HypothesisSpec,
-    spec: HypothesisSpec | None,
-    symbols: Symbols | None,
-) -> tuple[HypothesisSpec, Symbols]:
-    if not isinstance(declared.quantizer, DirectSpec):
-        raise MessageError("unpack: the payload is a direct code and the certificate declares no tensors.")
-    sent = spec.quantizer if spec is not None and isinstance(spec.quantizer, DirectSpec) else None
-    quantizer, decoded = code_direct(stream, declared.quantizer, sent, symbols)
-    return build(layer_scale=False, quantizer=quantizer), decoded
+def _declared(declared: HypothesisSpec, kind: type[Kind], payload: str) -> Kind:
+    """What the receiver knows of tensors beforehand. Raises: MessageError where that is nothing."""
+    if not isinstance(declared.quantizer, kind):
+        raise MessageError(f"unpack: the payload {payload} and the certificate declares no tensors.")
+    return declared.quantizer
 
 
-def _weights(
-    stream: Stream,
-    build: partial[HypothesisSpec],
-    declared: HypothesisSpec,
-    spec: HypothesisSpec | None,
-    symbols: Symbols | None,
-) -> tuple[HypothesisSpec, Symbols]:
-    if not isinstance(declared.quantizer, TensorsSpec):
-        raise MessageError("unpack: the payload holds every weight and the certificate declares no tensors.")
-    sent = spec.quantizer if spec is not None and isinstance(spec.quantizer, TensorsSpec) else None
-    quantizer = code_weights_header(stream, declared.quantizer, sent)
-    projector = every_weight(quantizer.parameters)
-    return build(projector=projector, quantizer=quantizer), code_weights(stream, quantizer, symbols)
+def _sent(spec: HypothesisSpec | None, kind: type[Kind]) -> Kind | None:
+    """The quantizer that is sent, where it is of a kind; None to a receiver."""
+    return spec.quantizer if spec is not None and isinstance(spec.quantizer, kind) else None
 
 
 def _named(stream: Stream, item: str, names: tuple[str, ...], why: str, index: int | None) -> str:

@@ -14,10 +14,9 @@ from ..errors import CodeError
 from ..specs.specs import PROFILE_REACH, RATIO_ONE, TensorLattice, TensorsSpec
 from .coder import MAX_COUNT, Encoder, Stream, Symbols
 from .codes import ITEM, RATIO_INDICES, WHY, symmetric_table
-from .profile import code_near
+from .profile import LEVELS, code_near
 
 REACH = PROFILE_REACH
-LEVELS = 2 * REACH + 1
 TABLES = ("laplace", "gaussian")
 STEPS_BELOW = 24  # eighths of an octave from 1 / sqrt(D), the He value of a layer, to the usual step: three octaves
 

@@ -7,6 +7,7 @@ from ..bits.coder import Symbols
 from ..bits.weights import REACH
 from ..specs.powers import eighth_power
 from ..specs.specs import TensorsSpec
+from .profile import points
 
 
 def weight_steps(spec: TensorsSpec) -> NDArray[np.float64]:
@@ -17,4 +18,4 @@ def weight_steps(spec: TensorsSpec) -> NDArray[np.float64]:
 
 def from_weights(symbols: Symbols, spec: TensorsSpec) -> NDArray[np.float32]:
     """Return the coefficients (D,) that symbols in [0, 41) stand for."""
-    return ((symbols.astype(np.float64) - REACH) * weight_steps(spec)).astype(np.float32)
+    return points(symbols - REACH, weight_steps(spec), trellis=False)

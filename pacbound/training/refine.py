@@ -63,8 +63,8 @@ def best_point(
     Survivors differ in few symbols, hence in errors near that boundary alone; where that is not so, the first is kept.
     """
     first = evaluate_point(subspace, sample, survivors[0], prices, overhead_bits)
-    near = sample.subset(_border(first))
-    there = int((first.margins[_border(first)] <= 0).sum())
+    border = _border(first)
+    near, there = sample.subset(border), int((first.margins[border] <= 0).sum())
 
     def estimate(integers: NDArray[np.int32]) -> float:
         errors = first.errors - there + _errors(subspace, near, prices.coefficients(integers))[0]

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from ..bits.coder import TOTAL
 from ..bits.codes import symmetric_table
-from ..bits.weights import LEVELS, REACH, fit_tables
+from ..bits.profile import LEVELS
+from ..bits.weights import REACH, fit_tables
 from ..quantize.lattice import step_index_for
 from ..quantize.weights import weight_steps
 from ..specs.specs import TensorsSpec
