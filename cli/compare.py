@@ -84,7 +84,8 @@ def _format(asked: dict[str, bool]) -> "Format":
 def _language(texts: "list[NamedLanguage]", chosen: "Format", drawn: bool, unusable: list[str]) -> None:
     """Print language models side by side."""
     from pacbound.errors import RequestError
-    from pacbound.reports.language_pages import complaint, render_compared
+    from pacbound.reports.complaint import complaint
+    from pacbound.reports.language_pages import render_compared
 
     if drawn:
         raise RequestError("compare: --to and --plot are about errors, got language models. See pacbound report.")

@@ -56,8 +56,9 @@ def report(
     from pacbound.certificate.files import write_atomic
     from pacbound.certificate.language import LanguageCertificate
     from pacbound.errors import CertificateError
-    from pacbound.reports.difference import difference_complaint, difference_report
-    from pacbound.reports.language_pages import complaint, language_report
+    from pacbound.reports.complaint import complaint
+    from pacbound.reports.difference import difference_report
+    from pacbound.reports.language_pages import language_report
     from pacbound.reports.report import report as made_of
 
     loaded: list[tuple[Path, Certificate]] = []
@@ -94,7 +95,7 @@ def report(
     else:
         pairs = [(_name(file, certificates), one) for file, one in versions]
         found = difference_report(pairs, unread, title)
-        broken = [(name, why) for name, one in pairs if (why := difference_complaint(one))]
+        broken = [(name, why) for name, one in pairs if (why := complaint(one))]
     chosen = format or (Format.md if output is not None and output.suffix == ".md" else Format.html)
     text = found.html() if chosen is Format.html else found.markdown() + "\n"
     if output is None:

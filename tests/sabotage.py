@@ -393,9 +393,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a report looks at the arithmetic alone",
-        "pacbound/reports/report.py",
-        "        findings = recheck_message(certificate)[0]\n",
-        "        findings = findings[:]\n",
+        "pacbound/reports/complaint.py",
+        "last if last.complaint is not None else recheck_message(certificate)[0][-1]\n",
+        "last\n",
         f"{REPORT}::test_a_message_that_was_changed_does_not_stand_though_its_arithmetic_does",
     ),
     Mutation(

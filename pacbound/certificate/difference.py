@@ -17,13 +17,13 @@ from ..specs.language import PredictionSpec
 from .accounting import TOKENIZER_OF_TEXT
 from .canonical import Json
 from .difference_statement import write_difference_statement
-from .document import Document, Environment, Sha256, declared_sentences
+from .document import Document, Environment, Sha256, declared_sentences, schema_id
 from .language import TextRecord
 from .parts import OriginalNetwork
 from .schema import DataRecord
 
 DIFFERENCE_VERSION: Literal["difference-1"] = "difference-1"
-DIFFERENCE_ID = f"urn:pacbound:certificate:{DIFFERENCE_VERSION}"
+DIFFERENCE_ID = schema_id(DIFFERENCE_VERSION)
 MOST_VERSIONS = 64
 FILE = "file"  # a version that stands in a file of its own
 ExampleLoss = Literal["zero_one", "error_probability"]

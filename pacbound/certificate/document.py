@@ -188,6 +188,11 @@ def message_document(message: Message) -> dict[str, Json]:
     return {"bits": message.bits, "file": f"{sha256[:16]}.message", "sha256": sha256, "size": len(message.payload)}
 
 
+def schema_id(version: str) -> str:
+    """Return the $id of the schema that documents of a version follow."""
+    return f"urn:pacbound:certificate:{version}"
+
+
 def read_theta0(base: BaseOrigin, folder: Path | None) -> bytes:
     """Return the bytes of the theta0 of a split. Raises: CertificateError where absent or not the declared."""
     if base.split is None or base.sha256 is None or folder is None:

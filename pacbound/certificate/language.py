@@ -31,12 +31,13 @@ from .document import (
     message_document,
     read_message,
     read_theta0,
+    schema_id,
 )  # fmt: skip
 from .language_statement import write_language_statement
 from .statement import percent_up
 
 LANGUAGE_VERSION: Literal["language-1"] = "language-1"
-LANGUAGE_ID = f"urn:pacbound:certificate:{LANGUAGE_VERSION}"
+LANGUAGE_ID = schema_id(LANGUAGE_VERSION)
 MOST_ALONG = 256
 # statement -> the theorem of the headline, and the forms beside it, on the same losses and bits
 FORMS = {

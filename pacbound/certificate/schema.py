@@ -33,6 +33,7 @@ from .document import (
     message_document,
     read_message,
     read_theta0,
+    schema_id,
 )
 from .files import read_sidecar
 from .parts import DisagreementPart, SurrogatePart
@@ -42,7 +43,7 @@ from .sweep import SweepRecord
 from .tuned import TunedName, check_like
 
 SCHEMA_VERSION: Literal["2"] = "2"
-SCHEMA_ID = f"urn:pacbound:certificate:{SCHEMA_VERSION}"  # the $id of schema.json
+SCHEMA_ID = schema_id(SCHEMA_VERSION)
 UNRELEASED = "1"  # its certificates paid no architecture: results/finish_again.py writes them anew
 
 SampleSize = Annotated[int, Field(ge=1, le=MAX_EXAMPLES)]

@@ -5,11 +5,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..certificate.difference import DifferenceCertificate, VersionRow
-from ..certificate.difference_recheck import recheck_difference
 from ..certificate.difference_statement import version_name
 from ..certificate.language_statement import bits_up, unit_name
 from ..certificate.statement import confidence, rate_up
 from .beside import Section
+from .complaint import complaint
 from .drawn import COLOURS, FAINT, Drawing, drawing, sheet
 from .report import Lead, Report
 from .shared import INTEGRITY, UNPAID, statement_and_facts
@@ -25,14 +25,9 @@ MIXED = (
     "It is about predictions after mixing with the uniform distribution: without it one symbol may cost any number of "
     "bits, and no bound would hold."
 )
+
 PASTS = "It is about the pasts of this very text: on new text, whose pasts differ, a version may lose more."
 ELSEWHERE = "It is about new examples from the same source: nothing is said where the distribution shifts."
-
-
-def difference_complaint(certificate: DifferenceCertificate) -> str:
-    """Return why a certificate does not stand by its own document; empty where it does."""
-    last = recheck_difference(certificate)[-1]
-    return "" if last.complaint is None else f"{last.check}: {last.complaint}"
 
 
 def difference_facts(certificate: DifferenceCertificate) -> tuple[tuple[str, str], ...]:
@@ -126,7 +121,7 @@ def _about(name: str, certificate: DifferenceCertificate) -> list[Section]:
     """Statement, figures, ledger and declarations of one certificate."""
     ledger = certificate.entries
     return [
-        *statement_and_facts(name, certificate, difference_facts(certificate), difference_complaint(certificate)),
+        *statement_and_facts(name, certificate, difference_facts(certificate), complaint(certificate)),
         Section(
             "Where the bits go",
             (
@@ -144,5 +139,5 @@ def _drawings(certificates: Sequence[NamedDifference]) -> tuple[Drawing, ...]:
     return tuple(
         curve(one, name, f"difference{place}")
         for place, (name, one) in enumerate(certificates)
-        if not difference_complaint(one) and sum(row.bits is not None for row in one.versions) > 1
+        if not complaint(one) and sum(row.bits is not None for row in one.versions) > 1
     )

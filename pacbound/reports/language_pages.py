@@ -8,11 +8,11 @@ from functools import partial
 
 from ..certificate.canonical import Json
 from ..certificate.language import LanguageCertificate, OtherAnswers, OtherForm, OtherPredictor
-from ..certificate.language_recheck import recheck_language_arithmetic, recheck_language_message
 from ..certificate.language_statement import bits_up, unit_name
 from ..certificate.statement import confidence, percent_up
 from ..errors import CertificateError
 from .beside import Format, Section, latex_of, markdown_of, text_of
+from .complaint import complaint
 from .drawn import COLOURS, FAINT, Drawing, drawing, sheet
 from .language import HELD_OUT_PAIRS, NAMES, language_facts, language_not_said
 from .report import Lead, Report
@@ -24,15 +24,6 @@ MOST_DRAWN = 6  # certificates with figures of their own
 ALONE = "Each bound holds alone; the best of J independent statements holds at J delta."
 ONE_TEXT = "They are about one text, whose luck moves them together."
 MANY_TEXTS = "They are about different texts or statements: figures in different rows are not of one mean."
-
-
-def complaint(certificate: LanguageCertificate) -> str:
-    """Return why a certificate does not stand, by its arithmetic or its message; empty where it does."""
-    findings = recheck_language_arithmetic(certificate)
-    if findings[-1].complaint is None:
-        findings = recheck_language_message(certificate)
-    last = findings[-1]
-    return "" if last.complaint is None else f"{last.check}: {last.complaint}"
 
 
 def language_report(

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING
 
-from ..certificate.recheck import recheck_arithmetic, recheck_message
 from ..certificate.schema import Certificate
 from ..errors import CertificateError
 from ..notebook import frame
 from .compare import Comparison, compare
+from .complaint import complaint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -129,12 +129,3 @@ def report(
     return Report(
         about, tuple(subjects[name] for name in order), comparison, tuple(unread), whole, lead, pictures or {}
     )
-
-
-def complaint(certificate: Certificate) -> str:
-    """Return why a certificate does not stand, by its arithmetic or its message; empty where it does."""
-    findings = recheck_arithmetic(certificate)
-    if findings[-1].complaint is None:
-        findings = recheck_message(certificate)[0]
-    last = findings[-1]
-    return "" if last.complaint is None else f"{last.check}: {last.complaint}"

@@ -13,7 +13,8 @@ from ..certificate.language import LanguageCertificate
 from ..certificate.recheck import recheck_arithmetic
 from ..certificate.schema import Baseline, Certificate, MethodRow, OtherBound
 from ..certificate.statement import confidence, describe_loss, percent_up, rate_up, share_up
-from .difference import difference_complaint, difference_facts, difference_not_said
+from .complaint import complaint
+from .difference import difference_facts, difference_not_said
 from .language import language_facts, language_not_said, language_warning
 from .picked import ON_ITS_WORD, facts_of_picks, not_said_of_picks, picked_network
 from .shared import DECODED, INTEGRITY, UNPAID, added_to_theta0, theta0_words
@@ -81,7 +82,7 @@ def sheet(certificate: AnyCertificate) -> Sheet:
         return _sheet(certificate, language_warning(certificate), facts, not_said)
     if isinstance(certificate, DifferenceCertificate):
         facts, not_said = difference_facts(certificate), difference_not_said(certificate)
-        wrong = difference_complaint(certificate)
+        wrong = complaint(certificate)
         return _sheet(certificate, wrong and f"This certificate does not stand: {wrong}.", facts, not_said)
     last = recheck_arithmetic(certificate)[-1]
     warning = "" if last.complaint is None else f"This certificate does not stand: {last.check}: {last.complaint}."

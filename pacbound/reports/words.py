@@ -101,9 +101,13 @@ def levers(certificate: Certificate) -> tuple[Lever, ...]:
     return tuple(Lever(what, figure(bound(errors, cost, delta), risk)) for what, errors, cost in cases)
 
 
-def checking(certificate: Certificate, file: str) -> Checking:
+def checking(certificate: AnyCertificate, file: str) -> Checking:
     """Return how to check a certificate to the highest level. file: its name, as a shell is to read it."""
     words = ["pacbound", "verify", shlex.quote(file)]
+    version = certificate.environment.versions.get("pacbound")
+    install = f"pip install pacbound{'' if version is None else f'=={version}'}"
+    if not isinstance(certificate, Certificate):
+        return Checking(install, " ".join([*words, "--data", "DATA"]), ())
     fill_in = []
     name = ALTERED.get(certificate.data.name, certificate.data.name)
     known, _, alteration = name.partition(".")
@@ -128,8 +132,7 @@ def checking(certificate: Certificate, file: str) -> Checking:
         fill_in.append(f"LOSS: the loss called {certificate.risk.loss}, as module:function")
     if certificate.data.note and known in NAMED_DATA and not alteration:
         fill_in.append(f"instead of {name}, where it was prepared: {certificate.data.note}")
-    version = certificate.environment.versions.get("pacbound")
-    return Checking(f"pip install pacbound{'' if version is None else f'=={version}'}", " ".join(words), tuple(fill_in))
+    return Checking(install, " ".join(words), tuple(fill_in))
 
 
 def figure(risk: float | Decimal, estimate: RiskEstimate) -> str:

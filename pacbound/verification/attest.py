@@ -8,10 +8,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ..certificate.canonical import MAX_JSON_BYTES
-from ..certificate.difference import DIFFERENCE_ID, DIFFERENCE_VERSION
+from ..certificate.document import schema_id
 from ..certificate.documents import load_document
 from ..certificate.files import read_capped
-from ..certificate.language import LANGUAGE_ID, LANGUAGE_VERSION
 from ..certificate.schema import SCHEMA_ID
 from ..errors import CertificateError, RequestError
 from ..reports.exports.in_toto import verification_summary
@@ -50,10 +49,9 @@ def _failure(found: Verification) -> tuple[str | None, str | None]:
 def _schema(path: str | Path) -> str:
     """The schema that a file claims to follow; that of classifiers where it is malformed."""
     try:
-        found = load_document(path)
+        return schema_id(load_document(path).schema_version)
     except CertificateError:
         return SCHEMA_ID
-    return {LANGUAGE_VERSION: LANGUAGE_ID, DIFFERENCE_VERSION: DIFFERENCE_ID}.get(found.schema_version, SCHEMA_ID)
 
 
 def _now() -> str:

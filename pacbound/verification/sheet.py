@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from ..certificate.schema import Certificate
 from ..errors import CertificateError, DataError, RequestError
+from ..reports.complaint import complaint
 from ..reports.image_files import check_figure_path, save_figure
 from ..reports.picked import Strip, Thumbnail
-from ..reports.report import complaint
 from .recount import EMBEDDED_DATA, load_sample
 from .samples import check_data, parts_of_split
 

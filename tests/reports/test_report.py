@@ -13,7 +13,8 @@ from pacbound.bounds.claims import Measure
 from pacbound.bounds.table import theorem
 from pacbound.certificate import Certificate
 from pacbound.errors import CertificateError
-from pacbound.reports.report import complaint, report
+from pacbound.reports.complaint import complaint
+from pacbound.reports.report import report
 from tests.forge import forge, honest
 
 pytest.importorskip("matplotlib", reason="the report extra is not installed")

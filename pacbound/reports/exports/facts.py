@@ -52,7 +52,7 @@ class Facts(NamedTuple):
     """Everything that the formats say of a certificate.
 
     certified, measured: one of each, or one for each version of a network. counted: what the Hub is told beside the
-    bound. kept: keys of the document that a claim repeats.
+    bound. parameters: of a coded network, D. kept: keys of the document that a claim repeats.
     """
 
     schema: str
@@ -70,6 +70,7 @@ class Facts(NamedTuple):
     measured: tuple[Figure, ...]
     held_out: HeldOut | None
     counted: dict[str, int | float]
+    parameters: int | None
     params: dict[str, str]
     kept: tuple[str, ...]
 
@@ -122,6 +123,7 @@ def _of_classifier(certificate: Certificate) -> Facts:
             held.errors,
         ),
         counted={"errors": risk.errors, "n": risk.n},
+        parameters=spec.parameters,
         params=_network_params(certificate),
         kept=("statement", "bound", "risk", "ledger", "data", "declarations", "parts", "also"),
     )  # fmt: skip
@@ -160,6 +162,7 @@ def _of_language_model(certificate: LanguageCertificate) -> Facts:
         ),
         held_out=_held_out(certificate, word, type_, loss),
         counted={"mean": certificate.mean, "n": n} if asked is None else {"errors": asked, "n": n},
+        parameters=spec.parameters,
         params={**_network_params(certificate), "statement": certificate.units.statement},
         kept=(
             "statement", "bound", "losses", "errors", "ledger", "text", "units", "prediction", "declarations", "also",
@@ -181,12 +184,8 @@ def _held_out(certificate: LanguageCertificate, word: str, type_: str, loss: str
 
 
 def _of_versions(certificate: DifferenceCertificate) -> Facts:
-    text, data, reference, sure = (
-        certificate.text,
-        certificate.data,
-        certificate.reference,
-        confidence(certificate.delta),
-    )
+    text, data, reference = certificate.text, certificate.data, certificate.reference
+    sure = confidence(certificate.delta)
     certified, measured = [], []
     if text is not None:
         loss, digest = f"loss beyond the reference's in bits a {unit_name(text)}, after mixing", text.digest
@@ -219,6 +218,7 @@ def _of_versions(certificate: DifferenceCertificate) -> Facts:
         measured=tuple(measured),
         held_out=None,
         counted={"n": certificate.n},
+        parameters=None,
         params={"versions": ", ".join(row.name for row in certificate.versions)},
         kept=("statement", "delta", "reference", "versions", "ledger", "text", "prediction", "data", "declarations"),
     )

@@ -1,7 +1,6 @@
 """A model card for the Hugging Face Hub: model-index metadata as YAML front matter, and a section of Markdown."""
 
 import json
-import shlex
 from collections.abc import Iterator
 
 from ...certificate.canonical import Json
@@ -18,11 +17,9 @@ def model_card(exported: Exported) -> str:
     certificate = exported.certificate
     head = "\n".join(_yaml(metadata(exported)))
     lines = ["---", head, "---", "", "## Certified generalization bound", "", render(certificate, "markdown"), ""]
-    if not isinstance(certificate, Certificate):
-        command = f"pacbound verify {shlex.quote(exported.name)} --data DATA"
-        return "\n".join([*lines, "Check it:", "", "```sh", "pip install pacbound", command, "```"])
     check = checking(certificate, exported.name)
-    return "\n".join([*lines, "Check it:", "", "```sh", check.install, check.command, "```", "", annex_iv(exported)])
+    lines += ["Check it:", "", "```sh", check.install, check.command, "```"]
+    return "\n".join([*lines, "", annex_iv(exported)] if isinstance(certificate, Certificate) else lines)
 
 
 def metadata(exported: Exported) -> dict[str, Json]:

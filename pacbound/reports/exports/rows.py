@@ -26,22 +26,14 @@ def rows(exported: Sequence[Exported]) -> str:
 
 def _lines(one: Exported) -> Iterator[tuple[Cell, ...]]:
     found, facts = one.certificate, one.facts
-    held, versions = facts.held_out, isinstance(found, DifferenceCertificate)
-    d, D, base = (
-        (None, None, None)
-        if isinstance(found, DifferenceCertificate)
-        else (
-            None if found.hypothesis.projector is None else found.hypothesis.projector.d,
-            found.hypothesis.parameters,
-            found.hypothesis.base.kind,
-        )
-    )
+    held = facts.held_out
     for certified, measured in zip(facts.certified, facts.measured, strict=True):
-        loss = certified.loss if versions else facts.loss
+        loss = certified.loss if isinstance(found, DifferenceCertificate) else facts.loss
         yield (
             one.name, "no" if one.complaint else "yes", one.complaint, "" if one.complaint else certified.value,
             facts.theorem, facts.delta, facts.counted.get("errors"), facts.n, loss, measured.value, found.ledger.bits,
-            facts.network, d, D, base, facts.data, facts.data_digest,
+            facts.network, facts.params.get("d"), facts.parameters, facts.params.get("base"), facts.data,
+            facts.data_digest,
             *((None, None, None) if held is None else (held.errors, held.n, held.figure.upper)),
             found.core_digest, found.digest, one.sha256,
         )  # fmt: skip

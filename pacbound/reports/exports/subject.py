@@ -5,14 +5,10 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from ...certificate.canonical import MAX_JSON_BYTES
-from ...certificate.difference import DifferenceCertificate
 from ...certificate.documents import AnyCertificate, load_document
 from ...certificate.files import read_capped
-from ...certificate.language import LanguageCertificate
 from ...errors import VerificationError
-from ..difference import difference_complaint
-from ..language_pages import complaint as language_complaint
-from ..report import complaint
+from ..complaint import complaint
 from .facts import Facts, facts_of
 
 
@@ -29,7 +25,7 @@ class Exported(NamedTuple):
         """Read a certificate file and check its arithmetic and message. Raises: CertificateError where malformed."""
         raw = read_capped(Path(path), MAX_JSON_BYTES)
         certificate = load_document(path)
-        return cls(Path(path).name, hashlib.sha256(raw).hexdigest(), certificate, _complaint(certificate))
+        return cls(Path(path).name, hashlib.sha256(raw).hexdigest(), certificate, complaint(certificate))
 
     def require(self) -> Self:
         """Return itself where the certificate stands. Raises: VerificationError, since nothing else may be claimed."""
@@ -41,11 +37,3 @@ class Exported(NamedTuple):
     def facts(self) -> Facts:
         """What every format says of it."""
         return facts_of(self.certificate)
-
-
-def _complaint(certificate: AnyCertificate) -> str:
-    if isinstance(certificate, LanguageCertificate):
-        return language_complaint(certificate)
-    return (
-        difference_complaint(certificate) if isinstance(certificate, DifferenceCertificate) else complaint(certificate)
-    )
