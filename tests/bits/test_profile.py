@@ -13,14 +13,11 @@ from pacbound.bits.message import pack, unpack
 from pacbound.bits.profile import code_profile_header, code_profile_symbols, profile_grid, profile_steps, profile_tables
 from pacbound.errors import CodeError
 from pacbound.specs.specs import (
-    PROFILE_CODE,
-    BaseOrigin,
     CodeSpec,
-    HypothesisSpec,
     LatticeSpec,
     ProfileSpec,
-    ProjectorSpec,
 )
+from tests.bits.stepped import stepped
 
 SPEC = ProfileSpec(scale_index=68, kap=44, c0=29, c1=4, c2=1)
 EXTREMES = (
@@ -96,22 +93,8 @@ def test_header_and_symbols_come_back(spec: ProfileSpec) -> None:
     assert counted["symbols"] == int(np.ceil(nats / np.log(2)))
 
 
-def _hypothesis(**fields: object) -> HypothesisSpec:
-    return HypothesisSpec.model_validate(
-        {
-            "model": "lenet",
-            "layout_digest": "0" * 64,
-            "base": BaseOrigin(),
-            "projector": ProjectorSpec(kind="fastfood", D=100, d=8),
-            "quantizer": SPEC,
-            "code": PROFILE_CODE,
-            **fields,
-        }
-    )
-
-
 def test_a_message_carries_a_profile_in_either_direction() -> None:
-    spec, symbols = _hypothesis(), np.array([20, 21, 19, 20, 23, 18, 20, 20], np.int32)
+    spec, symbols = stepped(SPEC), np.array([20, 21, 19, 20, 23, 18, 20, 20], np.int32)
     message, ledger = pack(spec, symbols)
     decoded, carried, received = unpack(message.payload, spec)
     assert decoded == spec
@@ -130,7 +113,7 @@ def test_a_message_carries_a_profile_in_either_direction() -> None:
 )
 def test_profile_quantizer_and_code_go_together_or_not_at_all(fields: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match="profile"):
-        _hypothesis(**fields)
+        stepped(SPEC, **fields)
 
 
 def test_a_profile_for_more_coefficients_than_a_message_carries_is_refused_before_it_is_made() -> None:

@@ -13,7 +13,8 @@ from pacbound.bits.profile import code_profile_header, profile_grid, profile_ste
 from pacbound.bits.trellis import code_trellis_header, code_trellis_symbols, halves, state_after, trellis_tables
 from pacbound.errors import CodeError
 from pacbound.quantize import dequantize
-from pacbound.specs.specs import PROFILE_CODE, BaseOrigin, HypothesisSpec, ProfileSpec, ProjectorSpec, TrellisSpec
+from pacbound.specs.specs import ProfileSpec, TrellisSpec
+from tests.bits.stepped import stepped
 
 CURVE = {"kap": 44, "c0": 29, "c1": 4, "c2": 1}
 SPEC = TrellisSpec(scale_index=68, **CURVE)
@@ -89,7 +90,7 @@ def test_coefficients_are_multiples_of_the_step_or_of_the_step_and_a_half() -> N
 def test_golden_vectors_of_the_format() -> None:
     content = np.concatenate([trellis_tables(spec, 64) for spec in (SPEC, *EXTREMES)]).astype("<i8").tobytes()
     assert hashlib.sha256(content).hexdigest() == GOLDEN_TABLES
-    message, _ = pack(_hypothesis(), SYMBOLS)
+    message, _ = pack(stepped(SPEC), SYMBOLS)
     assert message.payload.hex() == GOLDEN_PAYLOAD
     assert [w.hex() for w in dequantize(SYMBOLS, 41, SPEC).astype(float).tolist()] == GOLDEN_COEFFICIENTS
 
@@ -123,21 +124,8 @@ def test_usual_scales_cost_less_than_in_a_profile_and_rare_ones_little_more() ->
     assert min(saved) == -4
 
 
-def _hypothesis() -> HypothesisSpec:
-    return HypothesisSpec.model_validate(
-        {
-            "model": "lenet",
-            "layout_digest": "0" * 64,
-            "base": BaseOrigin(),
-            "projector": ProjectorSpec(kind="fastfood", D=100, d=8),
-            "quantizer": SPEC,
-            "code": PROFILE_CODE,
-        }
-    )
-
-
 def test_a_message_carries_a_trellis_in_either_direction() -> None:
-    spec = _hypothesis()
+    spec = stepped(SPEC)
     message, ledger = pack(spec, SYMBOLS)
     decoded, carried, received = unpack(message.payload, spec)
     assert decoded == spec
