@@ -160,7 +160,8 @@ def _in_words(plan: "Forecast") -> str:
             if plan.picks
             else "which are coded themselves"
         ),
-        f"training {plan.epochs} epochs in batches of {plan.batch}, about {plan.seconds:,.0f} s on this machine",
+        f"training {plan.epochs} epochs in batches of {plan.batch}, about {plan.seconds:,.0f} s on "
+        f"{_threads(plan.threads)} of this machine",
         f"memory   about {plan.memory_bytes / 2**20:,.0f} MiB beside the program",
         "ledger   expected, in bits",
     ]
@@ -169,12 +170,17 @@ def _in_words(plan: "Forecast") -> str:
     return "\n".join([*lines, f"  {'sum':<18}{plan.bits:>8,}"])
 
 
+def _threads(count: int) -> str:
+    return f"{count} thread{'s' * (count > 1)}"
+
+
 def _language_in_words(plan: "LanguageForecast") -> list[str]:
     coded = "all of which are coded" if plan.d is None else f"d = {plan.d:,} coefficients"
     return [
         f"text     {plan.text}, {plan.symbols:,} symbols, {plan.losses:,} losses",
         f"network  {plan.model}, D = {plan.D:,} parameters, {coded}",
-        f"training {plan.steps:,} steps, about {plan.seconds:,.0f} s on this machine, counting included",
+        f"training {plan.steps:,} steps, about {plan.seconds:,.0f} s on {_threads(plan.threads)} of this machine, "
+        "counting included",
     ]
 
 

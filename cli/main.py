@@ -1,6 +1,7 @@
 """Entry point of the `pacbound` command; each verb lives in a file of its own."""
 
 import logging
+import os
 import sys
 from typing import Annotated
 
@@ -70,6 +71,7 @@ def _listen(
 
 def main() -> None:
     """Run the command line; refusals print one message and exit with 2."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read as torch is loaded: threads that wait do not spin
     try:
         app()
     except PacboundError as refusal:

@@ -17,13 +17,14 @@ REPOSITORY = Path(__file__).parents[1]
 ORDER = (
     "errors", "records", "notebook",
     "specs", "bits", "bounds", "certificate", "request", "reports",  # arithmetic and reading
-    "progress",  # the one other module at the root
+    "progress",  # another module at the root
+    "threads",  # the last one there: it sets those of torch
     "subspace", "quantize", "data", "models", "networks", "picking", "verification",  # up to counting errors again
     "measures", "training", "pipeline", "methods", "sweeps", "studies", "integrations",
     "",  # pacbound/__init__.py names what is public
 )  # fmt: skip
 FLOORS = {room: floor for floor, room in enumerate(ORDER)}
-TORCHLESS = ORDER[: ORDER.index("subspace")]
+TORCHLESS = ORDER[: ORDER.index("threads")]
 HEAVY = (
     "torch", "scipy", "sklearn", "tensorly", "bitsandbytes", "matplotlib", "pandas", "transformers", "timm", "optuna",
     "submitit", "lightning",

@@ -21,6 +21,7 @@ from ..request.reading import Reading
 from ..specs.grammar import OWN_NETWORK, is_described
 from ..specs.picks import PicksSpec
 from ..specs.specs import BaseOrigin, DrawSpec, HypothesisSpec, PreprocessSpec
+from ..threads import measured_threads, one_thread
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -31,6 +32,7 @@ SHAPES: dict[str, tuple[int, ...]] = {
     "digits": (1, 8, 8), "mnist": (1, 28, 28), "fashion-mnist": (1, 28, 28), "cifar10": (3, 32, 32),
 }  # fmt: skip
 PLOT_COLUMNS = 2
+PRODUCT = 512  # side of the matrices whose product says how many threads are faster
 LABEL_INCHES = 0.12  # of a layer in a plot, so that each one is named
 
 
@@ -98,6 +100,7 @@ class _Treatment:
             learn_constants(split_examples(examples, origin.split.seed, origin.split.parts).first.x)
 
 
+@one_thread()
 def measure(
     source: "nn.Module | Certificate | str | Path",
     model: "nn.Module | str | None" = None,
@@ -144,13 +147,14 @@ def measure(
     found: list[Measure] = []
     refused: dict[str, str] = {}
     private_copy(subject.module)  # refuses what no measure can read
-    for name in tqdm(measures or tuple(MEASURES), desc="measures", unit="measure", delay=2, disable=hidden()):
-        try:
-            with failures("measure"):
-                for one in _one(name, subject):
-                    found.append(one)
-        except PacboundError as why:
-            refused[name] = str(why)
+    with measured_threads(_product):
+        for name in tqdm(measures or tuple(MEASURES), desc="measures", unit="measure", delay=2, disable=hidden()):
+            try:
+                with failures("measure"):
+                    for one in _one(name, subject):
+                        found.append(one)
+            except PacboundError as why:
+                refused[name] = str(why)
     if not found:
         reasons = "; ".join(f"{name}: {why}" for name, why in refused.items())
         raise ModelError(f"measure: none of the measures applies to {subject.name}. {reasons}")
@@ -208,6 +212,14 @@ def plot(measured: Measured, path: str | Path) -> None:
             figure.savefig(path, format="svg", metadata={"Date": None})
         except OSError as why:
             raise RequestError(f"plot: {Path(path).name!r} could not be written ({why.strerror}).") from None
+
+
+def _product() -> None:
+    """What measures of layers mostly compute."""
+    import torch
+
+    matrix = torch.ones(PRODUCT, PRODUCT, dtype=torch.float64)
+    matrix @ matrix
 
 
 def _one(name: str, subject: _Subject) -> Iterable[Measure]:

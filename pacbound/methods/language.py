@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from ..certificate.language import LanguageCertificate
@@ -26,8 +27,8 @@ from ..records import Record
 from ..request.request import Request, refuse_options, trained_word
 from ..specs.language import PredictionSpec, UnitsSpec, place_of_window
 from ..specs.specs import SPLIT_PARTS, BaseOrigin, HypothesisSpec
+from ..threads import measured_threads, one_thread
 from ..training.state import Checkpoint
-from ..training.threads import measured_threads
 from .work import methods_folder
 
 READ = (
@@ -45,7 +46,7 @@ TIMED_UNITS = 20_000
 
 class LanguageForecast(Record):
     """What a certification would do: symbols of the text, losses that the statement is about, D, d where there is a
-    subspace, steps of training, and seconds on this machine.
+    subspace, steps of training, and seconds on this machine and threads.
     """
 
     text: str
@@ -56,8 +57,10 @@ class LanguageForecast(Record):
     d: int | None
     steps: int
     seconds: float
+    threads: int
 
 
+@one_thread()
 def certify_language(
     request: Request, *, data_dir: str | Path | None = None, state: Path | None = None, progress: bool = True
 ) -> LanguageCertificate:
@@ -83,6 +86,7 @@ def certify_language(
     return made if request.model_name is None else made.with_network(request.model_name)
 
 
+@one_thread()
 def forecast_language(request: Request, data_dir: str | Path | None = None) -> LanguageForecast:
     """Say what a certification would do, by timing a few steps and windows. Trains nothing and writes nothing.
 
@@ -91,10 +95,12 @@ def forecast_language(request: Request, data_dir: str | Path | None = None) -> L
     setup, split = prepare_language(request, data_dir)
     way = way_of(setup, request)
     losses = losses_of(setup, way, request)
-    plan = plan_of(request, setup, way, losses, Checkpoint(None, ""))
-    started = time.perf_counter()
-    units = max(1, sum(len(block.lengths) if setup.units else block.lengths.sum() for block in _timed(setup)))
-    counting = (time.perf_counter() - started) * setup.n / units
+    with measured_threads(lambda: one_step(way, losses, 0)):
+        threads, plan = torch.get_num_threads(), plan_of(request, setup, way, losses, Checkpoint(None, ""))
+        started = time.perf_counter()
+        units = max(1, sum(len(block.lengths) if setup.units else block.lengths.sum() for block in _timed(setup)))
+        counting = (time.perf_counter() - started) * setup.n / units
+        step = seconds_a_step(way, losses)
     start = 0.0
     if split is not None:
         start = steps_of_start(setup, split, request) * seconds_a_step_of_start(setup, split, request)
@@ -106,7 +112,8 @@ def forecast_language(request: Request, data_dir: str | Path | None = None) -> L
         D=setup.base.layout.D,
         d=None if way.projector is None else way.projector.d,
         steps=plan.steps,
-        seconds=start + plan.steps * seconds_a_step(way, losses) + counting * (2 if way.projector is None else 3),
+        seconds=start + plan.steps * step + counting * (2 if way.projector is None else 3),
+        threads=threads,
     )
 
 

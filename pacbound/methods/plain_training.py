@@ -23,6 +23,7 @@ from ..models.loading import network_for, treatment
 from ..models.reference import initialise
 from ..records import Record
 from ..request.reading import Reading
+from ..threads import one_thread
 from ..training.constrained import ConstrainedPlan, Knobs, error_rate, train_constrained
 from ..training.fit import Sample
 
@@ -55,6 +56,7 @@ class Training(Record):
     curve: tuple[Epoch, ...] = Field(default=())
 
 
+@one_thread()
 def train(
     model: nn.Module | str,
     data: object,

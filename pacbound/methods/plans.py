@@ -19,6 +19,7 @@ from ..pipeline.picked import forecast_picks
 from ..pipeline.preparation import prepare
 from ..request.request import Request
 from ..specs.grammar import OWN_NETWORK
+from ..threads import one_thread
 from .auto import announced, part_of
 from .direct.forecast import forecast_direct
 from .direct.method import direct
@@ -30,6 +31,7 @@ from .table import METHODS
 from .work import Work, refuse_surrogate_options
 
 
+@one_thread()
 def plans(request: Request, data_dir: str | Path | None = None) -> dict[str, Forecast | str]:
     """Return for each method of the request its forecast, or why it would be refused.
 

@@ -30,6 +30,7 @@ from ..pipeline.preparation import describe
 from ..quantize.versions import check_quantizer, quantized_version
 from ..request.request import Request, refuse_options
 from ..specs.language import ALPHAS, PredictionSpec, place_of_window
+from ..threads import one_thread
 from .language import STRIDE, window_of
 
 METHOD = "quantization-loss"
@@ -43,6 +44,7 @@ READ_OF_EXAMPLES = (
 USUAL_ALPHA = 0.1
 
 
+@one_thread()
 def certify_quantization(
     request: Request, *, data_dir: str | Path | None = None, progress: bool = True
 ) -> DifferenceCertificate:

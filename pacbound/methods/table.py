@@ -9,6 +9,7 @@ from ..certificate.schema import Certificate
 from ..networks.risk import LossFunction
 from ..pipeline.looks import looks_beside
 from ..request.request import Method, Request
+from ..threads import one_thread
 from .auto import auto
 from .direct.method import direct
 from .language import refuse_language_options
@@ -27,6 +28,7 @@ METHODS: dict[Method, Callable[[Work], Certificate]] = {
 }
 
 
+@one_thread()
 def certify(
     model: nn.Module | str | None = None,
     train: object = None,

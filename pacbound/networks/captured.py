@@ -22,7 +22,9 @@ from ..models.views import Front
 from ..progress import hidden, tqdm
 from ..specs.specs import PreprocessSpec
 from ..subspace.random import normals
+from ..threads import measured_threads, tick
 from .frozen import named_tensors
+from .passes import PROBED
 
 BATCH = 250
 CHECKED = (2, 5)  # sizes of the batches on which the part is compared with the whole
@@ -123,11 +125,12 @@ def capture(frozen: Frozen, x: Tensor, store: Path | None = None, key: str = "",
         kept, done, note = _opened(store, (len(x), *first.shape[1:]), key, first)
         starts = range(done, len(x), BATCH)
         bar = tqdm(total=len(x), initial=done, desc="frozen part", unit="example", disable=hidden(progress), delay=2)
-        with bar:
+        with bar, measured_threads(lambda: frozen.inputs(x[:PROBED])):
             for count, start in enumerate(starts, 1):
                 rows = slice(start, min(start + BATCH, len(x)))
                 kept[rows] = (first if start == 0 else frozen.inputs(x[rows])).numpy()
                 bar.update(rows.stop - start)
+                tick("frozen part")
                 if count % SAVED_EVERY == 0 or rows.stop == len(x):
                     note(rows.stop)
     except OSError as why:

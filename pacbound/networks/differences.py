@@ -14,8 +14,9 @@ from ..data.examples import Examples
 from ..data.texts import Text
 from ..errors import RequestError
 from ..specs.language import TOLERANCE_BITS, PredictionSpec, difference_range
-from .passes import BATCH, TIE, Network, check_deterministic
-from .predictions import Predicted, predict
+from ..threads import tick
+from .passes import BATCH, TIE, Network, asking, check_deterministic
+from .predictions import Predicted, predict, predicting
 from .risk import LOSS_NOISE, LOSSES
 
 Vector = NDArray[np.float64]
@@ -41,12 +42,14 @@ def difference_sums(
     asked = ((network, progress), (reference, False))
     pairs = zip(*(predict(one, text, prediction, None, bar, most) for one, bar in asked), strict=True)
     parts = []
-    for made, other in pairs:
-        x = _loss_beyond(made.own, other.own, alpha, size)
-        ceilings = _ceilings(made, other, alpha, size)
-        # no difference reaches beyond the range, so that rounding in a logarithm must not either
-        x, ceilings = np.clip(x, -reach, reach), np.minimum(ceilings, reach)
-        parts.append(loss_sums(x + tolerance, 0.0, np.maximum(ceilings, x) + 2 * tolerance, lowest=-reach))
+    with predicting(network, text, prediction, None):
+        for made, other in pairs:
+            x = _loss_beyond(made.own, other.own, alpha, size)
+            ceilings = _ceilings(made, other, alpha, size)
+            # no difference reaches beyond the range, so that rounding in a logarithm must not either
+            x, ceilings = np.clip(x, -reach, reach), np.minimum(ceilings, reach)
+            parts.append(loss_sums(x + tolerance, 0.0, np.maximum(ceilings, x) + 2 * tolerance, lowest=-reach))
+            tick("differences")
     return joined(parts)
 
 
@@ -76,14 +79,16 @@ def example_difference_sums(network: Network, reference: Network, examples: Exam
     if loss not in LOSSES:
         raise RequestError(f"differences: a loss is one of {', '.join(LOSSES)}, got {loss!r}. Choose one of them.")
     parts: list[LossSums] = []
-    for x, y in zip(examples.x.split(BATCH), examples.y.split(BATCH), strict=True):
-        if not parts:
-            check_deterministic(network, x)
-            check_deterministic(reference, x)
-        worst, least = LOSSES[loss](network(x), y), _least(reference(x), y, loss)
-        if loss != "zero_one":
-            worst = worst + LOSS_NOISE
-        parts.append(loss_sums((worst - least).clamp(-1, 1).numpy(), 0.0, 1.0, lowest=-1.0))
+    with asking(network, examples.x):
+        for x, y in zip(examples.x.split(BATCH), examples.y.split(BATCH), strict=True):
+            if not parts:
+                check_deterministic(network, x)
+                check_deterministic(reference, x)
+            worst, least = LOSSES[loss](network(x), y), _least(reference(x), y, loss)
+            if loss != "zero_one":
+                worst = worst + LOSS_NOISE
+            parts.append(loss_sums((worst - least).clamp(-1, 1).numpy(), 0.0, 1.0, lowest=-1.0))
+            tick("differences")
     return joined(parts)
 
 

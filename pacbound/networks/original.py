@@ -24,7 +24,7 @@ from ..subspace.layout import tensors_digest
 from .checkpoints import file_digest, load_checkpoint
 from .frozen import named_tensors
 from .hidden import from_library
-from .passes import BATCH, Network, check_deterministic, readings
+from .passes import BATCH, Network, asking, check_deterministic, readings
 from .rebuilt import check_memory
 from .risk import worst_losses, zero_one
 
@@ -97,12 +97,14 @@ def check_answers(original: Original, x: Tensor, classes: int) -> None:
 def answers(network: Network, x: Tensor, progress: bool = True) -> Tensor:
     """Return the class with the largest logit for each input, shape (n,)."""
     starts = tqdm(range(0, len(x), BATCH), desc="asking", disable=hidden(progress), delay=2)
-    return torch.cat([network(x[start : start + BATCH]).argmax(1) for start in starts])
+    with asking(network, x):
+        return torch.cat([network(x[start : start + BATCH]).argmax(1) for start in starts])
 
 
 def count_errors(original: Original, examples: Examples) -> RiskEstimate:
     """Count the examples of which the label is not the original's clear winner in every pass (passes.py)."""
-    errors = int(worst_losses(original, examples, "zero_one", zero_one, progress=False).sum())
+    with asking(original, examples.x):
+        errors = int(worst_losses(original, examples, "zero_one", zero_one, progress=False).sum())
     return RiskEstimate(errors=errors, n=examples.n, data_digest=examples.digest())
 
 
@@ -121,7 +123,8 @@ def count_differing(network: Network, original: Network, inputs: Inputs, progres
     """
     differing = torch.zeros(inputs.m, dtype=torch.bool)
     ours, theirs = readings(network, inputs.x, progress, shaky=0), readings(original, inputs.x, False, shaky=0)
-    for here, there in zip(ours, theirs, strict=True):
-        one, other = clear_answers(here.logits), clear_answers(there.logits)
-        differing[here.rows] |= (one != other) | (one < 0)
+    with asking(original, inputs.x):
+        for here, there in zip(ours, theirs, strict=True):
+            one, other = clear_answers(here.logits), clear_answers(there.logits)
+            differing[here.rows] |= (one != other) | (one < 0)
     return int(differing.sum())

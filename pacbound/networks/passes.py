@@ -5,6 +5,7 @@ there or at the size of the batch can look good on a sample and be wrong on ever
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
@@ -13,12 +14,14 @@ from torch import Tensor
 from ..errors import ModelError, first_line
 from ..progress import hidden, tqdm
 from ..subspace.random import permutation
+from ..threads import measured_threads, tick
 
 Network = Callable[[Tensor], Tensor]
 TIE = 1e-4  # logits within this share of the largest magnitude of their row count as tied
 BATCH = 500
 OTHER_BATCH = 384
 ALONE = 1000  # inputs asked one by one
+PROBED = 64  # inputs, to find how many threads answer fastest
 FEW = 8  # of them beforehand
 SHAKY = 0.01  # of the inputs at most, or one, may get other logits in other company; each counts as an error
 SEED = 0  # of the order of the second pass, and of the inputs asked one by one
@@ -80,6 +83,11 @@ def readings(network: Network, x: Tensor, progress: bool = True, shaky: float = 
         yield from again(alone[ALONE:], 1)
 
 
+def asking(network: Network, x: Tensor) -> AbstractContextManager[None]:
+    """Ask with as many threads as answer some inputs of x (n, ...) fastest."""
+    return measured_threads(lambda: _ask(network, x[:PROBED]))
+
+
 def check_deterministic(network: Network, x: Tensor) -> None:
     """Refuse early, on one batch x (n, ...), what is no function of one input. Raises: ModelError."""
     first = _ask(network, x)
@@ -91,7 +99,9 @@ def check_deterministic(network: Network, x: Tensor) -> None:
 
 
 def _batches(rows: Tensor, batch: int, name: str, progress: bool) -> Iterator[Tensor]:
-    yield from tqdm(rows.split(batch), desc=name, disable=hidden(progress), delay=2)
+    for some in tqdm(rows.split(batch), desc=name, disable=hidden(progress), delay=2):
+        yield some
+        tick(name)
 
 
 def _ask(network: Network, x: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ function of at most `window - 1` symbols before it. A position, and the first wi
 
 import math
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,10 +22,12 @@ from ..errors import ModelError
 from ..progress import hidden, tqdm
 from ..specs.language import KAPPAS, TOLERANCE_BITS, PredictionSpec, UnitsSpec
 from ..subspace.random import raw_words
+from ..threads import measured_threads, tick
 from .risk import zero_one
 
 BATCH_SYMBOLS = 1 << 16  # positions at a time, over all rows of a batch
 BATCH_LOGITS = 1 << 22  # numbers at a time
+PROBED_WINDOWS = 4  # to find how many threads predict fastest
 ALONG = 128  # parts of the units whose mean losses are kept for a plot
 
 Vector = NDArray[np.float64]
@@ -174,6 +177,14 @@ def _led(logits: Tensor, symbols: NDArray[np.int64]) -> NDArray[np.bool_]:
     return known & ~lost
 
 
+def predicting(
+    network: nn.Module, text: Text, prediction: PredictionSpec, units: Units | None
+) -> AbstractContextManager[None]:
+    """Predict with as many threads as predict a few windows fastest."""
+    few = PROBED_WINDOWS * (prediction.window if units is None else 1)
+    return measured_threads(lambda: list(predict(network, text, prediction, units, False, few)))
+
+
 def count_wrong(
     network: nn.Module, pairs: Pairs, prediction: PredictionSpec, units: Units, progress: bool = True
 ) -> int:
@@ -184,10 +195,12 @@ def count_wrong(
     Raises: ModelError as `predict` does.
     """
     wrong = 0
-    for block in predict(network, pairs, prediction, units, progress):
-        assert block.led is not None
-        edges = np.concatenate([[0], np.cumsum(block.lengths)[:-1]])
-        wrong += int((~np.logical_and.reduceat(block.led, edges)).sum())
+    with predicting(network, pairs, prediction, units):
+        for block in predict(network, pairs, prediction, units, progress):
+            assert block.led is not None
+            edges = np.concatenate([[0], np.cumsum(block.lengths)[:-1]])
+            wrong += int((~np.logical_and.reduceat(block.led, edges)).sum())
+            tick("counting")
     return wrong
 
 
@@ -217,11 +230,13 @@ def sum_losses(
     n = text.n if units is None else len(units.spans)
     bins = min(ALONG, n)
     along, place = np.zeros(bins), 0
-    for block in predict(network, text, prediction, units, progress):
-        losses, centres = unit_losses(block, prediction, size, units is not None)
-        parts.append(loss_sums(losses + tolerance, centres, ceiling))
-        along += np.bincount((place + np.arange(len(losses))) * bins // n, losses, bins)
-        place += len(losses)
+    with predicting(network, text, prediction, units):
+        for block in predict(network, text, prediction, units, progress):
+            losses, centres = unit_losses(block, prediction, size, units is not None)
+            parts.append(loss_sums(losses + tolerance, centres, ceiling))
+            along += np.bincount((place + np.arange(len(losses))) * bins // n, losses, bins)
+            place += len(losses)
+            tick("counting")
     counts = np.bincount(np.arange(n) * bins // n, minlength=bins) if n <= BATCH_SYMBOLS else n / bins
     return joined(parts), tuple(round(float(mean), 4) for mean in along / counts)
 

@@ -19,7 +19,7 @@ from ..data.callables import find_named
 from ..data.examples import Examples
 from ..errors import ModelError, RequestError
 from .hypothesis import Hypothesis
-from .passes import BATCH, TIE, Network, check_deterministic, readings
+from .passes import BATCH, TIE, Network, asking, check_deterministic, readings
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 CUSTOM = "custom"  # name of a user's own loss
@@ -120,8 +120,9 @@ def evaluate_apart(
 def _worst(hypothesis: Hypothesis, examples: Examples, name: str, function: LossFunction, progress: bool) -> Tensor:
     if not isinstance(hypothesis, Hypothesis):
         raise ModelError(f"evaluate: only a decoded Hypothesis is evaluated, got {type(hypothesis).__name__}.")
-    check_deterministic(hypothesis, examples.x[:BATCH])
-    return worst_losses(hypothesis, examples, name, function, progress)
+    with asking(hypothesis, examples.x):
+        check_deterministic(hypothesis, examples.x[:BATCH])
+        return worst_losses(hypothesis, examples, name, function, progress)
 
 
 def worst_losses(

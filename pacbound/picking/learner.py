@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ..errors import ModelError, RequestError
 from ..networks.trained import training_mode
 from ..specs.picks import RecipeSpec
+from ..threads import one_thread
 from .augment import AUGMENTATIONS
 
 BETAS = (0.9, 0.99)
@@ -22,14 +23,13 @@ FEWEST, MOST = 10, 30  # batches that batch statistics are taken from
 @contextmanager
 def deterministic() -> Iterator[None]:
     """Run on one thread with algorithms that give the same bits every time, and put back what was set before."""
-    threads, before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    torch.set_num_threads(1)
+    before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(True)
     try:
-        yield
+        with one_thread(always=True):
+            yield
     finally:
         torch.use_deterministic_algorithms(before)
-        torch.set_num_threads(threads)
 
 
 def device_of(recipe: RecipeSpec) -> torch.device:

@@ -16,8 +16,9 @@ from ..request.request import Encoder, Request
 from ..specs.specs import DrawSpec
 from ..subspace.curvature import Rows, examples_within
 from ..subspace.subspace import Subspace
+from ..threads import measured_threads
 from ..training.fit import Sample
-from ..training.plain import Candidate, Encoded, PlainPlan, default_epochs, encode_plain, seconds_an_epoch
+from ..training.plain import Candidate, Encoded, PlainPlan, default_epochs, encode_plain, one_step, seconds_an_epoch
 from ..training.posterior import Posterior
 from ..training.progressive import NEVER, Deadline, Task, encode_posterior, train_posterior
 from ..training.settings import PosteriorSettings, posterior_settings
@@ -58,8 +59,7 @@ def plan_of(setup: Setup, checkpoint: Checkpoint) -> PlainPlan | PosteriorSettin
     request, n = setup.request, setup.train.n
     if request.budget is not None and request.epochs is not None:
         raise RequestError("certify: a budget makes the plan of epochs; give --budget or --epochs, not both.")
-    batch = request.batch or max(1, min(BATCH, n // MIN_STEPS_AN_EPOCH))
-
+    batch = batch_of(setup)
     epochs = (
         request.epochs if request.budget is None else checkpoint.note("epochs", lambda: _affordable(setup, batch))[0]
     )
@@ -87,6 +87,11 @@ def plan_of(setup: Setup, checkpoint: Checkpoint) -> PlainPlan | PosteriorSettin
         codes=request.code,
         seed=request.encoder_seed,
     )
+
+
+def batch_of(setup: Setup) -> int:
+    """Return how many examples a step sees."""
+    return setup.request.batch or max(1, min(BATCH, setup.train.n // MIN_STEPS_AN_EPOCH))
 
 
 def _rate(request: Request) -> float:
@@ -144,7 +149,15 @@ def _refuse_options_of_others(request: Request) -> None:
 
 def encode(setup: Setup, checkpoint: Checkpoint, progress: bool, looks: Path | None = None) -> Encoded:
     """Train and return candidate messages. looks: the file that counts draws across runs, see looks.py."""
-    plan, subspace, sample = plan_of(setup, checkpoint), setup.subspace(), sample_of(setup)
+    subspace, sample = setup.subspace(), sample_of(setup)
+    with measured_threads(one_step(subspace, sample, batch_of(setup)), checkpoint):
+        return _encoded(setup, subspace, sample, checkpoint, progress, looks)
+
+
+def _encoded(
+    setup: Setup, subspace: Subspace, sample: Sample, checkpoint: Checkpoint, progress: bool, looks: Path | None
+) -> Encoded:
+    plan = plan_of(setup, checkpoint)
     if isinstance(plan, PlainPlan):
         return encode_plain(subspace, sample, plan, checkpoint, progress)
     until = _deadline(setup.request.budget)

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..bits.codes import fit_code
@@ -12,13 +13,14 @@ from ..bits.weights import fit_tables
 from ..certificate.accounting import Comparison, complete
 from ..records import Record
 from ..specs.specs import PROFILE_CODE, PROFILE_REACH, CodebookSpec, DrawSpec, LatticeSpec, QuantizerSpec, TrellisSpec
+from ..threads import measured_threads
 from ..training.fit import Sample
-from ..training.plain import Candidate, PlainPlan
+from ..training.plain import Candidate, PlainPlan, one_step
 from ..training.settings import PosteriorSettings
 from ..training.state import Checkpoint
 from ..training.weights import WeightsPlan
 from .capturing import timed
-from .encoding import BATCH, POSTERIOR_TRAINING_SHARE, plan_of, seconds_a_pass
+from .encoding import BATCH, POSTERIOR_TRAINING_SHARE, batch_of, plan_of, seconds_a_pass
 from .preparation import Setup, sample_of
 from .starting import seconds_to_start
 
@@ -35,7 +37,8 @@ ADAM_VECTORS = 4  # value, gradient and two moments
 
 
 class Forecast(Record):
-    """Sizes, epochs of all phases together, expected seconds on this machine, memory beside the program, ledger.
+    """Sizes, epochs of all phases together, expected seconds on this machine on so many threads, memory beside
+    the program, ledger.
 
     d: coefficients, None where there is no subspace. picks: how many examples are picked at most, None elsewhere.
     """
@@ -48,6 +51,7 @@ class Forecast(Record):
     epochs: int
     batch: int
     seconds: float
+    threads: int
     memory_bytes: int
     ledger: tuple[Entry, ...]
     picks: int | None = None
@@ -64,8 +68,10 @@ def forecast(setup: Setup, compared: Comparison | None = None) -> Forecast:
     compared: the inputs, where it is one of a surrogate.
     """
     setup, frozen_seconds = timed(setup, setup.request.batch or BATCH)
-    plan = plan_of(setup, Checkpoint(None, setup.key))
     sample, subspace = sample_of(setup), setup.subspace()
+    with measured_threads(one_step(subspace, sample, batch_of(setup))):
+        threads, plan = torch.get_num_threads(), plan_of(setup, Checkpoint(None, setup.key))
+        pass_seconds = seconds_a_pass(setup.request.encoder, subspace, sample, plan.batch)
     epochs = _epochs(plan, setup.train.n)
     passes = epochs / (1 if isinstance(plan, PlainPlan) else POSTERIOR_TRAINING_SHARE) + EVALUATION_SHARE
     drawn = setup.request.posterior == "draw"
@@ -75,7 +81,7 @@ def forecast(setup: Setup, compared: Comparison | None = None) -> Forecast:
     _, coded = pack(spec, typical.symbols)
     ratio_bits = round(TYPICAL_RATIO * subspace.d) if drawn else None
     vectors = ADAM_VECTORS * subspace.d + 3 * setup.base.layout.D
-    seconds = seconds_to_start(setup) + passes * seconds_a_pass(setup.request.encoder, subspace, sample, plan.batch)
+    seconds = seconds_to_start(setup) + passes * pass_seconds
     seconds += FROZEN_PASSES * frozen_seconds * setup.train.n
     return Forecast(
         data=setup.train.name,
@@ -86,6 +92,7 @@ def forecast(setup: Setup, compared: Comparison | None = None) -> Forecast:
         epochs=epochs,
         batch=plan.batch,
         seconds=round(seconds, 1),
+        threads=threads,
         memory_bytes=_read_bytes(sample, setup.train.n) + setup.train.x.nbytes + vectors * FLOAT_BYTES,
         ledger=complete(
             coded,

@@ -15,6 +15,7 @@ from ..networks.frozen import freeze_network
 from ..progress import hidden, tqdm
 from ..request.request import Request
 from ..specs.specs import CHECKPOINT_KINDS, SplitSpec
+from ..threads import measured_threads, tick
 from ..training.phases import one_cycle
 from ..training.state import Checkpoint, moments_of, restore_moments
 from ..training.timing import median_seconds
@@ -67,7 +68,9 @@ def _trained(setup: LanguageSetup, split: TextSplit, request: Request, state: Pa
         losses = _losses(module, setup, split, request)
         steps = checkpoint.note("steps", lambda: [steps_of_start(setup, split, request)])[0]
         rate = RATE if setup.base.origin.kind == "seeded" else TUNED_RATE
-        _train(module, losses, steps, rate, (request.batch or BATCH) * LENGTH, checkpoint, progress)
+        named = dict(module.named_parameters())
+        with measured_threads(lambda: losses(named, 0)[0].backward(), checkpoint):
+            _train(module, losses, steps, rate, (request.batch or BATCH) * LENGTH, checkpoint, progress)
         return freeze_network(module)
 
     key = f"{split.digest} {split.parts} {setup.base.layout.digest} {setup.base.origin} {request.model_dump_json()}"
@@ -93,7 +96,8 @@ def seconds_a_step_of_start(setup: LanguageSetup, split: TextSplit, request: Req
     module = private_copy(setup.base.module)
     named: dict[str, Tensor] = dict(module.named_parameters())
     losses = _losses(module, setup, split, request)
-    return median_seconds(lambda step: losses(named, step)[0].backward(), TIMED_STEPS) * WITH_OPTIMISER
+    with measured_threads(lambda: losses(named, 0)[0].backward()):
+        return median_seconds(lambda step: losses(named, step)[0].backward(), TIMED_STEPS) * WITH_OPTIMISER
 
 
 def _train(
@@ -130,3 +134,4 @@ def _train(
             bar.set_postfix_str(f"{float(loss.detach()) / math.log(2):.3f} bits a symbol")
         now = {f"now/{name}": value.detach() for name, value in named.items()}
         checkpoint.save(now | moments_of(adam, moments) | {"step": torch.tensor(step + 1)})
+        tick("training")

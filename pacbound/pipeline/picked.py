@@ -74,7 +74,7 @@ def forecast_picks(setup: Setup, recipe: RecipeSpec, most: int) -> Forecast:
     return Forecast(
         data=setup.train.name, n=setup.train.n, model=setup.model, D=setup.base.layout.D, d=None,
         epochs=math.ceil(steps * recipe.batch / setup.train.n), batch=recipe.batch,
-        seconds=round(seconds_to_start(setup) + selection.forecast()[last], 1),
+        seconds=round(seconds_to_start(setup) + selection.forecast()[last], 1), threads=1,
         memory_bytes=setup.train.x.nbytes + 8 * setup.base.layout.D,
         ledger=ledger_of(setup, spec, pack(spec, NO_SYMBOLS)[1]).entries, picks=selection.sizes[last],
     )  # fmt: skip

@@ -24,6 +24,7 @@ from torch.nn import functional as F
 
 from ..errors import SubspaceError
 from ..progress import hidden, tqdm
+from ..threads import tick
 from .subspace import Subspace
 
 CHUNK_ELEMENTS = 1 << 23  # rows in theta held at once: 32 MB of float32, and a few copies of it in the adjoint
@@ -146,6 +147,7 @@ def for_each_chunk(
         for places in order.split(rows.chunk(kind)):
             use(*rows.of(kind, places, generator))
             bar.update(len(places))
+            tick("curvature")
 
 
 def score_gradients(subspace: Subspace, w: Tensor, x: Tensor, generator: Generator) -> Tensor:

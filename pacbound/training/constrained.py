@@ -18,6 +18,7 @@ from ..measures.layers.layers import LayerRecord, layers_of
 from ..measures.layers.operator_norms import operator_norm
 from ..measures.rademacher.capacity import class_of, log10_capacity
 from ..measures.rademacher.projections import project_both, torus_sides
+from ..threads import measured_threads, tick
 from .fit import Sample
 from .losses import cross_entropy
 
@@ -149,18 +150,20 @@ def train_constrained(
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, turns, DECAY)
     generator = torch.Generator().manual_seed(plan.seed)
     done = 0
-    while done < steps:
-        for rows in torch.randperm(sample.n, generator=generator).split(plan.batch):
-            if done == steps or (len(rows) < plan.batch and sample.n >= plan.batch):
-                break
-            _step(network, optimizer, sample, rows)
-            schedule.step()
-            done += 1
-            if done % plan.every == 0 or done == steps:
-                for constraint in constraints:
-                    constraint.project(plan.sweeps)
-            if after_epoch is not None and done % (steps // plan.epochs) == 0:
-                after_epoch(done // (steps // plan.epochs), network)
+    with measured_threads(lambda: _trial(network, sample, plan.batch)):
+        while done < steps:
+            for rows in torch.randperm(sample.n, generator=generator).split(plan.batch):
+                if done == steps or (len(rows) < plan.batch and sample.n >= plan.batch):
+                    break
+                _step(network, optimizer, sample, rows)
+                schedule.step()
+                done += 1
+                tick("training")
+                if done % plan.every == 0 or done == steps:
+                    for constraint in constraints:
+                        constraint.project(plan.sweeps)
+                if after_epoch is not None and done % (steps // plan.epochs) == 0:
+                    after_epoch(done // (steps // plan.epochs), network)
     return Trained(network.eval(), start.eval())
 
 
@@ -205,6 +208,13 @@ def excess_capacity(free: Outcome, constrained: Sequence[Outcome], tolerance: fl
     on_par = [free, *(one for one in constrained if one.test_error <= free.test_error + tolerance)]
     chosen = min(on_par, key=lambda one: one.log10_capacity)
     return Excess(free.log10_capacity - chosen.log10_capacity, chosen)
+
+
+def _trial(network: nn.Module, sample: Sample, batch: int) -> None:
+    """Compute the gradients of one batch, in eval mode, so that nothing changes but them."""
+    network.eval()
+    cross_entropy(network(sample.x[:batch]), sample.y[:batch]).backward()
+    network.train()
 
 
 def _step(network: nn.Module, optimizer: torch.optim.Optimizer, sample: Sample, rows: Tensor) -> None:

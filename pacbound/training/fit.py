@@ -13,6 +13,7 @@ from ..data.preprocess import Treated
 from ..errors import QuantizeError
 from ..progress import hidden, tqdm
 from ..subspace.subspace import Subspace
+from ..threads import tick
 from .losses import SURROGATES
 from .phases import Parameters, Phase, one_cycle
 from .state import Checkpoint, moments_of, restore_moments
@@ -150,6 +151,7 @@ class _PhaseRun:
             rows = order[k * self.batch : (k + 1) * self.batch]
             loss, nats = self.step(rows, generator, self.steps / (per_epoch * self.phase.epochs))
             total += loss
+            tick("training")
         return total / per_epoch, nats
 
     def step(self, rows: Tensor, generator: Generator, progress: float) -> tuple[float, float]:

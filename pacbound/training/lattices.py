@@ -18,6 +18,7 @@ from torch import Generator, Tensor
 
 from ..errors import QuantizeError
 from ..progress import hidden, tqdm
+from ..threads import tick
 from .state import Checkpoint, moments_of, restore_moments
 
 NOISY = 0.55  # of the steps; the rest round
@@ -158,6 +159,7 @@ def train_lattices(
             bits = float(nats.detach()) / math.log(2)
             bar.set_postfix_str(f"{float(loss.detach()) / math.log(2):.3f} bits a symbol, {bits:,.0f} bits")
         _save(checkpoint, trained, adam, generator, step + 1, measure, beta)
+        tick("training")
         if time.monotonic() > plan.until:
             break
     _save(checkpoint, trained, adam, generator, plan.steps, measure, beta, force=True)

@@ -6,7 +6,7 @@ What an encoder does with the data is free; only the message counts.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -83,15 +83,21 @@ def default_epochs(kind: Literal["lattice", "codebook"], n: int, batch: int, tot
     return tuple(max(1, round(share * scale)) for share in shares)
 
 
-def seconds_an_epoch(subspace: Subspace, sample: Sample, batch: int) -> float:
-    """Time a few training steps and return the seconds an epoch takes."""
-    w = torch.zeros(subspace.d, requires_grad=True)
+def one_step(subspace: Subspace, sample: Sample, batch: int) -> Callable[[], None]:
+    """Return a step of training without its effect: the gradient in w of a batch."""
     rows = torch.arange(min(batch, sample.n))
 
-    def step(_: int) -> None:
+    def step() -> None:
+        w = torch.zeros(subspace.d, requires_grad=True)
         cross_entropy(subspace.approximate(w, sample.x[rows]), sample.y[rows]).backward()
 
-    return median_seconds(step, TIMED_STEPS) * max(1, sample.n // batch)
+    return step
+
+
+def seconds_an_epoch(subspace: Subspace, sample: Sample, batch: int) -> float:
+    """Time a few training steps and return the seconds an epoch takes."""
+    step = one_step(subspace, sample, batch)
+    return median_seconds(lambda _: step(), TIMED_STEPS) * max(1, sample.n // batch)
 
 
 def encode_plain(

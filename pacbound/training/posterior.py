@@ -17,6 +17,7 @@ from torch import Generator, Tensor
 
 from ..errors import QuantizeError
 from ..subspace.subspace import Subspace
+from ..threads import tick
 from .fit import Sample
 from .losses import SURROGATES, Surrogate
 from .phases import one_cycle
@@ -232,6 +233,7 @@ class _StageRun:
             loss, wrong = self.step(order[: self.batch], generator, beta)
             order = order[self.batch :]
             total, errors = total + loss, errors + wrong
+            tick("training")
         with torch.no_grad():
             nats = float(self.moving.divergence())
         return Round(total / count, errors / (count * self.batch), nats, beta)

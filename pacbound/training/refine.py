@@ -20,6 +20,7 @@ from ..networks.risk import zero_one
 from ..progress import hidden, tqdm
 from ..subspace.curvature import example_gradients
 from ..subspace.subspace import Subspace
+from ..threads import tick
 from .fit import Sample
 from .moves import Moves, pairs_of, single_moves
 from .posterior import bound_beta
@@ -200,4 +201,5 @@ def _errors(subspace: Subspace, sample: Sample, w: Tensor) -> tuple[int, Tensor]
         errors += int(zero_one(logits, y).sum())
         own = logits.gather(1, y[:, None])[:, 0]
         margins.append(own - logits.scatter(1, y[:, None], -torch.inf).amax(1))
+        tick("refinement")
     return errors, torch.cat(margins)

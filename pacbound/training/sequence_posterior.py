@@ -17,6 +17,7 @@ from torch import Tensor
 from ..errors import QuantizeError, SubspaceError
 from ..progress import hidden, tqdm
 from ..specs.specs import PROFILE_CODE
+from ..threads import tick
 from .lattices import FIRST_BETA, FIRST_VARIANCE, Price, followed
 from .plain import Candidate
 from .posterior import Moving, Posterior, Stage, generator_of
@@ -128,6 +129,7 @@ class _Run:
             rows = [self.objective.score(p.mean, k) for k in range(start, min(count, start + 64))]
             block = torch.stack(rows).double()
             total.addmm_(block.T, block)
+            tick("curvature")
         if not torch.isfinite(total).all():
             raise SubspaceError("fisher: a derivative is not finite; the network overflows. Lower the learning rate.")
         values, basis = torch.linalg.eigh(total / count)
@@ -159,6 +161,7 @@ class _Run:
                 bits = priced / math.log(2)
                 bar.set_postfix_str(f"{float(loss.detach()) / math.log(2):.3f} bits a symbol, {bits:,.0f} bits")
             self._save(k, now, moving, beta)
+            tick("training")
         return replace(now, posterior=moving.posterior(), beta=beta)
 
     def _save(self, k: int, now: Standing, moving: Moving, beta: float | None = None, force: bool = False) -> None:

@@ -19,6 +19,7 @@ from ..picking.augment import AUGMENTATIONS
 from ..progress import hidden, tqdm
 from ..specs.picks import Augmentation
 from ..subspace.subspace import channels_last, has_bfloat16
+from ..threads import measured_threads, tick
 from .fit import Sample
 from .phases import one_cycle
 from .posterior import generator_of
@@ -74,18 +75,19 @@ def train_start(
     run = _Run(module.to(plan.device), sample, plan, epochs)
     run.restore(checkpoint.load() or {})
     bar = tqdm(total=run.total, initial=run.step, desc="theta0", unit="step", disable=hidden(progress))
-    with bar, torch.random.fork_rng(devices=[]):
+    with bar, torch.random.fork_rng(devices=[]), measured_threads(run.trial, checkpoint):
         while run.step < run.total:
             bar.set_postfix_str(f"loss {run.advance():.4f}")
             bar.update()
             checkpoint.save(run.state())
+            tick("training")
     module.eval().cpu()
 
 
 def seconds_an_epoch(module: nn.Module, sample: Sample, plan: StartPlan) -> float:
     """Time a few steps on a copy of the module. Raises: ModelError where it cannot train."""
     run = _Run(copy.deepcopy(module).to(plan.device), sample, plan, TIMED_STEPS + 1)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), measured_threads(run.trial):
         run.advance()  # the first one allocates
         started = time.perf_counter()
         for _ in range(TIMED_STEPS):
@@ -141,6 +143,13 @@ class _Run:
         self.adam.step()
         self.step += 1
         return float(loss.detach())
+
+    def trial(self) -> None:
+        """Compute the gradients of one batch, in eval mode, so that nothing changes but them."""
+        self.module.eval()
+        x, y = self.sample.x[: self.batch], self.sample.y[: self.batch]
+        self._loss(channels_last(x.to(self.plan.device)), y.to(self.plan.device)).backward()
+        training_mode(self.module)
 
     def _loss(self, x: Tensor, y: Tensor) -> Tensor:
         """Cross-entropy of a batch. Raises: ModelError."""

@@ -45,6 +45,11 @@ class Checkpoint:
             self._notes[name] = make()
         return self._notes[name]
 
+    def renew(self, name: str, values: list[int]) -> None:
+        """Note other values under a name that has some."""
+        assert self._notes is not None
+        self._notes[name] = values
+
     def save(self, tensors: dict[str, Tensor], force: bool = False) -> None:
         """Write the tensors and notes, at most every two seconds unless forced; the file is whole at every moment.
 

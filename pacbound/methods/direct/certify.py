@@ -35,9 +35,10 @@ from ...quantize.rates import QUANTIZERS, Choice, choose, lattice_coding
 from ...request.request import Request
 from ...specs.grammar import OWN_NETWORK
 from ...specs.tensors import DirectSpec, ZeroTensor
+from ...threads import measured_threads
 from ...training.fit import Sample
 from ...training.plain import Candidate, Encoded
-from .training import FineTuning, Rounded, curvature, fine_tune, quantized_parts
+from .training import FISHER_BATCH, FineTuning, Rounded, curvature, fine_tune, one_step, quantized_parts
 from .weights import Weights, read_weights, weights_of
 
 LOG = logging.getLogger("pacbound")
@@ -172,17 +173,19 @@ def encode_direct(setup: Setup, weights: Weights, plan: DirectPlan, progress: bo
     """Return candidate messages: the weights as they are at every rate, and what fine-tuning makes of them."""
     sample = Sample(treated(setup.train.x, setup.preprocess), setup.train.y)
     candidates = []
-    if plan.rates:
-        fisher = curvature(setup.base, weights, sample)
-        for beta in plan.rates:
-            price = beta * math.log(2) / sample.n
-            candidates.append(candidate(*code_weights(weights, fisher, price, plan.quantizers)))
-    for tuning in plan.tuning:
-        for rounded in fine_tune(setup.base, weights, sample, tuning, progress):
-            try:
-                candidates.append(candidate(*code_rounded(rounded)))
-            except QuantizeError as why:  # a learned step that is far too small; the others remain
-                LOG.info("a fine-tuned candidate is left out: %s", why)
+    batch = max([tuning.batch for tuning in plan.tuning], default=FISHER_BATCH)
+    with measured_threads(one_step(setup.base, weights, sample, batch)):
+        if plan.rates:
+            fisher = curvature(setup.base, weights, sample)
+            for beta in plan.rates:
+                price = beta * math.log(2) / sample.n
+                candidates.append(candidate(*code_weights(weights, fisher, price, plan.quantizers)))
+        for tuning in plan.tuning:
+            for rounded in fine_tune(setup.base, weights, sample, tuning, progress):
+                try:
+                    candidates.append(candidate(*code_rounded(rounded)))
+                except QuantizeError as why:  # a learned step that is far too small; the others remain
+                    LOG.info("a fine-tuned candidate is left out: %s", why)
     return Encoded(candidates, sum(tuning.passes for tuning in plan.tuning))
 
 

@@ -4,8 +4,6 @@ import math
 import time
 
 import torch
-from torch.func import functional_call
-from torch.nn import functional as F
 
 from ...bits.message import pack
 from ...bits.units import orbit_saving
@@ -17,11 +15,12 @@ from ...pipeline.preparation import Setup
 from ...quantize.rates import QUANTIZERS
 from ...specs.grammar import OWN_NETWORK
 from ...specs.tensors import DirectSpec
+from ...threads import measured_threads
 from ...training.fit import Sample
 from ...training.timing import median_seconds
 from ..work import Work, refuse_surrogate_options
 from .certify import RATES, candidate, checkpoint_weights, code_weights, plan_of, prepare_direct
-from .training import FISHER_EXAMPLES, FineTuning, curvature
+from .training import FISHER_EXAMPLES, FineTuning, curvature, one_step
 from .weights import Weights
 
 TYPICAL_RATE = RATES[1]
@@ -45,16 +44,19 @@ def forecast_direct(work: Work) -> Forecast:
 
 
 def _forecast(setup: Setup, weights: Weights, tuning: tuple[FineTuning, ...]) -> Forecast:
-    started = time.perf_counter()
     rows = torch.randperm(setup.train.n, generator=torch.Generator().manual_seed(0))[:FISHER_EXAMPLES]
     part = Sample(preprocessed(setup.train.x[rows], setup.preprocess), setup.train.y[rows])
     price = TYPICAL_RATE * math.log(2) / setup.train.n
-    coded = candidate(*code_weights(weights, curvature(setup.base, weights, part), price, QUANTIZERS))
-    coding = len(RATES) * (time.perf_counter() - started)
+    batch = tuning[0].batch
+    with measured_threads(one_step(setup.base, weights, part, batch)):
+        started, threads = time.perf_counter(), torch.get_num_threads()
+        coded = candidate(*code_weights(weights, curvature(setup.base, weights, part), price, QUANTIZERS))
+        coding = len(RATES) * (time.perf_counter() - started)
+        step = _seconds_a_step(setup, weights, part, batch)
     assert isinstance(coded.quantizer, DirectSpec)
     spec = setup.spec(coded)
     _, ledger = pack(spec, coded.symbols)
-    saving, batch = orbit_saving(coded.quantizer, coded.symbols), tuning[0].batch
+    saving = orbit_saving(coded.quantizer, coded.symbols)
     passes = sum(plan.passes for plan in tuning)
     steps = passes * max(1, setup.train.n // batch)
     return Forecast(
@@ -65,7 +67,8 @@ def _forecast(setup: Setup, weights: Weights, tuning: tuple[FineTuning, ...]) ->
         d=None,
         epochs=passes,
         batch=batch,
-        seconds=round(coding + steps * _seconds_a_step(setup, weights, part, batch), 1),
+        seconds=round(coding + steps * step, 1),
+        threads=threads,
         memory_bytes=FLOAT_BYTES * (setup.train.x.numel() + VECTORS * setup.base.layout.D) + setup.train.x.nbytes,
         ledger=complete(
             ledger, spec, setup.train.name, setup.digest, saving_bits=saving, methods=max(1, len(setup.methods))
@@ -75,12 +78,5 @@ def _forecast(setup: Setup, weights: Weights, tuning: tuple[FineTuning, ...]) ->
 
 def _seconds_a_step(setup: Setup, weights: Weights, sample: Sample, batch: int) -> float:
     """Time gradients of the whole network on a batch, and return the median."""
-    named = {
-        name: torch.from_numpy(array).clone().requires_grad_()
-        for name, array in zip(weights.names, weights.arrays, strict=True)
-    }
-
-    def step(_: int) -> None:
-        F.cross_entropy(functional_call(setup.base.module, named, (sample.x[:batch],)), sample.y[:batch]).backward()
-
-    return median_seconds(step, TIMED_STEPS)
+    step = one_step(setup.base, weights, sample, batch)
+    return median_seconds(lambda _: step(), TIMED_STEPS)

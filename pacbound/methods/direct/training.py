@@ -6,7 +6,7 @@ goes on and interpolated between integers. What is done with the data here is fr
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,11 +24,12 @@ from ...progress import hidden, tqdm
 from ...quantize.tensors import nearest_step, step_size
 from ...specs.tensors import MAX_HALF
 from ...subspace.subspace import channels_last, has_bfloat16
+from ...threads import tick
 from ...training.fit import Sample
 from ...training.phases import one_cycle
 from .weights import Weights, unit_sums, without_idle_units
 
-FISHER_EXAMPLES = 2000
+FISHER_EXAMPLES, FISHER_BATCH = 2000, 20
 REFIT_STEPS = 25
 STEP_RATE = 0.02  # of log2 of a step, per unit of the rate of the weights at 0.001
 STEPS_PER_DEVIATION = 1.5  # of the first lattice, on nonzero weights
@@ -110,7 +111,20 @@ class Network:
         return buffers
 
 
-def curvature(base: Base, weights: Weights, sample: Sample, batch: int = 20) -> list[NDArray[np.float64]]:
+def one_step(base: Base, weights: Weights, sample: Sample, batch: int) -> Callable[[], None]:
+    """Return a step of training without its effect: the gradients of the whole network on a batch."""
+    named = {
+        name: torch.from_numpy(array).clone().requires_grad_()
+        for name, array in zip(weights.names, weights.arrays, strict=True)
+    }
+
+    def step() -> None:
+        F.cross_entropy(functional_call(base.module, named, (sample.x[:batch],)), sample.y[:batch]).backward()
+
+    return step
+
+
+def curvature(base: Base, weights: Weights, sample: Sample, batch: int = FISHER_BATCH) -> list[NDArray[np.float64]]:
     """Return the diagonal of the empirical Fisher matrix, full shapes, estimated from gradients of small batches."""
     chosen = torch.randperm(sample.n, generator=torch.Generator().manual_seed(0))[:FISHER_EXAMPLES]
     parameters = {
@@ -190,6 +204,7 @@ def _train(
         adam.zero_grad()
         loss.backward()
         adam.step()
+        tick("training")
         if step % 50 == 0:
             bar.set_postfix_str(f"loss {float(loss.detach()):.4f}, {bits:.0f} bits")
     steps = log_steps if lattice is None else [float(step.detach()) for step in lattice.log_steps]
