@@ -13,6 +13,7 @@ settings.load_profile("repeatable")
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # one process for each core: threads of several would wait for each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave their core to others
 os.environ.pop("COLUMNS", None)  # the width of somebody's terminal; tests name one where they mean one
 
 

@@ -93,6 +93,7 @@ PREDICTIONS, NGRAMS = "tests/networks/test_predictions.py", "tests/networks/test
 LANGUAGE_FLOW = "tests/methods/test_language.py"
 LANGUAGE_START = "tests/methods/test_language_start.py"
 
+THREADS = "tests/test_threads.py"
 QUANTIZATION = "tests/methods/test_quantization.py"
 FORGED_DIFFERENCES = f"{QUANTIZATION}::test_forgeries_are_refused_at_the_first_level_that_sees_them"
 
@@ -2258,6 +2259,48 @@ MUTATIONS = (
         "    x, other = _equally_wide(x, other)\n",
         "",
         "tests/data/test_readers.py::test_texts_are_known_again_whatever_the_longest_of_their_sample_is",
+    ),
+    Mutation(
+        "a quota of a group above is not seen",
+        "pacbound/threads.py",
+        "(group, *group.parents)",
+        "(group,)",
+        f"{THREADS}::test_the_quota_is_the_least_of_all_groups_above",
+    ),
+    Mutation(
+        "the user's own number of threads is exceeded",
+        "pacbound/threads.py",
+        "min(torch.get_num_threads(), cores(), ",
+        "min(cores(), ",
+        f"{THREADS}::test_no_limit_is_exceeded",
+    ),
+    Mutation(
+        "more threads are taken though they are slower",
+        "pacbound/threads.py",
+        "if found > WORTH * seconds:",
+        "if False:",
+        f"{THREADS}::test_more_threads_are_taken_where_they_are_clearly_faster",
+    ),
+    Mutation(
+        "a machine that became busy is not noticed",
+        "pacbound/threads.py",
+        "each > SLOWER * least and pause",
+        "each < 0 and pause",
+        f"{THREADS}::test_a_machine_that_becomes_busy_is_noticed_within_seconds",
+    ),
+    Mutation(
+        "a resumed run forgets its number of threads",
+        "pacbound/threads.py",
+        "if noted != self.count:",
+        "if False:",
+        f"{THREADS}::test_a_run_goes_on_with_the_number_it_noted_unless_that_is_slow_now",
+    ),
+    Mutation(
+        "one thread for picks is not kept",
+        "pacbound/threads.py",
+        "1 if always else most_threads()",
+        "most_threads()",
+        f"{THREADS}::test_the_callers_number_comes_back_after_an_error_too",
     ),
     Mutation(
         "held-out labels are numbered among themselves",

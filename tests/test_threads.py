@@ -261,14 +261,15 @@ def test_certify_and_verify_leave_the_callers_number_and_count_the_same_on_any(
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(3)
-        made = pb.certify("h300-R-L", request=pb.Request(epochs=1, d=32, encoder="plain"), progress=False)
+        few = pb.load("digits").subset(torch.arange(200))
+        made = pb.certify("h300-R-L", few, request=pb.Request(epochs=1, d=32, encoder="plain"), progress=False)
         assert torch.get_num_threads() == 3
         assert 3 in used
         made.save(tmp_path / "made.json")
         for number in (1, 2, 3):
             torch.set_num_threads(number)
             used.clear()
-            seen = pb.verify(tmp_path / "made.json")
+            seen = pb.verify(tmp_path / "made.json", few)
             assert (seen.failed, torch.get_num_threads(), used) == (None, number, {number})
             assert seen.recount is not None
             assert seen.recount.errors == made.risk.errors
