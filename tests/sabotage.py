@@ -1279,8 +1279,8 @@ MUTATIONS = (
     Mutation(
         "one measure of a network that fails loses all others",
         "pacbound/measures/measuring.py",
-        '            with failures("measure"):\n                for one',
-        "            if True:\n                for one",
+        '                with failures("measure"):\n                    for one',
+        "                if True:\n                    for one",
         "tests/measures/test_measuring.py::test_a_measure_that_fails_loses_no_other",
     ),
     Mutation(
