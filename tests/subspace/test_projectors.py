@@ -16,6 +16,7 @@ from pacbound.subspace import explicit, random, transforms
 from pacbound.subspace.layout import Layout
 from pacbound.subspace.projectors import make_projector
 from tests.cases import PROJECTORS, small_network
+from tests.subspace.test_random import stream_words
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "projectors.json").read_text())
 
@@ -72,12 +73,16 @@ def test_fastfood_of_many_factors_agrees_with_a_transform_by_butterflies() -> No
 
 
 def _tiled_by_hand(D: int, d: int, seed: int) -> np.ndarray:
-    """Write the rows of tiled fastfood out one by one, as the format's text defines them."""
+    """Write the rows of tiled fastfood out one by one, as the format's text defines them, from Philox up."""
     p = next(2**m for m in range(40) if 2**m >= d)
     size = min(p, 64)
-    b = random.signs(seed, "tiled/input", p)
-    s = random.signs(seed, "tiled/signs", size * math.ceil(D / size))
-    orders = [random.permutation(seed, f"tiled/order {k}", p) for k in range(8)]
+
+    def signs(stream: str, n: int) -> list[int]:
+        words = stream_words(seed, stream, math.ceil(n / 64))
+        return [2 * (words[i // 64] >> i % 64 & 1) - 1 for i in range(n)]
+
+    b, s = signs("tiled/input", p), signs("tiled/signs", size * math.ceil(D / size))
+    orders = [sorted(range(p), key=stream_words(seed, f"tiled/order {k}", p).__getitem__) for k in range(8)]
 
     def hadamard_entry(i: int, j: int, order: int) -> float:
         return (-1) ** (i & j).bit_count() / math.sqrt(order)
