@@ -1,4 +1,4 @@
-"""The same short runs in the subspace of fastfood and of tiled fastfood: three seeds each, none selected."""
+"""The same short runs in the subspaces of fastfood and of tiled fastfood: three seeds each, none selected."""
 
 import sys
 from pathlib import Path
@@ -7,9 +7,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from experiment import run
 
 WAYS = {
+    "digits": ["--data", "digits", "--model", "mlp", "--epochs", "60"],
     "mnist": ["--data", "mnist", "--epochs", "4"],
-    "mnist-lenet": ["--data", "mnist", "--model", "lenet", "--epochs", "2"],
-    "cifar10": ["--data", "cifar10", "--epochs", "3"],
+    "mnist_mlp": ["--data", "mnist", "--model", "mlp", "--epochs", "1"],
+    "cifar10": ["--data", "cifar10", "--epochs", "2"],
 }
 COMMANDS = {
     f"{way}-{kind}-seed_{seed}": [*options, "--projector", kind, "--seed", str(seed)]
