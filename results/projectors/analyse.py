@@ -3,7 +3,6 @@
 python results/projectors/analyse.py prints them.
 """
 
-import csv
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -11,10 +10,7 @@ from pacbound.certificate.schema import Certificate
 from pacbound.certificate.statement import percent_up
 
 KINDS = ("fastfood", "tiled")
-HEAD = (
-    "| data, network | D | d | fastfood | tiled | tiled less fastfood, by seed | minutes, fastfood | minutes, tiled |\n"
-    "|---|---:|---:|---:|---:|---:|---:|---:|\n"
-)
+HEAD = "| data, network | D | d | fastfood | tiled | tiled less fastfood, by seed |\n|---|---:|---:|---:|---:|---:|\n"
 
 
 def report(folder: Path) -> str:
@@ -35,14 +31,8 @@ def _row(folder: Path, way: str) -> str:
         f"{way.split('_')[0]}, `{spec.model}`", f"{spec.projector.D:,}", f"{spec.projector.d:,}",
         *(f"{percent_up(mean(bounds[kind]))}{spread[kind]}" for kind in KINDS),
         ", ".join(f"{difference:+.2f}" for difference in differences),
-        *(f"{_minutes(folder, f'{way}-{kind}-'):.2f}" for kind in KINDS),
     )  # fmt: skip
     return f"| {' | '.join(cells)} |\n"
-
-
-def _minutes(folder: Path, start: str) -> float:
-    with open(folder / "costs.csv", encoding="utf-8", newline="") as file:
-        return mean(float(row[2]) for row in csv.reader(file) if row[0].startswith(start))
 
 
 if __name__ == "__main__":
