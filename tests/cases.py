@@ -70,4 +70,7 @@ PROJECTORS = (
     ProjectorCase(
         "sum of permuted", _spec("sum", parts=(_spec("permuted", parts=(_spec("kron_qr"),)), _spec("film"))), 0.2, 0.02
     ),
+    ProjectorCase("tiled", _spec("tiled"), 0.05, 0.01),
+    ProjectorCase("tiled with whole tiles", _spec("tiled", d=64), 0.05, 0.01),
+    ProjectorCase("tiled of two tiles", _spec("tiled", d=1100), 0.1, 0.02),
 )

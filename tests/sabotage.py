@@ -39,6 +39,7 @@ COUNTED = "tests/soundness/test_what_is_counted.py"
 FORGERIES = "tests/attacks/test_forgeries.py"
 INVERSION = "tests/bounds/test_inversion.py"
 PICKS = "tests/bounds/test_picks.py"
+PROJECTORS = "tests/subspace/test_projectors.py"
 LEARNER = "tests/picking/test_learner.py"
 LOSSES = "tests/bounds/test_losses.py"
 LANGUAGE = "tests/bounds/test_language.py"
@@ -1548,6 +1549,27 @@ MUTATIONS = (
         "        step = code_near(stream, item, why, step, None if sent is None else sent.step_index)\n",
         "        step = of.step_index or 0\n",
         "tests/bits/test_weights.py::test_a_receiver_rebuilds_every_weight_and_its_ledger",
+    ),
+    Mutation(
+        "tiles are mixed by factors that make rows coincide",
+        "pacbound/subspace/transforms.py",
+        "_TILE_FACTOR, _TILE_ORDERS = 64, 8 ",
+        "_TILE_FACTOR, _TILE_ORDERS = 16, 8 ",
+        f"{PROJECTORS}::test_tiled_fastfood_is_its_definition_written_out",
+    ),
+    Mutation(
+        "all tiles see one order of the mixed numbers",
+        "pacbound/subspace/transforms.py",
+        'f"tiled/order {k}"',
+        '"tiled/order 0"',
+        f"{PROJECTORS}::test_tiled_fastfood_gives_weights_a_multiple_of_its_tile_apart_more_than_one_group_of_numbers",
+    ),
+    Mutation(
+        "the adjoint of tiles takes their orders for their reverses",
+        "pacbound/subspace/transforms.py",
+        "mixed.gather(2, self._reverse.expand_as(mixed))",
+        "mixed.gather(2, self._order.expand_as(mixed))",
+        "tests/subspace/test_projector_contract.py::test_adjoint_is_the_transpose_of_project",
     ),
     Mutation(
         "lattices of all weights pass for a code of another space",

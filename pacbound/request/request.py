@@ -15,7 +15,7 @@ from ..specs.language import Statement
 from ..specs.picks import MENUS, Augmentation, Order
 from ..specs.preprocess import PREPROCESS_NAMES, parse_preprocess
 from ..specs.repeats import Reason
-from ..specs.specs import PROJECTOR_KINDS, RAW_PIXEL_MODELS, REFERENCE_MODELS, ProjectorKind, ProjectorSpec
+from ..specs.specs import RAW_PIXEL_MODELS, REFERENCE_MODELS, SINGLE_KINDS, ProjectorKind, ProjectorSpec
 from ..specs.trained import ALL, TrainedWord
 from .reading import NAME, Layout, Reading
 
@@ -277,7 +277,7 @@ class Stated(Record):
     ] = None
     projector: Annotated[
         str,
-        Field(json_schema_extra=_option("Subspace", f"{', '.join(PROJECTOR_KINDS[:8])}, A+B or permuted:A")),
+        Field(json_schema_extra=_option("Subspace", f"{', '.join(SINGLE_KINDS)}, A+B or permuted:A")),
     ] = "fastfood"
     layer_scale: Annotated[
         bool, Field(json_schema_extra=_option("Subspace", "scale each layer's part by its He value"))
@@ -524,10 +524,10 @@ def parse_projector(text: str, D: int, d: int, seed: int) -> ProjectorSpec:
     if text.startswith("permuted:"):
         part = parse_projector(text.removeprefix("permuted:"), D, d, seed)
         return _checked(text, kind="permuted", D=D, d=d, seed=seed, parts=(part,))
-    if text not in PROJECTOR_KINDS[:8]:
-        near = difflib.get_close_matches(text, PROJECTOR_KINDS[:8], n=1)
+    if text not in SINGLE_KINDS:
+        near = difflib.get_close_matches(text, SINGLE_KINDS, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise RequestError(f"projector: a kind is one of {', '.join(PROJECTOR_KINDS[:8])}, got {text!r}.{hint}")
+        raise RequestError(f"projector: a kind is one of {', '.join(SINGLE_KINDS)}, got {text!r}.{hint}")
     return _checked(text, kind=text, D=D, d=D if text == "identity" else d, seed=seed)
 
 

@@ -19,9 +19,10 @@ ModelName = Annotated[str, Field(max_length=MAX_DESCRIPTION), AfterValidator(mod
 
 # Orders below are part of the format: a position is what the message codes, the first being the shortest.
 ProjectorKind = Literal[
-    "fastfood", "cosine", "sparse", "kron", "kron_qr", "dense", "film", "identity", "sum", "permuted"
+    "fastfood", "cosine", "sparse", "kron", "kron_qr", "dense", "film", "identity", "sum", "permuted", "tiled"
 ]
 PROJECTOR_KINDS: tuple[ProjectorKind, ...] = ProjectorKind.__args__  # type: ignore[attr-defined]
+SINGLE_KINDS = tuple(kind for kind in PROJECTOR_KINDS if kind not in ("sum", "permuted"))  # made of no others
 BaseKind = Literal["seeded", "checkpoint", "values", "checkpoint_new_head", "split", "zero", "checkpoint_own_head"]
 BASE_KINDS: tuple[BaseKind, ...] = BaseKind.__args__  # type: ignore[attr-defined]
 CHECKPOINT_KINDS = ("checkpoint", "checkpoint_new_head", "checkpoint_own_head")

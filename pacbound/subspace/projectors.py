@@ -14,7 +14,7 @@ from .explicit import Dense, Identity, Sparse
 from .kronecker import Kronecker
 from .layout import Layout
 from .projector import Projector
-from .transforms import Cosine, Fastfood
+from .transforms import Cosine, Fastfood, TiledFastfood
 
 # a slot belongs to the FiLM selection where its name holds one of these, in any case
 FILM_PATTERN = re.compile("bn|fc|norm|classifier", re.IGNORECASE)
@@ -112,5 +112,6 @@ _BUILDERS: dict[ProjectorKind, Callable[[ProjectorSpec, Layout | None], Projecto
     "identity": lambda spec, _: Identity(spec),
     "sum": _sum,
     "permuted": _permuted,
+    "tiled": lambda spec, _: TiledFastfood(spec),
 }
 assert tuple(_BUILDERS) == PROJECTOR_KINDS

@@ -1,6 +1,7 @@
-"""Projectors by fast orthogonal transforms: Walsh-Hadamard (Fastfood) and cosine. Memory O(D), time O(D log d)."""
+"""Projectors by fast orthogonal transforms: Walsh-Hadamard (Fastfood, whole and tiled) and cosine. Memory O(D)."""
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from .projector import Projector
 
 _WALSH_FACTOR = 64  # a Walsh-Hadamard transform is done as products with Hadamard matrices of at most this size
 _CHUNK_ENTRIES, _CHUNK_BLOCKS = 1 << 18, 16  # entries worked on at a time (1 MiB), and the fewest blocks
+_TILE_FACTOR, _TILE_ORDERS = 64, 8  # of tiled fastfood, part of its definition: a factor of 16 makes rows coincide
 
 
 class Fastfood(Projector):
@@ -39,10 +41,10 @@ class Fastfood(Projector):
 
     def _times(self, w: Tensor) -> Tensor:
         spread = torch.nn.functional.pad(w, (0, self._p - self.spec.d)) * self._input_signs
-        mixed = self._walsh(spread)[:, self._order].unsqueeze(2)
+        mixed = _walsh(self._factors, spread)[:, self._order].unsqueeze(2)
         product = torch.empty(len(w), self.spec.D)
         for first, last in self._chunks(len(w)):
-            block = self._walsh(mixed * self._signs[:, first:last])  # (k, p, chunk)
+            block = _walsh(self._factors, mixed * self._signs[:, first:last])  # (k, p, chunk)
             for rows, found in zip(self._rows(product, first, last), self._rows_of(block, first), strict=True):
                 rows.copy_(found)
         return product
@@ -53,8 +55,8 @@ class Fastfood(Projector):
             block = torch.zeros(len(v), self._p, last - first)
             for rows, place in zip(self._rows(v, first, last), self._rows_of(block, first), strict=True):
                 place.copy_(rows)
-            mixed += (self._walsh(block) * self._signs[:, first:last]).sum(2)
-        return (self._walsh(mixed[:, self._reverse]) * self._input_signs)[:, : self.spec.d]
+            mixed += (_walsh(self._factors, block) * self._signs[:, first:last]).sum(2)
+        return (_walsh(self._factors, mixed[:, self._reverse]) * self._input_signs)[:, : self.spec.d]
 
     def _chunks(self, k: int) -> list[tuple[int, int]]:
         """Cut the blocks into ranges whose working memory stays in cache."""
@@ -74,17 +76,58 @@ class Fastfood(Projector):
         cut = block[:, whole] if whole < self._p else block[:, 0, :0]
         return block[:, :whole], cut[:, : max(0, rest - first)]
 
-    def _walsh(self, x: Tensor) -> Tensor:
-        """Apply the orthonormal transform along axis 1 of (k, p) or (k, p, m): it is its own transpose.
 
-        H_p is the Kronecker product of small Hadamard matrices, so one matrix product per factor does it.
-        """
-        shape, done = x.shape, x.shape[0]
-        for factor in self._factors:
-            size = factor.shape[0]
-            x = torch.matmul(factor, x.reshape(done, size, -1))
-            done *= size
-        return x.reshape(shape)
+class TiledFastfood(Projector):
+    """Tiles T G_j Pi_k H B of p consecutive rows, p the power of two from d up, scaled by sqrt(p / D); k = j mod 8.
+
+    As Fastfood, but the second transform T is block diagonal, with Hadamard matrices of min(p, 64): what crosses
+    memory for each parameter is one sign and one number, in order. Each tile is orthogonal, and row i p + a of P is
+    row a of tile i; P keeps the first d columns and D rows; where no row is cut off its columns are orthonormal. An
+    entry is a sum of 64 signs, of kurtosis 3 - 2/64. The rows of all tiles that see the same 64 mixed numbers span no
+    more than these: eight orders Pi_k, one after the other, keep parameters a multiple of p apart from sharing them.
+    """
+
+    def __init__(self, spec: ProjectorSpec) -> None:
+        """Draw the signs and the eight permutations, fewer where there are fewer tiles."""
+        self.spec = spec
+        self._p = 1 << (spec.d - 1).bit_length()
+        tiles = -(-spec.D // self._p)
+        orders = min(_TILE_ORDERS, tiles)
+        self._factors = _walsh_factors(self._p)
+        (self._tile_factor,) = _walsh_factors(min(self._p, _TILE_FACTOR))
+        self._input_signs = torch.from_numpy(random.signs(spec.seed, "tiled/input", self._p))
+        drawn = [random.permutation(spec.seed, f"tiled/order {k}", self._p) for k in range(orders)]
+        self._order = torch.from_numpy(np.stack(drawn))
+        self._reverse = torch.argsort(self._order)
+        signs = torch.from_numpy(random.signs(spec.seed, "tiled/signs", -(-tiles // orders) * orders * self._p))
+        self._signs = signs.view(-1, orders, self._p).mul_(math.sqrt(self._p / spec.D))  # a tile of each order a round
+
+    def _times(self, w: Tensor) -> Tensor:
+        spread = torch.nn.functional.pad(w, (0, self._p - self.spec.d)) * self._input_signs
+        mixed = _walsh(self._factors, spread)[:, self._order].unsqueeze(1)  # (k, 1, orders, p)
+        product = torch.empty(len(w), self.spec.D)
+        for signs, rows in self._chunks(product):
+            rows.copy_(self._within_tiles(mixed * signs)[:, : rows.shape[1]])
+        return product
+
+    def _transposed(self, v: Tensor) -> Tensor:
+        mixed = torch.zeros(len(v), *self._order.shape)
+        for signs, rows in self._chunks(v):
+            padded = torch.nn.functional.pad(rows, (0, signs.numel() - rows.shape[1]))
+            mixed += self._within_tiles(padded).view(len(v), *signs.shape).mul_(signs).sum(1)
+        spread = mixed.gather(2, self._reverse.expand_as(mixed)).sum(1)
+        return (_walsh(self._factors, spread) * self._input_signs)[:, : self.spec.d]
+
+    def _chunks(self, v: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Cut rounds of tiles into ranges whose working memory stays in cache: their signs, and their columns of v."""
+        entries = self._order.numel()
+        for signs in self._signs.split(max(1, _CHUNK_ENTRIES // (len(v) * entries))):
+            rows, v = v[:, : signs.numel()], v[:, signs.numel() :]
+            yield signs, rows
+
+    def _within_tiles(self, x: Tensor) -> Tensor:
+        """Transform groups of consecutive numbers, its own transpose; shape (k, rows)."""
+        return (x.reshape(-1, len(self._tile_factor)) @ self._tile_factor).view(len(x), -1)
 
 
 class Cosine(Projector):
@@ -128,3 +171,16 @@ def _walsh_factors(p: int) -> list[Tensor]:
             matrix = torch.kron(matrix, two)
         factors.append(matrix / math.sqrt(matrix.shape[0]))
     return factors
+
+
+def _walsh(factors: list[Tensor], x: Tensor) -> Tensor:
+    """Apply the orthonormal transform along axis 1 of (k, p) or (k, p, m): it is its own transpose.
+
+    H_p is the Kronecker product of small Hadamard matrices, so one matrix product per factor does it.
+    """
+    shape, done = x.shape, x.shape[0]
+    for factor in factors:
+        size = factor.shape[0]
+        x = torch.matmul(factor, x.reshape(done, size, -1))
+        done *= size
+    return x.reshape(shape)

@@ -189,6 +189,11 @@ def _tree_bits(spec: ProjectorSpec) -> int:
     return own + sum(_tree_bits(part) for part in spec.parts)
 
 
+def test_kinds_of_projectors_keep_their_numbers_in_messages() -> None:
+    first = ("fastfood", "cosine", "sparse", "kron", "kron_qr", "dense", "film", "identity", "sum", "permuted")
+    assert PROJECTOR_KINDS == (*first, "tiled")
+
+
 @given(hypotheses())
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_receiver_rebuilds_the_very_hypothesis_and_its_ledger(packed: Packed) -> None:

@@ -112,7 +112,7 @@ def test_every_option_has_a_group_and_a_line_of_help() -> None:
     assert len(set(lines)) == len(lines)
 
 
-@pytest.mark.parametrize("kind", PROJECTOR_KINDS[:8])
+@pytest.mark.parametrize("kind", [kind for kind in PROJECTOR_KINDS if kind not in ("sum", "permuted")])
 def test_a_kind_is_an_expression(kind: str) -> None:
     spec = parse_projector(kind, 100, 10, 3)
     assert (spec.kind, spec.D, spec.seed, spec.parts) == (kind, 100, 3, ())

@@ -12,10 +12,11 @@ from torch import nn
 
 from pacbound.errors import SubspaceError
 from pacbound.specs.specs import ProjectorSpec
-from pacbound.subspace import explicit, random
+from pacbound.subspace import explicit, random, transforms
 from pacbound.subspace.layout import Layout
 from pacbound.subspace.projectors import make_projector
 from tests.cases import PROJECTORS, small_network
+from tests.subspace.test_random import stream_words
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "projectors.json").read_text())
 
@@ -69,6 +70,79 @@ def test_fastfood_of_many_factors_agrees_with_a_transform_by_butterflies() -> No
     projector = make_projector(ProjectorSpec(kind="fastfood", D=p, d=p))
     found = projector.project(torch.from_numpy(w).float()).numpy()
     np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def _tiled_by_hand(D: int, d: int, seed: int) -> np.ndarray:
+    """Write the rows of tiled fastfood out one by one, as the format's text defines them, from Philox up."""
+    p = next(2**m for m in range(40) if 2**m >= d)
+    size = min(p, 64)
+
+    def signs(stream: str, n: int) -> list[int]:
+        words = stream_words(seed, stream, math.ceil(n / 64))
+        return [2 * (words[i // 64] >> i % 64 & 1) - 1 for i in range(n)]
+
+    b, s = signs("tiled/input", p), signs("tiled/signs", size * math.ceil(D / size))
+    orders = [sorted(range(p), key=stream_words(seed, f"tiled/order {k}", p).__getitem__) for k in range(8)]
+
+    def hadamard_entry(i: int, j: int, order: int) -> float:
+        return (-1) ** (i & j).bit_count() / math.sqrt(order)
+
+    whole = np.array([[hadamard_entry(i, j, p) * b[j] for j in range(d)] for i in range(p)])
+    rows = np.zeros((D, d))
+    for r in range(D):
+        tile, inside = divmod(r, p)
+        start = inside - inside % size  # of its group of consecutive rows
+        for c in range(size):
+            weight = hadamard_entry(inside % size, c, size) * s[r - inside % size + c]
+            rows[r] += weight * whole[orders[tile % 8][start + c]]
+    return rows * math.sqrt(p / D)
+
+
+@pytest.mark.parametrize(
+    ("D", "d"), [(50, 8), (64, 8), (13, 11), (7, 7), (5, 1), (1, 1), (300, 129), (1300, 100), (1030, 33), (9, 3)]
+)
+def test_tiled_fastfood_is_its_definition_written_out(D: int, d: int) -> None:
+    np.testing.assert_allclose(_matrix("tiled", D, d), _tiled_by_hand(D, d, 3), atol=1e-6)
+
+
+def test_tiled_fastfood_without_cuts_has_orthonormal_columns() -> None:
+    matrix = _matrix("tiled", 9 * 128, 100)
+    np.testing.assert_allclose(matrix.T @ matrix, np.eye(100), atol=1e-5)
+
+
+def test_tiled_fastfood_rows_look_like_independent_normal_rows() -> None:
+    matrix = _matrix("tiled", 1 << 14, 200) * math.sqrt(1 << 14)
+    fourth = 3 - 2 / 64  # of a sum of 64 signs
+    assert abs((matrix**4).mean() - fourth) < 0.1
+    assert abs((matrix**4).mean(0) - fourth).max() < 0.5  # of every column
+    gram = matrix[::37] @ matrix[::37].T / 200
+    different = np.abs(gram[~np.eye(len(gram), dtype=bool)])
+    assert different.max() < 0.9  # no two rows coincide up to sign
+    assert abs(math.sqrt((different**2).mean()) - 1 / math.sqrt(200)) < 0.01
+
+
+def test_tiled_fastfood_gives_weights_a_multiple_of_its_tile_apart_more_than_one_group_of_numbers() -> None:
+    p, tiles = 256, 16
+    one_group = np.concatenate([np.arange(64) + p * tile for tile in range(tiles)])
+    assert np.linalg.matrix_rank(_matrix("tiled", p * tiles, p)[one_group]) > 3 * 64
+
+
+def test_tiled_fastfood_is_one_matrix_in_any_chunks_and_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = ProjectorSpec(kind="tiled", D=30_001, d=200, seed=9)
+    generator = torch.Generator().manual_seed(0)
+    w, v = torch.randn(3, 200, generator=generator), torch.randn(3, 30_001, generator=generator)
+    threads, found = torch.get_num_threads(), []
+    for entries, count in ((1 << 18, 1), (1 << 18, 2), (1 << 18, 3), (1, 1), (20_000, 1)):
+        monkeypatch.setattr(transforms, "_CHUNK_ENTRIES", entries)
+        torch.set_num_threads(count)
+        projector = make_projector(spec)
+        found.append((projector.project(w), projector.adjoint(v), projector.project(w[1])))
+    torch.set_num_threads(threads)
+    assert all(torch.equal(found[0][part], other[part]) for other in found[:3] for part in range(3))
+    for rows, back, single in found[1:]:
+        torch.testing.assert_close(rows, found[0][0], rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(back, found[0][1], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(single, rows[1], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(("D", "d"), [(12, 5), (30, 30), (37, 8), (1, 1)])

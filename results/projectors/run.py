@@ -1,0 +1,23 @@
+"""The same short runs in the subspaces of fastfood and of tiled fastfood: three seeds each, none selected."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from experiment import run
+
+WAYS = {
+    "digits": ["--data", "digits", "--model", "mlp", "--epochs", "60"],
+    "mnist": ["--data", "mnist", "--epochs", "4"],
+    "mnist_mlp": ["--data", "mnist", "--model", "mlp", "--epochs", "1"],
+    "cifar10": ["--data", "cifar10", "--epochs", "2"],
+}
+COMMANDS = {
+    f"{way}-{kind}-seed_{seed}": [*options, "--projector", kind, "--seed", str(seed)]
+    for way, options in WAYS.items()
+    for seed in range(3)
+    for kind in ("fastfood", "tiled")
+}
+
+if __name__ == "__main__":
+    run(Path(__file__).parent, COMMANDS)
