@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ..certificate.draw import freeze
+from ..distributed import first
 from ..errors import RequestError
 from ..quantize.lattice import step_index_for
 from ..request.request import Encoder, Request
@@ -143,7 +144,15 @@ def _refuse_options_of_others(request: Request) -> None:
 
 
 def encode(setup: Setup, checkpoint: Checkpoint, progress: bool, looks: Path | None = None) -> Encoded:
-    """Train and return candidate messages. looks: the file that counts draws across runs, see looks.py."""
+    """Train and return candidate messages, the same in every process.
+
+    looks: the file that counts draws across runs, see looks.py.
+    """
+    encoded = _encoded(setup, checkpoint, progress, looks)
+    return first(lambda: encoded)
+
+
+def _encoded(setup: Setup, checkpoint: Checkpoint, progress: bool, looks: Path | None) -> Encoded:
     plan, subspace, sample = plan_of(setup, checkpoint), setup.subspace(), sample_of(setup)
     if isinstance(plan, PlainPlan):
         return encode_plain(subspace, sample, plan, checkpoint, progress)
@@ -154,7 +163,7 @@ def encode(setup: Setup, checkpoint: Checkpoint, progress: bool, looks: Path | N
     if setup.request.posterior == "point":
         return encode_posterior(task)
     trained = train_posterior(task)
-    drawn = _draw_candidate(trained.posterior, setup, looks)
+    drawn = first(lambda: _draw_candidate(trained.posterior, setup, looks))
     return Encoded([drawn], trained.epochs)
 
 

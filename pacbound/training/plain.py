@@ -21,7 +21,7 @@ from ..quantize.lattice import step_of, to_lattice
 from ..specs.specs import CodeKind, CodeSpec, LatticeSpec, QuantizerSpec
 from ..subspace.subspace import Subspace
 from .fit import Sample, fit
-from .losses import cross_entropy
+from .joint import batch_loss
 from .phases import Continuous, NearestCentroid, Optimizer, Parameters, Phase, StraightThrough, UniformNoise
 from .state import Checkpoint
 from .timing import median_seconds
@@ -89,7 +89,7 @@ def seconds_an_epoch(subspace: Subspace, sample: Sample, batch: int) -> float:
     rows = torch.arange(min(batch, sample.n))
 
     def step(_: int) -> None:
-        cross_entropy(subspace.approximate(w, sample.x[rows]), sample.y[rows]).backward()
+        batch_loss(subspace, sample, w, rows, "cross_entropy")[0].backward()
 
     return median_seconds(step, TIMED_STEPS) * max(1, sample.n // batch)
 
