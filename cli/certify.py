@@ -62,8 +62,7 @@ def _certify(**options: object) -> None:
             typer.echo(title + (f"refused  {plan}" if isinstance(plan, str) else _in_words(plan)))
         typer.echo("nothing was trained or written (--dry-run)")
         return
-    state = output.with_name(f"{output.name}.state")
-    first(lambda: _refuse_files(output, state, options))
+    state = first(lambda: _state_beside(output, options))
     try:
         certificate: AnyCertificate
         if request.method == METHOD:
@@ -90,8 +89,8 @@ def _certify(**options: object) -> None:
     typer.echo(f"\nwritten to {output}\ncheck it with: {check}", err=True)
 
 
-def _refuse_files(output: Path, state: Path, options: dict[str, object]) -> None:
-    """Refuse before any work what could not be written, and an unfinished run that nobody goes on with."""
+def _state_beside(output: Path, options: dict[str, object]) -> Path:
+    """Return where the run is kept; refuse before any work what could not be written, and a run nobody goes on with."""
     from pacbound.distributed import restarted
     from pacbound.errors import RequestError
     from pacbound.methods.work import methods_folder
@@ -103,11 +102,13 @@ def _refuse_files(output: Path, state: Path, options: dict[str, object]) -> None
     if not output.parent.is_dir():
         raise RequestError(f"certify: the folder of --output exists, got {str(output.parent)!r}. Create it first.")
     refuse_to_overwrite(output, bool(options["force"]), "certify")
+    state = output.with_name(f"{output.name}.state")
     begun = state if state.exists() else methods_folder(state)  # theta0 is trained before the state is begun
     if begun.exists() and not (options["resume"] or restarted()):
         raise RequestError(
             f"certify: {begun} holds an unfinished run. Add --resume to go on with it, or delete it to start afresh."
         )
+    return state
 
 
 def _request(options: dict[str, object]) -> "Request":

@@ -29,6 +29,7 @@ Outcome = tuple[Made | None, PacboundError | None]
 
 PATIENCE = timedelta(days=7)  # of those that wait while process 0 rounds, diagonalises or trains theta0
 REFUSALS = "pacbound/refusals"  # how many processes have ended with an error, in the store that all of them read
+HELD_SECONDS = 5.0
 STATUS = 2  # of a process that ends because another one has said why
 
 
@@ -57,7 +58,9 @@ def together() -> Iterator[None]:
         with _silence() if world.rank else contextlib.nullcontext():
             yield
     except Exception as cause:
-        if _said_before(store):
+        said = _said_before(store)
+        _hold(store, world)
+        if said:
             sys.exit(STATUS)
         if world.rank and isinstance(cause, PacboundError):
             raise type(cause)(f"{cause} (process {world.rank} of {world.size})") from None
@@ -102,6 +105,16 @@ def _said_before(store: dist.Store) -> bool:
         return store.add(REFUSALS, 1) > 1
     except RuntimeError:  # the store went with the process that held it
         return False
+
+
+def _hold(store: dist.Store, world: _World) -> None:
+    """Keep the store of process 0, where no launcher holds it, for the others to see that the error has been said."""
+    if world.rank or dist.is_torchelastic_launched():
+        return
+    dist.destroy_process_group()  # wakes those that wait for this process
+    until = time.monotonic() + HELD_SECONDS
+    while store.add(REFUSALS, 0) < world.size and time.monotonic() < until:
+        time.sleep(0.05)
 
 
 def processes() -> int:
@@ -173,7 +186,7 @@ def share(items: Tensor) -> Tensor:
 
 
 def slices(count: int, size: int) -> list[slice]:
-    """Cut 0 .. count - 1 into pieces of a size, of which the last may be smaller; an empty one where there is nothing."""
+    """Cut 0 .. count - 1 into pieces of a size, the last of which may be smaller; into an empty one where it is 0."""
     return [slice(start, min(start + size, count)) for start in range(0, max(count, 1), size)]
 
 

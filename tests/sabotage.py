@@ -1418,15 +1418,15 @@ MUTATIONS = (
     Mutation(
         "risk on augmented data",
         "pacbound/networks/passes.py",
-        "        logits = _ask(network, x[rows])\n",
-        "        logits = _ask(network, x[rows] * 0.9)\n",
+        "        return torch.cat([_ask(network, x[asked]) for asked in rows.split(batch)])\n",
+        "        return torch.cat([_ask(network, x[asked] * 0.9) for asked in rows.split(batch)])\n",
         f"{COUNTED}::test_the_errors_are_those_of_the_network_rebuilt_by_hand",
     ),
     Mutation(
         "the last batch is dropped",
         "pacbound/networks/passes.py",
-        "_batches(torch.arange(n), BATCH",
-        "_batches(torch.arange(n - n % BATCH or n), BATCH",
+        "_answers(network, x, torch.arange(n), BATCH",
+        "_answers(network, x, torch.arange(n - n % BATCH or n), BATCH",
         f"{PASSES}::test_every_input_is_asked_in_order_then_in_another_order_and_many_alone",
     ),
     Mutation(
