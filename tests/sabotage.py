@@ -93,10 +93,71 @@ PREDICTIONS, NGRAMS = "tests/networks/test_predictions.py", "tests/networks/test
 LANGUAGE_FLOW = "tests/methods/test_language.py"
 LANGUAGE_START = "tests/methods/test_language_start.py"
 
+DISTRIBUTED = "tests/test_distributed.py"
+GRADIENT = f"{DISTRIBUTED}::test_the_gradient_of_a_batch_is_that_of_its_mean_loss"
+DIVIDED = f"{DISTRIBUTED}::test_what_is_divided_is_what_one_process_finds"
+ONE_MESSAGE = f"{DISTRIBUTED}::test_an_error_of_one_process_ends_all_with_one_message"
+
 QUANTIZATION = "tests/methods/test_quantization.py"
 FORGED_DIFFERENCES = f"{QUANTIZATION}::test_forgeries_are_refused_at_the_first_level_that_sees_them"
 
 MUTATIONS = (
+    Mutation(
+        "parts of a batch weigh the same whatever their size",
+        "pacbound/training/joint.py",
+        "(len(own) / len(rows))",
+        "(1 / 3)",
+        GRADIENT,
+    ),
+    Mutation(
+        "every process takes the first part of a batch",
+        "pacbound/distributed.py",
+        "items.tensor_split(world.size)[world.rank]",
+        "items.tensor_split(world.size)[0]",
+        GRADIENT,
+    ),
+    Mutation(
+        "every process counts the same batches",
+        "pacbound/distributed.py",
+        "functools.partial(act, group[world.rank])",
+        "functools.partial(act, group[0])",
+        DIVIDED,
+    ),
+    Mutation(
+        "every process goes through all chunks of the curvature",
+        "pacbound/distributed.py",
+        "return range(world.rank, count, world.size)",
+        "return range(count)",
+        DIVIDED,
+    ),
+    Mutation(
+        "a curvature is that of one process's chunks",
+        "pacbound/subspace/curvature.py",
+        "    total = summed(total)\n",
+        "    total = total.clone()\n",
+        DIVIDED,
+    ),
+    Mutation(
+        "processes with other samples train together",
+        "pacbound/distributed.py",
+        "    if digest != first(lambda: digest):\n",
+        "    if not first(lambda: digest):\n",
+        ONE_MESSAGE,
+    ),
+    Mutation(
+        "every process says the same error",
+        "pacbound/distributed.py",
+        "return store.add(REFUSALS, 1) > 1",
+        "return store.add(REFUSALS, 1) < 1",
+        ONE_MESSAGE,
+    ),
+    Mutation(
+        "every process writes a state of its own",
+        "pacbound/training/state.py",
+        "if self.path is None or not leads() or (not force",
+        "if self.path is None or (not force",
+        f"{DISTRIBUTED}::test_after_a_process_is_lost_they_begin_again_where_the_state_is",
+    ),
     Mutation(
         "versions of a network are not paid for",
         "pacbound/certificate/difference.py",
