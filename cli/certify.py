@@ -91,7 +91,7 @@ def _certify(**options: object) -> None:
 
 def _state_beside(output: Path, options: dict[str, object]) -> Path:
     """Return where the run is kept; refuse before any work what could not be written, and a run nobody goes on with."""
-    from pacbound.distributed import restarted
+    from pacbound.distributed import starts_again
     from pacbound.errors import RequestError
     from pacbound.methods.work import methods_folder
 
@@ -104,7 +104,7 @@ def _state_beside(output: Path, options: dict[str, object]) -> Path:
     refuse_to_overwrite(output, bool(options["force"]), "certify")
     state = output.with_name(f"{output.name}.state")
     begun = state if state.exists() else methods_folder(state)  # theta0 is trained before the state is begun
-    if begun.exists() and not (options["resume"] or restarted()):
+    if begun.exists() and not (options["resume"] or starts_again()):
         raise RequestError(
             f"certify: {begun} holds an unfinished run. Add --resume to go on with it, or delete it to start afresh."
         )

@@ -86,6 +86,7 @@ def _met() -> tuple[dist.Store, _World]:
     """Join the others; say where to find each other, and which process of the job this is."""
     try:
         store, rank, size = next(dist.rendezvous("env://"))
+        store = dist.PrefixStore(_attempt(), store)
         backend = "gloo"
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", rank)) % torch.cuda.device_count())
@@ -97,6 +98,16 @@ def _met() -> tuple[dist.Store, _World]:
             f"{first_line(cause)}. Start them by torchrun."
         ) from None
     return store, _World(rank, size)
+
+
+def _attempt() -> str:
+    """Where this start of the processes keeps its words in the store, apart from those of an earlier start.
+
+    torchrun on one machine keeps its store when it starts them again, with what the lost ones left there; on several
+    each start has a store of its own, and the machines count their starts otherwise.
+    """
+    alone = os.environ.get("GROUP_WORLD_SIZE", "1") == "1"
+    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") if alone else "0"
 
 
 def _said_before(store: dist.Store) -> bool:
@@ -127,9 +138,9 @@ def leads() -> bool:
     return _WORLD.get().rank == 0
 
 
-def restarted() -> bool:
-    """Whether torchrun starts these processes again, after one of them was lost."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+def starts_again() -> bool:
+    """Whether torchrun has been told to start these processes again, where one is lost, so that a run goes on."""
+    return int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) > 0
 
 
 def refuse_several(what: str) -> None:
@@ -244,6 +255,7 @@ def _exchange(act: Callable[[], object]) -> None:
         act()
     except RuntimeError as cause:
         raise ProcessError(
-            f"torch.distributed: all processes work to the end, got one that was lost: {first_line(cause)}. Go on "
-            "with --resume, or let torchrun start them again by --max-restarts."
+            "torch.distributed: all processes work to the end, got one that was lost "
+            f"({first_line(cause).partition('. ')[0]}). Go on with --resume, or let torchrun start them again by "
+            "--max-restarts."
         ) from None

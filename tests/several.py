@@ -44,7 +44,7 @@ def several(size: int, act: Callable[..., object], *arguments: object, folder: P
         here, there = CONTEXT.Pipe()
         environment = {
             "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(port), "TORCHELASTIC_RESTART_COUNT": str(restarts),
+            "MASTER_PORT": str(port), "TORCHELASTIC_MAX_RESTARTS": str(restarts),
         }  # fmt: skip
         process = CONTEXT.Process(target=_run, args=(own, environment, there, act, arguments))
         process.start()

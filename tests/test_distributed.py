@@ -245,6 +245,16 @@ def test_two_processes_write_one_certificate_that_stands(
     assert (again[1].out, again[1].err) == ("", "")
 
 
+def test_theta0_and_what_is_frozen_before_a_trained_part_are_those_of_process_0(tmp_path: Path) -> None:
+    words = ("certify", "--data", "clouds.npz", "--model", "h8-R-L", "--prior-share", "0.5", "--train", "head")
+    quick = ("--d", "8", "--encoder", "plain", "--epochs", "3", "--output", "mine.json")
+    ended = several(2, command, *words, *quick, folder=folders(tmp_path, 601, 601))
+    assert [one.code for one in ended] == [0, 0], [one.err for one in ended]
+    assert files(tmp_path / "1") == []
+    verdict = pb.verify(tmp_path / "0" / "mine.json", data=clouds(601))
+    assert (verdict.stands, verdict.level) == (True, "risk")
+
+
 def test_two_processes_come_to_the_bound_of_one(
     whole: tuple[pb.Certificate, list[Ended]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -314,4 +324,5 @@ def test_torchrun_starts_them_again_after_one_was_killed(tmp_path: Path) -> None
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
+    assert "got one that was lost" in run.stderr
     assert pb.verify(tmp_path / "mine.json", data=clouds(601)).stands
