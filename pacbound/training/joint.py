@@ -31,7 +31,7 @@ def batch_loss(
         wrong = (logits.detach().argmax(1) != y).sum()
         found = torch.cat([gradient, torch.stack([loss.detach(), wrong])])
     found = summed(found, sample.x.device)
-    return _Known.apply(w, found[-2], found[:-2]), int(found[-1])  # type: ignore[no-untyped-call]
+    return _Known.apply(w, found[-2], found[:-2]), int(found[-1])
 
 
 class _Known(torch.autograd.Function):
@@ -43,6 +43,6 @@ class _Known(torch.autograd.Function):
         return value.clone()
 
     @staticmethod
-    def backward(ctx: FunctionCtx, by: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: FunctionCtx, by: Tensor) -> tuple[Tensor, None, None]:
         (gradient,) = ctx.saved_tensors  # type: ignore[attr-defined]
         return by * gradient, None, None
