@@ -39,7 +39,7 @@ def _certify(**options: object) -> None:
         training error  ... of 1,437
       written to digits.json
     """
-    from pacbound.errors import RequestError
+    from pacbound.distributed import first, leads
     from pacbound.methods.language import certify_language, forecast_language
     from pacbound.methods.plans import plans
     from pacbound.methods.quantization import METHOD, certify_quantization
@@ -62,19 +62,7 @@ def _certify(**options: object) -> None:
             typer.echo(title + (f"refused  {plan}" if isinstance(plan, str) else _in_words(plan)))
         typer.echo("nothing was trained or written (--dry-run)")
         return
-    if output.is_dir():
-        raise RequestError(
-            f"certify: --output names a file, got the folder {str(output)!r}. Add a name such as mine.json."
-        )
-    if not output.parent.is_dir():
-        raise RequestError(f"certify: the folder of --output exists, got {str(output.parent)!r}. Create it first.")
-    refuse_to_overwrite(output, bool(options["force"]), "certify")
-    state = output.with_name(f"{output.name}.state")
-    begun = state if state.exists() else methods_folder(state)  # theta0 is trained before the state is begun
-    if begun.exists() and not options["resume"]:
-        raise RequestError(
-            f"certify: {begun} holds an unfinished run. Add --resume to go on with it, or delete it to start afresh."
-        )
+    state = first(lambda: _state_beside(output, options))
     try:
         certificate: AnyCertificate
         if request.method == METHOD:
@@ -88,9 +76,10 @@ def _certify(**options: object) -> None:
         kept = f"; --resume goes on from {state}" if begun else ""
         typer.echo(f"\npacbound: interrupted{kept}.", err=True)
         raise typer.Exit(130) from None
-    certificate.save(output)
-    state.unlink(missing_ok=True)
-    shutil.rmtree(methods_folder(state), ignore_errors=True)
+    first(lambda: certificate.save(output))
+    if leads():
+        state.unlink(missing_ok=True)
+        shutil.rmtree(methods_folder(state), ignore_errors=True)
     if options["as_json"]:
         typer.echo(certificate.to_json().decode(), nl=False)
     typer.echo(render(certificate, width=columns(sys.stderr)), err=True)
@@ -98,6 +87,28 @@ def _certify(**options: object) -> None:
         typer.echo("\nDiffers from the defaults\n" + "\n".join(f"  - {line}" for line in changed), err=True)
     check = f"pacbound verify {shlex.quote(str(output))}{_verify_hint(request, options['data_dir'])}"
     typer.echo(f"\nwritten to {output}\ncheck it with: {check}", err=True)
+
+
+def _state_beside(output: Path, options: dict[str, object]) -> Path:
+    """Return where the run is kept; refuse before any work what could not be written, and a run nobody goes on with."""
+    from pacbound.distributed import starts_again
+    from pacbound.errors import RequestError
+    from pacbound.methods.work import methods_folder
+
+    if output.is_dir():
+        raise RequestError(
+            f"certify: --output names a file, got the folder {str(output)!r}. Add a name such as mine.json."
+        )
+    if not output.parent.is_dir():
+        raise RequestError(f"certify: the folder of --output exists, got {str(output.parent)!r}. Create it first.")
+    refuse_to_overwrite(output, bool(options["force"]), "certify")
+    state = output.with_name(f"{output.name}.state")
+    begun = state if state.exists() else methods_folder(state)  # theta0 is trained before the state is begun
+    if begun.exists() and not (options["resume"] or starts_again()):
+        raise RequestError(
+            f"certify: {begun} holds an unfinished run. Add --resume to go on with it, or delete it to start afresh."
+        )
+    return state
 
 
 def _request(options: dict[str, object]) -> "Request":

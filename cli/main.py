@@ -1,5 +1,6 @@
 """Entry point of the `pacbound` command; each verb lives in a file of its own."""
 
+import contextlib
 import ctypes
 import logging
 import os
@@ -48,6 +49,9 @@ app.add_typer(bound.app, name="bound")
 app.add_typer(data.app, name="data")
 
 
+DIVIDED = ("certify", "verify")  # the verbs whose work the processes of torchrun divide
+
+
 class _Said(logging.Handler):
     """What the package says of its own accord goes to people, on standard error as it is at that moment."""
 
@@ -86,12 +90,23 @@ def keep_large_buffers() -> None:
         malloc.mallopt(_TRIM_THRESHOLD, _IDLE_BYTES)
 
 
+def _processes() -> contextlib.AbstractContextManager[None]:
+    """What joins several processes, where RANK and WORLD_SIZE say that this is one of them."""
+    several = "RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
+    if not several or next((word for word in sys.argv[1:] if not word.startswith("-")), "") not in DIVIDED:
+        return contextlib.nullcontext()
+    from pacbound.distributed import together
+
+    return together()
+
+
 def main() -> None:
-    """Run the command line; refusals print one message and exit with 2."""
+    """Run the command line; refusals print one message and exit with 2, of several processes the first to refuse."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read as torch is loaded: threads that wait do not spin
     keep_large_buffers()
     try:
-        app()
+        with _processes():
+            app()
     except PacboundError as refusal:
         print(f"pacbound: {refusal}", file=sys.stderr)
         sys.exit(1 if isinstance(refusal, VerificationError) else 2)

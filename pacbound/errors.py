@@ -56,6 +56,10 @@ class StateError(PacboundError):
     """A resumable training state does not belong to this request."""
 
 
+class ProcessError(PacboundError):
+    """One of several processes that work together is lost, or holds something else than the others."""
+
+
 def without_file(cause: BaseException) -> str:
     """Return what an exception says, without the name of a file, which the message around it has given already."""
     if isinstance(cause, FileNotFoundError):

@@ -95,10 +95,71 @@ LANGUAGE_FLOW = "tests/methods/test_language.py"
 LANGUAGE_START = "tests/methods/test_language_start.py"
 
 THREADS = "tests/test_threads.py"
+DISTRIBUTED = "tests/test_distributed.py"
+GRADIENT = f"{DISTRIBUTED}::test_the_gradient_of_a_batch_is_that_of_its_mean_loss"
+DIVIDED = f"{DISTRIBUTED}::test_what_is_divided_is_what_one_process_finds"
+ONE_MESSAGE = f"{DISTRIBUTED}::test_an_error_of_one_process_ends_all_with_one_message"
+
 QUANTIZATION = "tests/methods/test_quantization.py"
 FORGED_DIFFERENCES = f"{QUANTIZATION}::test_forgeries_are_refused_at_the_first_level_that_sees_them"
 
 MUTATIONS = (
+    Mutation(
+        "parts of a batch weigh the same whatever their size",
+        "pacbound/training/joint.py",
+        "(len(own) / len(rows))",
+        "(1 / 3)",
+        GRADIENT,
+    ),
+    Mutation(
+        "every process takes the first part of a batch",
+        "pacbound/distributed.py",
+        "items.tensor_split(world.size)[world.rank]",
+        "items.tensor_split(world.size)[0]",
+        GRADIENT,
+    ),
+    Mutation(
+        "every process counts the same batches",
+        "pacbound/distributed.py",
+        "functools.partial(act, group[world.rank])",
+        "functools.partial(act, group[0])",
+        DIVIDED,
+    ),
+    Mutation(
+        "every process goes through all chunks of the curvature",
+        "pacbound/distributed.py",
+        "return range(world.rank, count, world.size)",
+        "return range(count)",
+        DIVIDED,
+    ),
+    Mutation(
+        "a curvature is that of one process's chunks",
+        "pacbound/subspace/curvature.py",
+        "    total = summed(total)\n",
+        "    total = total.clone()\n",
+        DIVIDED,
+    ),
+    Mutation(
+        "processes with other samples train together",
+        "pacbound/distributed.py",
+        "    if digest != first(lambda: digest):\n",
+        "    if not first(lambda: digest):\n",
+        ONE_MESSAGE,
+    ),
+    Mutation(
+        "every process says the same error",
+        "pacbound/distributed.py",
+        "return store.add(REFUSALS, 1) > 1",
+        "return store.add(REFUSALS, 1) < 1",
+        ONE_MESSAGE,
+    ),
+    Mutation(
+        "every process writes a state of its own",
+        "pacbound/training/state.py",
+        "if self.path is None or not leads() or (not force",
+        "if self.path is None or (not force",
+        f"{DISTRIBUTED}::test_after_a_process_is_lost_they_begin_again_where_the_state_is",
+    ),
     Mutation(
         "versions of a network are not paid for",
         "pacbound/certificate/difference.py",
@@ -1420,15 +1481,15 @@ MUTATIONS = (
     Mutation(
         "risk on augmented data",
         "pacbound/networks/passes.py",
-        "        logits = _ask(network, x[rows])\n",
-        "        logits = _ask(network, x[rows] * 0.9)\n",
+        "        return torch.cat([_ask(network, x[asked]) for asked in rows.split(batch)])\n",
+        "        return torch.cat([_ask(network, x[asked] * 0.9) for asked in rows.split(batch)])\n",
         f"{COUNTED}::test_the_errors_are_those_of_the_network_rebuilt_by_hand",
     ),
     Mutation(
         "the last batch is dropped",
         "pacbound/networks/passes.py",
-        "_batches(torch.arange(n), BATCH",
-        "_batches(torch.arange(n - n % BATCH or n), BATCH",
+        "_answers(network, x, torch.arange(n), BATCH",
+        "_answers(network, x, torch.arange(n - n % BATCH or n), BATCH",
         f"{PASSES}::test_every_input_is_asked_in_order_then_in_another_order_and_many_alone",
     ),
     Mutation(

@@ -17,14 +17,14 @@ REPOSITORY = Path(__file__).parents[1]
 ORDER = (
     "errors", "records", "notebook",
     "specs", "bits", "bounds", "certificate", "request", "reports",  # arithmetic and reading
-    "progress",  # another module at the root
+    "progress", "distributed",  # other modules at the root
     "threads",  # the last one there: it sets those of torch
     "subspace", "quantize", "data", "models", "networks", "picking", "verification",  # up to counting errors again
     "measures", "training", "pipeline", "methods", "sweeps", "studies", "integrations",
     "",  # pacbound/__init__.py names what is public
 )  # fmt: skip
 FLOORS = {room: floor for floor, room in enumerate(ORDER)}
-TORCHLESS = ORDER[: ORDER.index("threads")]
+TORCHLESS = ORDER[: ORDER.index("distributed")]
 HEAVY = (
     "torch", "scipy", "sklearn", "tensorly", "bitsandbytes", "matplotlib", "pandas", "transformers", "timm", "optuna",
     "submitit", "lightning",
@@ -34,8 +34,8 @@ LAZY = {"reports": ("matplotlib",), "notebook": ("pandas",)}
 # reports read certificates and nothing else
 READABLE = ("errors", "records", "notebook", "bits", "bounds", "certificate")
 CLI_MAY_IMPORT = (
-    "", "errors", "bounds", "certificate", "request", "reports", "data", "verification", "measures", "pipeline",
-    "methods", "sweeps", "studies",
+    "", "errors", "distributed", "bounds", "certificate", "request", "reports", "data", "verification", "measures",
+    "pipeline", "methods", "sweeps", "studies",
 )  # fmt: skip
 
 

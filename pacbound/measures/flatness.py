@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from ..bounds.claims import Measure
+from ..distributed import summed
 from ..errors import ModelError
 from ..networks.hypothesis import Base, make_subspace
 from ..specs.specs import HypothesisSpec
@@ -37,6 +38,6 @@ def measure_flatness(network: nn.Module, spec: HypothesisSpec, x: Tensor) -> Mea
 
     for_each_chunk(rows, examples, torch.Generator().manual_seed(SEED), "fisher", add, progress=False)
     return Measure(
-        name="flatness", value=float(total / examples), unit="nats per squared step in w, trace of the Fisher",
+        name="flatness", value=float(summed(total) / examples), unit="nats per squared step in w, trace of the Fisher",
         reference=REFERENCE, verified=False,
     )  # fmt: skip

@@ -13,6 +13,7 @@ from ..certificate.language import LanguageCertificate
 from ..data.inputs import check_repeats
 from ..data.pairs import Pairs, check_pairs_apart, read_pairs
 from ..data.texts import Text, byte_range, character_start, check_text_apart, map_symbols, map_text
+from ..distributed import refuse_several
 from ..errors import RequestError
 from ..models.language import load_language_model
 from ..networks.causality import check_causal, length_asked
@@ -70,6 +71,7 @@ def certify_language(
         unfinished run; where it exists the run goes on from it. progress: show bars on a terminal.
     Raises: PacboundError with the reason of a refusal.
     """
+    refuse_several("a language model")
     setup, split = prepare_language(request, data_dir, progress)
     started = time.monotonic()
     beside = None if state is None else methods_folder(state) / "theta0"

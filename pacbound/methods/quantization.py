@@ -16,6 +16,7 @@ from ..certificate.parts import OriginalNetwork
 from ..data.examples import Examples
 from ..data.registry import load_any
 from ..data.texts import Text, byte_range, map_symbols
+from ..distributed import refuse_several
 from ..errors import ModelError, RequestError
 from ..models.loading import network_for, treatment
 from ..models.others import failures
@@ -54,6 +55,7 @@ def certify_quantization(
         language models. data_dir: folder of named data. progress: show bars on a terminal.
     Raises: PacboundError with the reason of a refusal.
     """
+    refuse_several(f"method {METHOD}")
     _refuse(request)
     with failures("certify"):  # the networks may be somebody else's
         return _of_examples(request, data_dir) if _classifies(request) else _of_text(request, data_dir, progress)

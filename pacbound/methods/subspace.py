@@ -4,6 +4,7 @@ import time
 from dataclasses import replace
 
 from ..certificate.schema import Certificate
+from ..distributed import refuse_differing
 from ..models.others import failures
 from ..pipeline.capturing import with_captured
 from ..pipeline.encoding import encode
@@ -23,6 +24,7 @@ def subspace(work: Work) -> Certificate:
     loss = work.request.loss if work.loss is None else work.loss
     setup = prepare(work.model, work.train, work.test, work.request, loss, work.data_dir)
     setup = replace(setup, methods=work.methods, sweep=work.sweep)
+    refuse_differing("sample, network and options", setup.key)
     started = time.monotonic()
     with failures("certify", setup.model == OWN_NETWORK):
         setup = with_theta0(work, setup)

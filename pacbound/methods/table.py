@@ -6,6 +6,7 @@ from pathlib import Path
 from torch import nn
 
 from ..certificate.schema import Certificate
+from ..distributed import refuse_several
 from ..networks.risk import LossFunction
 from ..pipeline.looks import looks_beside
 from ..request.request import Method, Request
@@ -62,6 +63,8 @@ def certify(
     request = request or Request()
     refuse_quantization_options(request)
     refuse_language_options(request)
+    if request.method != "subspace":
+        refuse_several(f"method {request.method}")
     work = Work(
         request.model if model is None else model,
         request.data if train is None else train,

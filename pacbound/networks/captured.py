@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data.preprocess import preprocessed
+from ..distributed import each, first, leads, slices
 from ..errors import StateError, first_line
 from ..models.others import private_copy
 from ..models.views import Front
@@ -113,22 +114,26 @@ def put_back(whole: nn.Module, part: nn.Module) -> nn.Module:
 
 
 def capture(frozen: Frozen, x: Tensor, store: Path | None = None, key: str = "", progress: bool = True) -> Captured:
-    """Run all raw examples x (n, ...) through what is frozen, once.
+    """Run all raw examples x (n, ...) through what is frozen, once; of several processes each runs some.
 
-    store: the .npy file that keeps the result, with how far it is beside it; a pass that was cut off goes on from
-    there, and one that is whole is read. key: digest of all that decides the result but the code of the network, which
-    is asked about the first examples again.
+    store: the .npy file in which process 0 keeps the result, with how far it is beside it; a pass that was cut off goes
+    on from there, and one that is whole is read. key: digest of all that decides the result but the code of the
+    network, which is asked about the first examples again.
     Raises: StateError where the file cannot be written.
     """
-    first = frozen.inputs(x[:BATCH])
+    start = frozen.inputs(x[:BATCH])
     try:
-        kept, done, note = _opened(store, (len(x), *first.shape[1:]), key, first)
-        starts = range(done, len(x), BATCH)
+        kept, done, note = _opened(store if leads() else None, (len(x), *start.shape[1:]), key, start)
+        there = first(lambda: kept[:done])
+        done = len(there)
+        if not leads():
+            kept[:done] = there
+        parts = [rows for rows in slices(len(x), BATCH) if rows.start >= done]
+        found = each(parts, lambda rows: start if rows.start == 0 else frozen.inputs(x[rows]))
         bar = tqdm(total=len(x), initial=done, desc="frozen part", unit="example", disable=hidden(progress), delay=2)
         with bar, measured_threads(lambda: frozen.inputs(x[:PROBED])):
-            for count, start in enumerate(starts, 1):
-                rows = slice(start, min(start + BATCH, len(x)))
-                kept[rows] = (first if start == 0 else frozen.inputs(x[rows])).numpy()
+            for count, (rows, part) in enumerate(zip(parts, found, strict=True), 1):
+                kept[rows] = part.numpy()
                 bar.update(rows.stop - start)
                 tick("frozen part")
                 if count % SAVED_EVERY == 0 or rows.stop == len(x):

@@ -2,6 +2,8 @@
 
 A bound is about new inputs that come one at a time. A network that looks at its neighbours in a batch, at its place
 there or at the size of the batch can look good on a sample and be wrong on every single input.
+
+Several processes divide the batches, which are those of one process, so that the answers are too: each is told all.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..distributed import each
 from ..errors import ModelError, first_line
 from ..progress import hidden, tqdm
 from ..subspace.random import permutation
@@ -60,8 +63,7 @@ def readings(network: Network, x: Tensor, progress: bool = True, shaky: float = 
     """
     n = len(x)
     first: list[Tensor] = []
-    for rows in _batches(torch.arange(n), BATCH, "counting", progress):
-        logits = _ask(network, x[rows])
+    for rows, logits in _answers(network, x, torch.arange(n), BATCH, "counting", progress):
         first.append(logits)
         yield Reading(rows, logits, logits, BATCH, torch.zeros(len(rows), dtype=torch.bool))
     known = torch.cat(first)
@@ -70,8 +72,8 @@ def readings(network: Network, x: Tensor, progress: bool = True, shaky: float = 
     found = torch.zeros(n, dtype=torch.bool)
 
     def again(chosen: Tensor, batch: int) -> Iterator[Reading]:
-        for rows in _batches(chosen, max(batch, OTHER_BATCH), "counting again", progress):
-            logits, before = torch.cat([_ask(network, x[asked]) for asked in rows.split(batch)]), known[rows]
+        for rows, logits in _answers(network, x, chosen, batch, "counting again", progress):
+            before = known[rows]
             differing = _differing(before, logits)
             found[rows] |= differing
             _refuse_many(found, shaky)
@@ -98,9 +100,20 @@ def check_deterministic(network: Network, x: Tensor) -> None:
     _refuse_many(_differing(first, _ask(network, x.flip(0)).flip(0)), SHAKY)
 
 
-def _batches(rows: Tensor, batch: int, name: str, progress: bool) -> Iterator[Tensor]:
-    for some in tqdm(rows.split(batch), desc=name, disable=hidden(progress), delay=2):
-        yield some
+def _answers(
+    network: Network, x: Tensor, chosen: Tensor, batch: int, name: str, progress: bool
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Ask about the rows chosen, `batch` at a time; return some rows (m,) after others with their logits (m, classes).
+
+    Every row comes up once, whichever process asked about it.
+    """
+    groups = chosen.split(max(batch, OTHER_BATCH))
+
+    def ask(rows: Tensor) -> Tensor:
+        return torch.cat([_ask(network, x[asked]) for asked in rows.split(batch)])
+
+    for answer in zip(tqdm(groups, desc=name, disable=hidden(progress), delay=2), each(groups, ask), strict=True):
+        yield answer
         tick(name)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ..certificate.draw import freeze
+from ..distributed import first, processes
 from ..errors import RequestError
 from ..quantize.lattice import step_index_for
 from ..request.request import Encoder, Request
@@ -148,10 +149,15 @@ def _refuse_options_of_others(request: Request) -> None:
 
 
 def encode(setup: Setup, checkpoint: Checkpoint, progress: bool, looks: Path | None = None) -> Encoded:
-    """Train and return candidate messages. looks: the file that counts draws across runs, see looks.py."""
+    """Train and return candidate messages, the same in every process.
+
+    looks: the file that counts draws across runs, see looks.py.
+    """
     subspace, sample = setup.subspace(), sample_of(setup)
-    with measured_threads(one_step(subspace, sample, batch_of(setup)), checkpoint):
-        return _encoded(setup, subspace, sample, checkpoint, progress, looks)
+    notes = checkpoint if processes() == 1 else None  # each process has its own number
+    with measured_threads(one_step(subspace, sample, batch_of(setup)), notes):
+        encoded = _encoded(setup, subspace, sample, checkpoint, progress, looks)
+    return first(lambda: encoded)
 
 
 def _encoded(
@@ -167,7 +173,7 @@ def _encoded(
     if setup.request.posterior == "point":
         return encode_posterior(task)
     trained = train_posterior(task)
-    drawn = _draw_candidate(trained.posterior, setup, looks)
+    drawn = first(lambda: _draw_candidate(trained.posterior, setup, looks))
     return Encoded([drawn], trained.epochs)
 
 

@@ -26,6 +26,7 @@ from ..certificate.picked import PicksPart
 from ..certificate.schema import Baseline, Certificate, Environment, HeldOut, MethodRow, OtherBound
 from ..data.examples import Examples
 from ..data.inputs import distinct_inputs
+from ..distributed import each, first, slices
 from ..errors import DataError
 from ..networks.hypothesis import Hypothesis
 from ..networks.passes import BATCH
@@ -138,7 +139,9 @@ def finish_one(setup: Setup, candidate: Candidate | None, count: Callable[[Hypot
 
 
 def _smallest(results: Sequence[Finished]) -> Finished:
-    return min(results, key=lambda result: (result.bound.value, result.risk.errors, result.message.bits))
+    """Process 0 says which, lest another one's rounding choose otherwise."""
+    values = [(result.bound.value, result.risk.errors, result.message.bits) for result in results]
+    return results[first(lambda: values.index(min(values)))]
 
 
 def _by_whole(setup: Setup, hypothesis: Hypothesis, progress: bool) -> RiskEstimate:
@@ -151,8 +154,8 @@ def _by_part(setup: Setup, hypothesis: Hypothesis) -> RiskEstimate:
     """Count the errors of the trained part on its captured inputs: to rank candidates, never to certify one."""
     assert setup.captured is not None
     name, function = loss_function(setup.loss)
-    part = hypothesis.network().get_submodule(setup.captured.part.path)
-    logits = torch.cat([part(x).float() for x in setup.captured.x.split(BATCH)])
+    part, x = hypothesis.network().get_submodule(setup.captured.part.path), setup.captured.x
+    logits = torch.cat(list(each(slices(len(x), BATCH), lambda rows: part(x[rows]).float())))
     total = float(losses_of(name, function, logits, setup.train.y).sum())
     counted = RiskEstimate(errors=0, n=setup.train.n, loss=name).counts
     return RiskEstimate(errors=round(total) if counted else min(total, setup.train.n), n=setup.train.n, loss=name)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..data.examples import Examples
 from ..data.preprocess import treated
 from ..data.split import Split
+from ..distributed import first
 from ..errors import RequestError
 from ..networks.captured import Frozen, capture, put_back
 from ..networks.checkpoints import start_base
@@ -66,18 +67,22 @@ def base_of(
 
 
 def kept_theta0(state: Path | None, key: str, train: Callable[[Checkpoint], bytes]) -> bytes:
-    """Return the file of theta0, from the state where it was finished before.
+    """Return the file of theta0, from the state where it was finished before; of several processes process 0 makes it.
 
     key: all that decides it. train: makes it, or goes on with what the checkpoint holds.
     Raises: StateError where the state is foreign.
     """
     checkpoint = Checkpoint(state, hashlib.sha256(key.encode()).hexdigest())
-    finished = (checkpoint.load() or {}).get("theta0")
-    if finished is not None:
-        return finished.numpy().tobytes()
-    raw = train(checkpoint)
-    checkpoint.save({"theta0": torch.frombuffer(bytearray(raw), dtype=torch.uint8)}, force=True)
-    return raw
+
+    def made() -> bytes:
+        finished = (checkpoint.load() or {}).get("theta0")
+        if finished is not None:
+            return finished.numpy().tobytes()
+        raw = train(checkpoint)
+        checkpoint.save({"theta0": torch.frombuffer(bytearray(raw), dtype=torch.uint8)}, force=True)
+        return raw
+
+    return first(made)
 
 
 def _frozen_names(setup: Setup) -> frozenset[str]:

@@ -9,7 +9,8 @@ Labels of the Fisher are drawn from the network's own prediction, so that H is t
 scatter of the loss gradients: one row an example. G has a row for each output and no sampling noise in the labels.
 One backward pass gives the rows of a chunk of examples in theta, (rows, D); the projector's adjoint takes them to the
 subspace, (rows, d): cheaper than forward mode wherever there are more coefficients than outputs, as in every use here.
-Sums are accumulated in float64; beyond DENSE_DIMENSION see low_rank.py.
+Sums are accumulated in float64; beyond DENSE_DIMENSION see low_rank.py. Several processes divide the chunks, each of
+which has randomness of its own, and add up what they found.
 """
 
 import time
@@ -22,6 +23,7 @@ from torch import Generator, Tensor
 from torch.func import grad, jacrev, vmap
 from torch.nn import functional as F
 
+from ..distributed import alike, processes, summed, turns
 from ..errors import SubspaceError
 from ..progress import hidden, tqdm
 from ..threads import tick
@@ -105,6 +107,7 @@ def curvature(rows: Rows, examples: int, generator: Generator, kind: Kind = "fis
         total.addmm_(left.double().T, right.double())
 
     for_each_chunk(rows, examples, generator, kind, add, progress)
+    total = summed(total)
     if not torch.isfinite(total).all():
         raise SubspaceError(
             f"{kind}: a derivative is not finite; the network overflows there. Lower the learning rate."
@@ -122,13 +125,13 @@ def fisher(
 def examples_within(rows: Rows, seconds: float, most: int, generator: Generator, kind: Kind = "fisher") -> int:
     """Return how many examples, of `most`, are done in so many seconds on this machine: one chunk is timed.
 
-    At least one chunk, so that there is a matrix at all.
+    At least one chunk, so that there is a matrix at all; several processes do as many times more.
     """
     places = torch.arange(min(rows.chunk(kind), len(rows.x)))
     rows.of(kind, places, generator)  # the first call pays for what is set up once
     started = time.perf_counter()
     rows.of(kind, places, generator)
-    each = (time.perf_counter() - started) / len(places)
+    each = (time.perf_counter() - started) / len(places) / processes()
     return min(most, max(len(places), int(seconds / each)))
 
 
@@ -140,14 +143,25 @@ def for_each_chunk(
     use: Callable[[Tensor, Tensor], None],
     progress: bool,
 ) -> None:
-    """Hand left and right of every chunk to `use`, in random order of the examples."""
+    """Hand left and right of every chunk to `use`, in random order of the examples; of several processes each its own.
+
+    Raises: SubspaceError in all of them, where something is not finite for one.
+    """
     n = len(rows.x)
     order = torch.cat([torch.randperm(n, generator=generator) for _ in range(-(-examples // n))])[:examples]
-    with tqdm(total=examples, desc="curvature", unit="example", disable=hidden(progress), leave=False) as bar:
-        for places in order.split(rows.chunk(kind)):
-            use(*rows.of(kind, places, generator))
-            bar.update(len(places))
-            tick("curvature")
+    chunks = order.split(rows.chunk(kind))
+    seeds = torch.randint(1 << 62, (len(chunks),), generator=generator).tolist()
+    mine = turns(len(chunks))
+    total = sum(len(chunks[k]) for k in mine)
+
+    def go_through() -> None:
+        with tqdm(total=total, desc="curvature", unit="example", disable=hidden(progress), leave=False) as bar:
+            for k in mine:
+                use(*rows.of(kind, chunks[k], Generator().manual_seed(seeds[k])))
+                bar.update(len(chunks[k]))
+                tick("curvature")
+
+    alike(go_through)
 
 
 def score_gradients(subspace: Subspace, w: Tensor, x: Tensor, generator: Generator) -> Tensor:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from ..distributed import summed
 from ..errors import SubspaceError
 from .curvature import Kind, Rows, for_each_chunk
 
@@ -106,6 +107,7 @@ def _product(
         diagonal.add_((left * right).sum(0))
 
     for_each_chunk(rows, examples, generator, kind, add, progress)
+    product, diagonal = summed(product), summed(diagonal)
     if not (torch.isfinite(product).all() and torch.isfinite(diagonal).all()):
         raise SubspaceError(
             f"{kind}: a derivative is not finite; the network overflows there. Lower the learning rate."

@@ -3,6 +3,7 @@
 All randomness comes from (seed, phase, epoch), so that a resumed run repeats an uninterrupted one.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,11 +11,12 @@ import torch
 from torch import Generator, Tensor
 
 from ..data.preprocess import Treated
+from ..distributed import first
 from ..errors import QuantizeError
 from ..progress import hidden, tqdm
 from ..subspace.subspace import Subspace
 from ..threads import tick
-from .losses import SURROGATES
+from .joint import batch_loss
 from .phases import Parameters, Phase, one_cycle
 from .state import Checkpoint, moments_of, restore_moments
 
@@ -79,7 +81,7 @@ def fit(
             if done:
                 run.restore(saved)
             else:
-                run.begin(on_start(phase, parameters))
+                run.begin(first(functools.partial(on_start, phase, parameters)))
             for epoch in range(done, phase.epochs):
                 loss, nats = run.epoch(epoch)
                 bar.set_postfix_str(f"{phase.name}: loss {loss:.4f}, {nats / 0.6931:.0f} bits")
@@ -88,7 +90,7 @@ def fit(
                 saved["epochs"] = torch.tensor(before - phase.epochs + epoch + 1)
                 if epoch + 1 < phase.epochs:
                     checkpoint.save(saved)
-            parameters = run.values()
+            parameters = first(run.values)
             saved |= {f"end/{index}/{name}": value for name, value in parameters.items()}
             checkpoint.save(saved, force=True)
             on_end(phase, parameters)
@@ -163,8 +165,7 @@ class _PhaseRun:
                 group.update({"betas": (momentum, 0.999)} if "betas" in group else {"momentum": momentum})
             optimizer.zero_grad()
         w, nats = self.phase.relaxation.apply(self.parameters, generator)
-        logits = self.subspace.approximate(w, self.sample.x[rows])
-        loss = SURROGATES[self.phase.surrogate](logits, self.sample.y[rows])
+        loss, _ = batch_loss(self.subspace, self.sample, w, rows, self.phase.surrogate)
         loss = loss + self.phase.beta * nats / self.sample.n
         if not torch.isfinite(loss):
             became = float(loss.detach())

@@ -7,7 +7,6 @@ beta / n, and as nats / (lambda n) where no larger lambda is allowed. All of it 
 """
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -16,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
+from ..distributed import first, over
 from ..errors import QuantizeError
 from ..progress import hidden, tqdm
 from ..threads import tick
@@ -160,8 +160,10 @@ def train_lattices(
             bar.set_postfix_str(f"{float(loss.detach()) / math.log(2):.3f} bits a symbol, {bits:,.0f} bits")
         _save(checkpoint, trained, adam, generator, step + 1, measure, beta)
         tick("training")
-        if time.monotonic() > plan.until:
+        if over(plan.until):
             break
+    for tensor, agreed in zip(trained, first(lambda: [one.detach() for one in trained]), strict=True):
+        tensor.data.copy_(agreed)
     _save(checkpoint, trained, adam, generator, plan.steps, measure, beta, force=True)
 
 

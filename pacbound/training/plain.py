@@ -15,6 +15,7 @@ import torch
 
 from ..bits.coder import Symbols
 from ..bits.codes import fit_code
+from ..distributed import share
 from ..errors import CodeError, QuantizeError
 from ..quantize.codebook import Init, initial_centroids, to_codebook
 from ..quantize.lattice import step_of, to_lattice
@@ -84,8 +85,8 @@ def default_epochs(kind: Literal["lattice", "codebook"], n: int, batch: int, tot
 
 
 def one_step(subspace: Subspace, sample: Sample, batch: int) -> Callable[[], None]:
-    """Return a step of training without its effect: the gradient in w of a batch."""
-    rows = torch.arange(min(batch, sample.n))
+    """Return a step of training without its effect: the gradient in w of this process's part of a batch."""
+    rows = share(torch.arange(min(batch, sample.n)))
 
     def step() -> None:
         w = torch.zeros(subspace.d, requires_grad=True)

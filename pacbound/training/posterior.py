@@ -15,11 +15,13 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from ..distributed import first
 from ..errors import QuantizeError
 from ..subspace.subspace import Subspace
 from ..threads import tick
 from .fit import Sample
-from .losses import SURROGATES, Surrogate
+from .joint import batch_loss
+from .losses import Surrogate
 from .phases import one_cycle
 from .state import moments_of, restore_moments
 
@@ -126,7 +128,7 @@ def train(
         seen = run.round(generator_of(*seed, run.moving.steps), beta)
         if stage.beta is None:
             beta = stage.beta_scale * bound_beta(seen.risk, seen.nats + known_nats, sample.n)
-        on_round(run.moving.state(beta), seen)
+        on_round(run.moving.agreed(beta), seen)
     return run.moving.posterior()
 
 
@@ -174,6 +176,12 @@ class Moving:
         for k, value in enumerate(self.trained):
             saved[f"value/{k}"] = value.detach().clone()
         return saved | {name: value.clone() for name, value in moments_of(self.adam, self._named()).items()}
+
+    def agreed(self, beta: float) -> State:
+        """Take over the state of process 0, from which this one may have moved away by rounding; return it."""
+        state = first(lambda: self.state(beta))
+        self.restore(state)
+        return state
 
     def restore(self, saved: State) -> float:
         """Go on from what `state` returned; return its beta."""
@@ -240,11 +248,10 @@ class _StageRun:
 
     def step(self, rows: Tensor, generator: Generator, beta: float) -> tuple[float, int]:
         """Take one Adam step; return the surrogate and the number of errors on the rows."""
-        free, y = self.moving.draw(generator), self.sample.y[rows]
-        logits = self.subspace.approximate(torch.cat([self.known, free]), self.sample.x[rows])
-        surrogate = SURROGATES[self.stage.surrogate](logits, y)
+        w = torch.cat([self.known, self.moving.draw(generator)])
+        surrogate, errors = batch_loss(self.subspace, self.sample, w, rows, self.stage.surrogate)
         self.moving.descend(surrogate + beta * self.moving.divergence() / self.sample.n, self.stage)
-        return float(surrogate.detach()), int((logits.detach().argmax(1) != y).sum())
+        return float(surrogate.detach()), errors
 
 
 def _divergence(along: Tensor, log_std: Tensor, log_s: Tensor) -> Tensor:

@@ -8,21 +8,23 @@
 
 Everything here is encoder-side and free: only the message counts. Any part can be switched off by the settings.
 Where a stage fails or the time is over, what the last good posterior says is rounded at once: a message worth having.
-All randomness comes from (seed, stage, step), so that a resumed run repeats an uninterrupted one.
+All randomness comes from (seed, stage, step), so that a resumed run repeats an uninterrupted one. Several processes
+divide batches, curvature and counting; what is diagonalised or rounded is so by process 0.
 """
 
 import math
-import time
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..bounds.occam import occam_kl
+from ..distributed import first, over
 from ..errors import QuantizeError, SubspaceError
 from ..progress import hidden, tqdm
-from ..specs.specs import PROFILE_CODE
+from ..specs.specs import PROFILE_CODE, StepSpec
 from ..subspace.curvature import DENSE_DIMENSION, Draw, Rows, curvature
 from ..subspace.low_rank import low_rank_curvature
 from ..subspace.subspace import Subspace
@@ -32,7 +34,7 @@ from .plain import Candidate, Encoded
 from .posterior import OnRound, Posterior, Round, Stage, State, generator_of, train
 from .refine import best_point, refine
 from .rescue import Ends
-from .rounding import Standing, prices_of, rounded, with_block, with_profile
+from .rounding import Prices, Standing, prices_of, rounded, with_block, with_profile
 from .settings import PosteriorSettings, block_edges
 from .state import Checkpoint
 
@@ -150,7 +152,7 @@ class _Run:
         elif name == "bounded" and self.settings.bounded and self.settings.refresh and self.settings.curvature:
             now = self._with_curvature(k, now, rescale=True)
         elif name.startswith("block"):
-            now = with_block(now, self.edges[k - 2] - self.edges[k - 3], self.settings)
+            now = first(lambda: with_block(now, self.edges[k - 2] - self.edges[k - 3], self.settings))
         self.task.checkpoint.save({"stage": torch.tensor(k)} | now.tensors(), force=True)
         return now
 
@@ -175,8 +177,10 @@ class _Run:
             return torch.full((d,), FLAT_FISHER, dtype=torch.float64), torch.eye(d, dtype=torch.float64)
         rows, generator = Rows(self.subspace, self.sample.x, draw), generator_of(self.task.seed, k, 1 << 20)
         if d > DENSE_DIMENSION:
-            return low_rank_curvature(rows, examples, generator, progress=progress).eigen()
-        return torch.linalg.eigh(curvature(rows, examples, generator, progress=progress))
+            low_rank = low_rank_curvature(rows, examples, generator, progress=progress)
+            return first(low_rank.eigen)
+        matrix = curvature(rows, examples, generator, progress=progress)
+        return first(lambda: tuple(torch.linalg.eigh(matrix)))
 
     def _train(self, k: int, now: Standing, resumed: State | None, bar: tqdm) -> Standing:
         stage, before = self.stages[k], self.steps
@@ -202,7 +206,7 @@ class _Run:
             bound = occam_kl(seen.risk * self.sample.n, self.sample.n, bits, DELTA).value
             bar.set_postfix_str(f"{stage.name}: risk {seen.risk:.4f}, {bits:.0f} bits, bound near {bound:.4f}")
             self._advance(before + done, bar)
-            if done < stage.steps and time.monotonic() > self.task.until.training:
+            if done < stage.steps and over(self.task.until.training):
                 stopped = trained(replace(stage, steps=done), state, lambda *_: None)
                 self.ends.keep(replace(now, posterior=stopped, beta=beta))
                 raise QuantizeError(f"posterior: the budget ended in {stage.name}, step {done} of {stage.steps}.")
@@ -217,19 +221,24 @@ class _Run:
     def _finish(self, now: Standing, kap: float) -> list[Candidate]:
         """Round what is free, score a few survivors by the bound, refine the best."""
         settings = self.settings.model_copy(update={"kap": kap})
-        now = with_profile(now, settings)
-        assert now.profile is not None
-        prices = prices_of(now.profile, now.d)
-        last = rounded(now, len(now.posterior.mean), settings).integers
-        whole = [np.concatenate([now.integers, integers]) for integers in last[: settings.survivors]]
-        first = best_point(self.subspace, self.sample, whole, prices, settings.overhead_bits)
+        profile, prices, whole = first(lambda: _survivors(now, settings))
+        start = best_point(self.subspace, self.sample, whole, prices, settings.overhead_bits)
         best = refine(
-            self.subspace, self.sample, first, prices, settings, self.task.progress, self.task.until.refinement
+            self.subspace, self.sample, start, prices, settings, self.task.progress, self.task.until.refinement
         )
         return [
-            Candidate((point.integers + prices.reach).astype(np.int32), now.profile, PROFILE_CODE)
-            for point in (best, first)
+            Candidate((point.integers + prices.reach).astype(np.int32), profile, PROFILE_CODE)
+            for point in (best, start)
         ]
+
+
+def _survivors(now: Standing, settings: PosteriorSettings) -> tuple[StepSpec, Prices, list[NDArray[np.int32]]]:
+    """Round what is free; return the step profile, its prices, and the best few integers (d,)."""
+    now = with_profile(now, settings)
+    assert now.profile is not None
+    last = rounded(now, len(now.posterior.mean), settings).integers[: settings.survivors]
+    whole = [np.concatenate([now.integers, integers]) for integers in last]
+    return now.profile, prices_of(now.profile, now.d), whole
 
 
 def _stages(s: PosteriorSettings, blocks: int) -> list[Stage]:

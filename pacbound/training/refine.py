@@ -3,10 +3,11 @@
 The margins of the examples nearest to the boundary are linearised in w, which predicts the errors that every move would
 gain or lose. The most promising moves, and pairs of them, are tried: on those examples first, on three times as many
 where they still help; what all rounds have kept is confirmed on the whole sample. moves.py says what a move is.
+Several processes divide what is counted and differentiated; process 0 chooses.
 """
 
+import functools
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..bounds.occam import occam_binomial
+from ..distributed import each, first, over, slices
 from ..networks.risk import zero_one
 from ..progress import hidden, tqdm
 from ..subspace.curvature import example_gradients
@@ -63,20 +65,20 @@ def best_point(
 
     Survivors differ in few symbols, hence in errors near that boundary alone; where that is not so, the first is kept.
     """
-    first = evaluate_point(subspace, sample, survivors[0], prices, overhead_bits)
-    border = _border(first)
-    near, there = sample.subset(border), int((first.margins[border] <= 0).sum())
+    start = evaluate_point(subspace, sample, survivors[0], prices, overhead_bits)
+    border = first(lambda: _border(start))
+    near, there = sample.subset(border), int((start.margins[border] <= 0).sum())
 
     def estimate(integers: NDArray[np.int32]) -> float:
-        errors = first.errors - there + _errors(subspace, near, prices.coefficients(integers))[0]
+        errors = start.errors - there + _errors(subspace, near, prices.coefficients(integers))[0]
         return _bound(errors, sample.n, prices.total(integers), overhead_bits)
 
-    estimates = [first.bound, *(estimate(integers) for integers in survivors[1:])]
-    best = int(np.argmin(estimates))
+    estimates = [start.bound, *(estimate(integers) for integers in survivors[1:])]
+    best = first(lambda: int(np.argmin(estimates)))
     if best == 0:
-        return first
+        return start
     other = evaluate_point(subspace, sample, survivors[best], prices, overhead_bits)
-    return min(first, other, key=lambda point: point.bound)
+    return first(lambda: min(start, other, key=lambda point: point.bound))
 
 
 def refine(
@@ -91,7 +93,7 @@ def refine(
     """Return a point whose bound is at most the given one's; no round begins after `until` of time.monotonic()."""
     bar, found = tqdm(range(settings.refine_rounds), desc="refinement", disable=hidden(progress)), point
     for _ in bar:
-        if time.monotonic() > until:
+        if over(until):
             break
         moved = _Round(subspace, sample, found, prices).moved(settings.refine_trials, settings.overhead_bits)
         if np.array_equal(moved.integers, found.integers):
@@ -102,18 +104,19 @@ def refine(
     if found is point:
         return point
     confirmed = evaluate_point(subspace, sample, found.integers, prices, settings.overhead_bits)
-    return min(point, confirmed, key=lambda each: each.bound)
+    return first(lambda: min(point, confirmed, key=lambda one: one.bound))
 
 
 class _Round:
     """One linearisation: moves are tried in the order of their predicted gain, each that helps being kept at once."""
 
     def __init__(self, subspace: Subspace, sample: Sample, point: Point, prices: Prices) -> None:
-        self.border = _border(point)
+        self.border = first(lambda: _border(point))
         self.subspace, self.prices, self.point, self.n = subspace, prices, point, sample.n
         self.parts = [sample.subset(rows) for rows in (self.border[:NEAR], self.border[NEAR:])]
         self.worth = 1 / bound_beta(point.errors / sample.n, point.nats, sample.n)  # nats of one error
         self.integers = point.integers
+        self.offers: tuple[Moves, NDArray[np.float64]] | None = None  # of these integers; process 0 alone makes them
         w = prices.coefficients(point.integers)
         self.counts = self.before = [_errors(subspace, part, w) for part in self.parts]
         step = torch.from_numpy(prices.steps).float()
@@ -121,19 +124,26 @@ class _Round:
 
     def moved(self, trials: int, overhead_bits: int) -> Point:
         """Return the point after the moves that helped among so many tried, its margins known near the boundary."""
-        moves, gains = self.promising()
         for _ in range(trials):
-            best = int(gains.argmin()) if len(gains) else 0
-            if not len(gains) or gains[best] >= 0:
+            trial = first(self.next_trial)
+            if trial is None:
                 break
-            gains[best] = np.inf
-            if self.kept(moves.applied(self.integers, best)):
-                moves, gains = self.promising()
+            self.judge(trial)
         margins = self.point.margins.clone()
         margins[self.border] = torch.cat([margins for _, margins in self.counts])
         errors = self.point.errors + sum(errors for errors, _ in self.counts) - sum(errors for errors, _ in self.before)
         nats = self.prices.total(self.integers)
         return Point(self.integers, errors, nats, _bound(errors, self.n, nats, overhead_bits), margins)
+
+    def next_trial(self) -> NDArray[np.int32] | None:
+        """Return the integers after the best move not yet tried; None where no move promises anything."""
+        self.offers = self.offers or self.promising()
+        moves, gains = self.offers
+        best = int(gains.argmin()) if len(gains) else 0
+        if not len(gains) or gains[best] >= 0:
+            return None
+        gains[best] = np.inf
+        return moves.applied(self.integers, best)
 
     def promising(self) -> tuple[Moves, NDArray[np.float64]]:
         """Single moves and pairs of the best, with their predicted change of the objective in nats."""
@@ -152,17 +162,16 @@ class _Round:
         ]
         return self.worth * (torch.cat(wrong).numpy() - int((margins <= 0).sum())) + moves.nats
 
-    def kept(self, trial: NDArray[np.int32]) -> bool:
+    def judge(self, trial: NDArray[np.int32]) -> None:
         """Try integers, and go on from them where they help on every part so far."""
         w, objective = self.prices.coefficients(trial), self.prices.total(trial) - self.prices.total(self.integers)
         counts = []
         for part, (errors, _) in zip(self.parts, self.counts, strict=True):
             counts.append(_errors(self.subspace, part, w))
             objective += self.worth * (counts[-1][0] - errors)
-            if objective >= 0:
-                return False
-        self.integers, self.counts = trial, counts
-        return True
+            if first(functools.partial(bool, objective >= 0)):
+                return
+        self.integers, self.counts, self.offers = trial, counts, None
 
 
 def _bound(errors: int, n: int, nats: float, overhead_bits: int) -> float:
@@ -178,11 +187,11 @@ def _margin_slopes(subspace: Subspace, near: Sample, w: Tensor) -> Tensor:
     """Gradient in w of each margin, (m, d)."""
     theta = subspace.theta(w).detach()
     chunk = max(1, min(100, GRADIENT_ELEMENTS // subspace.layout.D))
-    parts = [
-        example_gradients(subspace, theta, x, y, _margin)
-        for x, y in zip(near.x.split(chunk), near.y.split(chunk), strict=True)
-    ]
-    return torch.cat(parts)
+
+    def slopes(rows: slice) -> Tensor:
+        return example_gradients(subspace, theta, near.x[rows], near.y[rows], _margin)
+
+    return torch.cat(list(each(slices(near.n, chunk), slopes)))
 
 
 def _margin(logits: Tensor, y: Tensor) -> Tensor:
@@ -195,11 +204,13 @@ def _margin(logits: Tensor, y: Tensor) -> Tensor:
 def _errors(subspace: Subspace, sample: Sample, w: Tensor) -> tuple[int, Tensor]:
     """Errors as risk.py counts them, and margins (n,)."""
     theta = subspace.theta(w)
-    errors, margins = 0, []
-    for x, y in zip(sample.x.split(BATCH), sample.y.split(BATCH), strict=True):
-        logits = subspace.call_at(theta, x).float()
-        errors += int(zero_one(logits, y).sum())
+
+    def counted(rows: slice) -> tuple[int, Tensor]:
+        y = sample.y[rows]
+        logits = subspace.call_at(theta, sample.x[rows]).float()
         own = logits.gather(1, y[:, None])[:, 0]
-        margins.append(own - logits.scatter(1, y[:, None], -torch.inf).amax(1))
         tick("refinement")
-    return errors, torch.cat(margins)
+        return int(zero_one(logits, y).sum()), own - logits.scatter(1, y[:, None], -torch.inf).amax(1)
+
+    errors, margins = zip(*each(slices(sample.n, BATCH), counted), strict=True)
+    return sum(errors), torch.cat(margins)

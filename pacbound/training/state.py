@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..distributed import first, leads
 from ..errors import StateError, first_line
 
 SAVE_EVERY_SECONDS = 2.0
@@ -17,7 +18,8 @@ SAVE_SHARE = 0.05  # of the time, at most: a large state is saved less often
 class Checkpoint:
     """Where a long run keeps what it needs to go on: tensors that change, and notes made once at its start.
 
-    path None keeps nothing. key: digest of everything that determines the run.
+    path None keeps nothing. key: digest of everything that determines the run. Of several processes process 0 reads,
+    makes notes for all and writes.
     """
 
     def __init__(self, path: Path | None, key: str) -> None:
@@ -33,16 +35,17 @@ class Checkpoint:
 
         Raises: StateError where the file is not a state or belongs to another request.
         """
-        content = self._read()
+        content = first(self._read)
         return None if content is None else dict(content["tensors"])  # type: ignore[call-overload]
 
     def note(self, name: str, make: Callable[[], list[int]]) -> list[int]:
         """Return what was noted under a name in this or the interrupted run, making it the first time."""
         if self._notes is None:
-            content = self._read()
+            content = first(self._read)
             self._notes = {} if content is None else dict(content["notes"])  # type: ignore[call-overload]
         if name not in self._notes:
-            self._notes[name] = make()
+            made = make()
+            self._notes[name] = first(lambda: made)
         return self._notes[name]
 
     def renew(self, name: str, values: list[int]) -> None:
@@ -56,7 +59,7 @@ class Checkpoint:
         Raises: StateError where it cannot be written.
         """
         started = time.monotonic()
-        if self.path is None or (not force and started - self._saved < self._pause):
+        if self.path is None or not leads() or (not force and started - self._saved < self._pause):
             return
         temporary = self.path.with_name(f".{self.path.name}.tmp")
         try:

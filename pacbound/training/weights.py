@@ -21,8 +21,9 @@ from ..quantize.weights import weight_steps
 from ..specs.specs import TensorsSpec
 from ..subspace.subspace import Subspace
 from .fit import Sample
+from .joint import batch_loss
 from .lattices import Lattices, Plan, Tensors, train_lattices
-from .losses import SURROGATES
+from .losses import Surrogate
 from .plain import TIMED_STEPS, Candidate, Encoded
 from .posterior import bound_beta, generator_of
 from .progressive import NEVER, Deadline
@@ -108,10 +109,9 @@ def _losses(
         if number != drawn:
             order, drawn = torch.randperm(sample.n, generator=generator_of(plan.seed, number)), number
         rows = order[place * batch : (place + 1) * batch]
-        y = sample.y[rows]
-        logits = subspace.approximate(torch.cat(list(tensors.values())), sample.x[rows])
-        loss = SURROGATES["cross_entropy" if step < smooth else "error_probability"](logits, y)
-        return loss, float((logits.detach().argmax(1) != y).float().mean())
+        surrogate: Surrogate = "cross_entropy" if step < smooth else "error_probability"
+        loss, errors = batch_loss(subspace, sample, torch.cat(list(tensors.values())), rows, surrogate)
+        return loss, errors / len(rows)
 
     return losses
 
