@@ -161,12 +161,17 @@ def _in_words(plan: "Forecast") -> str:
             else "which are coded themselves"
         ),
         f"training {plan.epochs} epochs in batches of {plan.batch}, about {plan.seconds:,.0f} s on this machine",
+        *([f"         {_by_stage(plan.stages)}"] if plan.stages else []),
         f"memory   about {plan.memory_bytes / 2**20:,.0f} MiB beside the program",
         "ledger   expected, in bits",
     ]
     for entry in plan.ledger:
         lines += sentence_lines(entry.why, f"  {entry.item:<18}{entry.bits:>8,}  ", " " * 30)
     return "\n".join([*lines, f"  {'sum':<18}{plan.bits:>8,}"])
+
+
+def _by_stage(stages: dict[str, float]) -> str:
+    return ", ".join(f"{stage} {seconds:,.0f} s" for stage, seconds in stages.items() if seconds >= 1)
 
 
 def _language_in_words(plan: "LanguageForecast") -> list[str]:

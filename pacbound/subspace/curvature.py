@@ -9,7 +9,7 @@ Labels of the Fisher are drawn from the network's own prediction, so that H is t
 scatter of the loss gradients: one row an example. G has a row for each output and no sampling noise in the labels.
 One backward pass gives the rows of a chunk of examples in theta, (rows, D); the projector's adjoint takes them to the
 subspace, (rows, d): cheaper than forward mode wherever there are more coefficients than outputs, as in every use here.
-Where not even two rows in theta fit into a chunk there is one at a time, and several examples share a draw of w with its
+Where not even two rows in theta fit into a chunk there is one at a time, and several examples share a draw of w, its
 theta and one forward pass. Sums are accumulated in float64; beyond DENSE_DIMENSION see low_rank.py.
 """
 

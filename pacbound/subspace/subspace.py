@@ -61,6 +61,11 @@ class Subspace:
         self._frozen = {name: value for name, value in self._network.named_parameters() if name not in trained}
 
     @property
+    def frozen(self) -> dict[str, Tensor]:
+        """Parameters that are not trained, by name."""
+        return self._frozen
+
+    @property
     def d(self) -> int:
         """Number of coefficients."""
         return self.projector.spec.d
