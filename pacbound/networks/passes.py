@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..data.mapped import give_back
 from ..errors import ModelError, first_line
 from ..progress import hidden, tqdm
 from ..subspace.random import permutation
@@ -91,7 +92,9 @@ def check_deterministic(network: Network, x: Tensor) -> None:
 
 
 def _batches(rows: Tensor, batch: int, name: str, progress: bool) -> Iterator[Tensor]:
-    yield from tqdm(rows.split(batch), desc=name, disable=hidden(progress), delay=2)
+    for some in tqdm(rows.split(batch), desc=name, disable=hidden(progress), delay=2):
+        yield some
+        give_back()
 
 
 def _ask(network: Network, x: Tensor) -> Tensor:

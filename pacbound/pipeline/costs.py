@@ -73,11 +73,11 @@ class Units:
 def amounts_of(settings: PosteriorSettings, n: int, d: int) -> dict[str, Amounts]:
     """Return what each stage does, in their order; what it does not know beforehand as runs have it on average."""
     edges, near, border = block_edges(d, settings.blocks), min(n, NEAR), min(n, BORDER)
-    free = [d - edge for edge in edges[:-1]]
+    free = [d - edge for edge in edges[:-1]]  # before each block is rounded
     trials = settings.refine_trials * (near + TRIED_FULLY * (border - near))
     rounds = ROUNDS_TAKEN * settings.refine_rounds
     return {
-        "training": Amounts(steps=settings.steps),
+        "training": Amounts(steps=settings.steps - (settings.blocks - len(free)) * settings.block_steps),
         "curvature": Amounts(
             rows=_matrices(settings) * _passes(d) * settings.fisher_examples, cubes=_matrices(settings) * d**3
         ),
