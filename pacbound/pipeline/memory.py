@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ModelError
-from ..subspace.curvature import CHUNK_ELEMENTS, LARGE
+from ..subspace.curvature import CHUNK_ELEMENTS, LARGE, MAX_CHUNK
 from ..subspace.subspace import Subspace
 from ..training.fit import Sample
 from ..training.refine import NEAR
@@ -18,8 +18,9 @@ LIMITS = (  # of the control group of a container, version 2 and 1
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
 FLOAT_BYTES = 4
-# of the length of theta: theta0, scale, signs of the projector, theta, P w, and three of the gradient on its way back
-VECTORS = 8
+LIBRARIES = 300 << 20  # what torch's tracing, scipy and the heap come to hold in any run
+# of the length of theta: theta0, scale, signs of the projector, theta, and three of the gradient on its way back
+VECTORS = 7
 KEPT = 3  # copies of what is frozen: in the base, in the subspace, and in the network that is counted
 MATRICES = 56  # bytes for each entry of a d x d matrix: curvature, eigenvectors and workspace, precision, factors
 ROW_COPIES = 4  # of the rows of a chunk, in the adjoint
@@ -42,7 +43,7 @@ def refuse_too_large(module: nn.Module, data_bytes: int) -> None:
     sizes = {True: 0, False: 0}
     for parameter in module.parameters():
         sizes[parameter.requires_grad] += parameter.numel()
-    needed = FLOAT_BYTES * (VECTORS * sizes[True] + KEPT * sizes[False]) + data_bytes
+    needed = LIBRARIES + FLOAT_BYTES * (VECTORS * sizes[True] + KEPT * sizes[False]) + data_bytes
     if needed > limit_bytes():
         raise ModelError(
             f"certify: a network of {sizes[True]:,} trained and {sizes[False]:,} other parameters needs {needed:,} "
@@ -55,12 +56,12 @@ def peak_bytes(subspace: Subspace, sample: Sample, batch: int, rounded: bool) ->
     """Return the most that training and counting need at once, the sample left out. rounded: by a d x d precision."""
     D, d = subspace.layout.D, subspace.d
     saved, largest = _activations(subspace, sample)
-    rows = 1 if D > LARGE else min(100, max(1, CHUNK_ELEMENTS // D))
+    rows = 0 if D > LARGE else min(MAX_CHUNK, max(1, CHUNK_ELEMENTS // D))  # one alone is among the vectors
     stages = [min(batch, sample.n) * saved, min(ASKED, sample.n) * LARGEST * largest]
     if rounded:
         stages += [ROW_COPIES * rows * D * FLOAT_BYTES, MATRICES * d * d + 2 * min(sample.n, NEAR) * d * FLOAT_BYTES]
     frozen = sum(value.numel() for value in subspace.frozen.values())
-    return FLOAT_BYTES * (VECTORS * D + KEPT * frozen) + max(stages)
+    return LIBRARIES + FLOAT_BYTES * (VECTORS * D + KEPT * frozen) + max(stages)
 
 
 def _activations(subspace: Subspace, sample: Sample) -> tuple[int, int]:

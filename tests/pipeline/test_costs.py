@@ -105,7 +105,7 @@ def test_a_network_that_cannot_fit_is_refused_with_the_bytes_it_needs(
     limit.write_text("5000\n")
     monkeypatch.setattr(memory, "LIMITS", (tmp_path / "none", limit))
     assert memory.limit_bytes() == 5000
-    needed = 4 * 8 * 83 + 120 * 6 * 4  # eight vectors of its 83 parameters, and the sample
+    needed = memory.LIBRARIES + 4 * 7 * 83 + 120 * 6 * 4  # seven vectors of its 83 parameters, and the sample
     with pytest.raises(ModelError, match=rf"83 trained and 0 other .* needs {needed:,} bytes .* may have 5,000"):
         prepare(network(), clouds(), None, Request(d=16), "zero_one")
     limit.write_text("max\n")
