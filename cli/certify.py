@@ -173,6 +173,7 @@ def _in_words(plan: "Forecast") -> str:
         ),
         f"training {plan.epochs} epochs in batches of {plan.batch}, about {plan.seconds:,.0f} s on "
         f"{_threads(plan.threads)} of this machine",
+        *([f"         {_by_stage(plan.stages)}"] if plan.stages else []),
         f"memory   about {plan.memory_bytes / 2**20:,.0f} MiB beside the program",
         "ledger   expected, in bits",
     ]
@@ -183,6 +184,10 @@ def _in_words(plan: "Forecast") -> str:
 
 def _threads(count: int) -> str:
     return f"{count} thread{'s' * (count > 1)}"
+
+
+def _by_stage(stages: dict[str, float]) -> str:
+    return ", ".join(f"{stage} {seconds:,.0f} s" for stage, seconds in stages.items() if seconds >= 1)
 
 
 def _language_in_words(plan: "LanguageForecast") -> list[str]:

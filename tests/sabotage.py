@@ -961,15 +961,15 @@ MUTATIONS = (
     Mutation(
         "one row that is far off hides tuned data",
         "pacbound/data/likeness.py",
-        "-x.float(), _each_by_itself(x)):",
-        "-x.float()):",
+        "_inverted, _each_by_itself):",
+        "_inverted):",
         f"{LIKENESS}::test_digits_are_known_in_every_form",
     ),
     Mutation(
         "inverted pixels hide tuned data",
         "pacbound/data/likeness.py",
-        "    for view in (x, -x.float(), _each_by_itself(x)):\n",
-        "    for view in (x, _each_by_itself(x)):\n",
+        "    for view in (_as_it_is, _inverted, _each_by_itself):\n",
+        "    for view in (_as_it_is, _each_by_itself):\n",
         f"{LIKENESS}::test_digits_are_known_in_every_form",
     ),
     Mutation(
@@ -1692,8 +1692,8 @@ MUTATIONS = (
     Mutation(
         "theta0 digested without what is frozen",
         "pacbound/networks/hypothesis.py",
-        "hashlib.sha256(values + frozen_digest(module).encode())",
-        "hashlib.sha256(values)",
+        "    hasher.update(frozen_digest(module).encode())\n",
+        "",
         "tests/networks/test_hypothesis.py::test_values_are_digested_with_everything_that_is_frozen",
     ),
     Mutation(
@@ -2269,8 +2269,8 @@ MUTATIONS = (
     Mutation(
         "the count on captured inputs is certified",
         "pacbound/pipeline/finish.py",
-        "partial(_by_whole, setup, progress=progress)) for one in asked])",
-        "partial(_by_part if setup.captured else partial(_by_whole, progress=progress), setup)) for one in asked])",
+        "partial(_by_whole, setup, progress=progress))])]",
+        "partial(_by_part if setup.captured else partial(_by_whole, progress=progress), setup))])]",
         "tests/pipeline/test_trained_part.py::test_candidates_are_ranked_by_the_part_and_counted_on_the_whole",
     ),
     Mutation(
@@ -2405,6 +2405,41 @@ MUTATIONS = (
         "antialias=True).clamp(0, 255)\n",
         "antialias=True)\n",
         "tests/data/test_preprocess.py::test_resizing_is_bicubic_with_a_wider_kernel_where_it_shrinks",
+    ),
+    Mutation(
+        "large gradients go to the subspace without the scale of their layers",
+        "pacbound/subspace/curvature.py",
+        "            row *= subspace.scale\n",
+        "            pass\n",
+        "tests/subspace/test_curvature.py::test_gradients_of_examples_are_those_of_a_loop_in_the_order_of_the_batch",
+    ),
+    Mutation(
+        "what was in the vector before stands for a parameter without gradient",
+        "pacbound/subspace/curvature.py",
+        " = 0.0 if part is None else part",
+        " = 1.0 if part is None else part",
+        "tests/subspace/test_curvature.py::test_one_gradient_at_a_time_has_those_of_tied_and_of_unused_parameters",
+    ),
+    Mutation(
+        "parameters that have left a vector are taken from it",
+        "pacbound/subspace/layout.py",
+        "        if places == [",
+        "        if places[0] in [",
+        "tests/subspace/test_layout.py::test_gathered_parameters_are_views_of_one_vector_and_nothing_is_copied_twice",
+    ),
+    Mutation(
+        "pages of a mapped sample are kept",
+        "pacbound/data/mapped.py",
+        "            mapping.madvise(GIVEN_BACK)\n",
+        "            pass\n",
+        "tests/data/test_mapped.py::test_a_mapped_sample_is_passed_over_without_staying_in_memory",
+    ),
+    Mutation(
+        "the curvature of a large network has as many examples as ever",
+        "pacbound/pipeline/costs.py",
+        '            "fisher_examples": min(settings.fisher_examples, max(SHARED, examples)),\n',
+        "",
+        "tests/pipeline/test_costs.py::test_the_curvature_of_a_large_network_takes_a_quarter_of_training",
     ),
 )
 

@@ -3,6 +3,7 @@
 import zipfile
 import zlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -10,6 +11,10 @@ from torch import Tensor
 
 from ..errors import DataError, without_file
 from .arrays import Array
+from .mapped import mapped_bytes
+
+if TYPE_CHECKING:
+    from safetensors import safe_open
 
 ARCHIVES = (".npz", ".safetensors")
 PT = (".pt", ".pth")
@@ -49,7 +54,8 @@ def read_x(path: Path) -> Array:
             return read_pt(path)[0]
         if path.suffix == ".safetensors":
             with safe_open(path, "pt") as archive:
-                return archive.get_tensor(next((name for name in X if name in archive.keys()), "x"))  # noqa: SIM118
+                name = next((name for name in X if name in archive.keys()), "x")  # noqa: SIM118
+                return _in_file(archive, path, name)
         found = read_npz(path, X)
         return found[next((name for name in X if name in found), "x")]
     except (OSError, KeyError, SafetensorError) as cause:
@@ -85,11 +91,18 @@ def _pair(arrays: dict[str, Array], file: str) -> tuple[Array, Array]:
 
 
 def _read_safetensors(path: Path) -> dict[str, Array]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file as load_tensors
+    from safetensors import SafetensorError, safe_open
 
     try:
-        return dict(load_tensors(path))
+        with safe_open(path, "pt") as archive:
+            names = archive.keys()
+            return {name: _in_file(archive, path, name) for name in names}
     except (SafetensorError, OSError) as cause:
         why = without_file(cause)
         raise DataError(f"load: {path.name} is a safetensors file, got: {why}. Write the file again.") from None
+
+
+def _in_file(archive: "safe_open", path: Path, name: str) -> Tensor:
+    """Bytes stay in the file; whatever else it holds is read."""
+    mapped = mapped_bytes(path, name) if name in X else None
+    return archive.get_tensor(name) if mapped is None else mapped

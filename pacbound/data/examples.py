@@ -11,12 +11,14 @@ from torch import Tensor
 
 from ..errors import DataError
 from ..specs.preprocess import PREPROCESS_NAMES, PreprocessName
+from .mapped import give_back
 
 # The name of a dtype is part of the digest, as is the little-endian layout beside it.
 LAYOUTS = {
     torch.uint8: "|u1", torch.float16: "<f2", torch.float32: "<f4", torch.float64: "<f8", torch.int64: "<i8",
 }  # fmt: skip
 CHUNK_ROWS = 4096
+CHUNK_BYTES = 1 << 26
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,9 +99,11 @@ def inputs_hasher(x: Tensor) -> "hashlib._Hash":
 
 
 def _hash_rows(hasher: "hashlib._Hash", tensor: Tensor, layout: str) -> None:
-    for start in range(0, len(tensor), CHUNK_ROWS):
-        rows = tensor[start : start + CHUNK_ROWS].contiguous().numpy()
+    chunk = max(1, min(CHUNK_ROWS, CHUNK_BYTES // max(1, tensor[:1].nbytes)))
+    for start in range(0, len(tensor), chunk):
+        rows = tensor[start : start + chunk].contiguous().numpy()
         hasher.update(rows.astype(layout, copy=False).tobytes())
+        give_back()
 
 
 def _check_inputs(x: Tensor) -> None:
@@ -123,6 +127,7 @@ def _check_inputs(x: Tensor) -> None:
     if x.dtype.is_floating_point:
         for start in range(0, x.shape[0], CHUNK_ROWS):
             finite = torch.isfinite(x[start : start + CHUNK_ROWS]).flatten(1).all(dim=1)
+            give_back()
             if not finite.all():
                 row = start + int(torch.nonzero(~finite)[0])
                 raise DataError(f"Examples: x is finite, example {row} holds NaN or infinity. Remove or repair it.")

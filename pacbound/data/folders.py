@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import DataError, without_file
+from ..errors import DataError
 from ..request.reading import Reading
 from .encodings import read_text
+from .mapped import mapped_array
 from .pictures import decoder, read_picture
 from .tokens import text_bytes
 
@@ -20,19 +21,6 @@ def mapped_pair(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
     if not (folder / "x.npy").is_file():
         return None
     return mapped_array(folder / "x.npy"), mapped_array(folder / "y.npy")
-
-
-def mapped_array(path: Path) -> np.ndarray:
-    """Map an array into memory; pages are read as they are needed and never written back. Raises: DataError."""
-    try:
-        found: np.ndarray = np.load(path, mmap_mode="c", allow_pickle=False)
-        return found
-    except (OSError, ValueError, EOFError) as cause:
-        why = without_file(cause).split(". ")[0]
-        raise DataError(
-            f"load: {path.parent.name} holds plain arrays x.npy and y.npy, got for {path.name}: {why}. Save them with "
-            "numpy.save."
-        ) from None
 
 
 def read_folder(folder: Path, reading: Reading) -> tuple[Tensor, list[int], tuple[str, ...], str]:

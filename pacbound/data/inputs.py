@@ -19,6 +19,7 @@ from ..subspace.random import permutation
 from .arrays import Array, as_inputs
 from .examples import LAYOUTS, Examples, inputs_hasher
 from .likeness import common_rows
+from .mapped import give_back
 from .pictures import in_order
 from .roots import FILES, Split
 from .user import PIXEL_DIMENSIONS, PLAIN, as_examples
@@ -112,6 +113,7 @@ def row_digests(x: Tensor, half: bool = False) -> list[bytes]:
         rows = x[start : start + CHUNK_ROWS].flatten(1).float()
         numbers = (rows.half().float() if half else rows).numpy() + np.float32(0)  # -0 becomes 0
         digests += [hashlib.blake2b(row, digest_size=16).digest() for row in numbers.astype("<f4", copy=False)]
+        give_back()
     return digests
 
 

@@ -11,7 +11,7 @@ import base64
 import functools
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .mapped import give_back
+
 Words = NDArray[np.uint64]
+View = Callable[[Tensor], Tensor]
 
 COARSE, FINE = 255, 65535  # the highest level: of pixels whatever their precision, and of numbers of any kind
 ROUND = 15 / 32  # of a level: halves would lie on a border, and 255/16, which the digits are apart, has halves
@@ -41,9 +44,9 @@ def recognise(x: Tensor) -> str | None:
     Inverted pixels, a scale of its own for each row and channels that repeat one another are seen through too. Of all
     but the digits, one row in 16 is known: a few dozen rows of another may pass, a hundred hardly.
     """
-    for view in (x, -x.float(), _each_by_itself(x)):
-        for scaled in scales(view, x.dtype.is_floating_point):
-            found = np.unique(np.concatenate([coarse_fingerprints(level) for level in levels(scaled, COARSE)]))
+    for view in (_as_it_is, _inverted, _each_by_itself):
+        for scaled in scales(x, x.dtype.is_floating_point):
+            found = np.unique(np.concatenate([coarse_fingerprints(level) for level in levels(scaled, COARSE, view)]))
             likest, share = None, 0.0
             for name, known in known_rows().items():
                 eligible = found if name in WHOLLY_KEPT else found[found < KEPT_BELOW]
@@ -53,6 +56,16 @@ def recognise(x: Tensor) -> str | None:
             if likest is not None:
                 return likest
     return None
+
+
+def _as_it_is(x: Tensor) -> Tensor:
+    """All inputs in one scale."""
+    return x
+
+
+def _inverted(x: Tensor) -> Tensor:
+    """Bring what is dark to light."""
+    return -x.float()
 
 
 def _each_by_itself(x: Tensor) -> Tensor:
@@ -91,14 +104,27 @@ def scales(x: Tensor, channels: bool) -> Iterator[Tensor]:
         yield x.reshape(n, features // 3, 3, 1)
 
 
-def levels(x: Tensor, top: int) -> Iterator[NDArray[np.int64]]:
-    """Map each channel of x (n, a, channels, b) from its own range to 0 .. top; (rows, features), chunk by chunk."""
-    low, high = x.amin((0, 1, 3), keepdim=True).double(), x.amax((0, 1, 3), keepdim=True).double()
-    factor = top / torch.where(high > low, high - low, 1.0)
+def levels(x: Tensor, top: int, view: View = _as_it_is) -> Iterator[NDArray[np.int64]]:
+    """Map each channel of x (n, a, channels, b) from its own range to 0 .. top; (rows, features), chunk by chunk.
+
+    view: what is made of some rows first.
+    """
     chunk = max(1, CHUNK_NUMBERS // x[0].numel())
-    for start in range(0, len(x), chunk):
-        scaled = (x[start : start + chunk].double() - low) * factor + ROUND
-        yield scaled.to(torch.int64).flatten(1).numpy()
+    edges = [
+        torch.cat([part.amin((0, 1, 3), keepdim=True), part.amax((0, 1, 3), keepdim=True)])
+        for part in _parts(x, chunk, view)
+    ]
+    low, high = (edge.double() for edge in (torch.cat(edges).amin(0, True), torch.cat(edges).amax(0, True)))
+    factor = top / torch.where(high > low, high - low, 1.0)
+    for part in _parts(x, chunk, view):
+        yield ((part.double() - low) * factor + ROUND).to(torch.int64).flatten(1).numpy()
+
+
+def _parts(x: Tensor, chunk: int, view: View) -> Iterator[Tensor]:
+    """Some rows at a time; of a mapped sample no page is kept."""
+    for rows in x.split(chunk):
+        yield view(rows)
+        give_back()
 
 
 def coarse_fingerprints(level: NDArray[np.int64]) -> Words:

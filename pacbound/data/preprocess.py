@@ -10,6 +10,7 @@ from torch.nn.functional import interpolate
 from ..errors import DataError
 from ..specs.preprocess import PREPROCESS, PreprocessSpec
 from .columns import standardised
+from .mapped import give_back
 from .tokens import token_ids
 
 CHUNK_ROWS = 4096
@@ -61,7 +62,9 @@ class Treated:
 
     def __getitem__(self, rows: Tensor | slice) -> Tensor:
         """Return some of them, (batch, ...)."""
-        return preprocessed(self.x[rows], self.spec).to(self.device)
+        found = preprocessed(self.x[rows], self.spec).to(self.device)
+        give_back()
+        return found
 
     def subset(self, rows: Tensor) -> "Treated":
         """Return the same of some rows (m,), which are still raw."""

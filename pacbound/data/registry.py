@@ -16,10 +16,10 @@ from .altered import alter, split_alteration
 from .archives import ARCHIVES, PT, read_x
 from .callables import call_named
 from .examples import Examples
-from .folders import mapped_array
 from .idx import read_cifar10, read_idx
 from .inputs import Inputs, describe_part, inputs_in_memory, parse_source, part_rows
 from .labels import Labels, in_order_of
+from .mapped import mapped_array
 from .roots import FILES, Split, data_root, is_label_file, layout, missing_files
 from .user import FILE_SUFFIXES, PLAIN, as_examples, load_callable, load_path
 

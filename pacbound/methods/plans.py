@@ -79,7 +79,8 @@ def _surrogate(work: Work) -> Forecast:
         looks = (work.request.earlier_looks or 0) + 1
         plan = forecast(setup, Comparison.on(task.record, looks))
         seconds = _seconds_to_answer(task.original, task.inputs) * (task.train.n + task.inputs.m)
-        return plan.model_copy(update={"seconds": round(plan.seconds + seconds, 1)})
+        stages = {**plan.stages, "answers": round(seconds, 3)}
+        return plan.model_copy(update={"seconds": round(plan.seconds + seconds, 1), "stages": stages})
 
 
 def _seconds_to_answer(original: Original, inputs: Inputs) -> float:

@@ -49,8 +49,8 @@ class Base:
 
     @property
     def theta0(self) -> Tensor:
-        """Parameters before training, shape (D,)."""
-        return self.layout.flatten(self.module)
+        """Parameters before training, shape (D,); those of the module are views of it."""
+        return self.layout.gathered(self.module)
 
 
 def make_base(module: nn.Module, seed: int | None, frozen_buffers: tuple[str, ...] = ()) -> Base:
@@ -118,8 +118,12 @@ def _renew_statistics(module: nn.Module, constants: tuple[str, ...]) -> str | No
 
 def values_digest(module: nn.Module, layout: Layout) -> str:
     """SHA-256 over the float32 values of theta0 and everything frozen."""
-    values = layout.flatten(module).numpy().astype("<f4").tobytes()
-    return hashlib.sha256(values + frozen_digest(module).encode()).hexdigest()
+    hasher, parameters = hashlib.sha256(), dict(module.named_parameters())
+    for slot in layout.slots:
+        values = parameters[slot.name].detach().to("cpu", torch.float32).contiguous().reshape(-1).numpy()
+        hasher.update(values.astype("<f4", copy=False).data)
+    hasher.update(frozen_digest(module).encode())
+    return hasher.hexdigest()
 
 
 def make_subspace(base: Base, spec: ProjectorSpec, scaled: bool, part: nn.Module | None = None) -> Subspace:

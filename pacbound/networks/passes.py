@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..data.mapped import give_back
 from ..distributed import each
 from ..errors import ModelError, first_line
 from ..progress import hidden, tqdm
@@ -115,6 +116,7 @@ def _answers(
     for answer in zip(tqdm(groups, desc=name, disable=hidden(progress), delay=2), each(groups, ask), strict=True):
         yield answer
         tick(name)
+        give_back()
 
 
 def _ask(network: Network, x: Tensor) -> Tensor:

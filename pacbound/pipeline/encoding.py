@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ..certificate.draw import freeze
+from ..data.preprocess import preprocessed
 from ..distributed import first, processes
 from ..errors import RequestError
 from ..quantize.lattice import step_index_for
@@ -25,6 +26,7 @@ from ..training.progressive import NEVER, Deadline, Task, encode_posterior, trai
 from ..training.settings import PosteriorSettings, posterior_settings
 from ..training.state import Checkpoint
 from ..training.weights import WeightsPlan, encode_weights, seconds_an_epoch_of_weights
+from .costs import in_proportion
 from .looks import number_of_look
 from .preparation import Setup, sample_of
 
@@ -50,7 +52,8 @@ def plan_of(setup: Setup, checkpoint: Checkpoint) -> PlainPlan | PosteriorSettin
     """Return the encoder's plan. What a budget in minutes makes of it is measured once and noted in the checkpoint.
 
     From n: batches of 250, fewer where n < 5,000 (20 steps a pass); a fixed number of steps whatever n is, so that a
-    small sample is passed over more often; d in preparation.py, blocks in settings.py. From a budget: as many
+    small sample is passed over more often; d in preparation.py, blocks in settings.py. From D, where it is large: how
+    many examples the curvature has (costs.py). From a budget: as many
     passes as its share for training holds, split over the stages in the shares of the fixed plan, so that the longer
     the tighter; and as many examples for the curvature as its share holds.
 
@@ -71,7 +74,7 @@ def plan_of(setup: Setup, checkpoint: Checkpoint) -> PlainPlan | PosteriorSettin
     if request.encoder == "posterior":
         settings = posterior_settings(batch, steps, request.posterior == "draw", setup.targets is not None)
         if request.budget is None:
-            return settings
+            return _in_proportion(setup, settings)
         examples = checkpoint.note("fisher", lambda: _affordable_curvature(setup, settings.fisher_examples))[0]
         return settings.model_copy(update={"fisher_examples": examples})
     kind: Literal["lattice", "codebook"] = "codebook" if request.encoder == "codebook" else "lattice"
@@ -93,6 +96,15 @@ def plan_of(setup: Setup, checkpoint: Checkpoint) -> PlainPlan | PosteriorSettin
 def batch_of(setup: Setup) -> int:
     """Return how many examples a step sees."""
     return setup.request.batch or max(1, min(BATCH, setup.train.n // MIN_STEPS_AN_EPOCH))
+
+
+def _in_proportion(setup: Setup, settings: PosteriorSettings) -> PosteriorSettings:
+    """Settings that fit the network which runs in training: all of it, or its trained part."""
+    if setup.captured is None:
+        module, x = setup.base.module, preprocessed(setup.train.x[:1], setup.preprocess)
+    else:
+        module, x = setup.captured.part, setup.captured.x[:1]
+    return in_proportion(settings, module, x, setup.base.layout.D, setup.projector.d, setup.train.n)
 
 
 def _rate(request: Request) -> float:

@@ -101,10 +101,18 @@ def best_of(setup: Setup, candidates: Sequence[Candidate], progress: bool = True
     if setup.captured is not None:  # every look at the whole network is dear
         promising = [finish_one(setup, one, partial(_by_part, setup)) for one in asked]
         asked = [asked[promising.index(_smallest(promising))]]
-    best = _smallest([finish_one(setup, one, partial(_by_whole, setup, progress=progress)) for one in asked])
+    best = _best_counted(setup, asked, progress)
     if best.risk.data_digest != setup.digest:
         raise DataError("certify: the examples changed between two passes. Certify a sample that stays as it is.")
     return best
+
+
+def _best_counted(setup: Setup, asked: Sequence[Candidate | None], progress: bool) -> Finished:
+    """Count the errors of each on the whole sample; of two networks at a time, for large ones are dear to hold."""
+    best: list[Finished] = []
+    for one in asked:
+        best = [_smallest([*best, finish_one(setup, one, partial(_by_whole, setup, progress=progress))])]
+    return best[0]
 
 
 def environment(seconds: dict[str, float], epochs: float, notes: tuple[str, ...] = ()) -> Environment:

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from ..bits.codes import fit_code
@@ -13,6 +14,7 @@ from ..bits.weights import fit_tables
 from ..certificate.accounting import Comparison, complete
 from ..records import Record
 from ..specs.specs import PROFILE_CODE, PROFILE_REACH, CodebookSpec, DrawSpec, LatticeSpec, QuantizerSpec, TrellisSpec
+from ..subspace.subspace import Subspace
 from ..threads import measured_threads
 from ..training.fit import Sample
 from ..training.plain import Candidate, PlainPlan, one_step
@@ -20,7 +22,9 @@ from ..training.settings import PosteriorSettings
 from ..training.state import Checkpoint
 from ..training.weights import WeightsPlan
 from .capturing import timed
+from .costs import amounts_of, counting, measured
 from .encoding import BATCH, POSTERIOR_TRAINING_SHARE, batch_of, plan_of, seconds_a_pass
+from .memory import peak_bytes
 from .preparation import Setup, sample_of
 from .starting import seconds_to_start
 
@@ -32,8 +36,6 @@ TYPICAL_RATIO = 1.9  # bits of ln dQ/dP a coefficient
 NO_SYMBOLS = np.zeros(0, np.int32)
 EVALUATION_SHARE = 0.35  # of an epoch: counting the errors of one candidate takes forward passes only
 FROZEN_PASSES = 3  # of what is frozen: one to capture its outputs, two to count on the whole network
-FLOAT_BYTES = 4
-ADAM_VECTORS = 4  # value, gradient and two moments
 
 
 class Forecast(Record):
@@ -41,6 +43,7 @@ class Forecast(Record):
     the program, ledger.
 
     d: coefficients, None where there is no subspace. picks: how many examples are picked at most, None elsewhere.
+    stages: seconds of each stage, in order, where they are told apart.
     """
 
     data: str
@@ -55,6 +58,7 @@ class Forecast(Record):
     memory_bytes: int
     ledger: tuple[Entry, ...]
     picks: int | None = None
+    stages: dict[str, float] = Field(default_factory=dict)
 
     @property
     def bits(self) -> int:
@@ -71,29 +75,27 @@ def forecast(setup: Setup, compared: Comparison | None = None) -> Forecast:
     sample, subspace = sample_of(setup), setup.subspace()
     with measured_threads(one_step(subspace, sample, batch_of(setup))):
         threads, plan = torch.get_num_threads(), plan_of(setup, Checkpoint(None, setup.key))
-        pass_seconds = seconds_a_pass(setup.request.encoder, subspace, sample, plan.batch)
-    epochs = _epochs(plan, setup.train.n)
-    passes = epochs / (1 if isinstance(plan, PlainPlan) else POSTERIOR_TRAINING_SHARE) + EVALUATION_SHARE
+        stages = {"theta0": seconds_to_start(setup), "frozen part": FROZEN_PASSES * frozen_seconds * setup.train.n}
+        stages |= _stages(setup, plan, subspace, sample)
+        peak = peak_bytes(subspace, sample, plan.batch, isinstance(plan, PosteriorSettings))
     drawn = setup.request.posterior == "draw"
     sizes = [slot.stop - slot.start for slot in setup.base.layout.slots]
     typical = Candidate(NO_SYMBOLS, TYPICAL_DRAW, None) if drawn else _typical(plan, subspace.d, sizes)
     spec = setup.spec(typical)
     _, coded = pack(spec, typical.symbols)
     ratio_bits = round(TYPICAL_RATIO * subspace.d) if drawn else None
-    vectors = ADAM_VECTORS * subspace.d + 3 * setup.base.layout.D
-    seconds = seconds_to_start(setup) + passes * pass_seconds
-    seconds += FROZEN_PASSES * frozen_seconds * setup.train.n
     return Forecast(
         data=setup.train.name,
         n=setup.train.n,
         model=setup.model,
         D=setup.base.layout.D,
         d=subspace.d,
-        epochs=epochs,
+        epochs=_epochs(plan, setup.train.n),
         batch=plan.batch,
-        seconds=round(seconds, 1),
+        seconds=round(sum(stages.values()), 1),
         threads=threads,
-        memory_bytes=_read_bytes(sample, setup.train.n) + setup.train.x.nbytes + vectors * FLOAT_BYTES,
+        stages={stage: round(seconds, 3) for stage, seconds in stages.items() if seconds},
+        memory_bytes=_read_bytes(sample, setup.train.n) + setup.train.x.nbytes + peak,
         ledger=complete(
             coded,
             spec,
@@ -106,6 +108,23 @@ def forecast(setup: Setup, compared: Comparison | None = None) -> Forecast:
             repeats=setup.data.repeats,
         ).entries,
     )
+
+
+def _stages(
+    setup: Setup, plan: PlainPlan | PosteriorSettings | WeightsPlan, subspace: Subspace, sample: Sample
+) -> dict[str, float]:
+    """Seconds of each stage after theta0 is there."""
+    n = setup.train.n
+    if isinstance(plan, PosteriorSettings):
+        units = measured(subspace, sample, plan.batch, plan)
+        amounts = amounts_of(plan, n, subspace.d)
+        if setup.request.posterior == "draw":
+            amounts = {stage: amounts[stage] for stage in ("training", "curvature")}
+        amounts["counting"] = counting(n)
+        return {stage: units.seconds(amount) for stage, amount in amounts.items()}
+    pass_seconds = seconds_a_pass(setup.request.encoder, subspace, sample, plan.batch)
+    passes = _epochs(plan, n) / (1 if isinstance(plan, PlainPlan) else POSTERIOR_TRAINING_SHARE)
+    return {"training": passes * pass_seconds, "counting": EVALUATION_SHARE * pass_seconds}
 
 
 def _read_bytes(sample: Sample, n: int) -> int:

@@ -51,6 +51,7 @@ from ..subspace.layout import NORM_BUFFERS
 from ..subspace.subspace import Subspace
 from ..training.fit import Sample
 from ..training.plain import Candidate
+from .memory import refuse_too_large
 
 Usual = tuple[tuple[int | None, int, str], ...]
 
@@ -185,6 +186,8 @@ def prepare(
     if isinstance(model, str) and model.startswith((FOLDER, TIMM)):
         request = request.model_copy(update={"frozen_buffers": (*request.frozen_buffers, *_constants(module, request))})
     module = train_only(module, trained_word(request))
+    if request.method in ("subspace", "surrogate"):
+        refuse_too_large(module, sample.x.nbytes)
     base = _base(module, request, _own_head(module, request, sample), named=isinstance(model, str))
     held_out = _test_examples(train, test, whole, data_dir, request.reading, untouched=base.origin.kind == "seeded")
     if held_out is not None:

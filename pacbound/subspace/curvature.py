@@ -9,8 +9,9 @@ Labels of the Fisher are drawn from the network's own prediction, so that H is t
 scatter of the loss gradients: one row an example. G has a row for each output and no sampling noise in the labels.
 One backward pass gives the rows of a chunk of examples in theta, (rows, D); the projector's adjoint takes them to the
 subspace, (rows, d): cheaper than forward mode wherever there are more coefficients than outputs, as in every use here.
-Sums are accumulated in float64; beyond DENSE_DIMENSION see low_rank.py. Several processes divide the chunks, each of
-which has randomness of its own, and add up what they found.
+Where not even two rows in theta fit into a chunk there is one at a time, and several examples share a draw of w, its
+theta and one forward pass. Sums are accumulated in float64; beyond DENSE_DIMENSION see low_rank.py. Several processes
+divide the chunks, each of which has randomness of its own, and add up what they found.
 """
 
 import time
@@ -31,6 +32,8 @@ from .subspace import Subspace
 
 CHUNK_ELEMENTS = 1 << 23  # rows in theta held at once: 32 MB of float32, and a few copies of it in the adjoint
 MAX_CHUNK = 100  # examples that share one draw of w
+LARGE = CHUNK_ELEMENTS // 2  # beyond so many parameters one row in theta is held at a time
+SHARED = 16  # examples of a chunk there
 DENSE_DIMENSION = 4096  # a d x d float64 matrix and its eigenvectors stay under half a gigabyte
 
 Kind = Literal["fisher", "gauss_newton"]
@@ -64,7 +67,9 @@ class Rows:
     loss: Loss = F.cross_entropy
 
     def chunk(self, kind: Kind) -> int:
-        """Examples worked on at once, so that their rows in theta stay within CHUNK_ELEMENTS."""
+        """Examples of one draw of w: as many as have their rows in theta within CHUNK_ELEMENTS."""
+        if kind == "fisher" and self.subspace.layout.D > LARGE:
+            return SHARED
         D, rows = self.subspace.layout.D, 1 if kind == "fisher" else _outputs(self.subspace, self.x)
         return max(1, min(MAX_CHUNK, CHUNK_ELEMENTS // (D * rows)))
 
@@ -183,7 +188,27 @@ def example_gradients(
     def one(theta: Tensor, x: Tensor, y: Tensor) -> Tensor:
         return score(subspace.call_at(theta, x[None]), y[None])
 
+    if subspace.layout.D > LARGE:
+        return _one_by_one(subspace, theta, x, y, score)
     return _adjoint(subspace, vmap(grad(one), in_dims=(None, 0, 0))(theta, x, y))
+
+
+def _one_by_one(
+    subspace: Subspace, theta: Tensor, x: Tensor, y: Tensor, score: Callable[[Tensor, Tensor], Tensor]
+) -> Tensor:
+    """The same with one gradient in theta at a time, written into one vector (D,): memory for a large one is dear."""
+    layout = subspace.layout
+    named = layout.unflatten(theta.detach().to(x.device))
+    parameters = [named[slot.name].requires_grad_() for slot in layout.slots]
+    row, found = torch.empty(1, layout.D), []
+    for one, label in zip(x.split(1), y.split(1), strict=True):
+        value = score(subspace.call_with(named, one).to(theta.device), label)
+        for slot, part in zip(layout.slots, torch.autograd.grad(value, parameters, allow_unused=True), strict=True):
+            row[0, slot.start : slot.stop] = 0.0 if part is None else part.reshape(-1)
+        if subspace.scale is not None:
+            row *= subspace.scale
+        found.append(subspace.projector.adjoint(row))
+    return torch.cat(found)
 
 
 def _jacobian_pair(subspace: Subspace, w: Tensor, x: Tensor, y: Tensor, loss: Loss) -> tuple[Tensor, Tensor]:

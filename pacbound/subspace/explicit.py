@@ -15,27 +15,31 @@ _STORED_BYTES = 1 << 30  # a dense matrix up to this size is kept, a larger one 
 
 
 class Dense(Projector):
-    """Independent normal entries of variance 1/m in m chosen rows (all D by default), zero in the others.
+    """Independent normal entries of variance 1/m in m rows, those of chosen slots (by default all D), 0 elsewhere.
 
     Column norms are 1 up to a relative error of about 1/sqrt(2 m).
     """
 
-    def __init__(self, spec: ProjectorSpec, rows: Tensor | None = None) -> None:
-        """Draw the matrix if it is small enough to keep. rows: distinct coordinates, shape (m,)."""
+    def __init__(self, spec: ProjectorSpec, slots: tuple[slice, ...] = ()) -> None:
+        """Draw the matrix if it is small enough to keep. slots: ranges of coordinates, apart, with m in all."""
         self.spec = spec
-        self._rows = rows
-        self._m = spec.D if rows is None else len(rows)
+        self._slots = slots or (slice(0, spec.D),)
+        self._sizes = [slot.stop - slot.start for slot in self._slots]
+        self._m = sum(self._sizes)
         self._stored = torch.cat(self._draw_all()) if 4 * self._m * spec.d <= _STORED_BYTES else None
 
     def _times(self, w: Tensor) -> Tensor:
         chunks = self._draw_all() if self._stored is None else [self._stored]
         product = torch.cat([w @ chunk.T for chunk in chunks], 1)
-        if self._rows is None:
+        if self._m == self.spec.D:
             return product
-        return torch.zeros(len(w), self.spec.D).index_copy_(1, self._rows, product)
+        spread = torch.zeros(len(w), self.spec.D)
+        for slot, part in zip(self._slots, product.split(self._sizes, 1), strict=True):
+            spread[:, slot] = part
+        return spread
 
     def _transposed(self, v: Tensor) -> Tensor:
-        chosen = v if self._rows is None else v.index_select(1, self._rows)
+        chosen = v if self._m == self.spec.D else torch.cat([v[:, slot] for slot in self._slots], 1)
         if self._stored is not None:
             return chosen @ self._stored
         total = torch.zeros(len(v), self.spec.d)

@@ -140,12 +140,34 @@ class Layout:
         """
         if theta.shape != (self.D,):
             raise SubspaceError(f"Layout.unflatten: theta has shape ({self.D},), got {tuple(theta.shape)}.")
-        pieces = theta.split(self._sizes)
-        named = {
-            slot.name: piece.view(slot.shape).to(slot.dtype) for slot, piece in zip(self.slots, pieces, strict=True)
-        }
+        named = dict(zip((slot.name for slot in self.slots), self.pieces(theta), strict=True))
         named.update({alias: named[name] for alias, name in self.aliases if name in named})
         return named
+
+    def pieces(self, theta: Tensor) -> list[Tensor]:
+        """View a vector (D,) as the parameters of the slots, in their order, shapes and dtypes."""
+        parts = zip(self.slots, theta.split(self._sizes), strict=True)
+        return [part.view(slot.shape).to(slot.dtype) for slot, part in parts]
+
+    def gathered(self, module: nn.Module) -> Tensor:
+        """Return the module's trainable parameters as one float32 vector (D,), of which they are views from then on.
+
+        Nothing is copied where they are already. Parameters of other dtypes stay by themselves.
+
+        Raises:
+            SubspaceError: the module has another layout.
+        """
+        self.check(module)
+        named = dict(module.named_parameters())
+        own = [named[slot.name] for slot in self.slots]
+        storage = own[0].untyped_storage()
+        places = [(p.dtype, p.untyped_storage().data_ptr(), p.storage_offset(), p.is_contiguous()) for p in own]
+        if places == [(torch.float32, storage.data_ptr(), slot.start, True) for slot in self.slots]:
+            return torch.empty(0).set_(storage, 0, (self.D,))
+        vector = self.flatten(module)
+        for parameter, piece in zip(own, self.pieces(vector), strict=True):
+            parameter.data = piece
+        return vector
 
 
 def frozen_digest(module: nn.Module) -> str:
@@ -162,7 +184,7 @@ def tensors_digest(named: Iterable[tuple[str, Tensor]]) -> str:
     state = hashlib.sha256()
     for name, tensor in named:
         state.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode() + b"\0")
-        state.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        state.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return state.hexdigest()
 
 

@@ -90,7 +90,7 @@ def _film(spec: ProjectorSpec, layout: Layout | None) -> Projector:
             f"film projector: some slot's name holds bn, fc, norm or classifier, got "
             f"{', '.join(slot.name for slot in layout.slots[:5])} ... Choose another kind."
         )
-    return Dense(spec, torch.cat([torch.arange(slot.start, slot.stop) for slot in chosen]))
+    return Dense(spec, tuple(slice(slot.start, slot.stop) for slot in chosen))
 
 
 def _sum(spec: ProjectorSpec, layout: Layout | None) -> Projector:

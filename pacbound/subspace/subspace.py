@@ -31,9 +31,9 @@ class Subspace:
         Args:
             module: the network; copied, never changed. Its frozen parameters and buffers are part of the base.
             layout: Layout.of(module).
-            theta0: base parameters, float32, shape (D,); copied.
+            theta0: base parameters, float32, shape (D,); kept, not copied, for a large one is dear.
             projector: of the layout's D.
-            scale: factor of each coordinate of P w, shape (D,), usually layer_scale(layout); None for 1.
+            scale: factor of each coordinate of P w, shape (D,), usually layer_scale(layout); None for 1. Kept too.
 
         Raises:
             SubspaceError: a shape or dtype disagrees with the layout.
@@ -49,13 +49,21 @@ class Subspace:
                 )
         self.layout = layout
         self.projector = projector
-        self.theta0 = theta0.detach().clone()
-        self.scale = None if scale is None else scale.detach().clone()
-        self._network = copy.deepcopy(module).requires_grad_(False)
+        self.theta0 = theta0.detach()
+        self.scale = None if scale is None else scale.detach()
+        # every call brings parameters of its own: those of the copy are views of theta0
+        own, views = dict(module.named_parameters()), layout.pieces(self.theta0)
+        stand_ins = {id(own[slot.name]): nn.Parameter(view) for slot, view in zip(layout.slots, views, strict=True)}
+        self._network = copy.deepcopy(module, stand_ins).requires_grad_(False)  # type: ignore[arg-type]
         self._network.eval()
         self._buffers = dict(self._network.named_buffers())
         trained = layout.unflatten(theta0)
         self._frozen = {name: value for name, value in self._network.named_parameters() if name not in trained}
+
+    @property
+    def frozen(self) -> dict[str, Tensor]:
+        """Parameters that are not trained, by name."""
+        return self._frozen
 
     @property
     def d(self) -> int:
@@ -88,8 +96,11 @@ class Subspace:
 
         The network runs where x is: theta goes there, and the output comes back to the device of theta.
         """
-        parameters = self.layout.unflatten(theta.to(x.device))
-        return functional_call(self._network, {**parameters, **self._fixed(x.device)}, (x,)).to(theta.device)
+        return self.call_with(self.layout.unflatten(theta.to(x.device)), x).to(theta.device)
+
+    def call_with(self, parameters: dict[str, Tensor], x: Tensor) -> Tensor:
+        """Return the network's output at parameters by name, as `Layout.unflatten` returns them, where x is."""
+        return functional_call(self._network, {**parameters, **self._fixed(x.device)}, (x,))
 
     def _fixed(self, device: torch.device) -> dict[str, Tensor]:
         """What the network needs beside theta: fresh buffers, and frozen parameters."""

@@ -24,9 +24,11 @@ from .joint import batch_loss
 from .losses import Surrogate
 from .phases import one_cycle
 from .state import moments_of, restore_moments
+from .timing import median_seconds
 
 ROUND_STEPS = 100  # a round is at least this many steps, in whole passes over the sample
 BETA_RANGE = (0.3, 6.0)
+TIMED_STEPS, TIMED_LOG_STD = 5, -5.0
 
 
 @dataclass(frozen=True)
@@ -252,6 +254,15 @@ class _StageRun:
         surrogate, errors = batch_loss(self.subspace, self.sample, w, rows, self.stage.surrogate)
         self.moving.descend(surrogate + beta * self.moving.divergence() / self.sample.n, self.stage)
         return float(surrogate.detach()), errors
+
+
+def seconds_a_step(subspace: Subspace, sample: Sample, batch: int) -> float:
+    """Time a few steps of a stage on the first examples, and return what one takes."""
+    d, generator, rows = subspace.d, Generator().manual_seed(0), torch.arange(min(batch, sample.n))
+    start = Posterior(torch.zeros(d), torch.eye(d), torch.full((d,), TIMED_LOG_STD), torch.tensor(TIMED_LOG_STD))
+    stage = Stage("timed", TIMED_STEPS, "cross_entropy", 1.0, (0.0, 0.0, 0.0))
+    run = _StageRun(subspace, sample, start, stage, len(rows), torch.zeros(0), 0.0)
+    return median_seconds(lambda _: run.step(rows, generator, 1.0), TIMED_STEPS)
 
 
 def _divergence(along: Tensor, log_std: Tensor, log_s: Tensor) -> Tensor:

@@ -69,8 +69,13 @@ def test_a_random_draw_averages_the_fisher_over_the_draws() -> None:
     assert torch.linalg.norm(found - exact) < 0.08 * torch.linalg.norm(exact)
 
 
-def test_gradients_of_examples_are_those_of_a_loop_in_the_order_of_the_batch() -> None:
-    subspace, x = _subspace(), _inputs(3)
+@pytest.mark.parametrize("large", [D_SMALL, 1 << 22])
+@pytest.mark.parametrize("scaled", [False, True])
+def test_gradients_of_examples_are_those_of_a_loop_in_the_order_of_the_batch(
+    large: int, scaled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pacbound.subspace.curvature.LARGE", large)
+    subspace, x = _subspace(scaled), _inputs(3)
     y = torch.tensor([2, 0, 1])
     w = torch.linspace(-1, 1, D_SMALL)
 
@@ -81,6 +86,21 @@ def test_gradients_of_examples_are_those_of_a_loop_in_the_order_of_the_batch() -
     for k in range(3):
         free = w.clone().requires_grad_()
         (expected,) = torch.autograd.grad(score(subspace.call(free, x[k : k + 1]), y[k : k + 1]), free)
+        torch.testing.assert_close(found[k], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_one_gradient_at_a_time_has_those_of_tied_and_of_unused_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pacbound.subspace.curvature.LARGE", 1)
+    net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    net[1].weight = net[0].weight
+    net[0].register_module("unused", nn.Linear(2, 2))
+    layout = Layout.of(net)
+    subspace = Subspace(net, layout, layout.flatten(net), make_projector(ProjectorSpec(kind="dense", D=layout.D, d=4)))
+    x, y, w = torch.randn(2, 3, generator=Generator().manual_seed(0)), torch.tensor([0, 2]), torch.full((4,), 0.1)
+    found = example_gradients(subspace, subspace.theta(w), x, y, F.cross_entropy)
+    for k in range(2):
+        free = w.clone().requires_grad_()
+        (expected,) = torch.autograd.grad(F.cross_entropy(subspace.call(free, x[k : k + 1]), y[k : k + 1]), free)
         torch.testing.assert_close(found[k], expected, rtol=1e-4, atol=1e-5)
 
 

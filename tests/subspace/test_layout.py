@@ -68,6 +68,20 @@ def test_flatten_copies_so_that_the_module_stays_untouched() -> None:
     assert torch.equal(net.weight, before)
 
 
+def test_gathered_parameters_are_views_of_one_vector_and_nothing_is_copied_twice() -> None:
+    net = Tied().requires_grad_(True)
+    layout, x = Layout.of(net), torch.randn(2, 4, generator=torch.Generator().manual_seed(0))
+    before, flat = net(x), layout.flatten(net)
+    vector = layout.gathered(net)
+    assert torch.equal(vector, flat)
+    assert torch.equal(net(x), before)
+    assert layout.gathered(net).data_ptr() == vector.data_ptr()
+    vector += 1
+    assert torch.equal(layout.flatten(net), flat + 1)
+    net.decoder.bias.data = torch.zeros(4)  # one that has left: all are gathered anew, with their values
+    assert torch.equal(layout.gathered(net), torch.cat([(flat + 1)[:-4], torch.zeros(4)]))
+
+
 def test_tied_weights_are_counted_once_and_returned_under_every_name() -> None:
     net = Tied()
     layout = Layout.of(net)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from pacbound.errors import SubspaceError
+from pacbound.networks.hypothesis import make_base, make_subspace
 from pacbound.specs.specs import ProjectorSpec
 from pacbound.subspace.layout import Layout, Slot
 from pacbound.subspace.projectors import make_projector
@@ -116,6 +117,13 @@ def test_later_changes_of_the_module_do_not_reach_the_subspace() -> None:
     net[1].running_mean.add_(1)
     net[0].weight.data.zero_()
     assert torch.equal(subspace.call(torch.zeros(5), x), before)
+
+
+def test_base_subspace_and_network_share_one_theta0() -> None:
+    base = make_base(_batch_norm_network(), 0)
+    subspace = make_subspace(base, ProjectorSpec(kind="fastfood", D=base.layout.D, d=5), False)
+    places = {base.theta0.data_ptr(), subspace.theta0.data_ptr(), next(base.module.parameters()).data_ptr()}
+    assert places == {next(subspace._network.parameters()).data_ptr()}
 
 
 def test_buffers_that_a_forward_pass_writes_start_afresh_every_call() -> None:

@@ -1,0 +1,182 @@
+"""What the stages of the posterior encoder cost: how much of what each does, and what keeps them in proportion.
+
+Amounts are counted in few kinds of work, the same on every machine. What one of each takes here is measured for a
+forecast (`Units`). Where a network is large, how many examples the curvature has, and how much survivors and
+refinement may look at, follows from floating-point operations alone, so that a run repeats: `in_proportion`.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..networks.passes import ALONE
+from ..quantize.beam import beam
+from ..subspace.curvature import DENSE_DIMENSION, LARGE, MAX_CHUNK, SHARED, Rows
+from ..subspace.low_rank import PASSES
+from ..subspace.subspace import Subspace
+from ..training.fit import Sample
+from ..training.posterior import seconds_a_step
+from ..training.refine import BORDER, NEAR
+from ..training.settings import PosteriorSettings, block_edges
+
+COUNTED = 3  # candidates whose errors are counted on the whole sample: w = 0, the best, and the best unrefined
+TRIED_FULLY = 0.3  # of the trials of refinement, those that are judged on the wider border too
+ROUNDS_TAKEN = 0.6  # of the rounds of refinement that are allowed
+TIMED_EXAMPLES, TIMED_LARGE, TIMED_SIZE, TIMED_BLOCK = 64, 4, 512, 32
+
+# Floating-point operations a parameter as whose worth the passes over theta count, beside those of the network, and how
+# many times cheaper one is in a batch in bfloat16. Measured at D = 11 and 124 million, to the curvature's disfavour.
+STEP_PASSES, ROW_PASSES, PRODUCT_PASSES, BATCHED = 1800, 750, 600, 4
+SHARE, SURVIVORS_SHARE = 1 / 4, 1 / 8  # of training: of all curvature, of all refinement; and of survivors
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """How much of each kind of work: steps of training; gradients of one example in the subspace; examples asked in
+    batches, and alone; products P w; cubes: d^3 of dense float64 algebra; rounded: coefficients through the beam."""
+
+    steps: float = 0.0
+    rows: float = 0.0
+    asked: float = 0.0
+    alone: float = 0.0
+    products: float = 0.0
+    cubes: float = 0.0
+    rounded: float = 0.0
+
+
+@dataclass(frozen=True)
+class Units:
+    """Seconds that one of each takes."""
+
+    step: float
+    row: float
+    asked: float
+    alone: float
+    product: float
+    cube: float
+    rounded: float
+
+    def seconds(self, amounts: Amounts) -> float:
+        """Return the seconds of so much work."""
+        return (
+            amounts.steps * self.step + amounts.rows * self.row + amounts.asked * self.asked
+            + amounts.alone * self.alone + amounts.products * self.product + amounts.cubes * self.cube
+            + amounts.rounded * self.rounded
+        )  # fmt: skip
+
+
+def amounts_of(settings: PosteriorSettings, n: int, d: int) -> dict[str, Amounts]:
+    """Return what each stage does, in their order; what it does not know beforehand as runs have it on average."""
+    edges, near, border = block_edges(d, settings.blocks), min(n, NEAR), min(n, BORDER)
+    free = [d - edge for edge in edges[:-1]]  # before each block is rounded
+    trials = settings.refine_trials * (near + TRIED_FULLY * (border - near))
+    rounds = ROUNDS_TAKEN * settings.refine_rounds
+    return {
+        "training": Amounts(steps=settings.steps - (settings.blocks - len(free)) * settings.block_steps),
+        "curvature": Amounts(
+            rows=_matrices(settings) * _passes(d) * settings.fisher_examples, cubes=_matrices(settings) * d**3
+        ),
+        "rounding": Amounts(cubes=sum(m**3 for m in free), rounded=d),
+        "survivors": Amounts(asked=n + (settings.survivors - 1) * border, products=settings.survivors),
+        "refinement": Amounts(
+            rows=rounds * near,
+            asked=rounds * (border + trials) + n * bool(rounds),
+            products=rounds * (2 + settings.refine_trials),
+        ),
+    }  # fmt: skip
+
+
+def counting(n: int) -> Amounts:
+    """Return what counting the errors of the candidates takes: two passes in batches, and some examples alone."""
+    return Amounts(asked=2 * COUNTED * n, alone=COUNTED * min(n, ALONE), products=COUNTED)
+
+
+def measured(subspace: Subspace, sample: Sample, batch: int, kinds: PosteriorSettings) -> Units:
+    """Time one of each kind of work on this machine."""
+    w, x = torch.zeros(subspace.d), sample.x[: min(TIMED_EXAMPLES, sample.n)]
+    generator = torch.Generator().manual_seed(0)
+    rows, most = Rows(subspace, sample.x, lambda _: w), TIMED_LARGE if subspace.layout.D > LARGE else MAX_CHUNK
+    places = torch.arange(min(most, sample.n))
+    theta = subspace.theta(w)
+    size = min(subspace.d, TIMED_SIZE)
+    with torch.no_grad():
+        asked = _seconds(lambda: subspace.call_at(theta, x)) / len(x)
+        alone = _seconds(lambda: subspace.call_at(theta, x[:1]))
+        product = _seconds(lambda: subspace.theta(w))
+    return Units(
+        step=seconds_a_step(subspace, sample, batch),
+        row=_seconds(lambda: rows.of("fisher", places, generator)) / len(places) if kinds.curvature else 0.0,
+        asked=asked,
+        alone=alone,
+        product=product,
+        cube=_seconds(lambda: _algebra(size)) / size**3,
+        rounded=_seconds(lambda: _beam(kinds.beam)) / TIMED_BLOCK,
+    )
+
+
+def in_proportion(
+    settings: PosteriorSettings, module: nn.Module, x: Tensor, D: int, d: int, n: int
+) -> PosteriorSettings:
+    """Return settings whose curvature takes a quarter of training at most, and refinement too; as they are for small D.
+
+    By floating-point operations, which are counted for one example x (1, ...) of the network, and passes over theta.
+    The curvature has at least SHARED examples.
+    """
+    if D <= LARGE:
+        return settings
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        module(x)
+    forward = float(counter.get_total_flops())
+    training = settings.steps * (settings.batch * 3 * forward / BATCHED + STEP_PASSES * D)
+    row, product = 3 * forward + ROW_PASSES * D, PRODUCT_PASSES * D
+    examples = int(SHARE * training / (max(1, _matrices(settings)) * _passes(d) * row))
+    survivor = min(n, BORDER) * forward + product
+    each = amounts_of(settings.model_copy(update={"refine_rounds": 1}), n, d)["refinement"]
+    a_round = (each.rows * row + each.asked * forward + each.products * product) / ROUNDS_TAKEN
+    return settings.model_copy(
+        update={
+            "fisher_examples": min(settings.fisher_examples, max(SHARED, examples)),
+            "survivors": min(settings.survivors, 1 + int(SURVIVORS_SHARE * training / survivor)),
+            "refine_rounds": min(settings.refine_rounds, int(SHARE * training / a_round)),
+        }
+    )
+
+
+def _matrices(settings: PosteriorSettings) -> int:
+    """How many times the curvature is estimated."""
+    return settings.curvature + (settings.curvature and settings.bounded and settings.refresh)
+
+
+def _passes(d: int) -> int:
+    """Passes over its examples that an estimate of the curvature takes."""
+    return 1 if d <= DENSE_DIMENSION else PASSES + 1
+
+
+def _seconds(act: Callable[[], object]) -> float:
+    """The shorter of two timings."""
+    found = []
+    for _ in range(2):
+        started = time.perf_counter()
+        act()
+        found.append(time.perf_counter() - started)
+    return min(found)
+
+
+def _algebra(size: int) -> object:
+    """What a block takes of dense algebra: a product, a factor, its inverse and eigenvectors."""
+    matrix = torch.eye(size, dtype=torch.float64) + 1 / (1 + torch.arange(size, dtype=torch.float64))
+    matrix = matrix @ matrix.T
+    return torch.linalg.eigh(matrix), np.linalg.inv(np.linalg.cholesky(matrix.numpy()))
+
+
+def _beam(width: int) -> object:
+    """The beam on a few coefficients."""
+    return beam(
+        np.zeros(TIMED_BLOCK), np.eye(TIMED_BLOCK), np.ones(TIMED_BLOCK), np.ones((2, TIMED_BLOCK, 41)), TIMED_BLOCK,
+        width, 1.0, 0,
+    )  # fmt: skip

@@ -1,0 +1,84 @@
+"""Bytes that a run needs beside the program, and bytes that this process may have."""
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import ModelError
+from ..subspace.curvature import CHUNK_ELEMENTS, LARGE, MAX_CHUNK
+from ..subspace.subspace import Subspace
+from ..training.fit import Sample
+from ..training.refine import NEAR
+
+LIMITS = (  # of the control group of a container, version 2 and 1
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+FLOAT_BYTES = 4
+LIBRARIES = 300 << 20  # what torch's tracing, scipy and the heap come to hold in any run
+# of the length of theta: theta0, scale, signs of the projector, theta, and three of the gradient on its way back
+VECTORS = 7
+KEPT = 3  # copies of what is frozen: in the base, in the subspace, and in the network that is counted
+MATRICES = 56  # bytes for each entry of a d x d matrix: curvature, eigenvectors and workspace, precision, factors
+ROW_COPIES = 4  # of the rows of a chunk, in the adjoint
+ASKED, LARGEST = 500, 4  # examples counted at once, and how many outputs as large as the largest live at one time
+
+
+def limit_bytes() -> int:
+    """Return how much memory this process may have: that of the machine, or of its control group where that is less."""
+    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for path in LIMITS:
+        try:
+            found.append(int(path.read_text("ascii")))
+        except (OSError, ValueError):  # no such group, or "max"
+            continue
+    return min(found)
+
+
+def refuse_too_large(module: nn.Module, data_bytes: int) -> None:
+    """Refuse a network that cannot be trained in a subspace within the memory of this process. Raises: ModelError."""
+    sizes = {True: 0, False: 0}
+    for parameter in module.parameters():
+        sizes[parameter.requires_grad] += parameter.numel()
+    needed = LIBRARIES + FLOAT_BYTES * (VECTORS * sizes[True] + KEPT * sizes[False]) + data_bytes
+    if needed > limit_bytes():
+        raise ModelError(
+            f"certify: a network of {sizes[True]:,} trained and {sizes[False]:,} other parameters needs {needed:,} "
+            f"bytes of memory with its sample, this process may have {limit_bytes():,}. Train a part of it (--train), "
+            "choose a smaller network, or a larger machine."
+        )
+
+
+def peak_bytes(subspace: Subspace, sample: Sample, batch: int, rounded: bool) -> int:
+    """Return the most that training and counting need at once, the sample left out. rounded: by a d x d precision."""
+    D, d = subspace.layout.D, subspace.d
+    saved, largest = _activations(subspace, sample)
+    rows = 0 if D > LARGE else min(MAX_CHUNK, max(1, CHUNK_ELEMENTS // D))  # one alone is among the vectors
+    stages = [min(batch, sample.n) * saved, min(ASKED, sample.n) * LARGEST * largest]
+    if rounded:
+        stages += [ROW_COPIES * rows * D * FLOAT_BYTES, MATRICES * d * d + 2 * min(sample.n, NEAR) * d * FLOAT_BYTES]
+    frozen = sum(value.numel() for value in subspace.frozen.values())
+    return LIBRARIES + FLOAT_BYTES * (VECTORS * D + KEPT * frozen) + max(stages)
+
+
+def _activations(subspace: Subspace, sample: Sample) -> tuple[int, int]:
+    """Bytes that one more example of a batch keeps for the backward pass, and the largest of them in float32."""
+    w = torch.zeros(subspace.d, requires_grad=True)
+    kept: list[dict[int, int]] = []
+    for count in (1, 2):
+        seen: dict[int, int] = {}
+
+        def note(value: Tensor, seen: dict[int, int] = seen) -> Tensor:
+            seen[value.data_ptr()] = value.nbytes
+            return value
+
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda value: value):
+            held = subspace.approximate(w, sample.x[torch.arange(count) % sample.n])
+        kept.append(seen)
+        del held
+    one, two = (Counter(seen.values()) for seen in kept)
+    more = sum(kept[1].values()) - sum(kept[0].values())
+    return max(more, 0), max((two - one), default=0)

@@ -1,0 +1,83 @@
+"""A sample in a file is passed over batch by batch, and no more of it is held than a batch."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from pacbound.data import mapped
+from pacbound.data.examples import Examples
+from pacbound.data.inputs import distinct_inputs
+from pacbound.data.likeness import recognise
+from pacbound.data.preprocess import Treated
+from pacbound.data.registry import load, load_inputs
+from pacbound.networks.passes import readings
+from pacbound.specs.specs import PreprocessSpec
+
+N, SIDE = 2400, 64  # 28 MB
+ALLOWED = 6 << 20
+
+
+def _saved(folder: Path, kind: str) -> str:
+    """A sample of noise as folder/x.npy with y.npy, or as one safetensors file."""
+    numbers = np.random.default_rng(0)
+    x, y = numbers.integers(0, 256, (N, 3, SIDE, SIDE), dtype=np.uint8), np.arange(N) % 3
+    if kind == "npy":
+        np.save(folder / "x.npy", x)
+        np.save(folder / "y.npy", y)
+        return str(folder)
+    save_file({"y": torch.from_numpy(y), "x": torch.from_numpy(x)}, folder / "sample.safetensors", {"made": "here"})
+    return str(folder / "sample.safetensors")
+
+
+def _of_files() -> int:
+    """Bytes of pages of files that this process holds."""
+    try:
+        lines = Path("/proc/self/status").read_text("ascii").splitlines()
+    except OSError:
+        pytest.skip("needs /proc, where the system says what a process holds")
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("RssFile"))
+
+
+def _means(x: Tensor) -> Tensor:
+    return x.float().flatten(2).mean(2)
+
+
+@pytest.mark.parametrize("kind", ["npy", "safetensors"])
+def test_a_mapped_sample_is_passed_over_without_staying_in_memory(kind: str, tmp_path: Path) -> None:
+    source = _saved(tmp_path, kind)
+    sample = load(source)
+    held = sample.x.clone()
+    mapped.give_back()
+    before = _of_files()
+    treated = Treated(sample.x, PreprocessSpec(name="photo"), torch.device("cpu"))
+    steps = {
+        "digest": lambda: sample.digest(),
+        "repeats": lambda: distinct_inputs(sample.x),
+        "likeness": lambda: recognise(sample.x),
+        "training": lambda: [treated[rows] for rows in torch.randperm(N).split(200)],
+        "counting": lambda: list(readings(_means, sample.x, progress=False)),
+    }
+    for name, act in steps.items():
+        act()
+        assert _of_files() < before + ALLOWED, name
+    assert sample.digest() == Examples("user", held, sample.y, 3, "photo").digest()
+    assert torch.equal(sample.x, held)
+    assert torch.equal(load_inputs(source).x, held)
+
+
+def test_pages_that_are_not_given_back_would_be_seen(tmp_path: Path) -> None:
+    sample = load(_saved(tmp_path, "safetensors"))
+    before = _of_files()
+    assert int(sample.x.sum()) > 0
+    assert _of_files() > before + 2 * ALLOWED
+
+
+def test_numbers_that_are_no_bytes_are_read(tmp_path: Path) -> None:
+    x = torch.randn(4, 3)
+    save_file({"x": x, "y": torch.arange(4) % 2}, tmp_path / "floats.safetensors")
+    assert mapped.mapped_bytes(tmp_path / "floats.safetensors", "x") is None
+    assert torch.equal(load(str(tmp_path / "floats.safetensors")).x, x)

@@ -1,0 +1,113 @@
+"""What a plan counts is what a run does; a large network keeps stages in proportion, and one that cannot fit ends."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pacbound.errors import ModelError
+from pacbound.methods.table import certify
+from pacbound.pipeline import costs, memory
+from pacbound.pipeline.costs import amounts_of, in_proportion
+from pacbound.pipeline.encoding import plan_of
+from pacbound.pipeline.forecast import forecast
+from pacbound.pipeline.preparation import prepare
+from pacbound.request.request import Request
+from pacbound.subspace.curvature import SHARED, Rows
+from pacbound.subspace.subspace import Subspace
+from pacbound.training.settings import PosteriorSettings
+from pacbound.training.state import Checkpoint
+from tests.tiny import clouds, network
+
+IN, OUT, BATCH = 40, 30, 20
+SHORT = PosteriorSettings(batch=BATCH, warm_steps=100, smooth_steps=200, bounded_steps=300, block_steps=50)
+
+
+def _proportioned(steps: int = 1, d: int = 8, n: int = 1000) -> PosteriorSettings:
+    names = ("warm_steps", "smooth_steps", "bounded_steps", "block_steps")
+    settings = SHORT.model_copy(update={name: steps * getattr(SHORT, name) for name in names})
+    net = nn.Linear(IN, OUT, bias=False)
+    return in_proportion(settings, net, torch.zeros(1, IN), IN * OUT, d, n)
+
+
+def test_a_small_network_has_the_settings_that_it_always_had() -> None:
+    assert _proportioned() == SHORT
+    setup = prepare(network(), clouds(), None, Request(d=16), "zero_one")
+    assert plan_of(setup, Checkpoint(None, "")) == PosteriorSettings(batch=6)
+
+
+def test_the_curvature_of_a_large_network_takes_a_quarter_of_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(costs, "LARGE", 1)
+    D, forward = IN * OUT, 2 * IN * OUT
+    step = BATCH * 3 * forward / 4 + 1800 * D
+    row = 3 * forward + 750 * D
+    found = _proportioned()
+    assert SHORT.steps == 1050
+    assert found.fisher_examples == int(1050 * step / 4 / (2 * row))
+    assert _proportioned(d=5000).fisher_examples == int(1050 * step / 4 / (2 * 3 * row))  # three passes beyond 4096
+    assert 2 * found.fisher_examples * row <= 1050 * step / 4
+    assert _proportioned(steps=10_000).fisher_examples == SHORT.fisher_examples
+    assert found.refine_rounds < _proportioned(steps=10_000).refine_rounds == SHORT.refine_rounds
+    assert 1 <= found.survivors <= _proportioned(steps=10_000).survivors == SHORT.survivors
+
+
+def test_even_the_shortest_training_has_a_chunk_of_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(costs, "LARGE", 1)
+    monkeypatch.setattr(costs, "SHARE", 1e-9)
+    assert (_proportioned().fisher_examples, _proportioned().refine_rounds) == (SHARED, 0)
+
+
+def test_amounts_are_those_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: Counter[str] = Counter()
+    steps, rows, asked = Subspace.approximate, Rows.of, Subspace.call_at
+
+    def approximate(self: Subspace, w: Tensor, x: Tensor) -> Tensor:
+        seen["steps"] += 1
+        return steps(self, w, x)
+
+    def of(self: Rows, kind: str, places: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        seen["rows"] += len(places)
+        return rows(self, kind, places, generator)  # type: ignore[arg-type]
+
+    def call_at(self: Subspace, theta: Tensor, x: Tensor) -> Tensor:
+        seen["asked"] += 0 if torch._C._functorch.maybe_current_level() else len(x)
+        return asked(self, theta, x)
+
+    n, request = 300, Request(d=16, epochs=20)
+    setup = prepare(network(), clouds(n), None, request, "zero_one")
+    plan = plan_of(setup, Checkpoint(None, ""))
+    assert isinstance(plan, PosteriorSettings)
+    for name, function in (("approximate", approximate), ("call_at", call_at)):
+        monkeypatch.setattr(Subspace, name, function)
+    monkeypatch.setattr(Rows, "of", of)
+    certify(network(), clouds(n), request=request, progress=False)
+    planned = amounts_of(plan, n, 16)
+    assert seen["steps"] == planned["training"].steps
+    assert seen["rows"] == planned["curvature"].rows
+    few = planned["curvature"].rows + planned["survivors"].asked  # whatever refinement finds to do
+    assert few <= seen["asked"] <= few + planned["refinement"].asked / costs.ROUNDS_TAKEN + 2 * n
+
+
+def test_a_forecast_is_that_of_its_stages() -> None:
+    found = forecast(prepare(network(), clouds(), None, Request(d=16, epochs=20), "zero_one"))
+    assert list(found.stages) == ["training", "curvature", "rounding", "survivors", "refinement", "counting"]
+    assert found.seconds == pytest.approx(sum(found.stages.values()), abs=0.06)
+    longer = forecast(prepare(network(), clouds(), None, Request(d=16, epochs=2000), "zero_one"))
+    assert longer.stages["training"] > 10 * found.stages["training"]
+
+
+def test_a_network_that_cannot_fit_is_refused_with_the_bytes_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = tmp_path / "memory.max"
+    limit.write_text("5000\n")
+    monkeypatch.setattr(memory, "LIMITS", (tmp_path / "none", limit))
+    assert memory.limit_bytes() == 5000
+    needed = memory.LIBRARIES + 4 * 7 * 83 + 120 * 6 * 4  # seven vectors of its 83 parameters, and the sample
+    with pytest.raises(ModelError, match=rf"83 trained and 0 other .* needs {needed:,} bytes .* may have 5,000"):
+        prepare(network(), clouds(), None, Request(d=16), "zero_one")
+    limit.write_text("max\n")
+    assert memory.limit_bytes() > 1 << 28
+    prepare(network(), clouds(), None, Request(d=16), "zero_one")
