@@ -91,7 +91,8 @@ def check_deterministic(network: Network, x: Tensor) -> None:
 
 
 def _batches(rows: Tensor, batch: int, name: str, progress: bool) -> Iterator[Tensor]:
-    yield from tqdm(rows.split(batch), desc=name, disable=hidden(progress), delay=2)
+    chunks = rows.split(batch) if len(rows) else ()  # torch splits nothing into one chunk of nothing
+    yield from tqdm(chunks, desc=name, disable=hidden(progress), delay=2)
 
 
 def _ask(network: Network, x: Tensor) -> Tensor:

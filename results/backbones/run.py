@@ -77,11 +77,13 @@ def commands() -> dict[str, list[str]]:
     few_headlines = ["--data", "texts:clickbait_few", *EQUAL, *SHORT]
     pictures = ["--data", "cifar10", "--preprocess", "lite@128"]
     clothes = ["--data", "fashion-mnist", "--test", "fashion-mnist:test", "--preprocess", "lite@64"]
+    digits = ["--data", "mnist", "--test", "mnist:test", "--preprocess", "lite@64"]
     return {
         "cifar10_lite0_share": [*pictures, *lite0(), *SHARE],
         "features_new_head": features("--new-head"),
         "features_head_rows": features("--head-rows", rows()),
         "fashion_mnist_lite0_share": [*clothes, *lite0(), *SHARE, *SHORT],
+        "mnist_lite0_share": [*digits, *lite0(), *SHARE, *SHORT],
         "clickbait_minilm": [*headlines, "--test", "texts:clickbait_rest", *minilm()],
         "clickbait_minilm_share": [*headlines, *minilm(), *SHARE, *SHORT],
         "few_clickbait_head": [*few_headlines, *minilm()],
