@@ -161,12 +161,21 @@ def _in_words(plan: "Forecast") -> str:
             else "which are coded themselves"
         ),
         f"training {plan.epochs} epochs in batches of {plan.batch}, about {plan.seconds:,.0f} s on this machine",
+        *_frozen_pass(plan),
         f"memory   about {plan.memory_bytes / 2**20:,.0f} MiB beside the program",
         "ledger   expected, in bits",
     ]
     for entry in plan.ledger:
         lines += sentence_lines(entry.why, f"  {entry.item:<18}{entry.bits:>8,}  ", " " * 30)
     return "\n".join([*lines, f"  {'sum':<18}{plan.bits:>8,}"])
+
+
+def _frozen_pass(plan: "Forecast") -> list[str]:
+    """What of the time goes to everything before the trained part, where that is computed once."""
+    if not plan.frozen_seconds:
+        return []
+    each = f"about {plan.frozen_seconds:,.0f} s" if plan.frozen_seconds >= 1 else "less than a second"
+    return [f"frozen   {each} for a pass over the sample: one before training, two to count"]
 
 
 def _language_in_words(plan: "LanguageForecast") -> list[str]:

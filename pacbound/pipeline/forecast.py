@@ -38,6 +38,7 @@ class Forecast(Record):
     """Sizes, epochs of all phases together, expected seconds on this machine, memory beside the program, ledger.
 
     d: coefficients, None where there is no subspace. picks: how many examples are picked at most, None elsewhere.
+    frozen_seconds: of these, those of one pass over the sample through what is frozen before the trained part.
     """
 
     data: str
@@ -51,6 +52,7 @@ class Forecast(Record):
     memory_bytes: int
     ledger: tuple[Entry, ...]
     picks: int | None = None
+    frozen_seconds: float = 0.0
 
     @property
     def bits(self) -> int:
@@ -86,6 +88,7 @@ def forecast(setup: Setup, compared: Comparison | None = None) -> Forecast:
         epochs=epochs,
         batch=plan.batch,
         seconds=round(seconds, 1),
+        frozen_seconds=round(frozen_seconds * setup.train.n, 1),
         memory_bytes=_read_bytes(sample, setup.train.n) + setup.train.x.nbytes + vectors * FLOAT_BYTES,
         ledger=complete(
             coded,

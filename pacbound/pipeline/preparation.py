@@ -24,7 +24,7 @@ from ..data.split import Split, split_examples
 from ..data.tokens import cut_texts, package, padding_number
 from ..errors import DataError, ModelError, RequestError, first_line
 from ..models.classifiers import TextClassifier, TextEncoder
-from ..models.foreign import FOLDER, TIMM, holds_network
+from ..models.foreign import FOLDER, TIMM, from_hub, holds_network
 from ..models.loading import network_for, treatment
 from ..models.others import failures, private_copy
 from ..models.own_head import by_names, names_in
@@ -317,7 +317,8 @@ def _refuse_contradictions(request: Request, model: nn.Module | str) -> None:
     if request.base == "values":
         raise RequestError("certify: a checkpoint is theta0 itself, got base 'values' too. Leave one out.")
     if model == "auto":
-        raise RequestError("certify: a checkpoint holds numbers only; name its network with --model.")
+        missing = "" if Path(request.checkpoint).exists() else from_hub(request.checkpoint)
+        raise RequestError(f"certify: a checkpoint holds numbers only; name its network with --model.{missing}")
 
 
 def _own_head(module: nn.Module, request: Request, sample: Examples) -> HeadSpec | None:
