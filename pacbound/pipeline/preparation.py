@@ -379,11 +379,12 @@ def _refuse_unfit(
         with torch.no_grad():
             logits = asked.module(x)
     except Exception as cause:  # whatever a user's own network raises
+        fewer = f"--preprocess tokens@{preprocess.length} reaches beyond what it reads: keep fewer tokens"
+        remedy = fewer if preprocess.name == "tokens" else "Bring a network for such inputs, or reshape the examples"
         raise ModelError(
             f"certify: the network reads batches of examples {tuple(x.shape[1:])} in "
             f"{str(x.dtype).removeprefix('torch.')}, got the error "
-            f"{first_line(cause)!r}. "
-            "Bring a network for such inputs, or reshape the examples."
+            f"{first_line(cause)!r}. {remedy}."
         ) from cause
     fits = isinstance(logits, torch.Tensor) and logits.ndim == 2 and logits.dtype.is_floating_point
     if not fits or len(logits) != len(x) or logits.shape[1] < sample.classes:
