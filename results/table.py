@@ -1,9 +1,9 @@
 """Make what the READMEs and docs/ say of results/ from the files there: print it, --write it, or --check it.
 
 <!-- table NAME --> to <!-- end --> holds a row for each certificate of results/NAME; <!-- show NAME --> a rendering;
-<!-- summary NAME --> and <!-- report NAME --> what the functions of that name in results/NAME/analyse.py make of the
-folder. Reports stand in the README.md of the experiment, whose plot is drawn by --write. So are other plots, each by
-the command beside it: <!-- drawn by pacbound ... -->.
+<!-- study NAME --> the arms of the small study on each sample; <!-- summary NAME --> and <!-- report NAME --> what the
+functions of that name in results/NAME/analyse.py make of the folder. Reports stand in the README.md of the experiment,
+whose plot is drawn by --write. So are other plots, each by the command beside it: <!-- drawn by pacbound ... -->.
 """
 
 import functools
@@ -19,16 +19,21 @@ from types import ModuleType
 
 from pacbound.certificate.schema import Certificate
 from pacbound.certificate.statement import percent_up, share_up
+from pacbound.reports.beside import markdown_of
 from pacbound.reports.show import render
+from pacbound.studies.catalogue import read_study
+from pacbound.studies.running import results_of
+from pacbound.studies.section import sections
 
 RESULTS = Path(__file__).parent
 ROOT = RESULTS.parent
 DOCS = ROOT / "docs"
 PAGES = (ROOT / "README.md", *sorted(RESULTS.glob("*/README.md")), *sorted(DOCS.rglob("*.md")))
-BLOCK = re.compile(r"(<!-- (table|show|summary|report) ([a-z0-9_]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- (table|show|study|summary|report) ([a-z0-9_]+) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 LINK = re.compile(r"\]\((results/[^)]+)\)")  # of what is made, from the root of the repository
 DRAWN = re.compile(r"<!-- drawn by pacbound (.+) -->")
 WIDTH = 100  # of what `pacbound show` prints
+STUDIES = {"transfer_heads": "transfer"}  # folder -> study, where the names differ
 COLUMNS = ("certificate", "bound", "training error", "test error", "bits", "d", "D", "minutes", "epochs")
 
 
@@ -94,6 +99,13 @@ def shown(folder: Path) -> str:
     return f"```\n{render(Certificate.load(min(folder.glob('*.json'))), width=WIDTH)}\n```\n"
 
 
+def studied(folder: Path) -> str:
+    """The arms of a study on each of its samples, with the spread over seeds."""
+    study = read_study(STUDIES.get(folder.name, folder.name.replace("_", "-")))
+    found = sections(study, results_of(study, folder, folder))
+    return markdown_of([section for section in found if section.table is not None]) + "\n"
+
+
 def analysed(kind: str, folder: Path) -> str:
     """Return what `summary` or `report` of the experiment's own analyse.py says of its folder."""
     return str(getattr(_analysis(folder), kind)(folder))
@@ -116,6 +128,7 @@ def _analysis(folder: Path) -> ModuleType:
 MAKERS = {
     "table": table,
     "show": shown,
+    "study": studied,
     "summary": functools.partial(analysed, "summary"),
     "report": functools.partial(analysed, "report"),
 }

@@ -15,7 +15,7 @@ import pacbound as pb
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-MADE = re.compile(r"<!-- (?:table|show|summary|report) \S+ -->.*?<!-- end -->", re.DOTALL)
+MADE = re.compile(r"<!-- (?:table|show|study|summary|report) \S+ -->.*?<!-- end -->", re.DOTALL)
 FIGURE = re.compile(r"\d+\.\d+ ?%")
 DRAWN = re.compile(r"<!-- drawn by (pacbound .+ --plot (\S+)) -->")
 

@@ -69,6 +69,20 @@ def run_study(
     return Results(tuple(runs), missing, refused)
 
 
+def results_of(study: Study, certificates: Path, data_dir: str | Path | None = None) -> Results:
+    """Return what a folder holds of the small study: certificates under the names that it gave them."""
+    runs = []
+    for part in parts_of(study, False, None, data_dir):
+        names = [part.name(run) for run in range(len(part.plan.runs))]
+        found = {name: Certificate.load(path) for name in names if (path := certificates / f"{name}.json").exists()}
+        runs += [_run(part, name, certificate, study.across) for name, certificate in found.items()]
+    return Results(tuple(runs), 0, {})
+
+
+def _run(part: Part, name: str, certificate: Certificate, across: Across | None) -> Run:
+    return Run(name, part.sample, part.arm, certificate, _across(certificate, across), part.true_risk)
+
+
 def _named(
     part: Part, folder: Path, certificates: Path, across: Across | None, data_dir: str | Path | None
 ) -> Sequence[Run]:
@@ -87,7 +101,7 @@ def _named(
         named = Certificate.load(path)
         if named.message != certificate.message or named.data != certificate.data:
             raise StateError(f"study: {path.name} in {certificates.name!r} is of another run. Move it away.")
-        runs.append(Run(part.name(run), part.sample, part.arm, named, _across(named, across), part.true_risk))
+        runs.append(_run(part, part.name(run), named, across))
     return runs
 
 

@@ -1,14 +1,15 @@
 """From the published recipe to ours, one rung at a time, on MNIST with seed 0: bits, error, bound, minutes.
 
-LeNet up to the last rung, which changes the network to the default one.
+LeNet up to rung 9, one lattice up to rung 10, which changes the network to `lenet1`; then two lattices under a trellis,
+the network of `auto` behind edges, and one behind moments.
 
 Every rung is a certificate NAME.json beside this file; finished ones are skipped, unfinished ones resumed. Rungs that
 begin alike share their training: a rung that goes on where a stage of another ended takes its state from there and its
 minutes with it, so that the time in a certificate is that of the rung from its beginning. Without the other's state it
 trains from the beginning, to the same end. --quick: digits and a few steps, in a temporary folder: checks the script.
 
-1, 2, 10: the commands of results/lotfi2022, plain and mnist, whose certificates are taken over where they are of the
-same network. 3 to 9: each adds one part. without_...: rung 8 less one part.
+1, 2, 13: the commands of results/lotfi2022, plain and features, whose certificates are taken over where they are of the
+same network. 3 to 12: each changes one part. without_...: rung 8 less one part.
 """
 
 import argparse
@@ -35,12 +36,25 @@ FOLDER = Path(__file__).parent
 sys.path.insert(0, str(FOLDER.parent))
 from table import table  # noqa: E402
 
-NETWORK = "10_network"
-REQUESTS = {"1_published": pb.preset("lotfi2022"), "2_plain": pb.Request(encoder="plain"), NETWORK: pb.Request()}
-ELSEWHERE = {"1_published": "lotfi2022/mnist", "2_plain": "plain/mnist", NETWORK: "mnist/seed_0"}
+REQUESTS = {
+    "1_published": pb.preset("lotfi2022"),
+    "2_plain": pb.Request(encoder="plain"),
+    "11_trellis": pb.Request(),
+    "12_edges": pb.Request(),
+    "13_moments": pb.Request(),
+}
+ELSEWHERE = {"1_published": "lotfi2022/mnist", "2_plain": "plain/mnist", "13_moments": "features/mnist-seed_0"}
+NETWORKS = {
+    "10_network": "lenet1",
+    "11_trellis": "lenet1",
+    "12_edges": "edges2-c12k5-R-A4s3-L",
+    "13_moments": "moments-edges1-c8k5-R-A4s3-L",
+}
 REQUEST = pb.Request(data="mnist", model="lenet")
 SMOOTH, BOUNDED = 1, 2  # places of the stages in progressive.py
-ONE_SHOT = {"blocks": 1, "refine_rounds": 0}
+ONE_LATTICE = {"trellis": False}
+BLOCKS = {**ONE_LATTICE, "refine_rounds": 0}
+ONE_SHOT = {**BLOCKS, "blocks": 1}
 CROSS_ENTROPY = {**ONE_SHOT, "bounded": False}
 
 
@@ -58,12 +72,13 @@ RUNGS = {
     "5_beam": Rung(CROSS_ENTROPY, ("3_independent_rounding", SMOOTH)),
     "6_bounded_loss": Rung({**ONE_SHOT, "refresh": False}, ("3_independent_rounding", SMOOTH)),
     "7_fisher_again": Rung(ONE_SHOT, ("3_independent_rounding", SMOOTH)),
-    "8_blocks": Rung({"refine_rounds": 0}, ("7_fisher_again", BOUNDED)),
-    "9_refinement": Rung({}, ("8_blocks", None)),
-    "without_beam": Rung({"refine_rounds": 0, "beam": 1}, ("7_fisher_again", BOUNDED)),
-    "without_bounded_loss": Rung({"refine_rounds": 0, "bounded": False}, ("3_independent_rounding", SMOOTH)),
-    "without_fisher_again": Rung({"refine_rounds": 0, "refresh": False}, ("6_bounded_loss", BOUNDED)),
-    "without_curvature": Rung({"refine_rounds": 0, "curvature": False}),
+    "8_blocks": Rung(BLOCKS, ("7_fisher_again", BOUNDED)),
+    "9_refinement": Rung(ONE_LATTICE, ("8_blocks", None)),
+    "10_network": Rung(ONE_LATTICE),
+    "without_beam": Rung({**BLOCKS, "beam": 1}, ("7_fisher_again", BOUNDED)),
+    "without_bounded_loss": Rung({**BLOCKS, "bounded": False}, ("3_independent_rounding", SMOOTH)),
+    "without_fisher_again": Rung({**BLOCKS, "refresh": False}, ("6_bounded_loss", BOUNDED)),
+    "without_curvature": Rung({**BLOCKS, "curvature": False}),
 }
 
 
@@ -115,10 +130,10 @@ def encoded(setup: Setup, settings: PosteriorSettings, rung: Rung, state: Path) 
 
 def certified(name: str, request: pb.Request, folder: Path) -> pb.Certificate:
     """Return the certificate of one rung."""
+    asked = requested(name, request)
     if name in REQUESTS:
-        asked = requested(name, request)
         return pb.certify(asked.model, asked.data, request=asked, state=folder / f"{name}.state")
-    setup = prepare(request.model, request.data, None, request, request.loss)
+    setup = prepare(asked.model, asked.data, None, asked, asked.loss)
     default = plan_of(setup, Checkpoint(None, ""))
     assert isinstance(default, PosteriorSettings)
     rung = RUNGS[name]
@@ -126,9 +141,10 @@ def certified(name: str, request: pb.Request, folder: Path) -> pb.Certificate:
 
 
 def requested(name: str, request: pb.Request) -> pb.Request:
-    """What one of REQUESTS asks for of the data, network and epochs at hand."""
-    model = "lenet1" if name == NETWORK else request.model
-    return REQUESTS[name].model_copy(update={"data": request.data, "model": model, "epochs": request.epochs})
+    """What a rung asks for of the data, network and epochs at hand."""
+    model = NETWORKS.get(name, request.model) if request == REQUEST else request.model
+    at_hand = {"data": request.data, "model": model, "epochs": request.epochs}
+    return REQUESTS.get(name, request).model_copy(update=at_hand)
 
 
 def made_elsewhere(name: str, request: pb.Request) -> Path | None:

@@ -31,7 +31,7 @@ def _timed(act: Callable[[], T]) -> tuple[T, float]:
 
 
 def test_survivors_and_refinement_cost_few_passes_and_lower_the_bound(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    figure: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = pb.Request(data="mnist")
     setup = prepare("auto", "mnist", None, request, request.loss)
@@ -51,13 +51,8 @@ def test_survivors_and_refinement_cost_few_passes_and_lower_the_bound(
         best, before = _timed(wholly)
     first, survived = _timed(lambda: best_point(subspace, sample, survivors, prices, OVERHEAD_BITS))
     refined, seconds = _timed(lambda: refine(subspace, sample, first, prices, settings, progress=False))
-    with capsys.disabled():
-        print(
-            f"\nMNIST, 8 survivors: wholly {before:.1f} CPU s, bound {best:.4f}; near the boundary {survived:.1f} s, "
-            f"{survived / before:.2f}, bound {first.bound:.4f}"
-            f"\nrefinement {seconds:.1f} s, {seconds / before:.2f}, bound {refined.bound:.4f}"
-        )
     assert first.bound <= best + 0.001
     assert refined.bound <= first.bound
-    assert survived <= MOST_OF_SURVIVORS * before
-    assert seconds <= MOST_OF_REFINEMENT * before
+    over = "eight counted wholly"
+    figure("eight survivors, MNIST", survived, before, over, unit="CPU s", most=MOST_OF_SURVIVORS)
+    figure("refinement, MNIST", seconds, before, over, unit="CPU s", most=MOST_OF_REFINEMENT)

@@ -8,7 +8,7 @@ import pytest
 import pacbound as pb
 from pacbound.errors import RequestError, StateError
 from pacbound.studies.catalogue import Extent, Study, read_study
-from pacbound.studies.running import Results, run_study
+from pacbound.studies.running import Results, results_of, run_study
 from pacbound.studies.section import below_true_risk
 from pacbound.sweeps import driver
 from pacbound.sweeps.executors import Outcome
@@ -82,6 +82,7 @@ def test_every_run_has_a_certificate_under_a_name_of_its_own_that_stands(here: P
     measured = [run for run in results.runs if run.across is not None]
     assert all(run.across == run.certificate.measures[0].value for run in measured)
     assert all((run.across is None) == (run.certificate.hypothesis.projector is None) for run in results.runs)
+    assert results_of(study(), here / "s" / "certificates") == results
 
 
 def test_what_is_finished_is_not_run_again_and_a_broken_study_goes_on(
