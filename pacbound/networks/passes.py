@@ -108,7 +108,7 @@ def _answers(
 
     Every row comes up once, whichever process asked about it.
     """
-    groups = chosen.split(max(batch, OTHER_BATCH))
+    groups = chosen.split(max(batch, OTHER_BATCH)) if len(chosen) else ()  # torch splits nothing into one empty part
 
     def ask(rows: Tensor) -> Tensor:
         return torch.cat([_ask(network, x[asked]) for asked in rows.split(batch)])

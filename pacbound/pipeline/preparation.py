@@ -24,7 +24,7 @@ from ..data.split import Split, split_examples
 from ..data.tokens import cut_texts, package, padding_number
 from ..errors import DataError, ModelError, RequestError, first_line
 from ..models.classifiers import TextClassifier, TextEncoder
-from ..models.foreign import FOLDER, TIMM, holds_network
+from ..models.foreign import FOLDER, TIMM, from_hub, holds_network
 from ..models.loading import network_for, treatment
 from ..models.others import failures, private_copy
 from ..models.own_head import by_names, names_in
@@ -320,7 +320,8 @@ def _refuse_contradictions(request: Request, model: nn.Module | str) -> None:
     if request.base == "values":
         raise RequestError("certify: a checkpoint is theta0 itself, got base 'values' too. Leave one out.")
     if model == "auto":
-        raise RequestError("certify: a checkpoint holds numbers only; name its network with --model.")
+        missing = "" if Path(request.checkpoint).exists() else from_hub(request.checkpoint)
+        raise RequestError(f"certify: a checkpoint holds numbers only; name its network with --model.{missing}")
 
 
 def _own_head(module: nn.Module, request: Request, sample: Examples) -> HeadSpec | None:
@@ -381,11 +382,12 @@ def _refuse_unfit(
         with torch.no_grad():
             logits = asked.module(x)
     except Exception as cause:  # whatever a user's own network raises
+        fewer = f"--preprocess tokens@{preprocess.length} reaches beyond what it reads: keep fewer tokens"
+        remedy = fewer if preprocess.name == "tokens" else "Bring a network for such inputs, or reshape the examples"
         raise ModelError(
             f"certify: the network reads batches of examples {tuple(x.shape[1:])} in "
             f"{str(x.dtype).removeprefix('torch.')}, got the error "
-            f"{first_line(cause)!r}. "
-            "Bring a network for such inputs, or reshape the examples."
+            f"{first_line(cause)!r}. {remedy}."
         ) from cause
     fits = isinstance(logits, torch.Tensor) and logits.ndim == 2 and logits.dtype.is_floating_point
     if not fits or len(logits) != len(x) or logits.shape[1] < sample.classes:

@@ -18,7 +18,7 @@ sys.path.insert(0, str(HERE.parent))
 from experiment import run  # noqa: E402
 
 HEAD = ["--disjoint", "--new-head", "--train", "head"]
-SHARE = ["--prior-share", "0.25"]
+SHARE, HALF = ["--prior-share", "0.25"], ["--prior-share", "0.5"]
 SHORT = ["--encoder", "plain", "--epochs", "3", "--d", "64"]  # where w = 0 is best the encoder may be short
 EQUAL = ["--preprocess", "tokens@24", "--prior-share", "0.5", "--start-minutes", "2"]  # what is trained alone differs
 
@@ -76,12 +76,14 @@ def commands() -> dict[str, list[str]]:
     few = ["--data", "texts:reviews_few", *EQUAL, *SHORT]
     few_headlines = ["--data", "texts:clickbait_few", *EQUAL, *SHORT]
     pictures = ["--data", "cifar10", "--preprocess", "lite@128"]
-    clothes = ["--data", "fashion-mnist", "--test", "fashion-mnist:test", "--preprocess", "lite@64"]
+    clothes = ["--data", "fashion-mnist:train:1/4", "--preprocess", "lite@64"]
+    digits = ["--data", "mnist:train:1/4", "--preprocess", "lite@64"]
     return {
         "cifar10_lite0_share": [*pictures, *lite0(), *SHARE],
         "features_new_head": features("--new-head"),
         "features_head_rows": features("--head-rows", rows()),
-        "fashion_mnist_lite0_share": [*clothes, *lite0(), *SHARE, *SHORT],
+        "fashion_mnist_lite0_share": [*clothes, *lite0(), *HALF, *SHORT],
+        "mnist_lite0_share": [*digits, *lite0(), *HALF, *SHORT],
         "clickbait_minilm": [*headlines, "--test", "texts:clickbait_rest", *minilm()],
         "clickbait_minilm_share": [*headlines, *minilm(), *SHARE, *SHORT],
         "few_clickbait_head": [*few_headlines, *minilm()],

@@ -103,6 +103,20 @@ def test_few_answers_that_company_changes_are_errors_and_then_all_are_asked_alon
         evaluate(decoded(Cheating()), sample, progress=False)
 
 
+def test_of_few_inputs_one_that_company_changes_is_an_error_and_no_empty_batch_is_asked() -> None:
+    """All have been asked alone already; a network that reshapes cannot read a batch of nothing."""
+    x = torch.tensor([[1.0, 0.0]]).repeat(40, 1)
+    x[3] = torch.tensor([0.0, 5e-3])
+
+    class Reshapes(Own):
+        def moved(self, x: Tensor) -> Tensor:
+            x = x.reshape(len(x), -1)  # which torch refuses of nothing
+            return torch.where((x[:, :1] == 0) & (len(x) > 1), torch.tensor([1e-2, 0.0]), 0.0)
+
+    sample = Examples("rows", x, torch.zeros(40, dtype=torch.int64), 2)
+    assert evaluate(decoded(Reshapes()), sample, progress=False).errors == 1
+
+
 @pytest.mark.parametrize(("lead", "alone", "wrong"), [(1.3e-4, -0.4e-4, 10), (0.9e-4, 0.4e-4, 20)])
 def test_an_example_that_any_pass_gets_wrong_is_an_error(lead: float, alone: float, wrong: int) -> None:
     """A clear winner in batches and every second a near tie alone, or the other way round, within what may differ."""

@@ -1,10 +1,13 @@
 """The plan before the work: it matches what the work then does, and does none of it."""
 
 import os
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import save_file
+from torch import Tensor, nn
 
 from pacbound.methods.table import certify
 from pacbound.pipeline.encoding import plan_of
@@ -53,3 +56,27 @@ def test_it_is_quick_writes_nothing_and_draws_from_no_global_generator(
     assert plan(epochs=100_000).seconds > 1
     assert np.random.get_state()[1].tolist() == before
     assert os.listdir(tmp_path) == []
+
+
+def test_the_pass_through_what_is_frozen_is_part_of_the_time_and_told_apart(tmp_path: Path) -> None:
+    assert "frozen part" not in plan().stages
+    save_file(network(3).state_dict(), tmp_path / "w.safetensors")
+    options = {"checkpoint": str(tmp_path / "w.safetensors"), "disjoint": True, "new_head": True, "train": "head"}
+    setup = prepare(Slow(), clouds(), None, quick(**options), "zero_one")
+    found = forecast(setup)
+    assert found.stages["frozen part"] >= 0.3  # three passes of four batches of 30 examples, a pause for each
+    assert found.seconds > found.stages["frozen part"]  # the training comes on top
+
+
+PAUSE = 0.03
+
+
+class Slow(nn.Sequential):
+    """The network of the clouds, which takes its time."""
+
+    def __init__(self) -> None:
+        super().__init__(*network())
+
+    def forward(self, x: Tensor) -> Tensor:
+        time.sleep(PAUSE)
+        return super().forward(x)  # type: ignore[no-any-return]

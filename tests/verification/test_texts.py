@@ -91,6 +91,22 @@ def test_what_does_not_go_with_texts_is_refused(folder: Path, options: dict[str,
         pb.certify(Bag(), str(folder / "reviews"), request=asked(folder, **options))
 
 
+class Placed(Bag):
+    """Adds a vector for each of at most four places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.places = nn.Parameter(torch.zeros(4, 2))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return super().forward(ids) + self.places.expand(ids.shape[1], 2).mean(0)
+
+
+def test_more_tokens_than_the_network_has_places_for_are_answered_with_the_option(folder: Path) -> None:
+    with pytest.raises(pb.PacboundError, match="--preprocess tokens@5 reaches beyond what it reads: keep fewer tokens"):
+        pb.certify(Placed(), str(folder / "reviews"), request=asked(folder, preprocess="tokens@5"))
+
+
 def test_held_out_texts_that_stand_in_the_sample_are_found_at_any_length(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.txt").write_text("bad film xxx 3\nanother one")
     (tmp_path / "good.txt").write_text("a text that is much longer than all others of the sample are")
