@@ -28,6 +28,7 @@ COMMANDS = {
     "shakespeare_gpt_subspace": [
         *SHAKESPEARE, "--alphabet", "ascii97", "--model", "E48-attn4x2-L", "--d", "2048", "--epochs", "3",
     ],
+    "shakespeare_tree": [*SHAKESPEARE, "--alphabet", "ascii97", "--model", "tree4"],
     "shakespeare_gpt_sublora": [
         *SHAKESPEARE, "--alphabet", "ascii97", "--model", "E48-attn4x2-L", "--train", "lora:4", "--d", "2048",
         "--epochs", "3",
