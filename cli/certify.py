@@ -200,7 +200,10 @@ def _own_parameters() -> list[inspect.Parameter]:
         "config": (str, typer.Option("--config", help="options in a TOML file", rich_help_panel=RUN)),
         "data_dir": (str, typer.Option("--data-dir", help="folder of data sets [PACBOUND_DATA]", rich_help_panel=RUN)),
         "dry_run": (bool, typer.Option("--dry-run", help="print the plan and stop", rich_help_panel=RUN)),
-        "as_json": (bool, typer.Option("--json", help="print the certificate, or the plan, on standard output", rich_help_panel=RUN)),
+        "as_json": (
+            bool,
+            typer.Option("--json", help="print the certificate, or the plan, on standard output", rich_help_panel=RUN),
+        ),
     }
     flags = ("resume", "force", "dry_run", "as_json")
     defaults: dict[str, object] = {"preset": "default", **dict.fromkeys(flags, False)}

@@ -13,7 +13,7 @@ from ..data.inputs import check_repeats
 from ..data.pairs import Pairs, check_pairs_apart, read_pairs
 from ..data.texts import Text, byte_range, character_start, check_text_apart, map_symbols, map_text
 from ..errors import RequestError
-from ..models.language import load_language_model
+from ..models.language import is_whole, load_language_model
 from ..networks.causality import check_causal, length_asked
 from ..networks.checkpoints import checkpoint_base, file_digest
 from ..networks.hypothesis import Base, make_base, make_zero_base
@@ -25,7 +25,7 @@ from ..pipeline.language_training import encode, losses_of, one_step, plan_of, s
 from ..pipeline.language_tree import FIRST, fit_language_tree, tree_order
 from ..records import Record
 from ..request.request import Request, refuse_options, trained_word
-from ..specs.grammar import is_described, parse
+from ..specs.grammar import MAX_ORDER, is_described, parse
 from ..specs.language import PredictionSpec, UnitsSpec, place_of_window
 from ..specs.specs import SPLIT_PARTS, BaseOrigin, HypothesisSpec
 from ..training.state import Checkpoint
@@ -272,17 +272,38 @@ def _refuse(request: Request) -> None:
             "certify: a checkpoint is theta0 only where it never saw the text. Add --disjoint to say so; the "
             "certificate will print it."
         )
-    if request.checkpoint is not None and request.model != "auto" and not is_described(request.model):
+    if request.checkpoint is not None and request.model != "auto" and is_whole(request.checkpoint):
         raise RequestError(
-            "certify: a checkpoint says what network it is, or is one of the network that --model describes, such as "
-            f"E16-gru32-L, got {request.model}. Leave it out, or describe one."
+            f"certify: this checkpoint of a language model says what network it is, got --model {request.model} as "
+            "well. Leave it out."
+        )
+    if request.checkpoint is not None and not (is_whole(request.checkpoint) or is_described(request.model)):
+        raise RequestError(
+            "certify: a checkpoint of a language model is a .bin of llama2.c, a folder of transformers, or weights of "
+            f"the network that --model describes, got {Path(request.checkpoint).name} with --model {request.model}. "
+            "Describe its network, such as E16-gru32-L."
         )
     if is_described(request.model) and parse(request.model).is_tree:
         raise RequestError(
             f"certify: the contexts of a tree are found by --model tree4, got {request.model}. Give its order alone."
         )
-    if tree_order(request.model) is not None:
-        unread = ("checkpoint", "tokenizer", "d", "prior_share", "encoder", "epochs", "budget", "rate", "batch", "train")
+    if (order := tree_order(request.model)) is not None:
+        if not 1 <= order <= MAX_ORDER:
+            raise RequestError(
+                f"certify: a context tree has contexts of 1 to {MAX_ORDER} symbols, got {request.model}."
+            )
+        unread = (
+            "checkpoint",
+            "tokenizer",
+            "d",
+            "prior_share",
+            "encoder",
+            "epochs",
+            "budget",
+            "rate",
+            "batch",
+            "train",
+        )
         refuse_options(request, unread, "is not for a context tree, which is fitted to its text at once")
         if request.statement == "answers":
             raise RequestError("certify: a context tree is of a text, got --statement answers. Choose another network.")

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 class ContextTree(nn.Module):
     """The logits of the root plus those of all contexts that the symbols so far end with.
 
-    Parameters: root (V,); of the contexts of k symbols, branches.{k - 1} (contexts of k - 1 symbols, V), above 1/2 where
-    a context goes on with this earlier symbol, and logits.{k - 1} (contexts, V). Contexts are numbered in the order of
-    these children, row by row.
+    Parameters: root (V,); of the contexts of k symbols, branches.{k - 1} (contexts of k - 1 symbols, V), above 1/2
+    where a context goes on with this earlier symbol, and logits.{k - 1} (contexts, V). Contexts are numbered in the
+    order of their branches, row by row.
     """
 
     def __init__(self, contexts: Sequence[int], vocabulary: int) -> None:

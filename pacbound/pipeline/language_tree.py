@@ -15,7 +15,7 @@ from ..specs.tensors import CodebookTensor, DirectSpec, Quantized, TensorSpec, Z
 from ..training.context_tree import STEP, fit_tree
 from .language import LanguageSetup, Offer
 
-TREE = re.compile("tree([1-8])")
+TREE = re.compile("tree([0-9]{1,3})")
 FIRST = "K1-L"  # stands for a tree until it is fitted
 MOST_SYMBOLS = 1 << 24  # of a text that a tree is fitted to
 FLAGS = (0x0000, 0x3C00)  # 0 and 1 as float16
