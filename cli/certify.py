@@ -1,6 +1,7 @@
 """`pacbound certify`: train, code, certify; people read standard error, programs standard output."""
 
 import inspect
+import json
 import shlex
 import shutil
 import sys
@@ -51,12 +52,23 @@ def _certify(**options: object) -> None:
     request = _request(options)
     output = Path(str(options["output"])) if options["output"] else Path(f"{request.name or _stem(request.data)}.json")
     if options["dry_run"] and request.task == "lm":
-        for line in _language_in_words(forecast_language(request, _path(options["data_dir"]))):
+        planned = forecast_language(request, _path(options["data_dir"]))
+        if options["as_json"]:
+            typer.echo(planned.model_dump_json(indent=1))
+            return
+        for line in _language_in_words(planned):
             typer.echo(line)
         typer.echo("nothing was trained or written (--dry-run)")
         return
     if options["dry_run"]:
         found = plans(request, _path(options["data_dir"]))
+        if options["as_json"]:
+            plain = {
+                name: {"refused": plan} if isinstance(plan, str) else plan.model_dump(mode="json")
+                for name, plan in found.items()
+            }
+            typer.echo(json.dumps(plain, indent=1))
+            return
         for name, plan in found.items():
             title = f"method   {name}\n" if len(found) > 1 else ""
             typer.echo(title + (f"refused  {plan}" if isinstance(plan, str) else _in_words(plan)))
@@ -210,7 +222,10 @@ def _own_parameters() -> list[inspect.Parameter]:
         "config": (str, typer.Option("--config", help="options in a TOML file", rich_help_panel=RUN)),
         "data_dir": (str, typer.Option("--data-dir", help="folder of data sets [PACBOUND_DATA]", rich_help_panel=RUN)),
         "dry_run": (bool, typer.Option("--dry-run", help="print the plan and stop", rich_help_panel=RUN)),
-        "as_json": (bool, typer.Option("--json", help="print the certificate on standard output", rich_help_panel=RUN)),
+        "as_json": (
+            bool,
+            typer.Option("--json", help="print the certificate, or the plan, on standard output", rich_help_panel=RUN),
+        ),
     }
     flags = ("resume", "force", "dry_run", "as_json")
     defaults: dict[str, object] = {"preset": "default", **dict.fromkeys(flags, False)}

@@ -57,4 +57,6 @@ def sequence_spellings(draw: st.DrawFn) -> str:
             return f"attn{draw(st.sampled_from((1, 2, 4, 64)))}{_options(draw, 'x', 1, 6)}"
         return kind + (str(draw(st.integers(1, 64))) if kind == "W" else "")
 
+    if draw(st.integers(0, 7)) == 0:
+        return "-".join([*(f"K{draw(st.integers(1, 1 << 14))}" for _ in range(draw(st.integers(1, 8)))), "L"])
     return "-".join([f"E{draw(WIDTHS)}", *(layer() for _ in range(draw(st.integers(0, 6)))), "L"])

@@ -245,6 +245,27 @@ MUTATIONS = (
         f"{LANGUAGE_FLOW}::test_a_ledger_pays_network_alphabet_smoothing_centre_and_windows",
     ),
     Mutation(
+        "a window of a context tree goes on before its first symbol",
+        "pacbound/models/context_tree.py",
+        "            there[:, :k] = False  # nothing stands before the first symbol\n",
+        "",
+        "tests/models/test_context_tree.py::test_logits_are_sums_over_the_contexts_that_the_text_ends_with",
+    ),
+    Mutation(
+        "a message with more branches than contexts ends in a traceback",
+        "pacbound/models/context_tree.py",
+        "(flags.flatten().cumsum(0) - 1).clamp(0, len(logits) - 1)",
+        "(flags.flatten().cumsum(0) - 1)",
+        "tests/models/test_context_tree.py::test_flags_that_do_not_fit_the_number_of_contexts_still_make_a_network",
+    ),
+    Mutation(
+        "contexts stay that save less than their bits",
+        "pacbound/training/context_tree.py",
+        "        places = np.flatnonzero((values > 0) & (",
+        "        places = np.flatnonzero((values > -1e9) & (",
+        "tests/training/test_context_tree.py::test_a_text_of_independent_symbols_has_no_contexts",
+    ),
+    Mutation(
         "a ceiling below the losses that may come",
         "pacbound/certificate/language_recheck.py",
         "    if sums.ceiling is None or not least <= sums.ceiling <= ceiling + 1e-9 or sums.lowest != 0:\n",

@@ -128,7 +128,7 @@ def _check_hypothesis(certificate: LanguageCertificate) -> str | None:
     if spec.base.split is not None and (wrong := _wrong_split(certificate, spec.base.split)) is not None:
         return wrong
     kind = "w = 0" if spec.quantizer is None else spec.quantizer.kind
-    if kind not in ("w = 0", "lattice", "profile", "trellis", "codebook", "direct"):
+    if kind not in ("w = 0", "lattice", "profile", "trellis", "codebook", "tensors", "direct"):
         return f"a language model is decoded from symbols, got the quantizer {kind}"
     if isinstance(spec.quantizer, DirectSpec) and spec.quantizer.groups:
         return "the order of the units of a sequence network is paid"

@@ -15,17 +15,19 @@ from ..data.pairs import Pairs, check_pairs_apart, read_pairs
 from ..data.texts import Text, byte_range, character_start, check_text_apart, map_symbols, map_text
 from ..distributed import refuse_several
 from ..errors import RequestError
-from ..models.language import load_language_model
+from ..models.language import is_whole, load_language_model
 from ..networks.causality import check_causal, length_asked
-from ..networks.checkpoints import file_digest
+from ..networks.checkpoints import checkpoint_base, file_digest
 from ..networks.hypothesis import Base, make_base, make_zero_base
 from ..networks.predictions import Predicted, answers_of, predict, units_of
 from ..networks.trained import train_only
 from ..pipeline.language import LanguageSetup, finish_language
 from ..pipeline.language_start import TextSplit, seconds_a_step_of_start, steps_of_start, with_text_start
 from ..pipeline.language_training import encode, losses_of, one_step, plan_of, seconds_a_step, steps_a_pass, way_of
+from ..pipeline.language_tree import FIRST, fit_language_tree, tree_order
 from ..records import Record
 from ..request.request import Request, refuse_options, trained_word
+from ..specs.grammar import MAX_ORDER, is_described, parse
 from ..specs.language import PredictionSpec, UnitsSpec, place_of_window
 from ..specs.specs import SPLIT_PARTS, BaseOrigin, HypothesisSpec
 from ..threads import measured_threads, one_thread
@@ -75,6 +77,9 @@ def certify_language(
     setup, split = prepare_language(request, data_dir, progress)
     started = time.monotonic()
     beside = None if state is None else methods_folder(state) / "theta0"
+    if (order := tree_order(request.model)) is not None:
+        setup, tree = fit_language_tree(setup, order)
+        return finish_language(setup, [tree], {"training": time.monotonic() - started}, 1.0, (), progress)
     setup = with_text_start(setup, split, request, beside, progress)
     way = way_of(setup, request)
     checkpoint = Checkpoint(state, _key(request, setup))
@@ -135,6 +140,8 @@ def prepare_language(
     text, held_out, split = _texts(request, data_dir, progress)
     text = text if request.name is None else replace(text, name=request.name)
     source = DEFAULT_MODEL if request.model == "auto" else request.model
+    source = source if tree_order(source) is None else FIRST
+    named = request.checkpoint is None or request.model != "auto"
     if request.checkpoint is None and request.tokenizer is None:
         whole = text.listing() if split is None else _whole(text, split).listing()
         text = text.over(whole.alphabet)
@@ -143,7 +150,7 @@ def prepare_language(
     if held_out is not None and not isinstance(text, Pairs):
         for part in (text,) if split is None else (text, split.first):
             check_text_apart(part, held_out)
-    module, name = load_language_model(request.checkpoint or source, text.alphabet.predicted)
+    module, name = load_language_model(source if named else str(request.checkpoint), text.alphabet.predicted)
     window = _window(request, getattr(module, "context", None))
     base = _base(module, request)
     check_causal(base.module, text.alphabet.predicted, length_asked(name, window.window))
@@ -205,6 +212,8 @@ def _base(module: nn.Module, request: Request) -> Base:
     if request.checkpoint is None:
         around = request.d is not None or request.prior_share is not None
         return make_base(module, request.seed, buffers) if around else make_zero_base(module, buffers)
+    if request.model != "auto":  # a described network, into which the file is read
+        return checkpoint_base(module, request.checkpoint, frozen_buffers=buffers)
     base = make_base(module, None, buffers)
     origin = BaseOrigin(
         kind="checkpoint", sha256=file_digest(request.checkpoint), disjoint=True, values=base.origin.sha256
@@ -272,11 +281,48 @@ def _refuse(request: Request) -> None:
             "certify: a checkpoint is theta0 only where it never saw the text. Add --disjoint to say so; the "
             "certificate will print it."
         )
-    if request.checkpoint is not None and request.model != "auto":
+    if request.checkpoint is not None and request.model != "auto" and is_whole(request.checkpoint):
         raise RequestError(
-            f"certify: a checkpoint of a language model says what network it is, got --model {request.model} as well. "
-            "Leave it out."
+            f"certify: this checkpoint of a language model says what network it is, got --model {request.model} as "
+            "well. Leave it out."
         )
+    if request.checkpoint is not None and not (is_whole(request.checkpoint) or is_described(request.model)):
+        raise RequestError(
+            "certify: a checkpoint of a language model is a .bin of llama2.c, a folder of transformers, or weights of "
+            f"the network that --model describes, got {Path(request.checkpoint).name} with --model {request.model}. "
+            "Describe its network, such as E16-gru32-L."
+        )
+    if is_described(request.model) and parse(request.model).is_tree:
+        raise RequestError(
+            f"certify: the contexts of a tree are found by --model tree4, got {request.model}. Give its order alone."
+        )
+    if (order := tree_order(request.model)) is not None:
+        if not 1 <= order <= MAX_ORDER:
+            raise RequestError(
+                f"certify: a context tree has contexts of 1 to {MAX_ORDER} symbols, got {request.model}."
+            )
+        unread = (
+            "checkpoint",
+            "tokenizer",
+            "d",
+            "prior_share",
+            "encoder",
+            "epochs",
+            "budget",
+            "rate",
+            "batch",
+            "train",
+        )
+        refuse_options(request, unread, "is not for a context tree, which is fitted to its text at once")
+        if request.statement == "answers":
+            raise RequestError("certify: a context tree is of a text, got --statement answers. Choose another network.")
+    if request.encoder == "weights":
+        refuse_options(request, ("d", "projector", "layer_scale"), "is of a subspace, and --encoder weights has none")
+        if request.checkpoint is None and request.prior_share is None:
+            raise RequestError(
+                "certify: --encoder weights codes every weight around a checkpoint or --prior-share; around zeros they "
+                "are coded as it is. Leave it out."
+            )
     if request.disjoint and request.checkpoint is None:
         raise RequestError("certify: --disjoint is about a checkpoint, got none. Give --checkpoint, or leave it out.")
     if request.held_out is not None and request.test is not None:

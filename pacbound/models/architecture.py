@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import ModelError
-from ..specs.grammar import EMBEDDING, FEATURES, NORMS, ON_MAPS, VIEWS, Architecture, Layer, turned
+from ..specs.grammar import FEATURES, NORMS, ON_MAPS, VIEWS, Architecture, Layer, turned
 from .features import Edges, Moments, Opponent, edge_stride
 from .published import CIFAR_MEAN, CIFAR_STD, Pixels
 from .views import Front, MeanOfViews, MeanOverViews, count_views
@@ -33,7 +33,8 @@ def build_architecture(architecture: Architecture, input_shape: Sequence[int], c
     if architecture.reads_sequences:
         raise ModelError(
             f"build: {architecture} says what symbol comes next in a sequence and classifies no examples, got examples "
-            f"of shape {shape}. Start with another layer than {EMBEDDING}, or certify a text with --task lm."
+            f"of shape {shape}. Start with another layer than {architecture.layers[0].kind}, or certify a text with "
+            "--task lm."
         )
     if classes < 2 or not shape or min(shape) < 1:
         raise ModelError(

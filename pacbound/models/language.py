@@ -37,6 +37,12 @@ class CausalNetwork(nn.Module):
         return logits
 
 
+def is_whole(checkpoint: str) -> bool:
+    """Return whether a checkpoint says what network it is: a file of llama2.c, or a folder of transformers."""
+    place = Path(checkpoint.removeprefix(FOLDER))
+    return place.suffix == LLAMA2C or place.is_dir() or checkpoint.startswith(FOLDER)
+
+
 def load_language_model(source: str | Path, vocabulary: int) -> tuple[nn.Module, str]:
     """Build the network that `source` names; the parameters of a described one are torch's until `initialise`.
 

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import ModelError
-from ..specs.grammar import EMBEDDING, Architecture, Layer, parse
+from ..specs.grammar import CONTEXTS, EMBEDDING, Architecture, Layer, parse
 from .architecture import ACTIVATIONS, MAX_PARAMETERS
+from .context_tree import ContextTree
 
 ROTARY_BASE = 10_000.0
 WIDER = 4  # of the inner layer of a transformer block
@@ -19,7 +20,7 @@ MAX_CHANNELS = 1 << 18  # between two layers, at one position
 def sequence_network(description: str, vocabulary: int) -> nn.Sequential:
     """Build a network of sequences; its parameters are torch's until `initialise` sets them.
 
-    Args: description: of the grammar (specs/grammar.py), starting with E. vocabulary: V, symbols of the alphabet.
+    Args: description: of the grammar (specs/grammar.py), starting with E or K. vocabulary: V, symbols of the alphabet.
     Returns: a module from ids (batch, T) int64 in [0, V) to (batch, T, V) float32, T of any length; the logits at
         position t are of the symbol after ids[:, :t + 1] and depend on these alone.
     Raises: ModelError for no such description, or one that names the first layer that does not fit.
@@ -27,20 +28,23 @@ def sequence_network(description: str, vocabulary: int) -> nn.Sequential:
     architecture = parse(description)
     if not architecture.reads_sequences:
         raise ModelError(
-            f"build: a network of sequences starts with {EMBEDDING}, got {architecture}. "
+            f"build: a network of sequences starts with {EMBEDDING} or {CONTEXTS}, got {architecture}. "
             "Describe one such as E16-gru32-L."
         )
     if vocabulary < 2:
         raise ModelError(f"build: {architecture} tells apart at least 2 symbols, got {vocabulary}.")
     modules: list[nn.Module] = []
+    sizes = [_size(layer) for layer in architecture.layers if layer.kind == CONTEXTS]
     width, parameters = vocabulary, 0
     for position, layer in enumerate(architecture.layers):
         parameters += _parameters(layer, width, vocabulary)
         if parameters > MAX_PARAMETERS:  # before they take memory
             raise _unfit(architecture, position, f"at most {MAX_PARAMETERS:,} parameters, got {parameters:,}")
+        if layer.kind == CONTEXTS:
+            continue
         if layer.kind == "attn" and width % (2 * _size(layer)):
             raise _unfit(architecture, position, f"its heads are of equal and even width, got {width} channels")
-        made, width = _made(layer, width, vocabulary)
+        made, width = ([ContextTree(sizes, vocabulary)], 1) if sizes else _made(layer, width, vocabulary)
         if width > MAX_CHANNELS:
             raise _unfit(architecture, position, f"at most {MAX_CHANNELS:,} channels leave a layer, got {width:,}")
         modules += made
@@ -57,6 +61,7 @@ def _parameters(layer: Layer, width: int, vocabulary: int) -> int:
     size = layer.size or vocabulary
     return {
         EMBEDDING: vocabulary * size,
+        CONTEXTS: 2 * vocabulary * size,
         "gru": 3 * size * (width + size + 2),
         "g": 2 * size * (width * (layer.kernel or 1) + 1),
         "attn": (layer.repeat or 1) * width * ((4 + 2 * WIDER) * width + 2) + width,

@@ -70,7 +70,7 @@ def _trained(setup: LanguageSetup, split: TextSplit, request: Request, state: Pa
         rate = RATE if setup.base.origin.kind == "seeded" else TUNED_RATE
         named = dict(module.named_parameters())
         with measured_threads(lambda: losses(named, 0)[0].backward(), checkpoint):
-            _train(module, losses, steps, rate, (request.batch or BATCH) * LENGTH, checkpoint, progress)
+            train_text(module, losses, steps, rate, (request.batch or BATCH) * LENGTH, checkpoint, progress)
         return freeze_network(module)
 
     key = f"{split.digest} {split.parts} {setup.base.layout.digest} {setup.base.origin} {request.model_dump_json()}"
@@ -100,10 +100,15 @@ def seconds_a_step_of_start(setup: LanguageSetup, split: TextSplit, request: Req
         return median_seconds(lambda step: losses(named, step)[0].backward(), TIMED_STEPS) * WITH_OPTIMISER
 
 
-def _train(
-    module: nn.Module, losses: Losses, steps: int, rate: float, symbols: int, checkpoint: Checkpoint, progress: bool
-) -> None:
-    """Train in place; an interrupted run goes on from its state as if nothing had happened."""
+def train_text(
+    module: nn.Module, losses: Losses, steps: int, rate: float, symbols: int, checkpoint: Checkpoint,
+    progress: bool = True,
+) -> None:  # fmt: skip
+    """Train in place; an interrupted run goes on from its state as if nothing had happened.
+
+    Args: losses: of windows of a text, by the number of a step. rate: peak of Adam. symbols: of a step, for the bar.
+    Raises: QuantizeError where the loss is no longer finite; StateError where the state is foreign.
+    """
     named: dict[str, Tensor] = {name: value for name, value in module.named_parameters() if value.requires_grad}
     adam = torch.optim.Adam(named.values(), rate)
     moments = {f"adam/{name}": value for name, value in named.items()}

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from ..bits.codes import fit_code
+from ..bits.weights import REACH
 from ..data.pairs import Pairs
 from ..data.texts import Text
 from ..models.others import private_copy
@@ -32,13 +33,16 @@ from ..training.plain import Candidate
 from ..training.sequence_posterior import Objective, encode_sequences, settings_of
 from ..training.state import Checkpoint
 from ..training.timing import median_seconds
+from ..training.weights import rounded_weights, weight_lattices
 from .language import LanguageSetup, Offer
+from .preparation import whole_space
 
 LENGTH, WARM = 64, 4  # symbols of a training window that count, and those before them that do not
 BATCH = 32  # windows a step
 PASSES, LEAST_STEPS, MOST_STEPS = 20.0, 500, 12_000
 SUBSPACE = 512  # dimension around a checkpoint
 WEIGHT_RATE, WEIGHT_STEP = 0.03, 0.05
+AROUND_RATE = 0.01  # of weights that a checkpoint has already
 COEFFICIENT_RATE, COEFFICIENT_STEP = 0.002, 0.004  # a coarser first step destroys what a checkpoint knows
 VECTOR_UNIT = 0.5  # of biases and other vectors
 TIMED_STEPS = 5
@@ -67,8 +71,10 @@ class Way:
 
 
 def way_of(setup: LanguageSetup, request: Request) -> Way:
-    """Return every weight where theta0 is zero, else a subspace. Raises: RequestError for an unknown projector."""
-    return _every_weight(setup, request) if setup.base.origin.kind == "zero" else _subspace(setup, request)
+    """Return every weight, around zero or theta0, or a subspace. Raises: RequestError for an unknown projector."""
+    if setup.base.origin.kind == "zero":
+        return _every_weight(setup, request)
+    return _around(setup, request) if request.encoder == "weights" else _subspace(setup, request)
 
 
 def _every_weight(setup: LanguageSetup, request: Request) -> Way:
@@ -102,6 +108,24 @@ def _every_weight(setup: LanguageSetup, request: Request) -> Way:
         WEIGHT_RATE,
         lambda tensors, ids: functional_call(base.module, tensors, (ids,)),
         coded,
+    )
+
+
+def _around(setup: LanguageSetup, request: Request) -> Way:
+    """Every weight on a lattice of its tensor, around theta0."""
+    projector = whole_space(setup.base.layout.D)
+    subspace = make_subspace(setup.base, projector, request.layer_scale)
+
+    def coded(lattices: Lattices) -> Offer:
+        spec, integers = rounded_weights(lattices)
+        return _offer(setup, request, projector, Candidate(integers + REACH, spec, None))
+
+    return Way(
+        weight_lattices(subspace),
+        AROUND_RATE,
+        lambda tensors, ids: subspace.call_at(subspace.theta(torch.cat(list(tensors.values()))), ids),
+        coded,
+        projector,
     )
 
 

@@ -215,6 +215,11 @@ def _projector(request: Request, D: int, n: int) -> ProjectorSpec:
     if request.encoder != "weights":
         return parse_projector(request.projector, D, min(request.d or default_dimension(n), D), request.seed)
     refuse_options(request, ("d", "projector", "layer_scale"), "is of a subspace, and --encoder weights has none")
+    return whole_space(D)
+
+
+def whole_space(D: int) -> ProjectorSpec:
+    """Return the space in which every weight is coded. Raises: RequestError for a network that is too large."""
     if D > MAX_WEIGHTS:
         raise RequestError(
             f"certify: every weight is coded of networks of up to {MAX_WEIGHTS:,}, got {D:,}. Leave --encoder out, or "

@@ -28,6 +28,8 @@ every position, which depend on this and earlier positions only. After E stand t
     WK          window: the channels of this and the K - 1 positions before, zeros before the first
     gNkK        gated causal convolution to N channels over K positions, added to what comes in where widths agree
     attnH       transformer block with H heads as wide as what comes in, then layer norm; xX blocks in a row (1)
+A description that starts with K is a context tree, between K and L nothing but K:
+    KN          N contexts that are one symbol longer than those of the layer before, the first of one symbol
 
 Rules that depend on what stands around or on the shape of an example:
     - Without p, a convolution has no zeros around it, and K // 2 on each side where an image has a side below 16.
@@ -78,6 +80,8 @@ MAX_STRIDE = 8
 MAX_GROUPS = 1 << 10
 MAX_REPEAT = 64
 MAX_WINDOW = 64  # positions
+MAX_CONTEXTS = 1 << 14  # of one length
+MAX_ORDER = 8  # of a context tree
 MAX_HEADS = 64
 USUAL_STRIDES = {"c": 1, "t": 1, "A": 2, "M": 2}
 
@@ -103,6 +107,7 @@ ON_MAPS = (
 )  # these read (channels, height, width), and nothing may have flattened it
 HEADS = ("L", "P")
 EMBEDDING = "E"  # what a network of sequences starts with
+CONTEXTS = "K"  # what a context tree consists of
 ON_SEQUENCES = ("gru", "W", "g", "attn")
 AFTER_EMBEDDING = (*ON_SEQUENCES, *ACTIVATIONS, "h", "L")
 CONVOLUTIONS = ("c", "t")
@@ -137,6 +142,7 @@ KINDS: dict[str, tuple[tuple[str, str, int, int], ...]] = {
     "W": (("size", "", 1, MAX_WINDOW),),
     "g": (("size", "", 1, MAX_WIDTH), ("kernel", "k", 1, MAX_KERNEL)),
     "attn": (("size", "", 1, MAX_HEADS), ("repeat", "x", 1, MAX_REPEAT)),
+    CONTEXTS: (("size", "", 1, MAX_CONTEXTS),),
     "moments": (),
     "edges": (("size", "", 1, MAX_EDGES),),
     "opponent": (),
@@ -182,7 +188,12 @@ class Architecture:
     @property
     def reads_sequences(self) -> bool:
         """Whether it is a network of sequences."""
-        return self.layers[0].kind == EMBEDDING
+        return self.layers[0].kind in (EMBEDDING, CONTEXTS)
+
+    @property
+    def is_tree(self) -> bool:
+        """Whether it is a context tree, which is fitted and not trained."""
+        return self.layers[0].kind == CONTEXTS
 
     def __str__(self) -> str:
         """Return the one canonical spelling, which `parse` reads back."""
@@ -196,9 +207,11 @@ def expected(layers: tuple[Layer, ...]) -> tuple[str, ...]:
         return ()
     if kinds and kinds[0] == EMBEDDING:
         return AFTER_EMBEDDING
+    if kinds and kinds[0] == CONTEXTS:
+        return (CONTEXTS, "L") if len(kinds) < MAX_ORDER else ("L",)
     flat = "h" in kinds or "G" in kinds
     begun = [kind for kind in kinds if kind not in PIXELS]
-    barred = ON_SEQUENCES + (ON_MAPS if flat else ()) + ((*PIXELS, EMBEDDING) if kinds else ())
+    barred = ON_SEQUENCES + (ON_MAPS if flat else ()) + ((*PIXELS, EMBEDDING, CONTEXTS) if kinds else ())
     barred += NOT_ON_TURNS if turned(layers) else ("T",)
     barred += VIEWS if begun not in ([], ["flip"]) else ("flip",) if begun else ()
     fixed = [kind for kind in begun if kind not in VIEWS]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..bits.coder import TOTAL
@@ -65,7 +66,7 @@ def encode_weights(
     Args: subspace: of the identity, so that its coefficients are the weights.
     Raises: QuantizeError where training diverges; StateError.
     """
-    lattices, smooth = _start(subspace), round(SMOOTH * plan.steps)
+    lattices, smooth = weight_lattices(subspace), round(SMOOTH * plan.steps)
 
     def price(step: int, risk: float, nats: float) -> float:
         return plan.beta if step < smooth else BETA_SCALE * bound_beta(risk, nats, sample.n)
@@ -77,7 +78,7 @@ def encode_weights(
 
 def seconds_an_epoch_of_weights(subspace: Subspace, sample: Sample, batch: int) -> float:
     """Time a few training steps and return the seconds that a pass over the sample takes."""
-    lattices, generator = _start(subspace), generator_of(0)
+    lattices, generator = weight_lattices(subspace), generator_of(0)
     losses = _losses(subspace, sample, WeightsPlan(TIMED_STEPS, batch, 1.0, 1.0, 0), TIMED_STEPS)
 
     def one(step: int) -> None:
@@ -87,8 +88,8 @@ def seconds_an_epoch_of_weights(subspace: Subspace, sample: Sample, batch: int) 
     return median_seconds(one, TIMED_STEPS) * max(1, sample.n // batch)
 
 
-def _start(subspace: Subspace) -> Lattices:
-    """Lattices around theta0, in units of the He value of each layer."""
+def weight_lattices(subspace: Subspace) -> Lattices:
+    """Return lattices of all tensors around theta0, in units of the He value of each layer."""
     sizes = {slot.name: slot.stop - slot.start for slot in subspace.layout.slots}
     zeros = {name: torch.zeros(size) for name, size in sizes.items()}
     return Lattices.around(zeros, dict.fromkeys(sizes, 1 / math.sqrt(subspace.layout.D)), FIRST_STEP)
@@ -116,13 +117,17 @@ def _losses(
     return losses
 
 
+def rounded_weights(lattices: Lattices) -> tuple[TensorsSpec, NDArray[np.int32]]:
+    """Return how all tensors are coded, and their integers (D,), which reach to -20 and 20."""
+    steps = lattices.steps()
+    integers = [values.clip(-REACH, REACH) for values in lattices.integers(steps).values()]
+    spec = fit_tables(integers, [step_index_for(step) for step in steps.values()])
+    return spec, np.concatenate(integers).astype(np.int32)
+
+
 def _refined(subspace: Subspace, sample: Sample, lattices: Lattices, progress: bool, until: float) -> list[Candidate]:
     """The lattices as they are, and after moves of single weights that lower the bound."""
-    steps = lattices.steps()
-    integers = {name: values.clip(-REACH, REACH) for name, values in lattices.integers(steps).items()}
-    indices = [step_index_for(step) for step in steps.values()]
-    spec = fit_tables(list(integers.values()), indices)
-    whole = np.concatenate(list(integers.values())).astype(np.int32)
+    spec, whole = rounded_weights(lattices)
     first = evaluate_point(subspace, sample, whole, prices_of(spec), SETTINGS.overhead_bits)
     points = [first]
     if min(sample.n, NEAR) * subspace.layout.D <= MAX_SLOPES:

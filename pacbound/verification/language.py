@@ -6,6 +6,7 @@ from ..certificate.language import LanguageCertificate
 from ..certificate.language_recheck import recheck_language_arithmetic, recheck_language_message
 from ..certificate.recheck import Finding
 from ..specs.grammar import OWN_NETWORK
+from ..specs.specs import CHECKPOINT_KINDS
 
 
 def language_lacks(certificate: LanguageCertificate, data: object, checkpoint: object, tokenizer: object) -> list[str]:
@@ -13,7 +14,9 @@ def language_lacks(certificate: LanguageCertificate, data: object, checkpoint: o
     lacking = []
     if data is None:
         lacking.append("the text (--data)")
-    if certificate.hypothesis.model == OWN_NETWORK and checkpoint is None:
+    base = certificate.hypothesis.base
+    needs = certificate.hypothesis.model == OWN_NETWORK or base.kind in CHECKPOINT_KINDS
+    if needs and checkpoint is None:
         lacking.append("the checkpoint (--checkpoint)")
     if certificate.text.alphabet.kind == "tokenizer" and tokenizer is None:
         lacking.append("the tokenizer (--tokenizer)")

@@ -135,7 +135,7 @@ def _other_prompts(stated: int | None, text: "Text") -> str | None:
 def rebuild_language_base(certificate: LanguageCertificate, checkpoint: str | Path | None) -> "Base":
     """Return theta0 in the network that the certificate names. Raises: ModelError where what was given is another."""
     from ..models.language import load_language_model
-    from ..networks.checkpoints import file_digest, start_base
+    from ..networks.checkpoints import file_digest, rebuild_base, start_base
     from ..networks.hypothesis import Base, make_base, make_zero_base
     from ..networks.trained import train_only
 
@@ -155,6 +155,8 @@ def rebuild_language_base(certificate: LanguageCertificate, checkpoint: str | Pa
             raise ModelError("verify: theta0 was trained from another checkpoint. Give the file that was certified.")
         return start_base(module, certificate.theta0(), origin.model_copy(update={"constants": None}), buffers)
     assert origin.kind in CHECKPOINT_KINDS
+    if spec.model != OWN_NETWORK:
+        return rebuild_base(module, origin, checkpoint)
     assert checkpoint is not None
     found = file_digest(checkpoint)
     base = make_base(module, None, buffers)

@@ -1,6 +1,6 @@
 """Language models: a text from scratch, and a checkpoint adapted to two texts. Texts and checkpoints lie in the data
-root (PACBOUND_DATA). positions.py is the corpus that is too large to be evaluated, quantization.py what a quantized
-checkpoint loses.
+root (PACBOUND_DATA). theta0.py makes theta0_wikitext.safetensors, positions.py is the corpus that is too large to be
+evaluated, quantization.py what a quantized checkpoint loses.
 """
 
 import sys
@@ -21,8 +21,21 @@ COMMANDS = {
     "shakespeare_gru64": [*SHAKESPEARE, "--alphabet", "ascii97", "--model", "E16-gru64-L", "--epochs", "24"],
     "shakespeare_stories": [*SHAKESPEARE, *ADAPTED, "--d", "2048", "--budget", "4", *LATTICE],
     "shakespeare_window4": [*SHAKESPEARE, "--alphabet", "ascii97", "--model", "E8-W4-h24-tanh-L", "--epochs", "24"],
+    "shakespeare_window6": [*SHAKESPEARE, "--alphabet", "ascii97", "--model", "E8-W6-h64-tanh-L", "--epochs", "12"],
+    "shakespeare_window8_subspace": [
+        *SHAKESPEARE, "--alphabet", "ascii97", "--model", "E8-W8-h64-tanh-L", "--d", "2048", "--epochs", "9",
+    ],
     "shakespeare_gpt_subspace": [
         *SHAKESPEARE, "--alphabet", "ascii97", "--model", "E48-attn4x2-L", "--d", "2048", "--epochs", "3",
+    ],
+    "shakespeare_tree": [*SHAKESPEARE, "--alphabet", "ascii97", "--model", "tree4"],
+    "shakespeare_gpt_sublora": [
+        *SHAKESPEARE, "--alphabet", "ascii97", "--model", "E48-attn4x2-L", "--train", "lora:4", "--d", "2048",
+        "--epochs", "3",
+    ],
+    "shakespeare_gru32_wikitext": [
+        *SHAKESPEARE, "--alphabet", "ascii97", "--model", "E16-gru32-L", "--checkpoint", "theta0_wikitext.safetensors",
+        "--disjoint", "--encoder", "weights", "--epochs", "12",
     ],
     "shakespeare_split": [
         *SHAKESPEARE, "--alphabet", "ascii97", "--model", "E16-gru96-L", "--prior-share", "0.5", "--d", "512",

@@ -81,6 +81,9 @@ def price_by_hand(text: str) -> int:
             bits += gamma_bits(number - 1) if kind in ("g", "attn") else 0
             width = size if kind in ("E", "gru", "g") else width
             continue
+        if text.startswith("K") and token != "L":
+            bits += 6 + 9 + gamma_bits(int(token[1:]) - 1)
+            continue
         if token in ("unit", "imagenet"):
             bits += 1
             continue
@@ -152,6 +155,7 @@ def small_descriptions() -> set[str]:
     texts += [[start, body, "L"] for start in ("unit", "imagenet") for body in (*maps, "G", "h8")]
     after = ["gru1", "gru2", "W1", "W2", "g2k1", "g2k3", "attn1", "attn2", "attn1x2", "h2", "R", "tanh"]
     texts += [["E2", *body, "L"] for n in range(3) for body in itertools.product(after, repeat=n)]
+    texts += [[*body, "L"] for n in (1, 2, 3) for body in itertools.product(("K1", "K2", "K65"), repeat=n)]
     texts += [[body, flat, "h2", "L"] for body in maps for flat in ("G", "h1", "h2", "h4")]
     return {canonical_name("-".join(text)) for text in texts} | {"user"}
 
@@ -193,7 +197,7 @@ def test_the_words_of_kinds_fill_the_tree() -> None:
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("00" + "111111" + "000010001", "layer number 16 is unknown"),
+        ("00" + "111111" + "000010010", "layer number 17 is unknown"),
         ("00" + "111111" + "0001110" + "00101" + "100", "no network of the grammar"),  # edges5
         ("00" + "01" + "111111" + "0001101" + "100", "no network of the grammar"),  # moments behind an activation
         ("00" + "111111" + "0001010" + "1" + "100", "no network of the grammar"),  # W1 without E

@@ -103,6 +103,9 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(folder: Path, monkeypatch:
     assert code == 0
     for part in ("d = 8 coefficients", "n = 600", "20 epochs in batches of 60", "MiB", "symbols", "sum", "nothing was"):
         assert part in text
+    _, out, _ = in_process(folder, *QUICK, "--dry-run", "--json", monkeypatch=monkeypatch)
+    (plan,) = json.loads(out).values()
+    assert (plan["n"], plan["d"], plan["epochs"], plan["batch"]) == (600, 8, 20, 60)
     assert os.listdir(folder) == ["clouds.npz"]
 
 

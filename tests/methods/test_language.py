@@ -319,4 +319,7 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(tmp_path):
     assert run.exit_code == 0
     assert "markov, 3,000 symbols, 3,000 losses" in run.stdout
     assert f"training {round(100 * 3000 / (32 * 64)):,} steps" in run.stdout
+    plan = json.loads(CliRunner().invoke(app, ["certify", *options, "--dry-run", "--json"]).stdout)
+    assert (plan["text"], plan["symbols"], plan["d"]) == ("markov", 3000, None)
+    assert plan["steps"] == round(100 * 3000 / (32 * 64))
     assert not (tmp_path / "c.json").exists()
