@@ -163,7 +163,7 @@ class _Choice:
             found, alone = _seconds(self.step, noted), _seconds(self.step, 1)
             self.use(noted)
             if found > SLOWER * alone:
-                self.decide()
+                self.decide_again()
 
     def decide(self) -> int:
         """Double the number while that makes a step clearly faster; return it."""
@@ -178,6 +178,12 @@ class _Choice:
         self.cost, self.decided = clock() - started, clock()
         self.use(count)
         return count
+
+    def decide_again(self) -> None:
+        """Decide, and note what a resumed run goes on with from now on."""
+        count = self.decide()
+        if self.notes is not None:
+            self.notes.renew(NOTE, [count])
 
     def use(self, count: int) -> None:
         """Compute with a number of threads from now on."""
@@ -204,9 +210,7 @@ class _Choice:
         pause = now - self.decided
         slow = self.count > 1 and each > SLOWER * least and pause > self.cost / SHARE_WHERE_SLOW
         if slow or (self.count < self.most and pause > max(PAUSE, self.cost / SHARE)):
-            count = self.decide()
-            if self.notes is not None:
-                self.notes.renew(NOTE, [count])
+            self.decide_again()
 
 
 def _seconds(step: Callable[[], object], count: int) -> float:

@@ -204,8 +204,9 @@ def test_a_run_goes_on_with_the_number_it_noted_unless_that_is_slow_now(
     with measured_threads(four({1: 0.004, 2: 0.0039, 4: 0.001}).trial, Checkpoint(path, "k")):
         assert torch.get_num_threads() == 2
     again = four({1: 0.004, 2: 0.3, 4: 0.3})
-    with measured_threads(again.trial, Checkpoint(path, "k")):
+    with measured_threads(again.trial, third := Checkpoint(path, "k")):
         assert torch.get_num_threads() == 1
+    assert third.note("threads", lambda: pytest.fail("noted")) == [1]
     torch.set_num_threads(1)
     with measured_threads(lambda: pytest.fail("one thread needs no timing"), Checkpoint(path, "k")):
         assert torch.get_num_threads() == 1

@@ -68,7 +68,7 @@ def _trained(setup: LanguageSetup, split: TextSplit, request: Request, state: Pa
         losses = _losses(module, setup, split, request)
         steps = checkpoint.note("steps", lambda: [steps_of_start(setup, split, request)])[0]
         rate = RATE if setup.base.origin.kind == "seeded" else TUNED_RATE
-        named = dict(module.named_parameters())
+        named: dict[str, Tensor] = dict(module.named_parameters())
         with measured_threads(lambda: losses(named, 0)[0].backward(), checkpoint):
             train_text(module, losses, steps, rate, (request.batch or BATCH) * LENGTH, checkpoint, progress)
         return freeze_network(module)

@@ -9,6 +9,7 @@ from ..certificate.difference_recheck import recheck_difference
 from ..certificate.recheck import Finding
 from ..errors import PacboundError
 from ..specs.grammar import OWN_NETWORK
+from ..threads import one_thread
 from .language_losses import smaller, stated_text, text_differs
 from .recount import Given, build_network
 
@@ -64,6 +65,7 @@ def difference_unchecked(certificate: DifferenceCertificate, level: str) -> tupl
     return tuple(unchecked)
 
 
+@one_thread()
 def _of_text(certificate: DifferenceCertificate, given: Given, file: str | Path) -> tuple[Finding, ...]:
     from ..networks.differences import difference_sums
     from ..networks.versioned import check_language, read_language_file
@@ -95,6 +97,7 @@ def _of_text(certificate: DifferenceCertificate, given: Given, file: str | Path)
         return (Finding(check="text"), Finding(check="networks", complaint=str(cause).rstrip(".")))
 
 
+@one_thread()
 def _of_examples(certificate: DifferenceCertificate, given: Given, file: str | Path) -> tuple[Finding, ...]:
     from ..data.inputs import distinct_inputs
     from ..data.registry import load_any

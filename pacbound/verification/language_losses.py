@@ -10,6 +10,7 @@ from ..errors import DataError, ModelError, PacboundError, RequestError
 from ..specs.grammar import OWN_NETWORK
 from ..specs.language import UnitsSpec
 from ..specs.specs import CHECKPOINT_KINDS, SplitSpec
+from ..threads import one_thread
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 SLACK = 1e-6  # between machines, of a bound in bits a symbol
 
 
+@one_thread()
 def recount_losses(
     certificate: LanguageCertificate, data: object, root: str | Path | None, checkpoint: str | Path | None,
     tokenizer: str | Path | None, test: object,

@@ -14,6 +14,7 @@ from ..specs.head import HeadSpec
 from ..specs.picks import PicksSpec
 from ..specs.specs import DrawSpec, HypothesisSpec, PreprocessSpec
 from ..specs.tensors import DirectSpec
+from ..threads import one_thread
 from .samples import check_held_out, check_inputs
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def load_sample(
     return load_any(data, data_dir, reading=more)
 
 
+@one_thread()
 def recount_errors(
     certificate: Certificate, examples: "Examples", given: Given
 ) -> tuple[tuple[Finding, ...], RiskEstimate | None, "Hypothesis | None"]:
@@ -181,6 +183,7 @@ def build_network(
     return network_for(model, examples.x, preprocess, classes)[0]
 
 
+@one_thread()
 def recheck_comparison(
     certificate: Certificate, hypothesis: "Hypothesis", examples: "Examples", given: Given
 ) -> "tuple[tuple[Finding, ...], Original | None, Inputs]":
@@ -229,6 +232,7 @@ def recheck_comparison(
     return found, original if complaint is None else None, inputs
 
 
+@one_thread()
 def recheck_held_out(
     certificate: Certificate, network: "Hypothesis | Original", seen: "Sequence[tuple[str, Tensor]]", given: Given
 ) -> tuple[tuple[Finding, ...], RiskEstimate | None]:
