@@ -15,13 +15,14 @@ import torch
 
 from ..bits.coder import Symbols
 from ..bits.codes import fit_code
+from ..distributed import share
 from ..errors import CodeError, QuantizeError
 from ..quantize.codebook import Init, initial_centroids, to_codebook
 from ..quantize.lattice import step_of, to_lattice
 from ..specs.specs import CodeKind, CodeSpec, LatticeSpec, QuantizerSpec
 from ..subspace.subspace import Subspace
 from .fit import Sample, fit
-from .joint import batch_loss
+from .losses import cross_entropy
 from .phases import Continuous, NearestCentroid, Optimizer, Parameters, Phase, StraightThrough, UniformNoise
 from .state import Checkpoint
 from .timing import median_seconds
@@ -86,10 +87,10 @@ def default_epochs(kind: Literal["lattice", "codebook"], n: int, batch: int, tot
 def seconds_an_epoch(subspace: Subspace, sample: Sample, batch: int) -> float:
     """Time a few training steps and return the seconds an epoch takes."""
     w = torch.zeros(subspace.d, requires_grad=True)
-    rows = torch.arange(min(batch, sample.n))
+    rows = share(torch.arange(min(batch, sample.n)))  # by itself: nobody waits for whoever is timed
 
     def step(_: int) -> None:
-        batch_loss(subspace, sample, w, rows, "cross_entropy")[0].backward()
+        cross_entropy(subspace.approximate(w, sample.x[rows]), sample.y[rows]).backward()
 
     return median_seconds(step, TIMED_STEPS) * max(1, sample.n // batch)
 
