@@ -86,7 +86,7 @@ def default_epochs(kind: Literal["lattice", "codebook"], n: int, batch: int, tot
 
 def one_step(subspace: Subspace, sample: Sample, batch: int) -> Callable[[], None]:
     """Return a step of training without its effect: the gradient in w of this process's part of a batch."""
-    rows = share(torch.arange(min(batch, sample.n)))
+    rows = share(torch.arange(min(batch, sample.n)))  # by itself: nobody waits for whoever is timed
 
     def step() -> None:
         w = torch.zeros(subspace.d, requires_grad=True)
