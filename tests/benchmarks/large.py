@@ -99,8 +99,8 @@ def main(size: str, folder: str, epochs: str = "4", n: str = "1000") -> None:
         json.dumps(
             {
                 "D": plan.D, "peak_gb": peak(), "seconds": found,
-                "forecast over real, seconds": round(plan.seconds / seconds, 2),
-                "forecast over real, memory": round(plan.memory_bytes / 1e9 / (whole - before), 2),
+                "forecast_seconds": plan.seconds, "real_seconds": seconds,
+                "forecast_gb": plan.memory_bytes / 1e9, "real_gb": whole - before,
             }
         )
     )  # fmt: skip
