@@ -5,14 +5,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 import pacbound as pb
 from pacbound.data.examples import Examples
+from pacbound.data.preprocess import preprocessed
 from pacbound.errors import ModelError, RequestError
 from pacbound.models.own_head import by_names, means, names_in
 from pacbound.networks.checkpoints import checkpoint_base, rebuild_base
 from pacbound.specs.head import HeadSpec
+from pacbound.specs.preprocess import PreprocessSpec
 from tests.forge import Document, forge
 from tests.tiny import CLASSES, FEATURES, clouds, quick
 
@@ -175,3 +178,46 @@ def test_names_are_those_of_a_folder(tmp_path: Path) -> None:
         (tmp_path / "config.json").write_text(json.dumps(said))
         with pytest.raises(ModelError, match="id2label with every number"):
             names_in(tmp_path)
+
+
+class Sighted(nn.Module):
+    """The picture side of a CLIP under a linear head, as docs/methods/priors.md has it."""
+
+    def __init__(self, clip: nn.Module, classes: int) -> None:
+        super().__init__()
+        self.clip, self.head = clip, nn.Linear(clip.config.projection_dim, classes, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        seen = self.clip.get_image_features(pixel_values=x)  # type: ignore[operator]
+        logits: Tensor = self.head(functional.normalize(getattr(seen, "pooler_output", seen)))
+        return logits
+
+
+def test_a_head_from_text_embeddings_is_a_checkpoint_that_answers_as_both_sides_do(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers", reason="the extra transformers is not installed")
+    tiny = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    words = {"vocab_size": 12, "max_position_embeddings": 8, "bos_token_id": 1, "eos_token_id": 11, "pad_token_id": 0}
+    config = transformers.CLIPConfig(
+        text_config={**tiny, **words}, vision_config={**tiny, "image_size": 8, "patch_size": 4}, projection_dim=8
+    )
+    names = torch.tensor([[1, 5, 11], [1, 6, 11], [1, 7, 11]])
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        clip = transformers.CLIPModel(config).eval()
+        x = torch.randint(0, 256, (60, 3, 8, 8), dtype=torch.uint8)
+    with torch.no_grad():
+        said = clip.get_text_features(input_ids=names)
+        made = Sighted(clip, 3).eval()
+        made.head.weight.copy_(clip.logit_scale.exp() * functional.normalize(getattr(said, "pooler_output", said)))
+        whole = clip(input_ids=names, pixel_values=preprocessed(x, PreprocessSpec(name="clip"))).logits_per_image
+    torch.save(made.state_dict(), tmp_path / "clip.pt")
+    asked = quick(
+        checkpoint=str(tmp_path / "clip.pt"), disjoint=True, train="head", preprocess="clip", d=2, rate=1e-9, epochs=1
+    )
+    y = torch.cat([whole.argmax(1)[:40], (whole.argmax(1)[40:] + 1) % 3])
+    empty = Sighted(transformers.CLIPModel(config), 3).eval()
+    cert = pb.certify(empty, (x, y), request=asked.model_copy(update={"classes": 3}), progress=False)
+    assert cert.risk.errors == 20  # theta0, at w = 0
+    assert any("fixed before the sample was seen" in sentence for sentence in cert.declarations)
+    given = {"data": (x, y), "model": empty, "checkpoint": tmp_path / "clip.pt"}
+    assert pb.verify(cert, **given).require().level == "risk"
