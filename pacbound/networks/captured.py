@@ -134,7 +134,7 @@ def capture(frozen: Frozen, x: Tensor, store: Path | None = None, key: str = "",
         with bar, measured_threads(lambda: frozen.inputs(x[:PROBED])):
             for count, (rows, part) in enumerate(zip(parts, found, strict=True), 1):
                 kept[rows] = part.numpy()
-                bar.update(rows.stop - start)
+                bar.update(rows.stop - rows.start)
                 tick("frozen part")
                 if count % SAVED_EVERY == 0 or rows.stop == len(x):
                     note(rows.stop)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pacbound.errors import ModelError, StateError
 from pacbound.networks.captured import BATCH, Frozen, capture, frozen_before
 from pacbound.networks.trained import train_only, training_mode
+from pacbound.progress import tqdm
 from pacbound.specs.specs import PreprocessSpec
 from tests.tiny import CLASSES, FEATURES, clouds
 
@@ -183,3 +184,12 @@ def test_pixels_are_treated_before_they_reach_the_network() -> None:
     assert isinstance(found, Frozen)
     with torch.no_grad():
         assert torch.allclose(found.inputs(x), net.body((x.float() / 255 - 0.5) / 0.25), atol=1e-6)
+
+
+def test_the_bar_counts_every_example_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, (x, _) = cut(Backbone(), "head.*"), clouds(BATCH + 20)
+    assert isinstance(found, Frozen)
+    shown: list[int] = []
+    monkeypatch.setattr(tqdm, "update", lambda bar, more: shown.append(more))
+    capture(found, x)
+    assert shown == [BATCH, 20]
