@@ -9,6 +9,7 @@ know the labels. Networks that installed packages alone define have nothing to h
 
 import copy
 import math
+from collections.abc import Callable
 from functools import partial
 
 import torch
