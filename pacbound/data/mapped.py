@@ -53,7 +53,7 @@ def give_back() -> None:
 
 
 def _noted(array: np.ndarray) -> np.ndarray:
-    base = array
+    base: object = array
     while isinstance(base, np.ndarray) and base.base is not None:
         base = base.base
     if isinstance(base, mmap.mmap):

@@ -9,6 +9,7 @@ know the labels. Networks that installed packages alone define have nothing to h
 
 import copy
 import math
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -115,12 +116,8 @@ def _check_program(module: nn.Module, rows: Tensor, batch: int, required: bool) 
         ) from None
     _check_constants(program)
     others = _others(x)
-    for make in (
-        _own,
-        partial(_drawn, seed=1),
-        partial(_drawn, seed=2),
-        _zero,
-    ):  # in turn: each is large
+    makers: list[Callable[[nn.Module], Named]] = [_own, partial(_drawn, seed=1), partial(_drawn, seed=2), _zero]
+    for make in makers:  # in turn: each is large
         named = make(module)
         for inputs in (x, x.flip(0), *others):
             _compare(run(named, inputs), program(named, inputs))

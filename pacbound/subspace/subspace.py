@@ -54,7 +54,7 @@ class Subspace:
         # every call brings parameters of its own: those of the copy are views of theta0
         own, views = dict(module.named_parameters()), layout.pieces(self.theta0)
         stand_ins = {id(own[slot.name]): nn.Parameter(view) for slot, view in zip(layout.slots, views, strict=True)}
-        self._network = copy.deepcopy(module, stand_ins).requires_grad_(False)  # type: ignore[arg-type]
+        self._network = copy.deepcopy(module, stand_ins).requires_grad_(False)
         self._network.eval()
         self._buffers = dict(self._network.named_buffers())
         trained = layout.unflatten(theta0)
