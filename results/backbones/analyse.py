@@ -13,12 +13,13 @@ COLUMNS = (
     "certificate", "trained", "n", "bound", "training error", "test error", "bits", "minutes", "of a processor",
     "memory", "to verify, of a processor", "memory",
 )  # fmt: skip
+CACHED = "frozen-"  # begins the names of files of passes that may be made again
 FEW = "few_"  # begins the names of those that compare what is trained
 
 
 def report(folder: Path) -> str:
     """Return one table of the experiments, and one of what is trained, on few texts."""
-    paths = sorted(folder.glob("*.json"))
+    paths = sorted(path for path in folder.glob("*.json") if not path.stem.startswith(CACHED))
     few = [path for path in paths if path.stem.startswith(FEW)]
     parts = [_table([path for path in paths if path not in few], folder)]
     if few:
