@@ -136,7 +136,7 @@ def _other_prompts(stated: int | None, text: "Text") -> str | None:
 
 def rebuild_language_base(certificate: LanguageCertificate, checkpoint: str | Path | None) -> "Base":
     """Return theta0 in the network that the certificate names. Raises: ModelError where what was given is another."""
-    from ..models.language import load_language_model
+    from ..models.language import is_whole, load_language_model
     from ..networks.checkpoints import file_digest, rebuild_base, start_base
     from ..networks.hypothesis import Base, make_base, make_zero_base
     from ..networks.trained import train_only
@@ -145,6 +145,11 @@ def rebuild_language_base(certificate: LanguageCertificate, checkpoint: str | Pa
     origin = spec.base
     if spec.model == OWN_NETWORK and checkpoint is None:
         raise ModelError("verify: the network is a checkpoint's, got none. Give --checkpoint.")
+    if spec.model == OWN_NETWORK and not is_whole(str(checkpoint)):
+        raise ModelError(
+            f"verify: the network is a checkpoint's, a .bin of llama2.c or a folder of transformers, got "
+            f"{Path(str(checkpoint)).name}. Give the file that was certified."
+        )
     module, _ = load_language_model(checkpoint if spec.model == OWN_NETWORK and checkpoint else spec.model, size)
     module = train_only(module, spec.train)
     buffers = tuple(name for name, _ in module.named_buffers())
