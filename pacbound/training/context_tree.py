@@ -62,8 +62,8 @@ def fit_tree(y: Whole, size: int, order: int) -> tuple[Whole, list[Level]]:
         node, parents, symbols = _extended(node, before, y, size)
         if not len(parents):
             break
-        counts = np.bincount(node[node >= 0] * (size + 1) + y[node >= 0], minlength=len(parents) * (size + 1))
-        counts = counts.reshape(-1, size + 1)[:, :size].astype(np.float64)
+        pairs = np.bincount(node[node >= 0] * (size + 1) + y[node >= 0], minlength=len(parents) * (size + 1))
+        counts = pairs.reshape(-1, size + 1)[:, :size].astype(np.float64)
         inherited = logits[parents]
         integers, saved = _integers(counts, inherited)
         logits = inherited + integers * STEP
