@@ -45,6 +45,9 @@ DEFAULT_DATA, DEFAULT_MODEL = "tinyshakespeare", "E16-gru48-L"
 CONTEXT, STRIDE, POSITIONS = 256, 3, 100_000
 SEPARATORS = {"documents": "\\n\\n", "answers": "\\n"}
 TIMED_UNITS = 20_000
+UNREAD_OF_TREES = (
+    "checkpoint", "tokenizer", "d", "prior_share", "encoder", "epochs", "budget", "rate", "batch", "train",
+)  # fmt: skip
 
 
 class LanguageForecast(Record):
@@ -301,19 +304,7 @@ def _refuse(request: Request) -> None:
             raise RequestError(
                 f"certify: a context tree has contexts of 1 to {MAX_ORDER} symbols, got {request.model}."
             )
-        unread = (
-            "checkpoint",
-            "tokenizer",
-            "d",
-            "prior_share",
-            "encoder",
-            "epochs",
-            "budget",
-            "rate",
-            "batch",
-            "train",
-        )
-        refuse_options(request, unread, "is not for a context tree, which is fitted to its text at once")
+        refuse_options(request, UNREAD_OF_TREES, "is not for a context tree, which is fitted to its text at once")
         if request.statement == "answers":
             raise RequestError("certify: a context tree is of a text, got --statement answers. Choose another network.")
     if request.encoder == "weights":

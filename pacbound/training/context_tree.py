@@ -56,7 +56,8 @@ def fit_tree(y: Whole, size: int, order: int) -> tuple[Whole, list[Level]]:
     counts = np.bincount(y, minlength=size + 1)[:size].astype(np.float64)
     root = np.rint(np.log((counts + UNSEEN) / UNSEEN) / STEP).astype(np.int64)
     node = np.zeros(len(y), np.int64)  # of the position's context, -1 where it is rare
-    logits, levels = root[None] * STEP, []
+    logits = np.float64(STEP) * root[None].astype(np.float64)
+    levels = []
     for k in range(1, order + 1):
         before = np.concatenate([np.full(k, size), y[:-k]])[: len(y)]
         node, parents, symbols = _extended(node, before, y, size)
@@ -66,7 +67,7 @@ def fit_tree(y: Whole, size: int, order: int) -> tuple[Whole, list[Level]]:
         counts = pairs.reshape(-1, size + 1)[:, :size].astype(np.float64)
         inherited = logits[parents]
         integers, saved = _integers(counts, inherited)
-        logits = inherited + integers * STEP
+        logits = inherited + np.float64(STEP) * integers.astype(np.float64)
         levels.append(_Fitted(parents, symbols, integers, saved))
     return root, _pruned(levels, size)
 
