@@ -163,7 +163,7 @@ class Layout:
         storage = own[0].untyped_storage()
         places = [(p.dtype, p.untyped_storage().data_ptr(), p.storage_offset(), p.is_contiguous()) for p in own]
         if places == [(torch.float32, storage.data_ptr(), slot.start, True) for slot in self.slots]:
-            return torch.empty(0).set_(storage, 0, (self.D,))
+            return torch.empty(0).set_(storage, 0, (self.D,), (1,))
         vector = self.flatten(module)
         for parameter, piece in zip(own, self.pieces(vector), strict=True):
             parameter.data = piece

@@ -58,7 +58,9 @@ class Subspace:
         self._network.eval()
         self._buffers = dict(self._network.named_buffers())
         trained = layout.unflatten(theta0)
-        self._frozen = {name: value for name, value in self._network.named_parameters() if name not in trained}
+        self._frozen: dict[str, Tensor] = {
+            name: value for name, value in self._network.named_parameters() if name not in trained
+        }
 
     @property
     def frozen(self) -> dict[str, Tensor]:
