@@ -1472,6 +1472,13 @@ MUTATIONS = (
         f"{PASSES}::test_few_answers_that_company_changes_are_errors_and_then_all_are_asked_alone",
     ),
     Mutation(
+        "a network is asked about a batch of nothing",
+        "pacbound/networks/passes.py",
+        "    chunks = rows.split(batch) if len(rows) else ()",
+        "    chunks = rows.split(batch)",
+        f"{PASSES}::test_of_few_inputs_one_that_company_changes_is_an_error_and_no_empty_batch_is_asked",
+    ),
+    Mutation(
         "only the first batch is asked twice",
         "pacbound/networks/passes.py",
         "    yield from again(order, OTHER_BATCH)\n    yield from again(alone[:ALONE], 1)\n",
