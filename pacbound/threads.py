@@ -80,7 +80,7 @@ def _quota_of(group: Path) -> float:
         try:
             share, period = " ".join((group / file).read_text("utf-8") for file in files).split()
             return int(share) / int(period) if int(share) > 0 else math.inf
-        except (OSError, ValueError):  # no such file; or "max"
+        except (OSError, ValueError, ArithmeticError):  # no such file; "max"; or no quota at all
             continue
     return math.inf
 

@@ -245,6 +245,14 @@ MUTATIONS = (
         f"{LANGUAGE_FLOW}::test_a_ledger_pays_network_alphabet_smoothing_centre_and_windows",
     ),
     Mutation(
+        "a text shorter than the contexts of a tree is read from its other end",
+        "pacbound/models/context_tree.py",
+        "ids[:, : max(0, ids.shape[1] - k)]",
+        "ids[:, : ids.shape[1] - k]",
+        "tests/models/test_context_tree.py"
+        "::test_texts_shorter_than_its_contexts_are_answered_like_the_beginnings_of_longer_ones",
+    ),
+    Mutation(
         "a window of a context tree goes on before its first symbol",
         "pacbound/models/context_tree.py",
         "            there[:, :k] = False  # nothing stands before the first symbol\n",
@@ -1474,8 +1482,8 @@ MUTATIONS = (
     Mutation(
         "a network is asked about a batch of nothing",
         "pacbound/networks/passes.py",
-        "    chunks = rows.split(batch) if len(rows) else ()",
-        "    chunks = rows.split(batch)",
+        " if len(chosen) else ()",
+        "",
         f"{PASSES}::test_of_few_inputs_one_that_company_changes_is_an_error_and_no_empty_batch_is_asked",
     ),
     Mutation(
@@ -1698,8 +1706,8 @@ MUTATIONS = (
     Mutation(
         "examples may change between training and counting",
         "pacbound/pipeline/finish.py",
-        "    if best.risk.data_digest != setup.digest:\n",
-        "    if False:\n",
+        "        if best.risk.data_digest != setup.digest:\n",
+        "        if False:\n",
         f"{COUNTED}::test_examples_that_change_while_training_are_refused",
     ),
     Mutation(

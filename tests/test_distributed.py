@@ -21,6 +21,7 @@ from pacbound.networks.passes import readings
 from pacbound.networks.risk import evaluate
 from pacbound.pipeline import encoding
 from pacbound.specs.specs import ProfileSpec, ProjectorSpec
+from pacbound.subspace import curvature as curvatures
 from pacbound.subspace.curvature import Rows, curvature
 from pacbound.subspace.low_rank import low_rank_curvature
 from pacbound.subspace.subspace import Subspace
@@ -158,8 +159,11 @@ def found() -> Found:
 
 @pytest.fixture(scope="module")
 def found_by(tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[object]]:
-    """What one process finds, and what three do."""
-    return {1: [found()], 3: returned(several(3, joined, found, folder=tmp_path_factory.mktemp("found")))}
+    """What one process finds, whose chunks of the curvature have randomness of their own too, and what three do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(curvatures, "processes", lambda: 3)
+        alone = found()
+    return {1: [alone], 3: returned(several(3, joined, found, folder=tmp_path_factory.mktemp("found")))}
 
 
 def test_what_is_divided_is_what_one_process_finds(found_by: dict[int, list[object]]) -> None:
@@ -259,6 +263,7 @@ def test_two_processes_come_to_the_bound_of_one(
     whole: tuple[pb.Certificate, list[Ended]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(encoding, "posterior_settings", few_examples)
+    monkeypatch.setattr(curvatures, "processes", lambda: 2)  # the same randomness of the curvature
     request = pb.Request(d=16, epochs=24, batch=50, model="h8-R-L")
     alone = pb.certify("h8-R-L", clouds(601), request=request, progress=False)
     assert whole[0].stated_bound.value == pytest.approx(alone.stated_bound.value, abs=0.02)

@@ -100,6 +100,8 @@ def files(root: Path, contents: dict[str, str]) -> Path:
             },
             2.5,
         ),
+        ({"proc/self/cgroup": V2.format("/"), "sys/fs/cgroup/cpu.max": "10000 0\n"}, float("inf")),
+        ({"proc/self/cgroup": V2.format("/"), "sys/fs/cgroup/cpu.max": f"{'9' * 400} 100000\n"}, float("inf")),
         ({"proc/self/cgroup": "4:memory:/m\n", "sys/fs/cgroup/memory/m/cpu.max": "100000 100000\n"}, float("inf")),
     ],
 )

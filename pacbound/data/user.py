@@ -95,6 +95,8 @@ def _assembled(
     """Number the labels, bring pictures into their order, and say what was done."""
     if texts and reading.layout != "auto":
         raise DataError("load: --layout is for pictures, got texts. Leave it out.")
+    if x.ndim == 0:
+        raise DataError("load: x has a row for each example, got one number. Store an array of (n, ...).")
     x, turned = (x, "") if texts else in_order(x, reading.layout)
     found = numbered(labels, reading.classes, names)
     if len(found.y) != len(x):

@@ -47,6 +47,7 @@ SEPARATORS = {"documents": "\\n\\n", "answers": "\\n"}
 TIMED_UNITS = 20_000
 UNREAD_OF_TREES = (
     "checkpoint", "tokenizer", "d", "prior_share", "encoder", "epochs", "budget", "rate", "batch", "train",
+    "projector", "layer_scale",
 )  # fmt: skip
 
 
@@ -82,7 +83,8 @@ def certify_language(
     beside = None if state is None else methods_folder(state) / "theta0"
     if (order := tree_order(request.model)) is not None:
         setup, tree = fit_language_tree(setup, order)
-        return finish_language(setup, [tree], {"training": time.monotonic() - started}, 1.0, (), progress)
+        made = finish_language(setup, [tree], {"training": time.monotonic() - started}, 1.0, (), progress)
+        return _named(made, request)
     setup = with_text_start(setup, split, request, beside, progress)
     way = way_of(setup, request)
     checkpoint = Checkpoint(state, _key(request, setup))
@@ -93,6 +95,10 @@ def certify_language(
         seconds = {"training": time.monotonic() - started}
         passes = plan.steps / steps_a_pass(request, setup)
         made = finish_language(setup, offers, seconds, passes, setup.base.notes, progress)
+    return _named(made, request)
+
+
+def _named(made: LanguageCertificate, request: Request) -> LanguageCertificate:
     return made if request.model_name is None else made.with_network(request.model_name)
 
 
@@ -102,6 +108,8 @@ def forecast_language(request: Request, data_dir: str | Path | None = None) -> L
 
     Raises: PacboundError as `certify_language` does.
     """
+    if tree_order(request.model) is not None:
+        raise RequestError("certify: a context tree is fitted at once, without a plan. Leave --dry-run out.")
     setup, split = prepare_language(request, data_dir)
     way = way_of(setup, request)
     losses = losses_of(setup, way, request)

@@ -28,7 +28,7 @@ class ContextTree(nn.Module):
         out = self.root.expand(*ids.shape, -1)
         for k, (children, logits) in enumerate(zip(self.branches, self.logits, strict=True)):
             earlier = torch.zeros_like(ids)
-            earlier[:, k:] = ids[:, : ids.shape[1] - k]
+            earlier[:, k:] = ids[:, : max(0, ids.shape[1] - k)]
             flags = children > 0.5
             numbers = (flags.flatten().cumsum(0) - 1).clamp(0, len(logits) - 1).view_as(children)
             there = there & flags[context, earlier]

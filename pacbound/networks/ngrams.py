@@ -124,7 +124,7 @@ def _ngram(text: Text, order: int) -> Beside:
     key = np.zeros(text.n, np.int64)  # of the context
     for k in range(order + 1):
         if k:
-            back = np.concatenate([np.zeros(k, np.int64), y[:-k] + 1])
+            back = np.concatenate([np.zeros(k, np.int64), y[:-k] + 1])[: text.n]
             key = key * (size + 2) + back
         seen, pair, different = _before(key, y, size + 1)
         p = np.where(seen > 0, (pair + different * p) / np.maximum(seen + different, 1), p)

@@ -26,7 +26,7 @@ from ..certificate.picked import PicksPart
 from ..certificate.schema import Baseline, Certificate, Environment, HeldOut, MethodRow, OtherBound
 from ..data.examples import Examples
 from ..data.inputs import distinct_inputs
-from ..distributed import each, first, slices
+from ..distributed import alike, each, first, slices
 from ..errors import DataError
 from ..networks.hypothesis import Hypothesis
 from ..networks.passes import BATCH
@@ -102,8 +102,12 @@ def best_of(setup: Setup, candidates: Sequence[Candidate], progress: bool = True
         promising = [finish_one(setup, one, partial(_by_part, setup)) for one in asked]
         asked = [asked[promising.index(_smallest(promising))]]
     best = _best_counted(setup, asked, progress)
-    if best.risk.data_digest != setup.digest:
-        raise DataError("certify: the examples changed between two passes. Certify a sample that stays as it is.")
+
+    def unchanged() -> None:
+        if best.risk.data_digest != setup.digest:
+            raise DataError("certify: the examples changed between two passes. Certify a sample that stays as it is.")
+
+    alike(unchanged)
     return best
 
 

@@ -6,10 +6,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import RequestError
 from ..models.sequences import sequence_network
 from ..networks.hypothesis import make_zero_base
 from ..quantize.rates import fit_static, lattice_coding
 from ..quantize.tensors import nearest_step
+from ..specs.grammar import MAX_CONTEXTS
 from ..specs.specs import HypothesisSpec
 from ..specs.tensors import CodebookTensor, DirectSpec, Quantized, TensorSpec, ZeroTensor
 from ..training.context_tree import STEP, fit_tree
@@ -32,9 +34,18 @@ def tree_order(model: str) -> int | None:
 
 
 def fit_language_tree(setup: LanguageSetup, order: int) -> tuple[LanguageSetup, Offer]:
-    """Return the setup with the network of a tree fitted to the text, and the tree."""
+    """Return the setup with the network of a tree fitted to the text, and the tree.
+
+    Raises: RequestError where it has more contexts than a network of the grammar or this machine can hold.
+    """
     size = setup.text.alphabet.predicted
     root, levels = fit_tree(setup.text.symbols(0, min(setup.text.n, MOST_SYMBOLS)), size, order)
+    most = max((len(level.integers) for level in levels), default=0)
+    if most > MAX_CONTEXTS:
+        raise RequestError(
+            f"certify: a context tree has at most {MAX_CONTEXTS:,} contexts of one length, got {most:,}. Give a "
+            "smaller order, or an alphabet of fewer symbols."
+        )
     name = "-".join([*(f"K{len(level.integers)}" for level in levels), "L"]) if levels else FIRST
     base = make_zero_base(sequence_network(name, size).eval())
     values: dict[str, NDArray[np.integer]] = {"0.root": root}

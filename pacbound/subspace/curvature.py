@@ -11,7 +11,7 @@ One backward pass gives the rows of a chunk of examples in theta, (rows, D); the
 subspace, (rows, d): cheaper than forward mode wherever there are more coefficients than outputs, as in every use here.
 Where not even two rows in theta fit into a chunk there is one at a time, and several examples share a draw of w, its
 theta and one forward pass. Sums are accumulated in float64; beyond DENSE_DIMENSION see low_rank.py. Several processes
-divide the chunks, each of which has randomness of its own, and add up what they found.
+divide the chunks, each of which then has randomness of its own, and add up what they found.
 """
 
 import time
@@ -155,14 +155,17 @@ def for_each_chunk(
     n = len(rows.x)
     order = torch.cat([torch.randperm(n, generator=generator) for _ in range(-(-examples // n))])[:examples]
     chunks = order.split(rows.chunk(kind))
-    seeds = torch.randint(1 << 62, (len(chunks),), generator=generator).tolist()
+    own = [generator] * len(chunks)
+    if processes() > 1:  # by itself a process draws for one chunk after the other, as its results were always made
+        seeds = torch.randint(1 << 62, (len(chunks),), generator=generator).tolist()
+        own = [Generator().manual_seed(seed) for seed in seeds]
     mine = turns(len(chunks))
     total = sum(len(chunks[k]) for k in mine)
 
     def go_through() -> None:
         with tqdm(total=total, desc="curvature", unit="example", disable=hidden(progress), leave=False) as bar:
             for k in mine:
-                use(*rows.of(kind, chunks[k], Generator().manual_seed(seeds[k])))
+                use(*rows.of(kind, chunks[k], own[k]))
                 bar.update(len(chunks[k]))
                 tick("curvature")
 

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import RequestError
+
 BETA = 6.0  # weight of the nats of the message against those of the text
 STEP = 2**-0.5  # of the integers, in nats
 REACH = 20  # of the integers of a context
 LEAST_COUNT = 24  # of a context: a rarer one never saves its bits at this weight
 SWEEPS = 3
+MOST_CELLS = 1 << 25  # contexts times symbols of one length: some gigabytes while integers are chosen
 ADDRESS_BITS = 8.0  # that it costs to say that a context is there
 UNSEEN = 0.3  # added to every count of the root
 FIRST_SHARE, FIRST_FALL = 0.1, 0.5  # of integers that are not 0; of these from one magnitude to the next
@@ -51,6 +54,7 @@ def fit_tree(y: Whole, size: int, order: int) -> tuple[Whole, list[Level]]:
 
     Args: y: symbols (n,) of a text, those from `size` on being neither predicted nor in a context. order: longest
         context.
+    Raises: RequestError where there are too many contexts of one length.
     """
     y = np.minimum(y, size)
     counts = np.bincount(y, minlength=size + 1)[:size].astype(np.float64)
@@ -63,6 +67,11 @@ def fit_tree(y: Whole, size: int, order: int) -> tuple[Whole, list[Level]]:
         node, parents, symbols = _extended(node, before, y, size)
         if not len(parents):
             break
+        if len(parents) * (size + 1) > MOST_CELLS:
+            raise RequestError(
+                f"certify: a context tree of order {k} would look at {len(parents):,} contexts of {size} symbols, and "
+                f"at most {MOST_CELLS:,} numbers of one length are held. Give order {k - 1}, or fewer symbols."
+            )
         pairs = np.bincount(node[node >= 0] * (size + 1) + y[node >= 0], minlength=len(parents) * (size + 1))
         counts = pairs.reshape(-1, size + 1)[:, :size].astype(np.float64)
         inherited = logits[parents]

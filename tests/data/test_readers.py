@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from pacbound.data.examples import Examples
 from pacbound.data.inputs import overlap
@@ -430,6 +431,12 @@ def test_what_is_no_encoding_of_texts_is_refused_in_words(tmp_path: Path, encodi
     (tmp_path / "a.csv").write_bytes(b"text,label\n\xff\xfe,a\nb,b\n")
     with pytest.raises(DataError, match=r"a\.csv is text in|an encoding is one"):
         load(str(tmp_path / "a.csv"), reading=Reading(encoding=encoding))
+
+
+def test_one_number_is_no_sample(tmp_path: Path) -> None:
+    save_file({"x": torch.tensor(3.0), "y": torch.tensor([1])}, tmp_path / "a.safetensors")
+    with pytest.raises(DataError, match="x has a row for each example, got one number"):
+        load(str(tmp_path / "a.safetensors"))
 
 
 def test_labels_and_examples_that_differ_in_number_are_refused_by_both_numbers(tmp_path: Path) -> None:

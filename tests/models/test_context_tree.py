@@ -52,3 +52,14 @@ def test_flags_that_do_not_fit_the_number_of_contexts_still_make_a_network() -> 
     with torch.no_grad():
         own["0.branches.1"].fill_(1)
         assert network(torch.randint(0, V, (4, 9))).isfinite().all()
+
+
+def test_texts_shorter_than_its_contexts_are_answered_like_the_beginnings_of_longer_ones() -> None:
+    network = sequence_network("-".join(["K1"] * 8 + ["L"]), V).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.copy_(torch.rand(parameter.shape, generator=torch.Generator().manual_seed(1)).round())
+        ids = torch.randint(0, V, (6, 12), generator=torch.Generator().manual_seed(2))
+        whole = network(ids)
+        for length in range(1, 12):
+            assert torch.equal(network(ids[:, :length]), whole[:, :length]), length

@@ -74,3 +74,11 @@ def test_an_ngram_never_looks_at_the_symbol_that_it_predicts(tmp_path, text):
     one, two = (slow_ngram(t.symbols(0, t.n).tolist(), 4, 97) for t in (text, other))
     totals = [{x.name: x for x in predictors(t)}["n-gram"].sums.losses for t in (text, other)]
     assert totals[1] - totals[0] == pytest.approx(two[-1] - one[-1], abs=1e-6)
+
+
+def test_a_text_shorter_than_the_contexts_has_its_predictors(tmp_path):
+    text = map_text(save_text(tmp_path, 2), "ascii97", None, 0, None).listing()
+    found = {one.name: one for one in predictors(text)}["n-gram"]
+    assert found.order > text.n == 2
+    slow = slow_ngram(text.symbols(0, 2).tolist(), found.order, 97)
+    assert found.sums.losses == pytest.approx(sum(slow) + 2 * TOLERANCE_BITS, abs=1e-6)

@@ -6,6 +6,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from pacbound.errors import RequestError
+from pacbound.training import context_tree
 from pacbound.training.context_tree import ADDRESS_BITS, BETA, LEAST_COUNT, STEP, Level, fit_tree
 
 V, N = 6, 20_000
@@ -85,3 +87,9 @@ def test_rare_contexts_short_texts_and_unknown_symbols_are_no_trouble() -> None:
     root, levels = fit_tree(unknown, V, 2)
     assert root[0] == 0
     assert all(not level.children[:, 0].any() for level in levels)
+
+
+def test_more_contexts_than_memory_holds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context_tree, "MOST_CELLS", (V + 1) * V - 1)
+    with pytest.raises(RequestError, match=r"6 contexts of 6 symbols, and at most 41 numbers"):
+        fit_tree(second_order(), V, 3)
