@@ -14,6 +14,7 @@ BEFORE = {
     "mnist": "mnist/seed_*.json",
     "fashion-mnist": "fashion_mnist/seed_*.json",
     "cifar10": "cifar10/default.json",
+    "cifar10_long": "cifar10/default.json",
     "digits": "digits/seed_*.json",
 }
 HEAD = (
