@@ -55,7 +55,12 @@ def cores() -> int:
 
 
 def quota(root: Path = Path("/")) -> float:
-    """Return how many cores' time the control groups of this process leave it, the least of any level; else inf.
+    """Return how many cores' time the control groups of this process leave it, the least of any level; else inf."""
+    return min([math.inf, *map(_quota_of, control_groups("cpu", root))])
+
+
+def control_groups(controller: str, root: Path = Path("/")) -> list[Path]:
+    """Return the folders of the control groups of this process, of every level and version; none on another system.
 
     root: of the file system, in which /proc/self/cgroup says the groups and /sys/fs/cgroup holds them. A group that is
     not visible there, as from inside a container, is the one that is mounted.
@@ -63,15 +68,15 @@ def quota(root: Path = Path("/")) -> float:
     try:
         lines = (root / "proc/self/cgroup").read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
-        return math.inf  # another system
-    found = [math.inf]
+        return []
+    found: list[Path] = []
     for controllers, path in (line.split(":", 2)[1:] for line in lines if line.count(":") >= 2):
-        if controllers and "cpu" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
-        top = root / "sys/fs/cgroup" / ("cpu" if controllers else "")  # version 1 has a tree of its own for the CPU
+        top = root / "sys/fs/cgroup" / (controller if controllers else "")  # version 1 has a tree for each controller
         group = top / path.lstrip("/")
-        found += [_quota_of(folder) for folder in (group, *group.parents) if folder.is_relative_to(top)]
-    return min(found)
+        found += [folder for folder in (group, *group.parents) if folder.is_relative_to(top)]
+    return found
 
 
 def _quota_of(group: Path) -> float:

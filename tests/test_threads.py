@@ -11,7 +11,7 @@ import torch
 import pacbound as pb
 from pacbound import threads
 from pacbound.networks import passes
-from pacbound.threads import measured_threads, most_threads, one_thread, quota, tick
+from pacbound.threads import control_groups, measured_threads, most_threads, one_thread, quota, tick
 from pacbound.training.state import Checkpoint
 
 V2 = "0::{}\n"
@@ -107,6 +107,19 @@ def files(root: Path, contents: dict[str, str]) -> Path:
 )
 def test_the_quota_is_the_least_of_all_groups_above(tmp_path: Path, contents: dict[str, str], expected: float) -> None:
     assert quota(files(tmp_path, contents)) == expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (V2.format("/a/b"), ["a/b", "a", ""]),
+        ("4:memory:/m\n5:cpu,cpuacct:/c\n", ["memory/m", "memory"]),
+        ("4:freezer:/m\n", []),
+    ],
+)
+def test_memory_has_the_groups_of_its_own_controller(tmp_path: Path, lines: str, expected: list[str]) -> None:
+    root = files(tmp_path, {"proc/self/cgroup": lines})
+    assert control_groups("memory", root) == [tmp_path / "sys/fs/cgroup" / place for place in expected]
 
 
 @pytest.mark.parametrize(

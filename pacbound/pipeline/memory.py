@@ -1,8 +1,8 @@
 """Bytes that a run needs beside the program, and bytes that this process may have."""
 
+import contextlib
 import os
 from collections import Counter
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -10,13 +10,11 @@ from torch import Tensor, nn
 from ..errors import ModelError
 from ..subspace.curvature import CHUNK_ELEMENTS, LARGE, MAX_CHUNK
 from ..subspace.subspace import Subspace
+from ..threads import control_groups
 from ..training.fit import Sample
 from ..training.refine import NEAR
 
-LIMITS = (  # of the control group of a container, version 2 and 1
-    Path("/sys/fs/cgroup/memory.max"),
-    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)
+LIMITS = ("memory.max", "memory.limit_in_bytes")  # of a control group, version 2 and 1
 FLOAT_BYTES = 4
 LIBRARIES = 300 << 20  # what torch's tracing, scipy and the heap come to hold in any run
 # of the length of theta: theta0, scale, signs of the projector, theta, and three of the gradient on its way back
@@ -28,13 +26,11 @@ ASKED, LARGEST = 500, 4  # examples counted at once, and how many outputs as lar
 
 
 def limit_bytes() -> int:
-    """Return how much memory this process may have: that of the machine, or of its control group where that is less."""
+    """Return how much memory this process may have: that of the machine, or of a control group where that is less."""
     found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for path in LIMITS:
-        try:
+    for path in (group / name for group in control_groups("memory") for name in LIMITS):
+        with contextlib.suppress(OSError, ValueError):  # no such file, or "max"
             found.append(int(path.read_text("ascii")))
-        except (OSError, ValueError):  # no such group, or "max"
-            continue
     return min(found)
 
 

@@ -103,7 +103,7 @@ def test_a_network_that_cannot_fit_is_refused_with_the_bytes_it_needs(
 ) -> None:
     limit = tmp_path / "memory.max"
     limit.write_text("5000\n")
-    monkeypatch.setattr(memory, "LIMITS", (tmp_path / "none", limit))
+    monkeypatch.setattr(memory, "control_groups", lambda _: [tmp_path / "none", tmp_path])
     assert memory.limit_bytes() == 5000
     needed = memory.LIBRARIES + 4 * 7 * 83 + 120 * 6 * 4  # seven vectors of its 83 parameters, and the sample
     with pytest.raises(ModelError, match=rf"83 trained and 0 other .* needs {needed:,} bytes .* may have 5,000"):
