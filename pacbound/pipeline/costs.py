@@ -1,13 +1,13 @@
 """What the stages of the posterior encoder cost: how much of what each does, and what keeps them in proportion.
 
 Amounts are counted in few kinds of work, the same on every machine. What one of each takes here is measured for a
-forecast (`Units`). Where a network is large, how many examples the curvature has, and how much survivors and
+forecast (`measured`). Where a network is large, how many examples the curvature has, and how much survivors and
 refinement may look at, follows from floating-point operations alone, so that a run repeats: `in_proportion`.
 """
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -35,10 +35,10 @@ STEP_PASSES, ROW_PASSES, PRODUCT_PASSES, BATCHED = 1800, 750, 600, 4
 SHARE, SURVIVORS_SHARE = 1 / 4, 1 / 8  # of training: of all curvature, of all refinement; and of survivors
 
 
-@dataclass(frozen=True)
-class Amounts:
-    """How much of each kind of work: steps of training; gradients of one example in the subspace; examples asked in
-    batches, and alone; products P w; cubes: d^3 of dense float64 algebra; rounded: coefficients through the beam."""
+class Work(NamedTuple):
+    """How much of each kind of work, or what one of each takes: steps of training; gradients of one example in the
+    subspace (rows); examples asked in batches, and alone; products P w; cubes: d^3 of dense float64 algebra; rounded:
+    coefficients through the beam."""
 
     steps: float = 0.0
     rows: float = 0.0
@@ -48,42 +48,25 @@ class Amounts:
     cubes: float = 0.0
     rounded: float = 0.0
 
-
-@dataclass(frozen=True)
-class Units:
-    """Seconds that one of each takes."""
-
-    step: float
-    row: float
-    asked: float
-    alone: float
-    product: float
-    cube: float
-    rounded: float
-
-    def seconds(self, amounts: Amounts) -> float:
-        """Return the seconds of so much work."""
-        return (
-            amounts.steps * self.step + amounts.rows * self.row + amounts.asked * self.asked
-            + amounts.alone * self.alone + amounts.products * self.product + amounts.cubes * self.cube
-            + amounts.rounded * self.rounded
-        )  # fmt: skip
+    def times(self, units: "Work") -> float:
+        """Return what so much work takes in all. units: what one of each takes."""
+        return sum(amount * unit for amount, unit in zip(self, units, strict=True))
 
 
-def amounts_of(settings: PosteriorSettings, n: int, d: int) -> dict[str, Amounts]:
+def amounts_of(settings: PosteriorSettings, n: int, d: int) -> dict[str, Work]:
     """Return what each stage does, in their order; what it does not know beforehand as runs have it on average."""
     edges, near, border = block_edges(d, settings.blocks), min(n, NEAR), min(n, BORDER)
     free = [d - edge for edge in edges[:-1]]  # before each block is rounded
     trials = settings.refine_trials * (near + TRIED_FULLY * (border - near))
     rounds = ROUNDS_TAKEN * settings.refine_rounds
     return {
-        "training": Amounts(steps=settings.steps - (settings.blocks - len(free)) * settings.block_steps),
-        "curvature": Amounts(
+        "training": Work(steps=settings.steps - (settings.blocks - len(free)) * settings.block_steps),
+        "curvature": Work(
             rows=_matrices(settings) * _passes(d) * settings.fisher_examples, cubes=_matrices(settings) * d**3
         ),
-        "rounding": Amounts(cubes=sum(m**3 for m in free), rounded=d),
-        "survivors": Amounts(asked=n + (settings.survivors - 1) * border, products=settings.survivors),
-        "refinement": Amounts(
+        "rounding": Work(cubes=sum(m**3 for m in free), rounded=d),
+        "survivors": Work(asked=n + (settings.survivors - 1) * border, products=settings.survivors),
+        "refinement": Work(
             rows=rounds * near,
             asked=rounds * (border + trials) + n * bool(rounds),
             products=rounds * (2 + settings.refine_trials),
@@ -91,13 +74,13 @@ def amounts_of(settings: PosteriorSettings, n: int, d: int) -> dict[str, Amounts
     }  # fmt: skip
 
 
-def counting(n: int) -> Amounts:
+def counting(n: int) -> Work:
     """Return what counting the errors of the candidates takes: two passes in batches, and some examples alone."""
-    return Amounts(asked=2 * COUNTED * n, alone=COUNTED * min(n, ALONE), products=COUNTED)
+    return Work(asked=2 * COUNTED * n, alone=COUNTED * min(n, ALONE), products=COUNTED)
 
 
-def measured(subspace: Subspace, sample: Sample, batch: int, kinds: PosteriorSettings) -> Units:
-    """Time one of each kind of work on this machine."""
+def measured(subspace: Subspace, sample: Sample, batch: int, kinds: PosteriorSettings) -> Work:
+    """Return the seconds of one of each kind of work on this machine."""
     w, x = torch.zeros(subspace.d), sample.x[: min(TIMED_EXAMPLES, sample.n)]
     generator = torch.Generator().manual_seed(0)
     rows, most = Rows(subspace, sample.x, lambda _: w), TIMED_LARGE if subspace.layout.D > LARGE else MAX_CHUNK
@@ -108,13 +91,13 @@ def measured(subspace: Subspace, sample: Sample, batch: int, kinds: PosteriorSet
         asked = _seconds(lambda: subspace.call_at(theta, x)) / len(x)
         alone = _seconds(lambda: subspace.call_at(theta, x[:1]))
         product = _seconds(lambda: subspace.theta(w))
-    return Units(
-        step=seconds_a_step(subspace, sample, batch),
-        row=_seconds(lambda: rows.of("fisher", places, generator)) / len(places) if kinds.curvature else 0.0,
+    return Work(
+        steps=seconds_a_step(subspace, sample, batch),
+        rows=_seconds(lambda: rows.of("fisher", places, generator)) / len(places) if kinds.curvature else 0.0,
         asked=asked,
         alone=alone,
-        product=product,
-        cube=_seconds(lambda: _algebra(size)) / size**3,
+        products=product,
+        cubes=_seconds(lambda: _algebra(size)) / size**3,
         rounded=_seconds(lambda: _beam(kinds.beam)) / TIMED_BLOCK,
     )
 

@@ -121,7 +121,7 @@ def _stages(
         if setup.request.posterior == "draw":
             amounts = {stage: amounts[stage] for stage in ("training", "curvature")}
         amounts["counting"] = counting(n)
-        return {stage: units.seconds(amount) for stage, amount in amounts.items()}
+        return {stage: amount.times(units) for stage, amount in amounts.items()}
     pass_seconds = seconds_a_pass(setup.request.encoder, subspace, sample, plan.batch)
     passes = _epochs(plan, n) / (1 if isinstance(plan, PlainPlan) else POSTERIOR_TRAINING_SHARE)
     return {"training": passes * pass_seconds, "counting": EVALUATION_SHARE * pass_seconds}
