@@ -45,9 +45,9 @@ DEFAULT_DATA, DEFAULT_MODEL = "tinyshakespeare", "E16-gru48-L"
 CONTEXT, STRIDE, POSITIONS = 256, 3, 100_000
 SEPARATORS = {"documents": "\\n\\n", "answers": "\\n"}
 TIMED_UNITS = 20_000
-UNREAD_OF_TREES = (
-    "checkpoint", "tokenizer", "d", "prior_share", "encoder", "epochs", "budget", "rate", "batch", "train",
-    "projector", "layer_scale",
+READ_OF_TREES = (
+    "task", "data", "model", "test", "name", "delta", "disjoint", "seed", "model_name", "statement", "alphabet",
+    "held_out", "context", "stride", "positions", "separator", "repeats",
 )  # fmt: skip
 
 
@@ -312,7 +312,8 @@ def _refuse(request: Request) -> None:
             raise RequestError(
                 f"certify: a context tree has contexts of 1 to {MAX_ORDER} symbols, got {request.model}."
             )
-        refuse_options(request, UNREAD_OF_TREES, "is not for a context tree, which is fitted to its text at once")
+        unread = (name for name in READ if name not in READ_OF_TREES)
+        refuse_options(request, unread, "is not for a context tree, which is fitted to its text at once")
         if request.statement == "answers":
             raise RequestError("certify: a context tree is of a text, got --statement answers. Choose another network.")
     if request.encoder == "weights":

@@ -70,6 +70,7 @@ def test_what_is_evaluated_is_what_a_dictionary_of_the_fitted_tree_gives(tree):
         ({"model": "tree9"}, "contexts of 1 to 8 symbols, got tree9"),
         ({"model": "tree2", "d": 8}, "--d is not for a context tree"),
         ({"model": "tree2", "projector": "tiled"}, "--projector is not for a context tree"),
+        ({"model": "tree2", "encoder_seed": 3}, "--encoder-seed is not for a context tree"),
         ({"encoder": "weights"}, "around a checkpoint or --prior-share"),
         ({"encoder": "weights", "prior_share": 0.5, "d": 8}, "--d is of a subspace"),
     ],
