@@ -387,8 +387,9 @@ def _refuse_unfit(
         with torch.no_grad():
             logits = asked.module(x)
     except Exception as cause:  # whatever a user's own network raises
-        fewer = f"--preprocess tokens@{preprocess.length} reaches beyond what it reads: keep fewer tokens"
-        remedy = fewer if preprocess.name == "tokens" else "Bring a network for such inputs, or reshape the examples"
+        remedy = "Bring a network for such inputs, or reshape the examples"
+        if preprocess.name == "tokens":
+            remedy = f"--preprocess tokens@{preprocess.length} reaches beyond what it reads: keep fewer tokens"
         raise ModelError(
             f"certify: the network reads batches of examples {tuple(x.shape[1:])} in "
             f"{str(x.dtype).removeprefix('torch.')}, got the error "

@@ -6,10 +6,8 @@ Run: python -m pytest -m benchmark tests/benchmarks/test_growth.py
 
 import json
 import resource
-import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 
 import pytest
@@ -35,15 +33,6 @@ def test_growth(D: int, d: int, figure: Callable[..., None]) -> None:
     figure(f"memory of {what}", memory, theta, "theta", unit="GiB", most=MOST_COPIES if D >= LARGE else None)
 
 
-def _seconds(act: Callable[[], object], times: int) -> float:
-    found = []
-    for _ in range(times):
-        start = time.perf_counter()
-        act()
-        found.append(time.perf_counter() - start)
-    return statistics.median(found)
-
-
 def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # KiB to GiB
 
@@ -57,6 +46,7 @@ def measure(D: int, d: int) -> tuple[int, float, float, float]:
     from pacbound.subspace.layout import Layout
     from pacbound.subspace.projectors import make_projector
     from pacbound.subspace.subspace import Subspace, layer_scale
+    from pacbound.training.timing import median_seconds
 
     torch.set_num_threads(1)
     before = _peak()
@@ -68,10 +58,10 @@ def measure(D: int, d: int) -> tuple[int, float, float, float]:
     w = torch.zeros(d, requires_grad=True)
     x, y = torch.randn(EXAMPLES, side), torch.randint(side, (EXAMPLES,))
     times = 3 if D >= LARGE else 9
-    step = _seconds(lambda: torch.autograd.grad(cross_entropy(subspace.call(w, x), y), w), times)
+    step = median_seconds(lambda _: torch.autograd.grad(cross_entropy(subspace.call(w, x), y), w), times)
     memory = _peak() - before
     source, target = torch.randn(layout.D), torch.empty(layout.D)
-    return layout.D, step, _seconds(lambda: target.copy_(source), 3 * times), memory
+    return layout.D, step, median_seconds(lambda _: target.copy_(source), 3 * times), memory
 
 
 if __name__ == "__main__":

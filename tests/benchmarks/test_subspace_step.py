@@ -3,7 +3,6 @@
 Run: python -m pytest -m benchmark tests/benchmarks/test_subspace_step.py
 """
 
-import time
 from collections.abc import Callable
 from statistics import median
 
@@ -22,13 +21,9 @@ BATCH, COEFFICIENTS, PAIRS, THREADS = 128, 1024, 12, 2
 MOST_OVER_PLAIN = 1.15
 
 
-def _timed(act: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    act()
-    return time.perf_counter() - start
-
-
-def test_a_subspace_step_costs_little_more_than_a_plain_step(figure: Callable[..., None]) -> None:
+def test_a_subspace_step_costs_little_more_than_a_plain_step(
+    figure: Callable[..., None], timed: Callable[..., float]
+) -> None:
     torch.set_num_threads(THREADS)
     net = build("resnet20", (3, 32, 32), 10)
     initialise(net, 0)
@@ -51,6 +46,6 @@ def test_a_subspace_step_costs_little_more_than_a_plain_step(figure: Callable[..
         parameters.step()
 
     in_subspace(), plain()
-    pairs = [(_timed(in_subspace), _timed(plain)) for _ in range(PAIRS)]
+    pairs = [(timed(in_subspace), timed(plain)) for _ in range(PAIRS)]
     a, b = (median(times) for times in zip(*pairs, strict=True))
     figure(f"a step of ResNet-20 in a subspace, batch {BATCH}", a, b, "a plain step", most=MOST_OVER_PLAIN)

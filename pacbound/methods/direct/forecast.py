@@ -48,11 +48,12 @@ def _forecast(setup: Setup, weights: Weights, tuning: tuple[FineTuning, ...]) ->
     part = Sample(preprocessed(setup.train.x[rows], setup.preprocess), setup.train.y[rows])
     price = TYPICAL_RATE * math.log(2) / setup.train.n
     batch = tuning[0].batch
-    with measured_threads(one_step(setup.base, weights, part, batch)):
+    step = one_step(setup.base, weights, part, batch)
+    with measured_threads(step):
         started, threads = time.perf_counter(), torch.get_num_threads()
         coded = candidate(*code_weights(weights, curvature(setup.base, weights, part), price, QUANTIZERS))
         coding = len(RATES) * (time.perf_counter() - started)
-        step = _seconds_a_step(setup, weights, part, batch)
+        seconds_a_step = median_seconds(lambda _: step(), TIMED_STEPS)
     assert isinstance(coded.quantizer, DirectSpec)
     spec = setup.spec(coded)
     _, ledger = pack(spec, coded.symbols)
@@ -67,16 +68,10 @@ def _forecast(setup: Setup, weights: Weights, tuning: tuple[FineTuning, ...]) ->
         d=None,
         epochs=passes,
         batch=batch,
-        seconds=round(coding + steps * step, 1),
+        seconds=round(coding + steps * seconds_a_step, 1),
         threads=threads,
         memory_bytes=FLOAT_BYTES * (setup.train.x.numel() + VECTORS * setup.base.layout.D) + setup.train.x.nbytes,
         ledger=complete(
             ledger, spec, setup.train.name, setup.digest, saving_bits=saving, methods=max(1, len(setup.methods))
         ).entries,
     )
-
-
-def _seconds_a_step(setup: Setup, weights: Weights, sample: Sample, batch: int) -> float:
-    """Time gradients of the whole network on a batch, and return the median."""
-    step = one_step(setup.base, weights, sample, batch)
-    return median_seconds(lambda _: step(), TIMED_STEPS)
