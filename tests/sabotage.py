@@ -2387,6 +2387,13 @@ MUTATIONS = (
         f"{THREADS}::test_the_quota_is_the_least_of_all_groups_above",
     ),
     Mutation(
+        "a memory limit of a container is not seen",
+        "pacbound/pipeline/memory.py",
+        'control_groups("memory")',
+        "[]",
+        "tests/pipeline/test_costs.py::test_a_network_that_cannot_fit_is_refused_with_the_bytes_it_needs",
+    ),
+    Mutation(
         "the user's own number of threads is exceeded",
         "pacbound/threads.py",
         "min(torch.get_num_threads(), cores(), ",
