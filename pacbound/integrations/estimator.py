@@ -22,6 +22,8 @@ from ..models.loading import load_model
 from ..networks.hypothesis import Hypothesis, make_base
 from ..request.request import make_request
 
+BATCH = 256  # rows that the network is asked about at once
+
 
 class CertifiedClassifier(ClassifierMixin, BaseEstimator):
     """A network that is trained in a random subspace, coded, and decoded again; what is decoded predicts.
@@ -123,4 +125,10 @@ class CertifiedClassifier(ClassifierMixin, BaseEstimator):
         network = Hypothesis.unpack(
             certificate.payload(), certificate.hypothesis, make_base(module, certificate.hypothesis.base.seed)
         )
-        return network(torch.from_numpy(np.ascontiguousarray(rows)))[:, :classes]
+        asked = torch.from_numpy(np.ascontiguousarray(rows)).split(BATCH)
+        return torch.cat([network(_filled(batch))[: len(batch), :classes] for batch in asked])
+
+
+def _filled(batch: torch.Tensor) -> torch.Tensor:
+    """Add rows of zeros up to BATCH: products of one shape round alike, whatever else is asked with a row."""
+    return torch.cat([batch, batch.new_zeros(BATCH - len(batch), *batch.shape[1:])])

@@ -193,7 +193,10 @@ def _save(
 ) -> None:  # fmt: skip
     if checkpoint.path is None:
         return
-    held: Tensors = {"generator": generator.get_state(), "progress": torch.tensor([step, measure, beta]).double()}
+    held: Tensors = {
+        "generator": generator.get_state(),
+        "progress": torch.tensor([step, measure, beta], dtype=torch.float64),
+    }
     held |= {f"entry/{k}": tensor.detach() for k, tensor in enumerate(trained)}
     checkpoint.save(held | moments_of(adam, _named(trained)), force)
 
