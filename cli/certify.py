@@ -1,4 +1,4 @@
-"""`pacbound certify`: train, code, certify; people read standard error, programs standard output."""
+"""`pacbound certify`: train, code, certify; words on standard output, or JSON there and words on standard error."""
 
 import inspect
 import json
@@ -92,11 +92,11 @@ def _certify(**options: object) -> None:
     if leads():
         state.unlink(missing_ok=True)
         shutil.rmtree(methods_folder(state), ignore_errors=True)
-    if options["as_json"]:
+    if as_json := bool(options["as_json"]):
         typer.echo(certificate.to_json().decode(), nl=False)
-    typer.echo(render(certificate, width=columns(sys.stderr)), err=True)
+    typer.echo(render(certificate, width=columns(sys.stderr if as_json else None)), err=as_json)
     if changed := differences(request):
-        typer.echo("\nDiffers from the defaults\n" + "\n".join(f"  - {line}" for line in changed), err=True)
+        typer.echo("\nDiffers from the defaults\n" + "\n".join(f"  - {line}" for line in changed), err=as_json)
     check = f"pacbound verify {shlex.quote(str(output))}{_verify_hint(request, options['data_dir'])}"
     typer.echo(f"\nwritten to {output}\ncheck it with: {check}", err=True)
 
@@ -224,7 +224,7 @@ def _own_parameters() -> list[inspect.Parameter]:
         "dry_run": (bool, typer.Option("--dry-run", help="print the plan and stop", rich_help_panel=RUN)),
         "as_json": (
             bool,
-            typer.Option("--json", help="print the certificate, or the plan, on standard output", rich_help_panel=RUN),
+            typer.Option("--json", help="print the certificate, or the plan, as JSON", rich_help_panel=RUN),
         ),
     }
     flags = ("resume", "force", "dry_run", "as_json")

@@ -41,5 +41,5 @@ def code(
         Column("coded", tuple(f"{bits:,}" for *_, bits in rows)),
         Column("bits each", tuple(f"{bits / max(1, count):.2f}" for _, count, _, bits in rows)),
     )
-    typer.echo("\n".join(text_table(table, columns(sys.stderr), "  ")), err=True)
+    typer.echo("\n".join(text_table(table, columns(sys.stderr if as_json else None), "  ")), err=as_json)
     typer.echo(f"written to {target}", err=True)

@@ -44,9 +44,9 @@ def list_command(root: Root = None) -> None:
       cifar10        5 of 6 files missing
     """
     where = data_root(root)
-    typer.echo(f"data root: {where}", err=True)
+    typer.echo(f"data root: {where}")
     for name, splits in FILES.items():
         files = [file for split in splits.values() for file in split]
         missing = [file for split in splits for file in missing_files(name, where, split)]
         state = f"{len(missing)} of {len(files)} files missing" if missing else "complete" if files else "embedded"
-        typer.echo(f"{name:14} {state}", err=True)
+        typer.echo(f"{name:14} {state}")

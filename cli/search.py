@@ -49,7 +49,7 @@ def search(
         raise typer.Exit(130) from None
     if as_json:
         typer.echo(found.model_dump_json(indent=1))
-    typer.echo("\n".join(_in_words(found, output, request.delta)), err=True)
+    typer.echo("\n".join(_in_words(found, output, request.delta)), err=as_json)
 
 
 def _in_words(found: "Found", output: Path, delta: float) -> list[str]:

@@ -77,7 +77,7 @@ def sweep(
         raise typer.Exit(130) from None
     if as_json:
         typer.echo(summary.model_dump_json(indent=1))
-    typer.echo(_in_words(summary, folder), err=True)
+    typer.echo(_in_words(summary, folder), err=as_json)
     if summary.finished == 0 and summary.left == 0:
         raise typer.Exit(2)
     if summary.broken:

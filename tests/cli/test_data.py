@@ -44,7 +44,7 @@ def test_list_says_what_is_there(tmp_path):
     for pin in PINS["mnist"]:
         (tmp_path / "mnist" / pin.file).touch()
     done = CliRunner().invoke(app, ["data", "list", "--root", str(tmp_path)])
-    states = dict(line.split(maxsplit=1) for line in done.stderr.splitlines()[1:])
+    states = dict(line.split(maxsplit=1) for line in done.stdout.splitlines()[1:])
     assert states == {
         "digits": "embedded",
         "mnist": "complete",

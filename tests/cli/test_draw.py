@@ -15,7 +15,7 @@ def test_a_draw_is_written_with_its_posterior_and_verified(tmp_path: Path, monke
     options = ["--posterior", "draw", "--earlier-draws", "0", "--d", "8", "--epochs", "20", "--batch", "60"]
     done = CliRunner().invoke(app, ["certify", "--data", "clouds.npz", *options])
     assert done.exit_code == 0, done.stderr
-    assert "single_draw" in done.stderr
+    assert "single_draw" in done.stdout
     assert len(list(tmp_path.glob("*.safetensors"))) == 1
     checked = CliRunner().invoke(app, ["verify", "clouds.json", "--data", "clouds.npz"])
     assert checked.exit_code == 0, checked.stderr

@@ -36,7 +36,7 @@ def test_the_whole_way(folder: Path) -> None:
     run = CliRunner()
     done = run.invoke(app, ["certify", *OPTIONS.split()])
     assert done.exit_code == 0, done.output
-    told = " ".join(done.stderr.split())
+    told = " ".join((done.stdout + done.stderr).split())
     assert "the original network, whose file has SHA-256" in told
     hint = (
         "pacbound verify c.json --data sample.npz --model tinynet:build --checkpoint original.safetensors "
