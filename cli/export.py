@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from .files import certificate_files
+from .files import certificate_files, read_named
 
 
 class Format(StrEnum):
@@ -52,7 +52,7 @@ def export(
     from pacbound.reports.exports.subject import Exported
     from pacbound.reports.exports.table import export as exported
 
-    found = [Exported.load(file) for file in certificate_files(certificates, "export")]
+    found = [read_named(file, Exported.load) for file in certificate_files(certificates, "export")]
     text = exported(found, format.value) + "\n"
     if output is None:
         typer.echo(text, nl=False)

@@ -29,17 +29,18 @@ def load_certificate(file: Path) -> "Certificate":
     """Read a certificate. Raises: CertificateError that names the file once."""
     from pacbound.certificate import Certificate
 
-    return _read(file, Certificate.load)
+    return read_named(file, Certificate.load)
 
 
 def load_either(file: Path) -> "AnyCertificate":
     """Read a certificate of any kind. Raises: CertificateError that names the file once."""
     from pacbound.certificate.documents import load_document
 
-    return _read(file, load_document)
+    return read_named(file, load_document)
 
 
-def _read(file: Path, load: "Callable[[Path], OfKind]") -> "OfKind":
+def read_named(file: Path, load: "Callable[[Path], OfKind]") -> "OfKind":
+    """Return what `load` makes of a file. Raises: CertificateError that names the file once."""
     from pacbound.errors import CertificateError
 
     try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from .files import certificate_files
+from .files import certificate_files, named
 
 if TYPE_CHECKING:
     from pacbound.certificate import Certificate
@@ -76,7 +76,7 @@ def report(
                 versions.append((file, one))
         except CertificateError as why:
             if file in certificates:
-                raise CertificateError(f"{file}: {why}") from None
+                raise CertificateError(named(file, why)) from None
             unread.append((file.name, str(why)))
     if not loaded and not texts and not versions:
         raise CertificateError(f"report: none of the files is a certificate; {unread[0][0]}: {unread[0][1]}")
@@ -85,8 +85,8 @@ def report(
     if loaded:
         unread += [(file.name, "it is about a language model; report those apart") for file, _ in texts]
         whole = len(loaded) > 1 or certificates[0].is_dir()
-        named = [(_name(file, certificates), one) for file, one in loaded]
-        found = made_of(named, unread, title, whole, pictures=_pictures(named, data, data_dir))
+        subjects = [(_name(file, certificates), one) for file, one in loaded]
+        found = made_of(subjects, unread, title, whole, pictures=_pictures(subjects, data, data_dir))
         broken = [(one.name, one.complaint) for one in found.subjects if not one.stands]
     elif texts:
         models = [(_name(file, certificates), one) for file, one in texts]

@@ -9,7 +9,7 @@ from rich.markup import escape
 from .files import columns, sentence_lines
 
 if TYPE_CHECKING:
-    from pacbound.studies.catalogue import Study
+    from pacbound.studies.catalogue import Part, Study
 
 
 def study(
@@ -24,6 +24,7 @@ def study(
         float | None, typer.Option(min=0.0, help="Minutes; the same command goes on with what is left.")
     ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of data sets (or PACBOUND_DATA).")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs and their options, and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison in JSON.")] = False,
 ) -> None:
     """Run a study: a question, the runs that answer it, and a page on which all of them stand.
@@ -39,7 +40,7 @@ def study(
     import json
 
     from pacbound.reports.beside import text_of
-    from pacbound.studies.catalogue import names, read_study
+    from pacbound.studies.catalogue import names, parts_of, read_study
     from pacbound.studies.running import run_study
     from pacbound.studies.section import check_pictures, document, sections, write_page
 
@@ -48,6 +49,9 @@ def study(
         return
     found, output = read_study(name), folder or Path(f"{name}-full" if full else name)
     chosen = _seeds(seeds)
+    if dry_run:
+        typer.echo("\n".join(_planned(parts_of(found, full, chosen, data_dir))))
+        return
     check_pictures()
     try:
         results = run_study(
@@ -72,6 +76,20 @@ def _listed(name: str, found: "Study") -> list[str]:
     """A study with what it shows and how long it takes."""
     minutes = f"about {found.small.minutes:,} minutes on 2 cores, {found.full.minutes:,} with --full"
     return [name, *sentence_lines(f"{found.shows}; {minutes}", "  ", "  ")]
+
+
+def _planned(parts: "list[Part]") -> list[str]:
+    """What would be run, sweep by sweep."""
+    from pacbound.request.request import Request
+
+    default, lines = Request(), []
+    for part in parts:
+        asked = part.plan.request
+        options = [f"{name} {value}" for name, value in asked if value != getattr(default, name)]
+        seeds = ", ".join(str(part.plan.request_of(run).seed) for run in range(len(part.plan.runs)))
+        lines += sentence_lines(f"{part.sample}, {part.arm}: {'; '.join(options)}; seeds {seeds}", "  ", "    ")
+    runs = sum(len(part.plan.runs) for part in parts)
+    return [f"{runs:,} runs", *lines, "nothing was trained or written (--dry-run)"]
 
 
 def _seeds(text: str) -> tuple[int, ...] | None:

@@ -26,7 +26,7 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from ..certificate.sweep import FREE, MAX_RUNS, MAX_SWEEPS, SweepOption, SweepRecord, Way, way_of
-from ..errors import RequestError
+from ..errors import RequestError, without_file
 from ..networks.checkpoints import file_digest
 from ..records import Record
 from ..request.reading import Reading
@@ -147,7 +147,7 @@ def read_plan(path: Path, base: Request | None = None) -> Plan:
     try:
         document = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
-        raise RequestError(f"sweep: {path.name!r} is not a readable TOML file ({cause}).") from None
+        raise RequestError(f"sweep: {path.name!r} is not a readable TOML file ({without_file(cause)}).") from None
     search, grid = document.pop("sweep", {}), document.pop("grid", {})
     if not isinstance(search, dict) or not isinstance(grid, dict) or not grid:
         raise RequestError(

@@ -104,10 +104,17 @@ class Verification(Record):
         checks, outcomes = zip(*self.rows, strict=True)
         return frame({"check": checks, "outcome": outcomes})
 
+    def __repr__(self) -> str:
+        """One line: the verdict, and how many checks passed or which one failed."""
+        checks = f"{len(self.passed)} checks passed" if self.failed is None else f"check {self.failed!r} failed"
+        return f"Verification({self._verdict}; {checks})"
+
+    @property
+    def _verdict(self) -> str:
+        return f"{self.name} {'stands' if self.stands else 'DOES NOT STAND'}, at level {self.level}"
+
     def _repr_html_(self) -> str:
-        verdict = "stands" if self.stands else "DOES NOT STAND"
-        caption = f"{self.name} {verdict}, at level {self.level}"
-        return html_table(("check", "outcome"), self.rows, caption, self.statement)
+        return html_table(("check", "outcome"), self.rows, self._verdict, self.statement)
 
 
 def verify(

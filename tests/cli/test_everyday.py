@@ -15,7 +15,8 @@ from tests.tiny import save_clouds
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 COMMANDS = [
     [], ["certify"], ["verify"], ["show"], ["compare"], ["measure"], ["simulate"], ["train"], ["code"], ["bound"],
-    ["bound", "lm"], ["data"], ["data", "fetch"], ["data", "list"],
+    ["bound", "lm"], ["data"], ["data", "fetch"], ["data", "list"], ["report"], ["export"], ["sweep"], ["search"],
+    ["study"],
 ]  # fmt: skip
 
 
@@ -74,6 +75,7 @@ def test_what_is_printed_of_certificates_fits_80_columns_word_by_word(
         ["certify", "--data", "FILE.safetensors"], ["measure", "FILE.json"],
         ["bound", "lm", "--losses", "FILE.npz", "--bits", "3"],
         ["measure", "FILE.pt", "--model", "mlp", "--data", "digits"],
+        ["report", "FILE.json"], ["export", "FILE.json", "--format", "csv"], ["sweep", "FILE.toml"],
     ],
     ids=" ".join,
 )  # fmt: skip

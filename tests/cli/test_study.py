@@ -43,6 +43,25 @@ def test_a_study_writes_its_page_and_its_table(tmp_path: Path, monkeypatch: pyte
     assert "All 2 runs are shown" in (tmp_path / "s" / "table.md").read_text()
 
 
+@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("full", [[], ["--full"]])
+def test_a_dry_run_says_what_would_be_run_and_writes_nothing(name: str, full: list[str], tmp_path: Path) -> None:
+    arguments = ["study", name, "--dry-run", "--dir", str(tmp_path / "s"), "--seeds", "7,8", *full]
+    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "2000"})
+    assert result.exit_code == 0
+    count, *runs, last = result.stdout.splitlines()
+    study = read_study(name)
+    extent = study.full if full else study.small
+    pairs = len(extent.samples or study.samples) * len(extent.arms or study.arms)
+    assert count == f"{2 * pairs} runs"
+    assert all(line.endswith(("seeds 7", "seeds 8", "seeds 7, 8")) for line in runs)
+    assert {line.split(":")[0].strip() for line in runs} == {
+        f"{sample}, {arm}" for sample in extent.samples or study.samples for arm in extent.arms or study.arms
+    }
+    assert "nothing was trained" in last
+    assert not (tmp_path / "s").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
