@@ -203,9 +203,17 @@ def _by_stage(stages: dict[str, float]) -> str:
 
 
 def _language_in_words(plan: "LanguageForecast") -> list[str]:
+    text = f"text     {plan.text}, {plan.symbols:,} symbols, {plan.losses:,} losses"
+    if plan.seconds is None:
+        looked_at = ", ".join(f"{count:,} of {k}" for k, count in enumerate(plan.contexts, 1)) or "none"
+        return [
+            text,
+            f"network  {plan.model}, of the frequent contexts ({looked_at} symbols) those that save their bits",
+            "training none: it is fitted at once, in time that grows with the contexts",
+        ]
     coded = "all of which are coded" if plan.d is None else f"d = {plan.d:,} coefficients"
     return [
-        f"text     {plan.text}, {plan.symbols:,} symbols, {plan.losses:,} losses",
+        text,
         f"network  {plan.model}, D = {plan.D:,} parameters, {coded}",
         f"training {plan.steps:,} steps, about {plan.seconds:,.0f} s on {_threads(plan.threads)} of this machine, "
         "counting included",

@@ -24,7 +24,7 @@ from ..networks.trained import train_only
 from ..pipeline.language import LanguageSetup, finish_language
 from ..pipeline.language_start import TextSplit, seconds_a_step_of_start, steps_of_start, with_text_start
 from ..pipeline.language_training import encode, losses_of, one_step, plan_of, seconds_a_step, steps_a_pass, way_of
-from ..pipeline.language_tree import FIRST, fit_language_tree, tree_order
+from ..pipeline.language_tree import FIRST, contexts_looked_at, fit_language_tree, tree_order
 from ..records import Record
 from ..request.request import Request, refuse_options, trained_word
 from ..specs.grammar import MAX_ORDER, is_described, parse
@@ -54,17 +54,20 @@ READ_OF_TREES = (
 class LanguageForecast(Record):
     """What a certification would do: symbols of the text, losses that the statement is about, D, d where there is a
     subspace, steps of training, and seconds on this machine and threads.
+
+    Of a context tree D and seconds are known when it is fitted; contexts: of 1, 2, ... symbols, from which it is chosen.
     """
 
     text: str
     symbols: int
     losses: int
     model: str
-    D: int
+    D: int | None
     d: int | None
     steps: int
-    seconds: float
+    seconds: float | None
     threads: int
+    contexts: tuple[int, ...] = ()
 
 
 @one_thread()
@@ -108,9 +111,12 @@ def forecast_language(request: Request, data_dir: str | Path | None = None) -> L
 
     Raises: PacboundError as `certify_language` does.
     """
-    if tree_order(request.model) is not None:
-        raise RequestError("certify: a context tree is fitted at once, without a plan. Leave --dry-run out.")
     setup, split = prepare_language(request, data_dir)
+    if (order := tree_order(request.model)) is not None:
+        return LanguageForecast(
+            text=setup.text.name, symbols=setup.text.n, losses=setup.n, model=request.model, D=None, d=None, steps=0,
+            seconds=None, threads=1, contexts=contexts_looked_at(setup, order),
+        )  # fmt: skip
     way = way_of(setup, request)
     losses = losses_of(setup, way, request)
     with measured_threads(lambda: one_step(way, losses, 0)):

@@ -14,7 +14,7 @@ from ..quantize.tensors import nearest_step
 from ..specs.grammar import MAX_CONTEXTS
 from ..specs.specs import HypothesisSpec
 from ..specs.tensors import CodebookTensor, DirectSpec, Quantized, TensorSpec, ZeroTensor
-from ..training.context_tree import STEP, fit_tree
+from ..training.context_tree import STEP, fit_tree, frequent_contexts
 from .language import LanguageSetup, Offer
 
 TREE = re.compile("tree([0-9]{1,3})")
@@ -39,7 +39,7 @@ def fit_language_tree(setup: LanguageSetup, order: int) -> tuple[LanguageSetup, 
     Raises: RequestError where it has more contexts than a network of the grammar or this machine can hold.
     """
     size = setup.text.alphabet.predicted
-    root, levels = fit_tree(setup.text.symbols(0, min(setup.text.n, MOST_SYMBOLS)), size, order)
+    root, levels = fit_tree(_fitted_to(setup), size, order)
     most = max((len(level.integers) for level in levels), default=0)
     if most > MAX_CONTEXTS:
         raise RequestError(
@@ -63,6 +63,15 @@ def fit_language_tree(setup: LanguageSetup, order: int) -> tuple[LanguageSetup, 
     )  # fmt: skip
     bare = spec.model_copy(update={"quantizer": None})
     return replace(setup, base=base, spec=bare), Offer(spec, np.concatenate(symbols))
+
+
+def contexts_looked_at(setup: LanguageSetup, order: int) -> tuple[int, ...]:
+    """Return how many contexts of 1, 2, ... symbols a tree is chosen from. Raises: RequestError as fit_tree."""
+    return frequent_contexts(_fitted_to(setup), setup.text.alphabet.predicted, order)
+
+
+def _fitted_to(setup: LanguageSetup) -> NDArray[np.int64]:
+    return setup.text.symbols(0, min(setup.text.n, MOST_SYMBOLS))
 
 
 def _coded(name: str, values: NDArray[np.integer]) -> tuple[Quantized, NDArray[np.int32]]:

@@ -7,6 +7,7 @@ those go that save less than their bits and have no descendants that make up for
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,19 +60,9 @@ def fit_tree(y: Whole, size: int, order: int) -> tuple[Whole, list[Level]]:
     y = np.minimum(y, size)
     counts = np.bincount(y, minlength=size + 1)[:size].astype(np.float64)
     root = np.rint(np.log((counts + UNSEEN) / UNSEEN) / STEP).astype(np.int64)
-    node = np.zeros(len(y), np.int64)  # of the position's context, -1 where it is rare
     logits = np.float64(STEP) * root[None].astype(np.float64)
     levels = []
-    for k in range(1, order + 1):
-        before = np.concatenate([np.full(k, size), y[:-k]])[: len(y)]
-        node, parents, symbols = _extended(node, before, y, size)
-        if not len(parents):
-            break
-        if len(parents) * (size + 1) > MOST_CELLS:
-            raise RequestError(
-                f"certify: a context tree of order {k} would look at {len(parents):,} contexts of {size} symbols, and "
-                f"at most {MOST_CELLS:,} numbers of one length are held. Give order {k - 1}, or fewer symbols."
-            )
+    for node, parents, symbols in _frequent(y, size, order):
         pairs = np.bincount(node[node >= 0] * (size + 1) + y[node >= 0], minlength=len(parents) * (size + 1))
         counts = pairs.reshape(-1, size + 1)[:, :size].astype(np.float64)
         inherited = logits[parents]
@@ -79,6 +70,27 @@ def fit_tree(y: Whole, size: int, order: int) -> tuple[Whole, list[Level]]:
         logits = inherited + np.float64(STEP) * integers.astype(np.float64)
         levels.append(_Fitted(parents, symbols, integers, saved))
     return root, _pruned(levels, size)
+
+
+def frequent_contexts(y: Whole, size: int, order: int) -> tuple[int, ...]:
+    """Return how many contexts of 1, 2, ... symbols fit_tree looks at. Args, and raises: as it."""
+    return tuple(len(parents) for _, parents, _ in _frequent(np.minimum(y, size), size, order))
+
+
+def _frequent(y: Whole, size: int, order: int) -> Iterator[tuple[Whole, Whole, Whole]]:
+    """Yield what _extended says of contexts of 1, 2, ... symbols, as long as there are any."""
+    node = np.zeros(len(y), np.int64)  # of the position's context, -1 where it is rare
+    for k in range(1, order + 1):
+        before = np.concatenate([np.full(k, size), y[:-k]])[: len(y)]
+        node, parents, symbols = _extended(node, before, y, size)
+        if not len(parents):
+            return
+        if len(parents) * (size + 1) > MOST_CELLS:
+            raise RequestError(
+                f"certify: a context tree of order {k} would look at {len(parents):,} contexts of {size} symbols, and "
+                f"at most {MOST_CELLS:,} numbers of one length are held. Give order {k - 1}, or fewer symbols."
+            )
+        yield node, parents, symbols
 
 
 def _extended(node: Whole, before: Whole, y: Whole, size: int) -> tuple[Whole, Whole, Whole]:

@@ -1,6 +1,7 @@
 """Certificates of context trees and of theta0s that a description and a file make: one message, one decoder."""
 
 import math
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +9,14 @@ import pytest
 
 from pacbound.certificate.language import LanguageCertificate
 from pacbound.errors import PacboundError
-from pacbound.methods.language import certify_language
+from pacbound.methods.language import certify_language, forecast_language
 from pacbound.models.language import load_language_model
 from pacbound.models.reference import initialise
 from pacbound.networks.frozen import freeze_network
 from pacbound.networks.hypothesis import Hypothesis
 from pacbound.request.request import Request
 from pacbound.specs.language import TOLERANCE_BITS
-from pacbound.training.context_tree import fit_tree
+from pacbound.training.context_tree import LEAST_COUNT, fit_tree
 from pacbound.verification.language_losses import rebuild_language_base
 from pacbound.verification.verification import verify
 from tests.markov import save_text
@@ -43,6 +44,18 @@ def test_a_tree_passes_all_checks_and_knows_more_than_frequencies(tree):
     assert certificate.mean < beside["unigram"].mean - 0.2  # the source has contexts of one symbol
     assert certificate.hypothesis.model.startswith("K")
     assert "theta0" not in beside
+
+
+def test_a_forecast_of_a_tree_counts_the_contexts_that_are_frequent(tree):
+    """A dictionary of strings, each of which a symbol follows and whose endings are frequent too, says how many."""
+    data, certificate = tree
+    found = forecast_language(Request.model_validate({**OPTIONS, "data": str(data), "model": "tree3", "held_out": 0.1}))
+    text = data.read_text("ascii")[: certificate.text.symbols]
+    assert (found.symbols, found.losses, found.seconds) == (len(text), len(text), None)
+    for k, count in enumerate(found.contexts, 1):
+        seen = Counter(text[at - k : at] for at in range(k, len(text)))
+        assert count == sum(times >= LEAST_COUNT for times in seen.values())
+    assert len(found.contexts) == 3
 
 
 def test_what_is_evaluated_is_what_a_dictionary_of_the_fitted_tree_gives(tree):
