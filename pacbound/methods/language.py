@@ -21,7 +21,7 @@ from ..networks.checkpoints import checkpoint_base, file_digest
 from ..networks.hypothesis import Base, make_base, make_zero_base
 from ..networks.predictions import Predicted, answers_of, predict, units_of
 from ..networks.trained import train_only
-from ..pipeline.language import LanguageSetup, finish_language
+from ..pipeline.language import LanguageSetup, finish_language, record_of
 from ..pipeline.language_start import TextSplit, seconds_a_step_of_start, steps_of_start, with_text_start
 from ..pipeline.language_training import encode, losses_of, one_step, plan_of, seconds_a_step, steps_a_pass, way_of
 from ..pipeline.language_tree import FIRST, contexts_looked_at, fit_language_tree, tree_order
@@ -167,6 +167,7 @@ def prepare_language(
     if held_out is not None and not isinstance(text, Pairs):
         for part in (text,) if split is None else (text, split.first):
             check_text_apart(part, held_out)
+    record = record_of(text)
     module, name = load_language_model(source if named else str(request.checkpoint), text.alphabet.predicted)
     window = _window(request, getattr(module, "context", None))
     base = _base(module, request)
@@ -179,7 +180,7 @@ def prepare_language(
     if isinstance(text, Pairs) and isinstance(held_out, Pairs):
         held_out.check_fit(window.window)
         check_pairs_apart(text, held_out, request.repeats)
-    return LanguageSetup(text, held_out, base, spec, units_spec, units, window, request.delta), split
+    return LanguageSetup(text, record, held_out, base, spec, units_spec, units, window, request.delta), split
 
 
 def _texts(request: Request, root: str | Path | None, progress: bool) -> tuple[Text, Text | None, TextSplit | None]:
@@ -277,7 +278,7 @@ def _units_spec(request: Request, text: Text) -> UnitsSpec:
 
 def _key(request: Request, setup: LanguageSetup) -> str:
     """Digest of all that determines the result, for resuming."""
-    text = f"{request.model_dump_json()} {setup.text.digest()} {setup.base.layout.digest} {setup.base.origin}"
+    text = f"{request.model_dump_json()} {setup.record.digest} {setup.base.layout.digest} {setup.base.origin}"
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -26,7 +26,7 @@ from ..networks.passes import BATCH
 from ..networks.risk import LOSSES
 from ..networks.versioned import check_language, read_language_file, values_of
 from ..pipeline.finish import environment
-from ..pipeline.language import record_of
+from ..pipeline.language import record_of, still_record_of
 from ..pipeline.preparation import describe
 from ..quantize.versions import check_quantizer, quantized_version
 from ..request.request import Request, refuse_options
@@ -116,6 +116,7 @@ def _of_text(request: Request, root: str | Path | None, progress: bool) -> Diffe
     assert request.reference is not None
     started = time.monotonic()
     text = _text(request, root, progress)
+    seen = record_of(text)
     reference, record = read_language_file(request.reference, text)
     second = None if request.checkpoint is None else read_language_file(request.checkpoint, text)
     networks = [reference] if second is None else [reference, second[0]]
@@ -135,7 +136,7 @@ def _of_text(request: Request, root: str | Path | None, progress: bool) -> Diffe
         reference=record,
         versions=_rows(request, reference, second, count),
         delta=request.delta,
-        text=record_of(text),
+        text=still_record_of(text, seen),
         prediction=prediction,
         environment=environment({"counting": time.monotonic() - started}, 0),
     )

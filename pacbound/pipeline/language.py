@@ -18,6 +18,7 @@ from ..certificate.language import LanguageCertificate, OtherAnswers, OtherPredi
 from ..certificate.language_recheck import complete_language, theta0_bits, without_symbols
 from ..data.pairs import Pairs
 from ..data.texts import Text
+from ..errors import DataError
 from ..networks.causality import check_causal, length_asked
 from ..networks.hypothesis import Base, Hypothesis
 from ..networks.ngrams import predictors
@@ -34,10 +35,12 @@ CENTRE_SHARES = (0.0, 0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5)  # of the mean loss
 class LanguageSetup:
     """Everything fixed before training. window: context and stride, with the first smoothing of the menu.
 
-    theta0: the file of it, where it was trained on a part of the text that stands before this one.
+    record: of the text before anything is trained. theta0: the file of it, where it was trained on a part of the text
+    that stands before this one.
     """
 
     text: Text
+    record: TextRecord
     held_out: Text | None
     base: Base
     spec: HypothesisSpec
@@ -83,6 +86,8 @@ def finish_language(
     """Issue the certificate of the candidate with the smallest bound.
 
     All candidates lie under one prior, so that picking the best of them is free.
+
+    Raises: DataError where the text is another one by now.
     """
     started = time.monotonic()
     best = min((_count(setup, one, progress) for one in candidates), key=lambda one: (one.value, one.sums.losses))
@@ -94,7 +99,7 @@ def finish_language(
         errors=best.errors,
         ledger=best.ledger,
         message=best.message,
-        text=record_of(setup.text),
+        text=still_record_of(setup.text, setup.record),
         units=setup.units_spec,
         prediction=best.prediction,
         hypothesis=best.spec,
@@ -112,6 +117,13 @@ def record_of(text: Text) -> TextRecord:
         name=text.name, digest=text.digest(), symbols=text.n, bytes=text.bytes_in_all, begin=text.begin,
         alphabet=text.alphabet,
     )  # fmt: skip
+
+
+def still_record_of(text: Text, before: TextRecord) -> TextRecord:
+    """Return the record of a text that is as it was. Raises: DataError where it changed since."""
+    if record_of(text) != before:
+        raise DataError(f"certify: the file of {text.name} changed during the run. Certify a copy that nobody writes.")
+    return before
 
 
 def _count(setup: LanguageSetup, candidate: Offer, progress: bool) -> Counted:

@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 from pacbound.certificate.export import language_schema_text
 from pacbound.certificate.language import LanguageCertificate
 from pacbound.certificate.language_statement import write_language_statement
-from pacbound.errors import PacboundError, RequestError
-from pacbound.methods.language import certify_language
+from pacbound.errors import DataError, PacboundError, RequestError
+from pacbound.methods import language
+from pacbound.methods.language import certify_language, encode
 from pacbound.networks.hypothesis import Hypothesis
 from pacbound.request.request import Request
 from pacbound.specs.language import KAPPAS
@@ -262,6 +263,22 @@ def test_another_text_and_another_network_are_refused(streamed, tmp_path):
 def test_contradictions_are_refused_before_anything_is_trained(tmp_path, options, match):
     with pytest.raises(PacboundError, match=match):
         made(tmp_path, **options)
+
+
+def test_a_text_that_changes_during_the_run_is_refused(tmp_path, monkeypatch):
+    data = save_text(tmp_path, 2000)
+
+    def train(*arguments: object) -> object:
+        with open(data, "r+b") as file:  # the file that is mapped
+            file.seek(700)
+            letter = file.read(1)
+            file.seek(700)
+            file.write(b"b" if letter == b"a" else b"a")
+        return encode(*arguments)
+
+    monkeypatch.setattr(language, "encode", train)
+    with pytest.raises(DataError, match="the file of markov changed during the run"):
+        certify_language(Request.model_validate({**QUICK, "data": str(data)}), progress=False)
 
 
 def test_language_options_are_refused_elsewhere(tmp_path):

@@ -15,11 +15,13 @@ from pacbound.certificate.difference import DifferenceCertificate
 from pacbound.certificate.difference_statement import write_difference_statement
 from pacbound.certificate.documents import load_document
 from pacbound.certificate.export import DIFFERENCE_PATH, difference_schema_text
-from pacbound.errors import CertificateError, PacboundError
+from pacbound.errors import CertificateError, DataError, PacboundError
+from pacbound.methods import quantization
 from pacbound.methods.quantization import certify_quantization
 from pacbound.methods.table import certify
 from pacbound.models.llama import read_llama2c
 from pacbound.models.reference import build, initialise
+from pacbound.networks.differences import difference_sums
 from pacbound.quantize.versions import quantized_version
 from pacbound.request.request import Request
 from pacbound.verification.verification import verify
@@ -244,6 +246,24 @@ def test_contradictions_are_refused(of_text, options, match):
     paths, _ = of_text
     with pytest.raises(PacboundError, match=match):
         certify_quantization(Request.model_validate({**METHOD, **paths, **options}), progress=False)
+
+
+def test_a_text_that_changes_while_losses_are_summed_up_is_refused(of_text, tmp_path, monkeypatch):
+    paths, _ = of_text
+    data = tmp_path / "text.txt"
+    data.write_bytes(Path(paths["data"]).read_bytes())
+
+    def count(*arguments: object, **options: object) -> object:
+        with open(data, "r+b") as file:  # the file that is mapped
+            letter = file.read(1)
+            file.seek(0)
+            file.write(bytes([letter[0] ^ 1]))
+        return difference_sums(*arguments, **options)
+
+    monkeypatch.setattr(quantization, "difference_sums", count)
+    with pytest.raises(DataError, match="changed during the run"):
+        one = {"checkpoint": None, "quantize": ("int8",)}
+        certify_quantization(Request.model_validate({**METHOD, **paths, **one, "data": str(data)}), progress=False)
 
 
 @pytest.mark.parametrize("options", [{"reference": "a.bin"}, {"quantize": ("int8",)}, {"method": "quantization-loss"}])
