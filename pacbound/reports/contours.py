@@ -3,6 +3,7 @@
 Matplotlib is loaded by whoever made the axes; this module only draws on them.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..bounds.arrays import on_arrays
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 POINTS = 32  # of the grid along each axis: 1,024 bounds
 NOT_OF_BITS = ("test_set",)  # no message, so no line over bits
 LEVELS = 8  # at most so many lines, at round figures
+EDGE = 0.1  # of an axis, along which no label stands
 LINE = "0.55"  # a grey that reads on white and on black
 
 
@@ -94,8 +96,20 @@ def draw_lines(axes: "Axes", found: Frontier, n: int, percent: bool) -> tuple[fl
         return ()
     rates = [scale * errors / n for errors in found.errors]
     drawn = axes.contour(found.bits, rates, values, levels=levels, colors=LINE, linewidths=0.8)
-    axes.clabel(drawn, fmt="%g %%" if percent else "%g", fontsize=8)
+    places = [place for level in levels if (place := _label_place(found.bits, rates, values, level)) is not None]
+    axes.clabel(drawn, fmt="%g %%" if percent else "%g", fontsize=8, manual=places)
     return tuple(level / scale for level in levels)
+
+
+def _label_place(
+    bits: Sequence[float], rates: Sequence[float], values: Sequence[Sequence[float]], level: float
+) -> tuple[float, float] | None:
+    """Where the line of a level crosses the diagonal of the grid; none near its ends, where a label would be cut."""
+    for k in range(round(EDGE * POINTS), round((1 - EDGE) * POINTS)):
+        row, column = (round(k * (len(axis) - 1) / (POINTS - 1)) for axis in (rates, bits))
+        if values[row][column] >= level:
+            return None if k == round(EDGE * POINTS) else (bits[column], rates[row])
+    return None
 
 
 def has_frontier(theorem: str) -> bool:

@@ -26,7 +26,7 @@ COMMANDS = {
         *SHAKESPEARE, "--alphabet", "ascii97", "--model", "E8-W8-h64-tanh-L", "--d", "2048", "--epochs", "9",
     ],
     "shakespeare_gpt_subspace": [
-        *SHAKESPEARE, "--alphabet", "ascii97", "--model", "E48-attn4x2-L", "--d", "2048", "--epochs", "3",
+        *SHAKESPEARE, "--alphabet", "ascii97", "--model", "E48-attn4x2-L", "--d", "2048", "--epochs", "9",
     ],
     "shakespeare_tree": [*SHAKESPEARE, "--alphabet", "ascii97", "--model", "tree4"],
     "shakespeare_gpt_sublora": [

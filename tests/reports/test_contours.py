@@ -36,7 +36,13 @@ def test_every_point_of_a_line_has_the_bound_that_its_label_says(logarithmic: bo
             assert log2_tail(percent * N / 100, N, level) == pytest.approx(budget, abs=0.02 * bits + 1)
             checked += 1
     assert checked > 100
-    assert {text.get_text() for text in on.texts} == {f"{100 * level:g} %" for level in levels}
+    labelled = {text.get_text() for text in on.texts}
+    assert len(on.texts) == len(labelled) >= len(levels) - 2
+    assert labelled <= {f"{100 * level:g} %" for level in levels}
+    for text in on.texts:
+        across, up = on.transAxes.inverted().transform(on.transData.transform(text.get_position()))
+        assert 0.05 < across < 0.95  # no label is cut at an edge
+        assert 0.05 < up < 0.95
 
 
 def test_the_bound_of_a_grid_point_is_the_theorem_s() -> None:
