@@ -34,6 +34,7 @@ def study(
 
     \b
     pacbound study
+    pacbound study shuffle --dry-run
     pacbound study shuffle --jobs 2
     pacbound study equivariance --full --dir runs/equivariance
     """

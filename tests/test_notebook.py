@@ -73,6 +73,8 @@ def test_a_verification_shows_what_passed_what_failed_and_what_was_not_checked()
     assert [row[0] for row in rows if row[1] == "not checked"] == list(good.unchecked)
     bad = verify(honest().model_copy(update={"digest": "0" * 64}), level="arithmetic")
     assert "DOES NOT STAND" in bad._repr_html_()
+    assert repr(good) == f"Verification({good.name} stands, at level {good.level}; {len(good.passed)} checks passed)"
+    assert repr(bad) == f"Verification({bad.name} DOES NOT STAND, at level {bad.level}; check 'digest' failed)"
     assert [row[0] for row in Cells(bad._repr_html_()).rows if row[1].startswith("FAILED")] == ["digest"]
 
 
