@@ -245,6 +245,20 @@ MUTATIONS = (
         f"{LANGUAGE_FLOW}::test_a_ledger_pays_network_alphabet_smoothing_centre_and_windows",
     ),
     Mutation(
+        "a text that changes while a network is trained on it is certified",
+        "pacbound/pipeline/language.py",
+        "    if record_of(text) != before:\n",
+        "    if False:\n",
+        f"{LANGUAGE_FLOW}::test_a_text_that_changes_during_the_run_is_refused",
+    ),
+    Mutation(
+        "a dry run of a tree counts the contexts that are too rare for it",
+        "pacbound/training/context_tree.py",
+        "    frequent = counts >= LEAST_COUNT\n",
+        "    frequent = counts >= LEAST_COUNT - 1\n",
+        "tests/methods/test_language_tree.py::test_a_forecast_of_a_tree_counts_the_contexts_that_are_frequent",
+    ),
+    Mutation(
         "a text shorter than the contexts of a tree is read from its other end",
         "pacbound/models/context_tree.py",
         "ids[:, : max(0, ids.shape[1] - k)]",

@@ -55,7 +55,7 @@ class LanguageForecast(Record):
     """What a certification would do: symbols of the text, losses that the statement is about, D, d where there is a
     subspace, steps of training, and seconds on this machine and threads.
 
-    Of a context tree D and seconds are known when it is fitted; contexts: of 1, 2, ... symbols, from which it is chosen.
+    Of a context tree D and seconds are known when it is fitted; contexts: of 1, 2, ... symbols, that it is chosen from.
     """
 
     text: str

@@ -12,7 +12,7 @@ from .beside import Section
 from .complaint import complaint
 from .drawn import COLOURS, FAINT, Drawing, drawing, sheet
 from .report import Lead, Report
-from .shared import INTEGRITY, UNPAID, statement_and_facts
+from .shared import INTEGRITY, UNPAID, check_it, statement_and_facts
 from .tables import Column
 
 if TYPE_CHECKING:
@@ -131,6 +131,7 @@ def _about(name: str, certificate: DifferenceCertificate) -> list[Section]:
             ),
             (),
         ),
+        check_it(certificate, name),
         Section("What it does not say", None, difference_not_said(certificate)),
     ]
 

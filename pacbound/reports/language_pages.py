@@ -16,7 +16,7 @@ from .complaint import complaint
 from .drawn import COLOURS, FAINT, Drawing, drawing, sheet
 from .language import HELD_OUT_PAIRS, NAMES, language_facts, language_not_said
 from .report import Lead, Report
-from .shared import statement_and_facts
+from .shared import check_it, statement_and_facts
 from .tables import Column, shortest_names
 
 NamedLanguage = tuple[str, LanguageCertificate]
@@ -151,6 +151,7 @@ def _about(name: str, certificate: LanguageCertificate) -> list[Section]:
             (),
         ),
         Section("What is declared", None, certificate.declarations),
+        check_it(certificate, name),
         Section("What it does not say", None, language_not_said(certificate)),
     ]
 

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 
 from ..certificate.document import Document
+from ..certificate.documents import AnyCertificate
 from ..certificate.language import LanguageCertificate
 from ..certificate.schema import Certificate
 from .beside import Section
 from .tables import Column
+from .words import checking
 
 OfNetwork = Certificate | LanguageCertificate
 
@@ -41,6 +43,12 @@ def theta0_words(certificate: OfNetwork) -> str:
     if base.head is not None:
         head = f", its last layer means over rows of its own, {'by names' if base.head.named else 'as coded'}"
     return f"{what}, sha256 {base.sha256[:16]}{head}"
+
+
+def check_it(certificate: AnyCertificate, name: str) -> Section:
+    """Return how to check a certificate by copy and paste. name: of its file, without the ending."""
+    found = checking(certificate, f"{name}.json")
+    return Section("Check it yourself", None, (found.install, found.command, *found.fill_in))
 
 
 def statement_and_facts(

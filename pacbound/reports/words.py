@@ -5,16 +5,24 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from ..bounds.claims import RiskEstimate
+from ..certificate.difference import DifferenceCertificate
 from ..certificate.documents import AnyCertificate
+from ..certificate.language import LanguageCertificate, TextRecord
 from ..certificate.schema import Certificate
 from ..certificate.statement import describe_loss, guessing_risk, percent_up, rate_up, share_up, vacuous
 from .divided import formula
 
 NAMED_DATA = ("digits", "mnist", "fashion-mnist", "cifar10")  # that `--data` takes by name
+NAMED_TEXTS = {
+    "tinyshakespeare": "tinyshakespeare", "wikitext-2-valid": "wikitext-2:valid", "wikitext-2-test": "wikitext-2:test",
+}  # fmt: skip
 ALTERED = {"cifar10-86jpeg": "cifar10"}  # named so because some images differ, and loaded by the name of the others
 KNOWN_LOSSES = ("zero_one", "error_probability")
 SAID_BY = {"says the user": "the user, in so many words", "says the author": "its author, in so many words"}
 BY_MAKING = "whoever made the certificate, by making it"
+
+
+Needed = tuple[str, str, str]  # an option, what stands after it, and what that is, or ''
 
 
 class Declared(NamedTuple):
@@ -107,7 +115,9 @@ def checking(certificate: AnyCertificate, file: str) -> Checking:
     version = certificate.environment.versions.get("pacbound")
     install = f"pip install pacbound{'' if version is None else f'=={version}'}"
     if not isinstance(certificate, Certificate):
-        return Checking(install, " ".join([*words, "--data", "DATA"]), ())
+        needed = _of_versions(certificate) if isinstance(certificate, DifferenceCertificate) else _of_text(certificate)
+        given = [word for option, place, _ in needed for word in (option, place)]
+        return Checking(install, " ".join([*words, *given]), tuple(what for _, _, what in needed if what))
     fill_in = []
     name = ALTERED.get(certificate.data.name, certificate.data.name)
     known, _, alteration = name.partition(".")
@@ -133,6 +143,45 @@ def checking(certificate: AnyCertificate, file: str) -> Checking:
     if certificate.data.note and known in NAMED_DATA and not alteration:
         fill_in.append(f"instead of {name}, where it was prepared: {certificate.data.note}")
     return Checking(install, " ".join(words), tuple(fill_in))
+
+
+def _of_text(certificate: LanguageCertificate) -> list[Needed]:
+    """What a language model is checked with."""
+    base, needed = certificate.hypothesis.base, [_text(certificate.text), *_tokenizer(certificate.text)]
+    if certificate.hypothesis.model == "user" or base.kind.startswith("checkpoint"):
+        needed.append(("--checkpoint", "FILE", f"FILE: the checkpoint with SHA-256 {base.checkpoint or base.sha256}"))
+    return needed
+
+
+def _of_versions(certificate: DifferenceCertificate) -> list[Needed]:
+    """What versions of a network are checked with."""
+    text, reference = certificate.text, certificate.reference
+    needed: list[Needed] = []
+    if text is not None:
+        needed += [_text(text), *_tokenizer(text)]
+    else:
+        needed.append(("--data", "DATA", f"DATA: the held-out data, called {certificate.about}"))
+    needed.append(("--reference", "REFERENCE", f"REFERENCE: the network with SHA-256 {reference.sha256}"))
+    needed += [
+        ("--checkpoint", "FILE", f"FILE: the version with SHA-256 {row.sha256}")
+        for row in certificate.versions
+        if row.sha256 is not None
+    ]
+    if text is None and reference.model == "user":
+        needed.append(("--model", "MODEL", "MODEL: the network, as module:callable"))
+    return needed
+
+
+def _text(text: TextRecord) -> Needed:
+    if text.name in NAMED_TEXTS:
+        return "--data", NAMED_TEXTS[text.name], ""
+    return "--data", "DATA", f"DATA: the file of the text, called {text.name}, whole or from byte {text.begin:,} on"
+
+
+def _tokenizer(text: TextRecord) -> list[Needed]:
+    stated = text.alphabet.sha256
+    what = f"TOKENIZER: the file of the tokenizer with SHA-256 {stated}"
+    return [] if stated is None else [("--tokenizer", "TOKENIZER", what)]
 
 
 def figure(risk: float | Decimal, estimate: RiskEstimate) -> str:

@@ -17,9 +17,14 @@ ADAPTED = ["--checkpoint", str(STORIES / "stories260K.bin"), "--tokenizer", str(
 LATTICE = ["--encoder", "plain"]
 VALID = ["--task", "lm", "--data", "wikitext-2:valid", "--test", "wikitext-2:test"]
 COMMANDS = {
-    "shakespeare_gru48": [*SHAKESPEARE, "--alphabet", "ascii97", "--model", "E16-gru48-L", "--epochs", "24"],
+    "shakespeare_gru48": [*SHAKESPEARE, "--alphabet", "ascii97", "--model", "E16-gru48-L", "--epochs", "80"],
     "shakespeare_gru64": [*SHAKESPEARE, "--alphabet", "ascii97", "--model", "E16-gru64-L", "--epochs", "24"],
     "shakespeare_stories": [*SHAKESPEARE, *ADAPTED, "--d", "2048", "--budget", "4", *LATTICE],
+    "shakespeare_stories_512": [*SHAKESPEARE, *ADAPTED, "--d", "512", "--epochs", "4"],
+    "shakespeare_stories_512_lattice": [*SHAKESPEARE, *ADAPTED, "--d", "512", "--epochs", "4", *LATTICE],
+    "shakespeare_stories_split": [
+        *SHAKESPEARE, *ADAPTED, "--prior-share", "0.5", "--start-minutes", "5", "--d", "128", "--epochs", "1",
+    ],
     "shakespeare_window4": [*SHAKESPEARE, "--alphabet", "ascii97", "--model", "E8-W4-h24-tanh-L", "--epochs", "24"],
     "shakespeare_window6": [*SHAKESPEARE, "--alphabet", "ascii97", "--model", "E8-W6-h64-tanh-L", "--epochs", "12"],
     "shakespeare_window8_subspace": [

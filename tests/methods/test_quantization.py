@@ -261,9 +261,9 @@ def test_a_text_that_changes_while_losses_are_summed_up_is_refused(of_text, tmp_
         return difference_sums(*arguments, **options)
 
     monkeypatch.setattr(quantization, "difference_sums", count)
+    asked = {**METHOD, **paths, "data": str(data), "checkpoint": None, "quantize": ("int8",)}
     with pytest.raises(DataError, match="changed during the run"):
-        one = {"checkpoint": None, "quantize": ("int8",)}
-        certify_quantization(Request.model_validate({**METHOD, **paths, **one, "data": str(data)}), progress=False)
+        certify_quantization(Request.model_validate(asked), progress=False)
 
 
 @pytest.mark.parametrize("options", [{"reference": "a.bin"}, {"quantize": ("int8",)}, {"method": "quantization-loss"}])

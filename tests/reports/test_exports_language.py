@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import re
+import shlex
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,10 @@ from pacbound.errors import RequestError, VerificationError
 from pacbound.reports.exports.model_card import metadata
 from pacbound.reports.exports.subject import Exported
 from pacbound.reports.exports.table import FORMATS, export
+from pacbound.reports.words import checking
+from pacbound.verification.difference import difference_lacks
+from pacbound.verification.language import language_lacks
+from pacbound.verification.recount import Given
 from tests.forge import Document, forge
 from tests.reports.test_exports import parsed, published
 
@@ -112,3 +118,28 @@ def test_a_language_model_that_does_not_stand_is_not_exported(name: str, tmp_pat
         export([bad], name)  # type: ignore[arg-type]
     assert ",no," in export([bad], "csv")
     assert bits_up(2.0) not in export([bad], "csv").splitlines()[1]
+
+
+@pytest.mark.parametrize("name", [*NAMES, "shakespeare_stories", "shakespeare_split", "shakespeare_gru32_wikitext"])
+def test_the_command_for_a_reader_gives_what_verify_asks_for_and_no_more(name: str) -> None:
+    certificate = Exported.load(RESULTS / f"{name}.json").certificate
+    found = checking(certificate, "a b.json")
+    first, verb, file, *rest = shlex.split(found.command)
+    assert (first, verb, file) == ("pacbound", "verify", "a b.json")
+    options = dict(zip(rest[::2], rest[1::2], strict=True))
+
+    def lacking(given: dict[str, str]) -> list[str]:
+        data, checkpoint, tokenizer = (given.get(f"--{one}") for one in ("data", "checkpoint", "tokenizer"))
+        if isinstance(certificate, LanguageCertificate):
+            return language_lacks(certificate, data, checkpoint, tokenizer)
+        assert isinstance(certificate, DifferenceCertificate)
+        brought = dict.fromkeys(field.name for field in fields(Given))
+        brought |= {"data": data, "checkpoint": checkpoint, "tokenizer": tokenizer, "model": given.get("--model")}
+        return difference_lacks(certificate, Given(**brought), given.get("--reference"))  # type: ignore[arg-type]
+
+    assert lacking(options) == []
+    for option in options:
+        assert len(lacking({one: value for one, value in options.items() if one != option})) == 1
+    capitals = {value for value in options.values() if value.isupper()}
+    assert {line.split(":")[0] for line in found.fill_in} == capitals
+    assert all(line in export([Exported.load(RESULTS / f"{name}.json")], "model-card") for line in found.fill_in)

@@ -19,6 +19,7 @@ def model_card(exported: Exported) -> str:
     lines = ["---", head, "---", "", "## Certified generalization bound", "", render(certificate, "markdown"), ""]
     check = checking(certificate, exported.name)
     lines += ["Check it:", "", "```sh", check.install, check.command, "```"]
+    lines += ["", *(f"- {line}" for line in check.fill_in)] if check.fill_in else []
     return "\n".join([*lines, "", annex_iv(exported)] if isinstance(certificate, Certificate) else lines)
 
 
