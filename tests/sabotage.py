@@ -255,7 +255,7 @@ MUTATIONS = (
         "a dry run of a tree counts the contexts that are too rare for it",
         "pacbound/training/context_tree.py",
         "    frequent = counts >= LEAST_COUNT\n",
-        "    frequent = counts >= LEAST_COUNT - 1\n",
+        "    frequent = counts >= 2\n",
         "tests/methods/test_language_tree.py::test_a_forecast_of_a_tree_counts_the_contexts_that_are_frequent",
     ),
     Mutation(
