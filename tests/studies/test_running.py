@@ -130,3 +130,11 @@ def test_over_twenty_samples_with_random_labels_no_bound_is_below_the_true_risk(
     results = run_study(shuffle.model_copy(update={"arms": {"x": shuffle.arms["random labels"]}}), here / "s")
     assert len({run.certificate.data.digest for run in results.runs}) == 20
     assert below_true_risk(results.runs) == (0, 20)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "arms"), [("optimizer", 3), ("data-dependent", 4)])
+def test_every_arm_of_a_small_study_of_digits_ends_in_a_certificate(name: str, arms: int, here: Path) -> None:
+    results = run_study(read_study(name), here / name, seeds=(0,))
+    assert results.refused == {}
+    assert len(results.runs) == arms
