@@ -12,7 +12,9 @@ WAYS = {
     "axes": "each on its own axis, by the posterior encoder (`--projector identity`)",
 }
 ELSEWHERE = {"mnist-subspace": "ablation/11_trellis.json"}
-HEAD = "| data | network | coefficients | bound | over seeds | training error | bits |\n|---|---|---|---:|---|---:|---:|\n"
+HEAD = (
+    "| data | network | coefficients | bound | over seeds | training error | bits |\n|---|---|---|---:|---|---:|---:|\n"
+)
 
 
 def report(folder: Path) -> str:

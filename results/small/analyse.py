@@ -7,7 +7,10 @@ from pacbound.certificate.schema import Certificate
 from pacbound.certificate.statement import percent_up
 
 WAYS = ("usps_like", "usps_like_moments", "breast_cancer", "breast_cancer_share", "wine", "wine_share")
-HEAD = "| sample | n | network | d | bound | deviation | training error | bits |\n|---|---:|---|---:|---:|---:|---:|---:|\n"
+HEAD = (
+    "| sample | n | network | d | bound | deviation | training error | bits |\n"
+    "|---|---:|---|---:|---:|---:|---:|---:|\n"
+)
 
 
 def report(folder: Path) -> str:

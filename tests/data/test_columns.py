@@ -15,6 +15,7 @@ from pacbound.data.columns import learn_constants, load_constants
 from pacbound.data.preprocess import preprocessed
 from pacbound.data.split import split_examples
 from pacbound.errors import DataError
+from pacbound.reports.show import render
 from pacbound.specs.preprocess import PreprocessSpec
 from pacbound.specs.specs import BaseOrigin, HypothesisSpec
 from tests.forge import Document, forge
