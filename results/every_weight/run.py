@@ -13,7 +13,7 @@ SMALL = HERE.parent / "small"
 sys.path.insert(0, str(HERE.parent))
 from experiment import run  # noqa: E402
 
-WINE = ["--data", "samples:wine", "--standardise", str(Path("..") / "small" / "wine.constants.json"), "--model", "L"]
+WINE = ["--data", "samples:wine", "--standardise", str(Path("..", "small", "constants", "wine.json")), "--model", "L"]
 SAMPLES = {"digits": ["--data", "digits", "--model", "L"], "wine": WINE}
 WAYS = {"subspace": [], "tensors": ["--encoder", "weights"], "axes": ["--projector", "identity"]}
 MNIST = ["--data", "mnist", "--model", "lenet1"]

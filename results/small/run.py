@@ -17,9 +17,9 @@ SHARE = ["--prior-share", "0.5", "--standardise", "share"]
 WAYS = {
     "usps_like": PICTURES,
     "usps_like_moments": [*PICTURES, "--model", "moments-edges2-c12k3-R-A2-L"],
-    "breast_cancer": ["--data", "samples:breast_cancer", "--standardise", "breast_cancer.constants.json"],
+    "breast_cancer": ["--data", "samples:breast_cancer", "--standardise", "constants/breast_cancer.json"],
     "breast_cancer_share": ["--data", "samples:breast_cancer_whole", *SHARE],
-    "wine": ["--data", "samples:wine", "--standardise", "wine.constants.json"],
+    "wine": ["--data", "samples:wine", "--standardise", "constants/wine.json"],
     "wine_share": ["--data", "samples:wine_whole", *SHARE],
 }
 COMMANDS = {

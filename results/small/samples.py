@@ -63,11 +63,11 @@ def wine_whole() -> tuple[Tensor, Tensor]:
 
 
 def write_constants(folder: Path) -> None:
-    """Write NAME.constants.json for each table, from the rows that are taken away."""
+    """Write constants/NAME.json for each table, from the rows that are taken away."""
     for name in APART:
         x = _rows(name)[0][0].numpy()
         found = {"mean": [round(m, 4) for m in x.mean(0).tolist()], "std": [round(s, 4) for s in x.std(0).tolist()]}
-        (folder / f"{name}.constants.json").write_text(json.dumps(found) + "\n", "utf-8")
+        (folder / f"{name}.json").write_text(json.dumps(found) + "\n", "utf-8")
 
 
 def _rows(name: str) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
