@@ -234,7 +234,8 @@ def _beside(other: OtherBound | Baseline, certificate: Certificate) -> tuple[str
 
 def _preprocess(certificate: Certificate) -> str:
     spec = certificate.hypothesis.preprocess
-    return spec.text if spec.sha256 is None else f"{spec.text}, tokenizer sha256 {spec.sha256[:16]}"
+    of = "tokenizer" if spec.name == "tokens" else "constants"
+    return spec.text if spec.sha256 is None else f"{spec.text}, {of} sha256 {spec.sha256[:16]}"
 
 
 def _errors(errors: int | float, n: int, counts: bool) -> str:

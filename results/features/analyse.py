@@ -3,6 +3,7 @@
 python results/features/analyse.py prints them.
 """
 
+import csv
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -18,8 +19,8 @@ BEFORE = {
     "digits": "digits/seed_*.json",
 }
 HEAD = (
-    "| data | network | before | bound | standard deviation | training error | test error | bits |\n"
-    "|---|---|---:|---:|---:|---:|---:|---:|\n"
+    "| data | network | before | bound | standard deviation | training error | test error | bits | CPU minutes |\n"
+    "|---|---|---:|---:|---:|---:|---:|---:|---:|\n"
 )
 
 
@@ -38,8 +39,15 @@ def _row(folder: Path, data: str) -> str:
         f"{100 * stdev(bounds):.2f} over {len(bounds)} seeds" if len(bounds) > 1 else "one seed",
         percent_up(mean(one.risk.errors / one.risk.n for one in now)),
         percent_up(mean(held_out)) if held_out else "", f"{mean(one.ledger.bits for one in now):,.0f}",
+        ", ".join(minutes_of(folder, f"{data}-seed_")),
     )  # fmt: skip
     return f"| {' | '.join(cells)} |\n"
+
+
+def minutes_of(folder: Path, name: str) -> list[str]:
+    """Return the minutes of all cores that certificates of a name took, where costs.csv has them."""
+    with open(folder / "costs.csv", encoding="utf-8", newline="") as file:
+        return [minutes for made, _, minutes, _ in csv.reader(file) if made.startswith(name)]
 
 
 def _certificates(folder: Path, pattern: str) -> list[Certificate]:

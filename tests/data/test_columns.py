@@ -15,6 +15,7 @@ from pacbound.data.columns import learn_constants, load_constants
 from pacbound.data.preprocess import preprocessed
 from pacbound.data.split import split_examples
 from pacbound.errors import DataError
+from pacbound.reports.show import render
 from pacbound.specs.preprocess import PreprocessSpec
 from pacbound.specs.specs import BaseOrigin, HypothesisSpec
 from tests.forge import Document, forge
@@ -70,6 +71,7 @@ def test_a_certificate_stands_with_its_constants_and_with_no_others(tmp_path: Pa
     made = pb.certify("h8-R-L", (x, y), request=quick(standardise=str(file)))
     entries = {entry.item: entry for entry in made.ledger}
     assert (entries["preprocessing"].bits, entries["standardisation"].bits) == (7, 0)
+    assert "preprocessing          columns, constants sha256" in render(made)
     assert pb.verify(made, data=(x, y), standardise=file).stands
     assert pb.verify(made, data=(x, y), standardise=other).failed == "standardise"
     with pytest.raises(pb.PacboundError, match=r"needs the constants of the columns \(--standardise\)"):

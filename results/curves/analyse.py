@@ -1,0 +1,80 @@
+"""The bound against minutes of one core: python results/curves/analyse.py prints the points.
+
+The shorter runs are here, the longer ones, each with three seeds, in results/features.
+"""
+
+import csv
+import re
+from pathlib import Path
+from statistics import mean
+from typing import NamedTuple
+
+from pacbound.certificate.schema import Certificate
+from pacbound.certificate.statement import percent_up
+from pacbound.reports.drawn import COLOURS, MARKERS, sheet
+
+DATA = ("cifar10", "digits", "fashion-mnist", "mnist")
+TICKS = (0.3, 1, 3, 10, 30)
+HEAD = "| data | epochs | minutes of one core | bound |\n|---|---:|---:|---:|\n"
+
+
+class Point(NamedTuple):
+    """Passes over the sample, minutes of one core, the bound."""
+
+    epochs: float
+    minutes: float
+    bound: float
+
+
+def report(folder: Path) -> str:
+    """One row a length of training."""
+    return HEAD + "".join(
+        f"| {data} | {point.epochs:.0f} | {point.minutes:.1f} | {percent_up(point.bound)} |\n"
+        for data in DATA
+        for point in _points(folder, data)
+    )
+
+
+def draw(folder: Path) -> None:
+    """Write minutes.svg: a curve a data set."""
+    with sheet() as (figure, axes):
+        for place, data in enumerate(DATA):
+            _, minutes, bounds = zip(*_points(folder, data), strict=True)
+            axes.plot(
+                minutes, [100 * bound for bound in bounds], f"{MARKERS[place]}-", color=COLOURS[place], label=data
+            )
+        axes.set_xscale("log")
+        axes.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
+        axes.minorticks_off()
+        axes.set_ylim(0)
+        axes.set_xlabel("minutes of one core")
+        axes.set_ylabel("bound in %")
+        figure.legend(loc="outside upper left", ncols=len(DATA), fontsize=8)
+        figure.savefig(folder / "minutes.svg", metadata={"Date": None})
+
+
+def _points(folder: Path, data: str) -> list[Point]:
+    """Of each length of training the mean over its seeds, the shortest first."""
+    files: dict[int, list[Path]] = {}
+    for path in (*folder.glob(f"{data}-epochs_*.json"), *(folder.parent / "features").glob(f"{data}*-seed_*.json")):
+        if re.fullmatch(rf"{data}(_long)?-(epochs|seed)_\d+", path.stem):
+            files.setdefault(round(Certificate.load(path).environment.epochs or 0), []).append(path)
+    return [
+        Point(
+            epochs,
+            mean(_minutes(path) for path in paths),
+            mean(Certificate.load(path).bound.value for path in paths),
+        )
+        for epochs, paths in sorted(files.items())
+    ]
+
+
+def _minutes(path: Path) -> float:
+    """Minutes of all cores; of the clock where costs.csv has none, of one thread on a busy machine."""
+    with open(path.with_name("costs.csv"), encoding="utf-8", newline="") as file:
+        found = [float(minutes) for name, _, minutes, _ in csv.reader(file) if name == path.stem]
+    return found[0] if found else sum(Certificate.load(path).environment.seconds.values()) / 60
+
+
+if __name__ == "__main__":
+    print(report(Path(__file__).parent))

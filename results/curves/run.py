@@ -1,0 +1,22 @@
+"""The bound against the length of training, seed 0: shorter runs of the commands of results/features."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from experiment import run
+
+WAYS = {
+    "mnist": (["--model", "moments-edges1-c8k5-R-A4s3-L"], (3, 8, 20)),
+    "fashion-mnist": ([], (3, 8, 20, 43)),
+    "digits": (["--model", "c16k3-R-A2-L"], (16, 64, 200)),
+    "cifar10": (["--d", "2048"], (6, 20)),
+}
+COMMANDS = {
+    f"{data}-epochs_{epochs}": ["--data", data, *options, "--epochs", str(epochs)]
+    for data, (options, lengths) in WAYS.items()
+    for epochs in lengths
+}
+
+if __name__ == "__main__":
+    run(Path(__file__).parent, COMMANDS)

@@ -1,0 +1,31 @@
+"""Small samples with default settings, three seeds each, none selected; samples.py says what they are.
+
+`_moments`: behind moment normalisation. `_share`: theta0, and the constants of the columns, from half of all rows, the
+statement about the other half.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+from experiment import run  # noqa: E402
+
+PICTURES = ["--data", "samples:usps_like", "--test", "samples:usps_like_test"]
+SHARE = ["--prior-share", "0.5", "--standardise", "share"]
+WAYS = {
+    "usps_like": PICTURES,
+    "usps_like_moments": [*PICTURES, "--model", "moments-edges2-c12k3-R-A2-L"],
+    "breast_cancer": ["--data", "samples:breast_cancer", "--standardise", "constants/breast_cancer.json"],
+    "breast_cancer_share": ["--data", "samples:breast_cancer_whole", *SHARE],
+    "wine": ["--data", "samples:wine", "--standardise", "constants/wine.json"],
+    "wine_share": ["--data", "samples:wine_whole", *SHARE],
+}
+COMMANDS = {
+    f"{name}-seed_{seed}": [*options, "--seed", str(seed)] for name, options in WAYS.items() for seed in range(3)
+}
+
+if __name__ == "__main__":
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
+    run(HERE, COMMANDS)
