@@ -69,7 +69,7 @@ def sequences(n: int, vocabulary: int) -> tuple[Tensor, Tensor]:
 
 
 class Clock:
-    """CPU seconds and peak memory of stages of a run, each the stage's own; CPU, so that a busy machine is no matter."""
+    """CPU seconds and peak memory by stage, so that a busy machine is no matter; an inner stage is not the outer one."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
