@@ -1585,6 +1585,13 @@ MUTATIONS = (
         f"{REBUILT}::test_what_a_forward_reads_besides_parameters_stands_in_its_program",
     ),
     Mutation(
+        "a large network is never asked in large batches",
+        "pacbound/networks/rebuilt.py",
+        "run(named, rows)[:few], ",
+        "run(named, rows[:few]), ",
+        f"{REBUILT}::test_a_large_network_is_asked_less_but_still_in_batches_as_large_as_those_of_a_count",
+    ),
+    Mutation(
         "what cannot be traced passes for seeded",
         "pacbound/networks/rebuilt.py",
         "        if not required:\n",

@@ -69,7 +69,7 @@ def sequences(n: int, vocabulary: int) -> tuple[Tensor, Tensor]:
 
 
 class Clock:
-    """CPU seconds and peak memory by stage, so that a busy machine is no matter; an inner stage is not the outer one."""
+    """CPU seconds and peak memory by stage, so that a busy machine is no matter; inner stages are not in the outer."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
