@@ -1599,6 +1599,13 @@ MUTATIONS = (
         f"{REBUILT}::test_what_a_forward_reads_besides_parameters_stands_in_its_program",
     ),
     Mutation(
+        "a large network is never asked in large batches",
+        "pacbound/networks/rebuilt.py",
+        "run(named, rows)[:few], ",
+        "run(named, rows[:few]), ",
+        f"{REBUILT}::test_a_large_network_is_asked_less_but_still_in_batches_as_large_as_those_of_a_count",
+    ),
+    Mutation(
         "what cannot be traced passes for seeded",
         "pacbound/networks/rebuilt.py",
         "        if not required:\n",
@@ -1622,7 +1629,7 @@ MUTATIONS = (
     Mutation(
         "a forward may remember what it was asked",
         "pacbound/networks/rebuilt.py",
-        "    check_memory(base.module, x)\n",
+        "    check_memory(base.module, x[:few])\n",
         "",
         f"{REBUILT}::test_a_forward_that_remembers_is_refused",
     ),
@@ -2320,7 +2327,7 @@ MUTATIONS = (
         "the count on captured inputs is certified",
         "pacbound/pipeline/finish.py",
         "partial(_by_whole, setup, progress=progress))])]",
-        "partial(_by_part if setup.captured else partial(_by_whole, progress=progress), setup))])]",
+        "partial(_by_one_pass if setup.captured else partial(_by_whole, progress=progress), setup))])]",
         "tests/pipeline/test_trained_part.py::test_candidates_are_ranked_by_the_part_and_counted_on_the_whole",
     ),
     Mutation(

@@ -58,7 +58,7 @@ def plans(request: Request, data_dir: str | Path | None = None) -> dict[str, For
 def _subspace(work: Work) -> Forecast:
     refuse_surrogate_options(work.request, work.unlabelled)
     loss = work.request.loss if work.loss is None else work.loss
-    setup = prepare(work.model, work.train, work.test, work.request, loss, work.data_dir)
+    setup = prepare(work.model, work.train, work.test, work.request, loss, work.data_dir, planned=True)
     with failures("certify", setup.model == OWN_NETWORK):
         return forecast(replace(setup, methods=work.methods))
 

@@ -25,6 +25,7 @@ from ..errors import ModelError, first_line
 from ..models.others import private_copy
 from ..models.reference import initialise
 from ..specs.specs import CHECKPOINT_KINDS, PreprocessSpec
+from ..subspace.curvature import LARGE
 from ..subspace.random import normals, permutation
 from .hidden import from_library
 from .hypothesis import Base
@@ -35,6 +36,7 @@ MAX_LITERALS = 32  # different numbers among the arguments of operators
 BATCHES = (1, 5)
 ASKED_ANEW = 5
 ROWS, LABELLED_ROWS = 500, 200
+LARGE_ROWS = 60  # of most questions to a network of more than LARGE parameters; whole batches, as a program takes them
 NEVER_BITS = 40  # a chance below 2^-40 is taken for none
 MAX_DRAWS, FIRST_DRAWS = 100, 3
 HANDED_OVER = ("values", *CHECKPOINT_KINDS)
@@ -59,12 +61,14 @@ def check_promise(base: Base, examples: Examples, preprocess: PreprocessSpec) ->
         return
     chosen = torch.from_numpy(permutation(0, "networks/rebuilt/rows", examples.n))[:ROWS]
     x, y = preprocessed(examples.x[chosen], preprocess), examples.y[chosen]
-    check_memory(base.module, x)
+    few = LARGE_ROWS if base.layout.D > LARGE else ROWS
+    check_memory(base.module, x[:few])
     seeded = base.origin.kind not in HANDED_OVER
     for batch in BATCHES:
-        _check_program(base.module, x, batch, seeded)
+        _check_program(base.module, x, batch, few, seeded)
     if seeded:
-        _check_untrained(base.module, x[:LABELLED_ROWS], y[:LABELLED_ROWS], examples.classes)
+        labelled = min(few, LABELLED_ROWS)
+        _check_untrained(base.module, x[:labelled], y[:labelled], examples.classes)
 
 
 @torch.no_grad()
@@ -94,8 +98,11 @@ def check_memory(module: nn.Module, rows: Tensor) -> None:
 
 
 @torch.no_grad()
-def _check_program(module: nn.Module, rows: Tensor, batch: int, required: bool) -> None:
-    """Trace the network for one batch size, and compare the program with it on inputs `rows` (n, ...) and others."""
+def _check_program(module: nn.Module, rows: Tensor, batch: int, few: int, required: bool) -> None:
+    """Trace the network for one batch size, and compare the program with it on inputs `rows` (n, ...) and others.
+
+    few: of the rows, asked all at once, that the program answers too.
+    """
     from torch.fx.experimental.proxy_tensor import make_fx  # takes seconds to load, and most networks do without
 
     x = rows[torch.arange(batch) % len(rows)]
@@ -123,7 +130,7 @@ def _check_program(module: nn.Module, rows: Tensor, batch: int, required: bool) 
             _compare(run(named, inputs), program(named, inputs))
     if batch > 1 and len(rows) >= batch:  # a forward may treat large batches in another way
         rows, named = rows[: len(rows) // batch * batch], _drawn(module, 3)
-        _compare(run(named, rows), torch.cat([program(named, inputs) for inputs in rows.split(batch)]))
+        _compare(run(named, rows)[:few], torch.cat([program(named, inputs) for inputs in rows[:few].split(batch)]))
 
 
 def _others(x: Tensor) -> tuple[Tensor, ...]:

@@ -15,19 +15,23 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..networks.passes import ALONE
+from ..networks.passes import BATCH as CHECKED_AT_ONCE
+from ..networks.rebuilt import BATCHES, LARGE_ROWS, ROWS
 from ..quantize.beam import beam
-from ..subspace.curvature import DENSE_DIMENSION, LARGE, MAX_CHUNK, SHARED, Rows
+from ..subspace.curvature import DENSE_DIMENSION, LARGE, SHARED, Rows
 from ..subspace.low_rank import PASSES
 from ..subspace.subspace import Subspace
 from ..training.fit import Sample
-from ..training.posterior import seconds_a_step
+from ..training.posterior import TIMED_STEPS, seconds_a_step
 from ..training.refine import BORDER, NEAR
 from ..training.settings import PosteriorSettings, block_edges
 
 COUNTED = 3  # candidates whose errors are counted on the whole sample: w = 0, the best, and the best unrefined
+RANKED = 2  # of a large network, which are asked once, and one of them counted: w = 0, and the best
 TRIED_FULLY = 0.3  # of the trials of refinement, those that are judged on the wider border too
 ROUNDS_TAKEN = 0.6  # of the rounds of refinement that are allowed
-TIMED_EXAMPLES, TIMED_LARGE, TIMED_SIZE, TIMED_BLOCK = 64, 4, 512, 32
+TIMED_EXAMPLES, TIMED_SIZE, TIMED_BLOCK = 64, 512, 32
+TIMED_LARGE, TIMED_ROWS = 8, 2  # examples asked, and rows, of a large network: each of its passes takes long
 
 # Floating-point operations a parameter as whose worth the passes over theta count, beside those of the network, and how
 # many times cheaper one is in a batch in bfloat16. Measured at D = 11 and 124 million, to the curvature's disfavour.
@@ -74,31 +78,47 @@ def amounts_of(settings: PosteriorSettings, n: int, d: int) -> dict[str, Work]:
     }  # fmt: skip
 
 
-def counting(n: int) -> Work:
-    """Return what counting the errors of the candidates takes: two passes in batches, and some examples alone."""
-    return Work(asked=2 * COUNTED * n, alone=COUNTED * min(n, ALONE), products=COUNTED)
+def counting(n: int, D: int) -> Work:
+    """Return what counting the errors of the candidates takes: two passes in batches, and some examples alone.
+
+    Before them a batch is asked three times, to see that the network gives one answer to one input.
+    """
+    once = Work(asked=2 * n + 3 * min(n, CHECKED_AT_ONCE), alone=min(n, ALONE), products=1)
+    if D <= LARGE:
+        return Work(*(COUNTED * amount for amount in once))
+    return once._replace(asked=once.asked + RANKED * n, products=RANKED + 1)
+
+
+def checking() -> Work:
+    """Return what a large network of somebody's own is asked before the work begins: `rebuilt.check_promise`."""
+    programs = 16 * sum(2 * batch for batch in BATCHES) + ROWS + LARGE_ROWS
+    return Work(asked=3 * LARGE_ROWS + LARGE_ROWS + programs + 4 * LARGE_ROWS)
 
 
 def measured(subspace: Subspace, sample: Sample, batch: int, kinds: PosteriorSettings) -> Work:
     """Return the seconds of one of each kind of work on this machine."""
-    w, x = torch.zeros(subspace.d), sample.x[: min(TIMED_EXAMPLES, sample.n)]
+    large = subspace.layout.D > LARGE
+    times, steps = (1, 1) if large else (2, TIMED_STEPS)
+    w, x = torch.zeros(subspace.d), sample.x[: min(TIMED_LARGE if large else TIMED_EXAMPLES, sample.n)]
     generator = torch.Generator().manual_seed(0)
-    rows, most = Rows(subspace, sample.x, lambda _: w), TIMED_LARGE if subspace.layout.D > LARGE else MAX_CHUNK
-    places = torch.arange(min(most, sample.n))
+    rows = Rows(subspace, sample.x, lambda _: w)
+    places = torch.arange(min(TIMED_ROWS if large else rows.chunk("fisher"), sample.n))
     theta = subspace.theta(w)
     size = min(subspace.d, TIMED_SIZE)
     with torch.no_grad():
-        asked = _seconds(lambda: subspace.call_at(theta, x)) / len(x)
-        alone = _seconds(lambda: subspace.call_at(theta, x[:1]))
-        product = _seconds(lambda: subspace.theta(w))
+        asked = _seconds(lambda: subspace.call_at(theta, x), times) / len(x)
+        alone = _seconds(lambda: subspace.call_at(theta, x[:1]), times)
+        product = _seconds(lambda: subspace.theta(w), times)
+    row = _seconds(lambda: rows.of("fisher", places, generator), times) if kinds.curvature else 0.0
+    shared = product * (1 - len(places) / rows.chunk("fisher"))  # a chunk has one product, whatever is timed
     return Work(
-        steps=seconds_a_step(subspace, sample, batch),
-        rows=_seconds(lambda: rows.of("fisher", places, generator)) / len(places) if kinds.curvature else 0.0,
+        steps=seconds_a_step(subspace, sample, batch, steps),
+        rows=max(0.0, row - shared) / len(places),
         asked=asked,
         alone=alone,
         products=product,
-        cubes=_seconds(lambda: _algebra(size)) / size**3,
-        rounded=_seconds(lambda: _beam(kinds.beam)) / TIMED_BLOCK,
+        cubes=_seconds(lambda: _algebra(size), times) / size**3,
+        rounded=_seconds(lambda: _beam(kinds.beam), times) / TIMED_BLOCK,
     )
 
 
@@ -140,10 +160,10 @@ def _passes(d: int) -> int:
     return 1 if d <= DENSE_DIMENSION else PASSES + 1
 
 
-def _seconds(act: Callable[[], object]) -> float:
-    """The shorter of two timings."""
+def _seconds(act: Callable[[], object], times: int) -> float:
+    """The shortest of so many timings."""
     found = []
-    for _ in range(2):
+    for _ in range(times):
         started = time.perf_counter()
         act()
         found.append(time.perf_counter() - started)

@@ -29,10 +29,11 @@ from ..data.inputs import distinct_inputs
 from ..distributed import alike, each, first, slices
 from ..errors import DataError
 from ..networks.hypothesis import Hypothesis
-from ..networks.passes import BATCH
+from ..networks.passes import BATCH, Network
 from ..networks.risk import evaluate, loss_function, losses_of
 from ..specs.specs import DrawSpec, HypothesisSpec
 from ..specs.tensors import DirectSpec
+from ..subspace.curvature import LARGE
 from ..training.plain import Candidate, Encoded
 from .preparation import Setup
 
@@ -98,9 +99,8 @@ def best_of(setup: Setup, candidates: Sequence[Candidate], progress: bool = True
     """
     start = [] if setup.base.origin.kind == "zero" else [None]  # w = 0; a network of zeros is nobody's
     asked = [*start, *candidates]
-    if setup.captured is not None:  # every look at the whole network is dear
-        promising = [finish_one(setup, one, partial(_by_part, setup)) for one in asked]
-        asked = [asked[promising.index(_smallest(promising))]]
+    if len(asked) > 1 and (setup.captured is not None or setup.base.layout.D > LARGE):  # whole counts are dear
+        asked = [asked[_least([_order(finish_one(setup, one, partial(_by_one_pass, setup))) for one in asked])]]
     best = _best_counted(setup, asked, progress)
 
     def unchanged() -> None:
@@ -150,10 +150,18 @@ def finish_one(setup: Setup, candidate: Candidate | None, count: Callable[[Hypot
     return Finished(spec, message, hypothesis, risk, ledger, bound, posterior)
 
 
+def _order(result: Finished) -> tuple[float, float, int]:
+    """What candidates are compared by; it holds no network."""
+    return result.bound.value, result.risk.errors, result.message.bits
+
+
 def _smallest(results: Sequence[Finished]) -> Finished:
+    return results[_least([_order(result) for result in results])]
+
+
+def _least(orders: Sequence[tuple[float, float, int]]) -> int:
     """Process 0 says which, lest another one's rounding choose otherwise."""
-    values = [(result.bound.value, result.risk.errors, result.message.bits) for result in results]
-    return results[first(lambda: values.index(min(values)))]
+    return first(lambda: orders.index(min(orders)))
 
 
 def _by_whole(setup: Setup, hypothesis: Hypothesis, progress: bool) -> RiskEstimate:
@@ -162,12 +170,14 @@ def _by_whole(setup: Setup, hypothesis: Hypothesis, progress: bool) -> RiskEstim
 
 
 @torch.no_grad()
-def _by_part(setup: Setup, hypothesis: Hypothesis) -> RiskEstimate:
-    """Count the errors of the trained part on its captured inputs: to rank candidates, never to certify one."""
-    assert setup.captured is not None
+def _by_one_pass(setup: Setup, hypothesis: Hypothesis) -> RiskEstimate:
+    """Count errors once, those of the trained part where its inputs are captured: to rank candidates, never more."""
     name, function = loss_function(setup.loss)
-    part, x = hypothesis.network().get_submodule(setup.captured.part.path), setup.captured.x
-    logits = torch.cat(list(each(slices(len(x), BATCH), lambda rows: part(x[rows]).float())))
+    network: Network = hypothesis
+    x = setup.train.x
+    if setup.captured is not None:
+        network, x = hypothesis.network().get_submodule(setup.captured.part.path), setup.captured.x
+    logits = torch.cat(list(each(slices(len(x), BATCH), lambda rows: network(x[rows]).float())))
     total = float(losses_of(name, function, logits, setup.train.y).sum())
     counted = RiskEstimate(errors=0, n=setup.train.n, loss=name).counts
     return RiskEstimate(errors=round(total) if counted else min(total, setup.train.n), n=setup.train.n, loss=name)

@@ -13,7 +13,9 @@ from ..bits.message import pack
 from ..bits.weights import fit_tables
 from ..certificate.accounting import Comparison, complete
 from ..records import Record
+from ..specs.grammar import OWN_NETWORK
 from ..specs.specs import PROFILE_CODE, PROFILE_REACH, CodebookSpec, DrawSpec, LatticeSpec, QuantizerSpec, TrellisSpec
+from ..subspace.curvature import LARGE
 from ..subspace.subspace import Subspace
 from ..threads import measured_threads
 from ..training.fit import Sample
@@ -22,7 +24,7 @@ from ..training.settings import PosteriorSettings
 from ..training.state import Checkpoint
 from ..training.weights import WeightsPlan
 from .capturing import timed
-from .costs import amounts_of, counting, measured
+from .costs import amounts_of, checking, counting, measured
 from .encoding import BATCH, POSTERIOR_TRAINING_SHARE, batch_of, plan_of, seconds_a_pass
 from .memory import peak_bytes
 from .preparation import Setup, sample_of
@@ -120,7 +122,9 @@ def _stages(
         amounts = amounts_of(plan, n, subspace.d)
         if setup.request.posterior == "draw":
             amounts = {stage: amounts[stage] for stage in ("training", "curvature")}
-        amounts["counting"] = counting(n)
+        amounts["counting"] = counting(n, subspace.layout.D)
+        if setup.model == OWN_NETWORK and subspace.layout.D > LARGE:
+            amounts["checks"] = checking()
         return {stage: amount.times(units) for stage, amount in amounts.items()}
     pass_seconds = seconds_a_pass(setup.request.encoder, subspace, sample, plan.batch)
     passes = _epochs(plan, n) / (1 if isinstance(plan, PlainPlan) else POSTERIOR_TRAINING_SHARE)

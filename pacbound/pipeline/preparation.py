@@ -32,7 +32,7 @@ from ..networks.captured import Captured
 from ..networks.checkpoints import checkpoint_base, outputs_in
 from ..networks.hypothesis import Base, make_base, make_subspace
 from ..networks.passes import BATCH, Network, check_deterministic
-from ..networks.rebuilt import check_promise
+from ..networks.rebuilt import LARGE_ROWS, check_promise
 from ..networks.risk import CUSTOM, LossFunction, loss_function, losses_of
 from ..networks.trained import train_only
 from ..request.reading import Reading
@@ -47,6 +47,7 @@ from ..specs.specs import (
     every_weight,
 )
 from ..specs.tensors import DirectSpec
+from ..subspace.curvature import LARGE
 from ..subspace.layout import NORM_BUFFERS
 from ..subspace.subspace import Subspace
 from ..training.fit import Sample
@@ -162,9 +163,11 @@ def prepare(
     request: Request,
     loss: str | LossFunction,
     data_dir: str | Path | None = None,
+    planned: bool = False,
 ) -> Setup:
     """Load the data, build the base and fix the subspace; nothing here looks at the labels but to count classes.
 
+    planned: nothing will be certified, so that a network of more than LARGE parameters is asked about a few rows only.
     Raises: DataError, ModelError, SubspaceError, RequestError.
     """
     if model == "auto" and request.checkpoint is not None and holds_network(Path(request.checkpoint)):
@@ -195,6 +198,8 @@ def prepare(
     name_of_loss, function = loss_function(loss)
     loss = function if name_of_loss == CUSTOM else name_of_loss
     _refuse_unfit(base, sample, preprocess, loss, request)
+    if not (planned and base.layout.D > LARGE):
+        _refuse_undetermined(base, sample, preprocess)
     return Setup(
         request=request,
         train=sample,
@@ -408,8 +413,13 @@ def _refuse_unfit(
             "place of x -= mean, and inplace=False in a first layer."
         )
     losses_of(name, function, logits, sample.y[:2])
+
+
+def _refuse_undetermined(base: Base, sample: Examples, preprocess: PreprocessSpec) -> None:
+    """Refuse early a network that is no function of one input, or that its parameters do not determine: ModelError."""
+    asked = replace(base, module=private_copy(base.module))
     with failures("certify"):
-        check_deterministic(_reader(asked, preprocess), sample.x[:BATCH])
+        check_deterministic(_reader(asked, preprocess), sample.x[: LARGE_ROWS if base.layout.D > LARGE else BATCH])
         check_promise(base, sample, preprocess)
 
 

@@ -256,13 +256,13 @@ class _StageRun:
         return float(surrogate.detach()), errors
 
 
-def seconds_a_step(subspace: Subspace, sample: Sample, batch: int) -> float:
-    """Time a few steps of a stage on the first examples, and return what one takes."""
+def seconds_a_step(subspace: Subspace, sample: Sample, batch: int, steps: int = TIMED_STEPS) -> float:
+    """Time so many steps of a stage on the first examples, and return what one takes."""
     d, generator, rows = subspace.d, Generator().manual_seed(0), torch.arange(min(batch, sample.n))
     start = Posterior(torch.zeros(d), torch.eye(d), torch.full((d,), TIMED_LOG_STD), torch.tensor(TIMED_LOG_STD))
-    stage = Stage("timed", TIMED_STEPS, "cross_entropy", 1.0, (0.0, 0.0, 0.0))
+    stage = Stage("timed", steps, "cross_entropy", 1.0, (0.0, 0.0, 0.0))
     run = _StageRun(subspace, sample, start, stage, len(rows), torch.zeros(0), 0.0)
-    return median_seconds(lambda _: run.step(rows, generator, 1.0), TIMED_STEPS)
+    return median_seconds(lambda _: run.step(rows, generator, 1.0), steps)
 
 
 def _divergence(along: Tensor, log_std: Tensor, log_s: Tensor) -> Tensor:

@@ -228,7 +228,7 @@ class _Run:
         )
         return [
             Candidate((point.integers + prices.reach).astype(np.int32), profile, PROFILE_CODE)
-            for point in (best, start)
+            for point in ([best] if best is start else [best, start])
         ]
 
 

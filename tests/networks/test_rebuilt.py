@@ -112,6 +112,16 @@ def test_what_a_forward_reads_besides_parameters_stands_in_its_program(kind: typ
             check_promise(base, SAMPLE, PreprocessSpec())
 
 
+def test_a_large_network_is_asked_less_but_still_in_batches_as_large_as_those_of_a_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rebuilt, "LARGE", 1)
+    monkeypatch.setattr(rebuilt, "LARGE_ROWS", 50)  # of 300: as many as InLargeBatches answers honestly
+    with pytest.raises(ModelError, match="traced program answers otherwise"):
+        check_promise(make_base(InLargeBatches(), 0), SAMPLE, PreprocessSpec())
+    check_promise(make_base(Plain(), 0), SAMPLE, PreprocessSpec())
+
+
 def test_values_that_are_handed_over_need_no_trace_but_hold_no_constants() -> None:
     check_promise(make_base(OnOneKindOfInput(), None), SAMPLE, PreprocessSpec())
     with pytest.raises(ModelError, match="64 numbers in tensors"):

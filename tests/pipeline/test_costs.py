@@ -6,17 +6,22 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from pacbound.errors import ModelError
 from pacbound.methods.table import certify
-from pacbound.pipeline import costs, memory
-from pacbound.pipeline.costs import amounts_of, in_proportion
+from pacbound.networks import rebuilt
+from pacbound.networks.hypothesis import Hypothesis
+from pacbound.networks.passes import FEW
+from pacbound.pipeline import costs, finish, memory, preparation
+from pacbound.pipeline.costs import COUNTED, amounts_of, checking, counting, in_proportion
 from pacbound.pipeline.encoding import plan_of
 from pacbound.pipeline.forecast import forecast
 from pacbound.pipeline.preparation import prepare
 from pacbound.request.request import Request
 from pacbound.subspace.curvature import SHARED, Rows
 from pacbound.subspace.subspace import Subspace
+from pacbound.threads import one_thread
 from pacbound.training.settings import PosteriorSettings
 from pacbound.training.state import Checkpoint
 from tests.tiny import clouds, network
@@ -88,6 +93,43 @@ def test_amounts_are_those_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen["rows"] == planned["curvature"].rows
     few = planned["curvature"].rows + planned["survivors"].asked  # whatever refinement finds to do
     assert few <= seen["asked"] <= few + planned["refinement"].asked / costs.ROUNDS_TAKEN + 2 * n
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_what_a_plan_counts_as_counting_is_asked_of_decoded_networks(
+    large: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, call, n = Counter[str](), Hypothesis.__call__, 600
+
+    def counted(self: Hypothesis, x: Tensor) -> Tensor:
+        asked["alone" if len(x) == 1 else "batches"] += len(x)
+        return call(self, x)
+
+    monkeypatch.setattr(Hypothesis, "__call__", counted)
+    if large:
+        monkeypatch.setattr(costs, "LARGE", 1)
+        monkeypatch.setattr(finish, "LARGE", 1)
+    with one_thread(always=True):
+        certify(network(), clouds(n), request=Request(d=16, epochs=20), progress=False)
+    planned, candidates = counting(n, 83), 1 if large else COUNTED
+    assert asked["alone"] in {(planned.alone + candidates * FEW) * k / candidates for k in range(1, candidates + 1)}
+    share = (asked["alone"] / candidates) / (n + FEW)  # one candidate fewer where refinement moved nothing
+    assert asked["batches"] == share * planned.asked
+
+
+def test_what_a_plan_counts_as_checks_is_asked_of_a_large_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, n = network(), 600
+    with FlopCounterMode(display=False) as one:
+        net(torch.zeros(1, 6))
+    monkeypatch.setattr(rebuilt, "LARGE", 1)
+    monkeypatch.setattr(preparation, "LARGE", 1)
+    monkeypatch.setattr(rebuilt, "from_library", lambda _: False)
+    with FlopCounterMode(display=False) as counter:
+        prepare(net, clouds(n), None, Request(d=16), "zero_one")
+    assert checking().asked == pytest.approx(counter.get_total_flops() / one.get_total_flops(), rel=0.05)
+    with FlopCounterMode(display=False) as counter:
+        prepare(net, clouds(n), None, Request(d=16), "zero_one", planned=True)
+    assert counter.get_total_flops() <= 5 * one.get_total_flops()
 
 
 def test_a_forecast_is_that_of_its_stages() -> None:

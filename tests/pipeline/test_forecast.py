@@ -26,7 +26,7 @@ def test_sizes_epochs_and_memory_are_those_of_the_run() -> None:
     setup = prepare(network(), clouds(), None, quick(epochs=23), "zero_one")
     assert (found.data, found.n, found.model, found.D, found.d, found.batch) == ("user", 120, "user", 83, 16, 30)
     assert found.epochs == sum(plan_of(setup, Checkpoint(None, "")).epochs) == 23
-    assert 0 < found.seconds < 60
+    assert sum(found.stages.values()) > 0
     assert found.memory_bytes > 2 * 120 * 6 * 4  # the sample as it is stored and as the network reads it
 
 

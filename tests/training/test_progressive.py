@@ -133,9 +133,9 @@ def test_every_part_can_be_switched_off(change: dict[str, object]) -> None:
     assert all(((one.symbols >= 0) & (one.symbols <= 40)).all() for one in candidates)
 
 
-def test_without_refinement_both_candidates_are_the_beams_best() -> None:
-    first, second = _encode(QUICK.model_copy(update={"refine_rounds": 0}))
-    np.testing.assert_array_equal(first.symbols, second.symbols)
+def test_without_refinement_the_beams_best_is_the_one_candidate_and_with_it_the_last() -> None:
+    (alone,) = _encode(QUICK.model_copy(update={"refine_rounds": 0}))
+    np.testing.assert_array_equal(alone.symbols, _encode(QUICK)[-1].symbols)
 
 
 def test_edges_cover_all_coefficients_in_shrinking_blocks() -> None:
