@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..data.mixed import Raw
 from ..data.preprocess import preprocessed
 from ..distributed import each, first, leads, slices
 from ..errors import StateError, first_line
@@ -74,12 +75,12 @@ class Frozen:
         return Part(self.path, private_copy(self.module.get_submodule(self.path)))
 
     @torch.no_grad()
-    def inputs(self, x: Tensor) -> Tensor:
+    def inputs(self, x: Raw) -> Tensor:
         """Return what reaches the trained part for raw examples x (batch, ...)."""
         return _asked(self.module, self.path, preprocessed(x, self.preprocess))[0]
 
 
-def frozen_before(module: nn.Module, x: Tensor, preprocess: PreprocessSpec, front: bool = False) -> Frozen | str:
+def frozen_before(module: nn.Module, x: Raw, preprocess: PreprocessSpec, front: bool = False) -> Frozen | str:
     """Find the smallest part that holds all trained parameters and ends in the logits.
 
     x: a few raw examples (m, ...), on which the part alone must answer as the whole does, bit for bit, with theta0 and
@@ -113,7 +114,7 @@ def put_back(whole: nn.Module, part: nn.Module) -> nn.Module:
     return copied
 
 
-def capture(frozen: Frozen, x: Tensor, store: Path | None = None, key: str = "", progress: bool = True) -> Captured:
+def capture(frozen: Frozen, x: Raw, store: Path | None = None, key: str = "", progress: bool = True) -> Captured:
     """Run all raw examples x (n, ...) through what is frozen, once; of several processes each runs some.
 
     store: the .npy file in which process 0 keeps the result, with how far it is beside it; a pass that was cut off goes
@@ -179,7 +180,7 @@ def _opened(
 
 
 @torch.no_grad()
-def _why_not(frozen: Frozen, x: Tensor) -> str:
+def _why_not(frozen: Frozen, x: Raw) -> str:
     """Return in words why the part cannot stand for the whole network; nothing where it can. Changes the module."""
     name = frozen.path
     for change in (_unchanged, _redrawn):

@@ -15,8 +15,9 @@ from ..bounds.claims import RiskEstimate
 from ..certificate.parts import OriginalNetwork
 from ..data.examples import Examples
 from ..data.inputs import Inputs
+from ..data.mixed import Raw
 from ..data.preprocess import preprocessed
-from ..errors import ModelError, first_line
+from ..errors import DataError, ModelError, first_line
 from ..models.others import private_copy
 from ..progress import hidden, tqdm
 from ..specs.specs import PreprocessSpec
@@ -42,7 +43,7 @@ class Original:
 
     @torch.no_grad()
     @torch.autocast("cpu", enabled=False)
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Raw) -> Tensor:
         """See the class."""
         return self.module(preprocessed(x, self.record.preprocess)).float()
 
@@ -74,11 +75,13 @@ def load_original(
     return Original(own, record, notes)
 
 
-def check_answers(original: Original, x: Tensor, classes: int) -> None:
+def check_answers(original: Original, x: Raw, classes: int) -> None:
     """Refuse an original that is no function from inputs like x (n, ...) to `classes` logits. Raises: ModelError."""
     unasked = private_copy(original.module)
     try:
         logits = original(x[:2])
+    except DataError:  # an input cannot be read
+        raise
     except Exception as cause:  # whatever somebody's network raises
         raise ModelError(
             f"certify: the original network reads inputs {tuple(x.shape[1:])}, got the error "
@@ -94,7 +97,7 @@ def check_answers(original: Original, x: Tensor, classes: int) -> None:
             check_memory(unasked, preprocessed(x[:BATCH], original.record.preprocess))
 
 
-def answers(network: Network, x: Tensor, progress: bool = True) -> Tensor:
+def answers(network: Network, x: Raw, progress: bool = True) -> Tensor:
     """Return the class with the largest logit for each input, shape (n,)."""
     starts = tqdm(range(0, len(x), BATCH), desc="asking", disable=hidden(progress), delay=2)
     with asking(network, x):

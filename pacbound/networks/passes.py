@@ -14,13 +14,14 @@ import torch
 from torch import Tensor
 
 from ..data.mapped import give_back
+from ..data.mixed import Raw
 from ..distributed import each
-from ..errors import ModelError, first_line
+from ..errors import DataError, ModelError, first_line
 from ..progress import hidden, tqdm
 from ..subspace.random import permutation
 from ..threads import measured_threads, tick
 
-Network = Callable[[Tensor], Tensor]
+Network = Callable[[Raw], Tensor]
 TIE = 1e-4  # logits within this share of the largest magnitude of their row count as tied
 BATCH = 500
 OTHER_BATCH = 384
@@ -45,7 +46,7 @@ class Reading:
     shaky: Tensor
 
 
-def readings(network: Network, x: Tensor, progress: bool = True, shaky: float = SHAKY) -> Iterator[Reading]:
+def readings(network: Network, x: Raw, progress: bool = True, shaky: float = SHAKY) -> Iterator[Reading]:
     """Ask about inputs x (n, ...) three times: in order, in another order by another batch size, and one by one.
 
     The third pass asks about 1,000 inputs, all where n is smaller. Orders come from `subspace.random`, seed 0.
@@ -86,23 +87,24 @@ def readings(network: Network, x: Tensor, progress: bool = True, shaky: float = 
         yield from again(alone[ALONE:], 1)
 
 
-def asking(network: Network, x: Tensor) -> AbstractContextManager[None]:
+def asking(network: Network, x: Raw) -> AbstractContextManager[None]:
     """Ask with as many threads as answer some inputs of x (n, ...) fastest."""
     return measured_threads(lambda: _ask(network, x[:PROBED]))
 
 
-def check_deterministic(network: Network, x: Tensor) -> None:
+def check_deterministic(network: Network, x: Raw) -> None:
     """Refuse early, on one batch x (n, ...), what is no function of one input. Raises: ModelError."""
     first = _ask(network, x)
     if not torch.allclose(first, _ask(network, x), rtol=0, atol=0, equal_nan=True):
         raise ModelError("evaluate: the network gives two answers to one input. Remove its randomness in eval mode.")
     alone = torch.cat([_ask(network, row) for row in x[:FEW].split(1)])
     _refuse_many(_differing(first[:FEW], alone), SHAKY)
-    _refuse_many(_differing(first, _ask(network, x.flip(0)).flip(0)), SHAKY)
+    backwards = torch.arange(len(x)).flip(0)
+    _refuse_many(_differing(first, _ask(network, x[backwards]).flip(0)), SHAKY)
 
 
 def _answers(
-    network: Network, x: Tensor, chosen: Tensor, batch: int, name: str, progress: bool
+    network: Network, x: Raw, chosen: Tensor, batch: int, name: str, progress: bool
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Ask about the rows chosen, `batch` at a time; return some rows (m,) after others with their logits (m, classes).
 
@@ -119,9 +121,11 @@ def _answers(
         give_back()
 
 
-def _ask(network: Network, x: Tensor) -> Tensor:
+def _ask(network: Network, x: Raw) -> Tensor:
     try:
         logits = network(x)
+    except DataError:  # an input cannot be read
+        raise
     except Exception as cause:  # whatever a user's own network raises
         raise ModelError(
             f"evaluate: the network answers batches of {BATCH}, of {OTHER_BATCH} and of 1, got for {len(x)} the error "

@@ -16,8 +16,9 @@ from ..certificate.tuned import named_after
 from ..data.class_names import names_of
 from ..data.columns import refuse_own_statistics
 from ..data.examples import Examples
-from ..data.inputs import check_apart, check_repeats, distinct_inputs
+from ..data.inputs import check_apart, check_repeats, distinct_inputs, same_shape
 from ..data.likeness import recognise
+from ..data.mixed import Pictures, Raw
 from ..data.preprocess import preprocessed, shape_after, treated
 from ..data.registry import DATA_SETS, FILES, load, load_any, load_held_out
 from ..data.split import Split, split_examples
@@ -242,7 +243,7 @@ def _refuse_other_padding(module: nn.Module, preprocess: PreprocessSpec) -> None
 
 def _with_cuts(sample: Examples, preprocess: PreprocessSpec) -> Examples:
     """Say in the note of a sample of texts how many are cut off."""
-    if preprocess.name != "tokens" or not (cut := cut_texts(sample.x, preprocess)):
+    if isinstance(sample.x, Pictures) or preprocess.name != "tokens" or not (cut := cut_texts(sample.x, preprocess)):
         return sample
     return sample.noting(
         f"{cut:,} of the {sample.n:,} texts have more than {preprocess.length} tokens and are cut off there"
@@ -417,7 +418,7 @@ def _reader(base: Base, preprocess: PreprocessSpec) -> Network:
     """Return theta0 as a map from raw inputs to logits."""
 
     @torch.no_grad()
-    def answer(x: torch.Tensor) -> torch.Tensor:
+    def answer(x: Raw) -> torch.Tensor:
         logits: torch.Tensor = base.module(preprocessed(x, preprocess)).float()
         return logits
 
@@ -492,12 +493,9 @@ def _test_examples(
         held_out = load(train, data_dir, "test")
     else:
         return None
-    sizes = [() if e.preprocess == "tokens" else e.shape for e in (sample, held_out)]  # texts are of any length
-    kinds = [
-        (size, str(e.x.dtype).removeprefix("torch."), e.classes)
-        for size, e in zip(sizes, (sample, held_out), strict=True)
-    ]
-    if kinds[0] != kinds[1]:
+    fits = same_shape(sample.x, held_out.x, sample.preprocess == held_out.preprocess == "tokens")
+    if not fits or (sample.x.dtype, sample.classes) != (held_out.x.dtype, held_out.classes):
+        kinds = [(e.shape, str(e.x.dtype).removeprefix("torch."), e.classes) for e in (sample, held_out)]
         (shape, dtype, classes), found = kinds
         raise DataError(
             f"certify: test examples are like those of training, {shape} {dtype} in {classes} classes, "
