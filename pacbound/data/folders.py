@@ -66,6 +66,7 @@ def _hidden(path: Path) -> bool:
 
 def _pictures(folders: list[Path]) -> tuple[Raw, list[int], tuple[str, ...], str]:
     """Decode everything, where all have one size; grey pictures among coloured ones are repeated to three channels."""
+    note = f"pixels as decoded by {decoder()}"
     files = [
         sorted((f for f in folder.rglob("*") if f.is_file() and not _hidden(f.relative_to(folder))), key=str)
         for folder in folders
@@ -76,7 +77,6 @@ def _pictures(folders: list[Path]) -> tuple[Raw, list[int], tuple[str, ...], str
     paths = [path for found in files for path in found]
     heads = [head_of_picture(path) for path in _counted(paths, "looking at pictures")]
     shapes, turned = [shape for shape, _ in heads], sum(rotated for _, rotated in heads)
-    note = f"pixels as decoded by {decoder()}"
     if turned:
         note += f"; {turned:,} pictures name a rotation by EXIF, which is not applied"
     labels = [label for label, found in enumerate(files) for _ in found]

