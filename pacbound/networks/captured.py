@@ -26,11 +26,10 @@ from ..specs.specs import PreprocessSpec
 from ..subspace.random import normals
 from ..threads import measured_threads, tick
 from .frozen import named_tensors
-from .passes import PROBED
+from .passes import PROBED, batch_for
 
-BATCH = 250
 CHECKED = (2, 5)  # sizes of the batches on which the part is compared with the whole
-SAVED_EVERY = 8  # batches: a pass that is cut off goes on from there
+SAVED_EVERY = 2000  # examples: a pass that is cut off goes on from there
 
 
 class Part(nn.Module):
@@ -122,23 +121,25 @@ def capture(frozen: Frozen, x: Raw, store: Path | None = None, key: str = "", pr
     network, which is asked about the first examples again.
     Raises: StateError where the file cannot be written.
     """
-    start = frozen.inputs(x[:BATCH])
+    batch = batch_for(frozen.inputs, x)
+    start = frozen.inputs(x[:batch])
     try:
         kept, done, note = _opened(store if leads() else None, (len(x), *start.shape[1:]), key, start)
         there = first(lambda: kept[:done])
         done = len(there)
         if not leads():
             kept[:done] = there
-        parts = [rows for rows in slices(len(x), BATCH) if rows.start >= done]
+        parts = [rows for rows in slices(len(x), batch) if rows.start >= done]
         found = each(parts, lambda rows: start if rows.start == 0 else frozen.inputs(x[rows]))
         bar = tqdm(total=len(x), initial=done, desc="frozen part", unit="example", disable=hidden(progress), delay=2)
         with bar, measured_threads(lambda: frozen.inputs(x[:PROBED])):
-            for count, (rows, part) in enumerate(zip(parts, found, strict=True), 1):
+            for rows, part in zip(parts, found, strict=True):
                 kept[rows] = part.numpy()
                 bar.update(rows.stop - rows.start)
                 tick("frozen part")
-                if count % SAVED_EVERY == 0 or rows.stop == len(x):
+                if rows.stop - done >= SAVED_EVERY or rows.stop == len(x):
                     note(rows.stop)
+                    done = rows.stop
     except OSError as why:
         raise StateError(
             f"capture: what reaches the trained part is kept in a file that can be written, got: {first_line(why)}. "

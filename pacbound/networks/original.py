@@ -25,7 +25,7 @@ from ..subspace.layout import tensors_digest
 from .checkpoints import file_digest, load_checkpoint
 from .frozen import named_tensors
 from .hidden import from_library
-from .passes import BATCH, Network, asking, check_deterministic, readings
+from .passes import BATCH, Network, asking, batch_for, check_deterministic, readings
 from .rebuilt import check_memory
 from .risk import worst_losses, zero_one
 
@@ -91,7 +91,7 @@ def check_answers(original: Original, x: Raw, classes: int) -> None:
         raise ModelError(
             f"certify: the original network returns (batch, {classes} or more) logits, got {tuple(logits.shape)}."
         )
-    check_deterministic(original, x[:BATCH])
+    check_deterministic(original, x[: batch_for(original, x)])
     if not all(from_library(type(part)) for part in unasked.modules()):
         with torch.no_grad():
             check_memory(unasked, preprocessed(x[:BATCH], original.record.preprocess))
@@ -99,9 +99,10 @@ def check_answers(original: Original, x: Raw, classes: int) -> None:
 
 def answers(network: Network, x: Raw, progress: bool = True) -> Tensor:
     """Return the class with the largest logit for each input, shape (n,)."""
-    starts = tqdm(range(0, len(x), BATCH), desc="asking", disable=hidden(progress), delay=2)
+    batch = batch_for(network, x)
+    starts = tqdm(range(0, len(x), batch), desc="asking", disable=hidden(progress), delay=2)
     with asking(network, x):
-        return torch.cat([network(x[start : start + BATCH]).argmax(1) for start in starts])
+        return torch.cat([network(x[start : start + batch]).argmax(1) for start in starts])
 
 
 def count_errors(original: Original, examples: Examples) -> RiskEstimate:
@@ -125,7 +126,9 @@ def count_differing(network: Network, original: Network, inputs: Inputs, progres
     Raises: ModelError where one of them is no function of one input.
     """
     differing = torch.zeros(inputs.m, dtype=torch.bool)
-    ours, theirs = readings(network, inputs.x, progress, shaky=0), readings(original, inputs.x, False, shaky=0)
+    batch = min(batch_for(network, inputs.x), batch_for(original, inputs.x))
+    ours = readings(network, inputs.x, progress, shaky=0, batch=batch)
+    theirs = readings(original, inputs.x, False, shaky=0, batch=batch)
     with asking(original, inputs.x):
         for here, there in zip(ours, theirs, strict=True):
             one, other = clear_answers(here.logits), clear_answers(there.logits)

@@ -32,7 +32,7 @@ from ..models.own_head import by_names, names_in
 from ..networks.captured import Captured
 from ..networks.checkpoints import checkpoint_base, outputs_in
 from ..networks.hypothesis import Base, make_base, make_subspace
-from ..networks.passes import BATCH, Network, check_deterministic
+from ..networks.passes import Network, batch_for, check_deterministic
 from ..networks.rebuilt import check_promise
 from ..networks.risk import CUSTOM, LossFunction, loss_function, losses_of
 from ..networks.trained import train_only
@@ -410,7 +410,8 @@ def _refuse_unfit(
         )
     losses_of(name, function, logits, sample.y[:2])
     with failures("certify"):
-        check_deterministic(_reader(asked, preprocess), sample.x[:BATCH])
+        reader = _reader(asked, preprocess)
+        check_deterministic(reader, sample.x[: batch_for(reader, sample.x)])
         check_promise(base, sample, preprocess)
 
 

