@@ -1539,7 +1539,7 @@ MUTATIONS = (
     Mutation(
         "pictures of the same bytes are one sample whatever their sizes",
         "pacbound/data/examples.py",
-        "np.array(picture.shape, dtype=\"<i8\").tobytes() + picture",
+        'np.array(picture.shape, dtype="<i8").tobytes() + picture',
         "picture",
         f"{MIXED}::test_the_same_bytes_in_another_shape_are_another_sample",
     ),
