@@ -28,6 +28,7 @@ from ..threads import measured_threads, tick
 from .frozen import named_tensors
 from .passes import PROBED, batch_for
 
+BATCH = 250
 CHECKED = (2, 5)  # sizes of the batches on which the part is compared with the whole
 SAVED_EVERY = 2000  # examples: a pass that is cut off goes on from there
 
@@ -121,7 +122,7 @@ def capture(frozen: Frozen, x: Raw, store: Path | None = None, key: str = "", pr
     network, which is asked about the first examples again.
     Raises: StateError where the file cannot be written.
     """
-    batch = batch_for(frozen.inputs, x)
+    batch = min(BATCH, batch_for(frozen.inputs, x))
     start = frozen.inputs(x[:batch])
     try:
         kept, done, note = _opened(store if leads() else None, (len(x), *start.shape[1:]), key, start)

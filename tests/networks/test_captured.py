@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pacbound.errors import ModelError, StateError
-from pacbound.networks.captured import Frozen, capture, frozen_before
-from pacbound.networks.passes import BATCH
+from pacbound.networks.captured import BATCH, Frozen, capture, frozen_before
 from pacbound.networks.trained import train_only, training_mode
 from pacbound.progress import tqdm
 from pacbound.specs.specs import PreprocessSpec
