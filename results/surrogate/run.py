@@ -5,7 +5,8 @@ advertorch's cleanly trained LeNet for MNIST (Ding et al. 2019), the ResNets of 
 that begin with half_ have a surrogate whose theta0 was trained on the labels of half of the training set; they look at
 inputs on which a coded surrogate was compared before. imagenet_ starts that theta0 from EfficientNet-Lite0 of
 results/backbones, whose head alone learns, from seven eighths of the training set: what the rest counts takes the time.
-It looks at the other half of the test inputs, for the first time, so that the two halves change places.
+It looks at the other half of the test inputs, for the first time, so that the two halves change places. imagenet160_
+does so from three quarters, on larger pictures, and looks there for the second time.
 """
 
 import os
