@@ -62,6 +62,7 @@ SYMMETRY = "tests/models/test_symmetry.py"
 AGREEMENT = "tests/measures/layers/test_agreement.py"
 REDUNDANCY = "tests/measures/redundancy/test_redundancy.py"
 PASSES = "tests/networks/test_passes.py"
+MIXED = "tests/data/test_mixed.py"
 HIDDEN = "tests/networks/test_hidden.py"
 REBUILT = "tests/networks/test_rebuilt.py"
 COVERING = "tests/measures/covering/test_covering.py"
@@ -1503,7 +1504,7 @@ MUTATIONS = (
     Mutation(
         "only the first batch is asked twice",
         "pacbound/networks/passes.py",
-        "    yield from again(order, OTHER_BATCH)\n    yield from again(alone[:ALONE], 1)\n",
+        "    yield from again(order, batch * OTHER_BATCH // BATCH)\n    yield from again(alone[:ALONE], 1)\n",
         "",
         f"{PASSES}::test_every_input_is_asked_in_order_then_in_another_order_and_many_alone",
     ),
@@ -1538,9 +1539,44 @@ MUTATIONS = (
     Mutation(
         "the last batch is dropped",
         "pacbound/networks/passes.py",
-        "_answers(network, x, torch.arange(n), BATCH",
-        "_answers(network, x, torch.arange(n - n % BATCH or n), BATCH",
+        "_answers(network, x, torch.arange(n), batch",
+        "_answers(network, x, torch.arange(n - n % batch or n), batch",
         f"{PASSES}::test_every_input_is_asked_in_order_then_in_another_order_and_many_alone",
+    ),
+    Mutation(
+        "a weight counts as a result of each input",
+        "pacbound/networks/passes.py",
+        "max((after - before for before, after in zip(one, two, strict=False)), default=0)",
+        "max(two, default=0)",
+        f"{PASSES}::test_inputs_that_make_large_results_are_asked_about_a_few_at_a_time",
+    ),
+    Mutation(
+        "pictures of the same bytes are one sample whatever their sizes",
+        "pacbound/data/examples.py",
+        'np.array(picture.shape, dtype="<i8").tobytes() + picture',
+        "picture",
+        f"{MIXED}::test_the_same_bytes_in_another_shape_are_another_sample",
+    ),
+    Mutation(
+        "pictures of several sizes are never taken for tuned data",
+        "pacbound/data/likeness.py",
+        "        x = x[x.sizes[x.rows].prod(1) * x.channels <= SMALL]\n",
+        "        return None\n",
+        f"{MIXED}::test_tuned_data_are_known_among_pictures_of_other_sizes",
+    ),
+    Mutation(
+        "a picture of another size stands in for one that changed",
+        "pacbound/data/mixed.py",
+        "            if tuple(picture.shape[1:]) != tuple(self.sizes[row]):\n",
+        "            if False:\n",
+        f"{MIXED}::test_a_picture_that_changes_is_refused",
+    ),
+    Mutation(
+        "pictures that stand in both samples are not found where their axes are turned",
+        "pacbound/data/likeness.py",
+        "    if isinstance(x, Pictures):\n        yield from (view(",
+        "    if isinstance(x, Pictures):\n        yield from (0 * view(",
+        f"{MIXED}::test_copies_are_found_in_and_between_samples",
     ),
     Mutation(
         "what a module holds is not looked at",

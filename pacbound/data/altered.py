@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from ..subspace.random import integers, permutation
 from .examples import Examples
+from .mixed import of_one_shape
 
 Pixels = NDArray[np.uint8]
 DEGREES = 360
@@ -56,7 +57,7 @@ def rotated(examples: Examples, seed: int) -> Examples:
             "load: what is rotated are pictures of uint8, (height, width) or (channels, height, width), got "
             f"{str(examples.x.dtype).removeprefix('torch.')} of shape {shape}. Choose other data."
         )
-    pixels = examples.x.numpy().reshape(examples.n, -1, *shape[-2:])
+    pixels = of_one_shape(examples.x, "rotated").numpy().reshape(examples.n, -1, *shape[-2:])
     angles, turned = integers(seed, "data/rotated", examples.n, DEGREES), np.empty_like(pixels)
     for angle in range(DEGREES):
         turned[angles == angle] = _turned(pixels[angles == angle], angle)
@@ -69,7 +70,7 @@ def permuted(examples: Examples, seed: int) -> Examples:
     if examples.preprocess == "tokens":
         raise DataError("load: what is permuted are pictures or features, got texts. Choose other data.")
     order = torch.from_numpy(permutation(seed, "data/permuted", math.prod(examples.shape)))
-    x = examples.x.flatten(1)[:, order].reshape(examples.x.shape)
+    x = of_one_shape(examples.x, "permuted").flatten(1)[:, order].reshape(examples.x.shape)
     return replace(examples, x=x).noting("the numbers of every input in one random order")
 
 

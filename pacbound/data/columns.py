@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..errors import DataError, without_file
 from ..specs.preprocess import PreprocessSpec
+from .mixed import Raw, of_one_shape
 
 NEAR = 1e-4  # means this near to the sample's own, in its standard deviations, are taken for them
 WHY_NOT = (
@@ -47,7 +48,7 @@ def load_constants(path: str | Path) -> str:
     return sha256
 
 
-def learn_constants(x: Tensor) -> str:
+def learn_constants(x: Raw) -> str:
     """Load the means and standard deviations of rows x (n, features), which no statement is about; return a SHA-256.
 
     Sums are exact and rounded once (math.fsum), so that every machine finds the same; a column that is constant has
@@ -59,7 +60,7 @@ def learn_constants(x: Tensor) -> str:
             f"load: constants are learned on rows of numbers (n, features) in floating point, got {x.dtype} in shape "
             f"{tuple(x.shape)}. Leave --standardise out."
         )
-    columns = x.to(torch.float64).T.contiguous().numpy()
+    columns = of_one_shape(x, "standardised").to(torch.float64).T.contiguous().numpy()
     mean = [math.fsum(column) / len(x) for column in columns]
     std = [math.sqrt(math.fsum((column - m) ** 2) / len(x)) or 1.0 for column, m in zip(columns, mean, strict=True)]
     sha256 = hashlib.sha256(json.dumps({"mean": mean, "std": std}).encode()).hexdigest()
@@ -67,7 +68,7 @@ def learn_constants(x: Tensor) -> str:
     return sha256
 
 
-def standardised(x: Tensor, spec: PreprocessSpec) -> Tensor:
+def standardised(x: Raw, spec: PreprocessSpec) -> Tensor:
     """Return (x - mean) / std in float64, rounded to float32. x: (n, features). Raises: DataError."""
     constants = _loaded.get(spec.sha256 or "")
     if constants is None:
@@ -75,6 +76,7 @@ def standardised(x: Tensor, spec: PreprocessSpec) -> Tensor:
             f"preprocess: the constants with SHA-256 {(spec.sha256 or '')[:12]} are at hand, got none. Give their file "
             "with --standardise."
         )
+    x = of_one_shape(x, "standardised")
     mean, std = (one.to(x.device) for one in constants)
     if x.ndim != 2 or x.shape[1] != len(mean):
         raise DataError(
@@ -83,7 +85,7 @@ def standardised(x: Tensor, spec: PreprocessSpec) -> Tensor:
     return ((x.to(torch.float64) - mean) / std).to(torch.float32)
 
 
-def refuse_own_statistics(x: Tensor, spec: PreprocessSpec) -> None:
+def refuse_own_statistics(x: Raw, spec: PreprocessSpec) -> None:
     """Refuse constants that are the means of the sample x (n, features) itself. Raises: DataError."""
     scaled = standardised(x, spec).to(torch.float64)
     spread = scaled.std(0, correction=0).clamp(min=1e-30)

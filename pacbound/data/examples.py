@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 from ..errors import DataError
 from ..specs.preprocess import PREPROCESS_NAMES, PreprocessName
 from .mapped import give_back
+from .mixed import Pictures, Raw
 
 # The name of a dtype is part of the digest, as is the little-endian layout beside it.
 LAYOUTS = {
@@ -26,12 +27,13 @@ class Examples:
     """n examples with their labels, in a fixed order.
 
     name: what the certificate calls the data. x: (n, ...) uint8 pixels or floats, (n, L) uint8 texts or int64 numbers
-    of tokens. y: (n,) int64 labels in [0, classes). preprocess: the default treatment of the inputs. note: what a
-    reader must know. labels: what the classes 0, 1, ... are called, empty where they are themselves.
+    of tokens, or pictures of sizes of their own. y: (n,) int64 labels in [0, classes). preprocess: what inputs go
+    through by default. note: what a reader must know. labels: what the classes 0, 1, ... are called, empty where they
+    are themselves.
     """
 
     name: str
-    x: Tensor
+    x: Raw
     y: Tensor
     classes: int
     preprocess: PreprocessName = "none"
@@ -57,7 +59,7 @@ class Examples:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one example, without the leading n."""
+        """Shape of one example, without the leading n; of pictures of sizes of their own, the largest sides."""
         return tuple(self.x.shape[1:])
 
     def subset(self, indices: Tensor | Sequence[int]) -> "Examples":
@@ -80,33 +82,50 @@ class Examples:
 
         Hashed in this order, integers as int64 little-endian: n; the number of dimensions of one example; those
         dimensions; the length of the dtype's name; the name in ASCII ("uint8", "float32", ...); the bytes of x,
-        example after example, C order, little-endian; the labels.
+        example after example, C order, little-endian; the labels. Of pictures of sizes of their own there are 0
+        dimensions, and before the bytes of each stand its channels, height and width.
         """
         hasher = inputs_hasher(self.x)
-        _hash_rows(hasher, self.y, "<i8")
+        for part in _parts(self.y):
+            hasher.update(part)
         return hasher.hexdigest()
 
 
-def inputs_hasher(x: Tensor) -> "hashlib._Hash":
+def inputs_hasher(x: Raw) -> "hashlib._Hash":
     """SHA-256 begun with what `Examples.digest` hashes before the labels."""
     dtype = str(x.dtype).removeprefix("torch.").encode("ascii")
     hasher = hashlib.sha256()
-    for head in ([len(x), x.ndim - 1, *x.shape[1:]], [len(dtype)]):
+    dimensions = [] if isinstance(x, Pictures) else x.shape[1:]
+    for head in ([len(x), len(dimensions), *dimensions], [len(dtype)]):
         hasher.update(np.array(head, dtype="<i8").tobytes())
     hasher.update(dtype)
-    _hash_rows(hasher, x, LAYOUTS[x.dtype])
+    for part in row_bytes(x) if isinstance(x, Pictures) else _parts(x):
+        hasher.update(part)
     return hasher
 
 
-def _hash_rows(hasher: "hashlib._Hash", tensor: Tensor, layout: str) -> None:
+def row_bytes(x: Raw) -> Iterator[bytes]:
+    """Yield the bytes of each example of x (n, ...), as `Examples.digest` hashes them."""
+    if isinstance(x, Pictures):
+        for picture in x:
+            yield np.array(picture.shape, dtype="<i8").tobytes() + picture.contiguous().numpy().tobytes()
+        return
+    for row in x.flatten(1).contiguous().numpy().astype(LAYOUTS[x.dtype], copy=False):
+        yield row.tobytes()
+
+
+def _parts(tensor: Tensor) -> Iterator[bytes]:
+    """Yield the bytes of a tensor (n, ...) in order, many rows at a time."""
     chunk = max(1, min(CHUNK_ROWS, CHUNK_BYTES // max(1, tensor[:1].nbytes)))
     for start in range(0, len(tensor), chunk):
         rows = tensor[start : start + chunk].contiguous().numpy()
-        hasher.update(rows.astype(layout, copy=False).tobytes())
+        yield rows.astype(LAYOUTS[tensor.dtype], copy=False).tobytes()
         give_back()
 
 
-def _check_inputs(x: Tensor) -> None:
+def _check_inputs(x: Raw) -> None:
+    if isinstance(x, Pictures):
+        return
     if x.dtype not in LAYOUTS:
         raise DataError(
             f"Examples: x is uint8 pixels, float16, float32 or float64, or int64 numbers of tokens, got {x.dtype}. "

@@ -10,7 +10,8 @@ from ..errors import DataError
 from ..request.reading import Reading
 from .encodings import read_text
 from .mapped import mapped_array
-from .pictures import decoder, read_picture
+from .mixed import Raw, of_their_sizes
+from .pictures import decoder, head_of_picture, read_picture
 from .tokens import text_bytes
 
 SUFFIXES_OF_TEXT = (".gz", ".txt")  # taken off the name of a class
@@ -23,7 +24,7 @@ def mapped_pair(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
     return mapped_array(folder / "x.npy"), mapped_array(folder / "y.npy")
 
 
-def read_folder(folder: Path, reading: Reading) -> tuple[Tensor, list[int], tuple[str, ...], str]:
+def read_folder(folder: Path, reading: Reading) -> tuple[Raw, list[int], tuple[str, ...], str]:
     """Read a folder of pictures or of texts; its parts are the classes, in the order of their names.
 
     Returns: x (n, C, H, W) uint8 pixels or (n, L) uint8 texts, the number of the class of each, the names of the
@@ -63,8 +64,8 @@ def _hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-def _pictures(folders: list[Path]) -> tuple[Tensor, list[int], tuple[str, ...], str]:
-    """Decode everything; grey pictures among coloured ones are repeated to three channels."""
+def _pictures(folders: list[Path]) -> tuple[Raw, list[int], tuple[str, ...], str]:
+    """Decode everything, where all have one size; grey pictures among coloured ones are repeated to three channels."""
     note = f"pixels as decoded by {decoder()}"
     files = [
         sorted((f for f in folder.rglob("*") if f.is_file() and not _hidden(f.relative_to(folder))), key=str)
@@ -74,23 +75,21 @@ def _pictures(folders: list[Path]) -> tuple[Tensor, list[int], tuple[str, ...], 
     if empty is not None:
         raise DataError(f"load: each folder holds pictures of its class, {empty} is empty. Remove it.")
     paths = [path for found in files for path in found]
-    pictures: list[Tensor] = []
-    for path in _counted(paths):
-        picture = read_picture(path)
-        if picture.shape[1:] != (pictures or [picture])[0].shape[1:]:
-            sizes = [f"{p.shape[2]} x {p.shape[1]}" for p in (pictures[0], picture)]
-            raise DataError(
-                f"load: the pictures of a folder have one size, {paths[0].parent.name}/{paths[0].name} has {sizes[0]} "
-                f"pixels, {path.parent.name}/{path.name} {sizes[1]}. Bring them to one size by a rule fixed beforehand."
-            )
-        pictures.append(picture)
-    channels = max(len(picture) for picture in pictures)
-    x = torch.stack([picture.expand(channels, -1, -1) for picture in pictures])
+    heads = [head_of_picture(path) for path in _counted(paths, "looking at pictures")]
+    shapes, turned = [shape for shape, _ in heads], sum(rotated for _, rotated in heads)
+    if turned:
+        note += f"; {turned:,} pictures name a rotation by EXIF, which is not applied"
     labels = [label for label, found in enumerate(files) for _ in found]
-    return x, labels, tuple(folder.name for folder in folders), note
+    names = tuple(folder.name for folder in folders)
+    if len({shape[1:] for shape in shapes}) > 1:
+        return of_their_sizes(lambda row: read_picture(paths[row]), shapes), labels, names, note
+    x = torch.empty((len(paths), *max(shapes)), dtype=torch.uint8)
+    for row, path in enumerate(_counted(paths, "decoding pictures")):
+        x[row] = read_picture(path)  # grey ones in each channel
+    return x, labels, names, note
 
 
-def _counted(paths: list[Path]) -> "list[Path]":
+def _counted(paths: list[Path], task: str) -> "list[Path]":
     from ..progress import hidden, tqdm
 
-    return tqdm(paths, desc="decoding pictures", disable=hidden(), leave=False, delay=1.0)
+    return tqdm(paths, desc=task, disable=hidden(), leave=False, delay=1.0)

@@ -20,6 +20,7 @@ from .arrays import Array, as_inputs
 from .examples import LAYOUTS, Examples, inputs_hasher
 from .likeness import common_rows
 from .mapped import give_back
+from .mixed import Pictures, Raw
 from .pictures import in_order
 from .roots import FILES, Split
 from .user import PIXEL_DIMENSIONS, PLAIN, as_examples
@@ -34,7 +35,7 @@ class Inputs:
     """x (m, ...) in a fixed order, without labels. name, preprocess, note: as for Examples."""
 
     name: str
-    x: Tensor
+    x: Raw
     preprocess: PreprocessName = "none"
     note: str = ""
 
@@ -103,21 +104,21 @@ def inputs_in_memory(source: object, reading: Reading = PLAIN) -> Inputs:
     return Inputs("user", x, "photo" if pixels else "none", note)
 
 
-def row_digests(x: Tensor, half: bool = False) -> list[bytes]:
+def row_digests(x: Raw, half: bool = False) -> list[bytes]:
     """BLAKE2b-128 of each input as a network reads it: its numbers in float32, in row order, whatever their shape.
 
     half: rounded to float16 first, so that inputs that were kept in float16 can be found again.
     """
     digests: list[bytes] = []
-    for start in range(0, len(x), CHUNK_ROWS):
-        rows = x[start : start + CHUNK_ROWS].flatten(1).float()
+    for part in x if isinstance(x, Pictures) else x.split(CHUNK_ROWS):
+        rows = (part[None] if isinstance(x, Pictures) else part).flatten(1).float()
         numbers = (rows.half().float() if half else rows).numpy() + np.float32(0)  # -0 becomes 0
         digests += [hashlib.blake2b(row, digest_size=16).digest() for row in numbers.astype("<f4", copy=False)]
         give_back()
     return digests
 
 
-def distinct_inputs(x: Tensor, seen: Tensor | None = None) -> int:
+def distinct_inputs(x: Raw, seen: Raw | None = None) -> int:
     """Number of distinct inputs among x (n, ...), those that stand in `seen` left out.
 
     Labels do not matter: an input that comes back with another label is a repeat of it. Two that differ by the least
@@ -136,7 +137,7 @@ def check_repeats(n: int, distinct: int, kind: str, reason: str | None) -> None:
         )
 
 
-def overlap(x: Tensor, other: Tensor) -> int:
+def overlap(x: Raw, other: Raw) -> int:
     """Number of distinct inputs of `other` that stand in x too, as they are or in another form.
 
     Compared are float32 numbers (float16 where either was kept so), then each sample in its own scale (likeness.py),
@@ -149,17 +150,17 @@ def overlap(x: Tensor, other: Tensor) -> int:
     return max(common, common_rows(x, other))
 
 
-def _equally_wide(x: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+def _equally_wide(x: Raw, other: Raw) -> tuple[Raw, Raw]:
     """Fill up the shorter ones of two samples of texts."""
+    if isinstance(x, Pictures) or isinstance(other, Pictures):
+        return x, other
     if x.ndim != 2 or other.ndim != 2 or (x.dtype, other.dtype) != (torch.uint8, torch.uint8):
         return x, other
     width = max(x.shape[1], other.shape[1])
     return pad(x, (0, width - x.shape[1])), pad(other, (0, width - other.shape[1]))
 
 
-def check_apart(
-    x: Tensor, held_out: Tensor, kind: Literal["test", "unlabelled"], others: str = "training examples"
-) -> None:
+def check_apart(x: Raw, held_out: Raw, kind: Literal["test", "unlabelled"], others: str = "training examples") -> None:
     """Refuse held-out inputs that stand among the others, x. Raises: DataError with their number."""
     common = overlap(x, held_out)
     if common:
@@ -169,13 +170,19 @@ def check_apart(
         )
 
 
-def check_inputs(inputs: Inputs, shape: tuple[int, ...]) -> None:
-    """Refuse inputs that a network for examples of `shape` cannot read; texts have any length. Raises: DataError."""
-    other = tuple(inputs.x.shape[1:]) != shape and inputs.preprocess != "tokens"
-    if inputs.x.dtype not in LAYOUTS or other or inputs.m == 0:
+def same_shape(x: Raw, other: Raw, texts: bool) -> bool:
+    """Whether the inputs of two samples have one shape; texts have any length, pictures of their own sizes any size."""
+    sides = slice(1, 2 if isinstance(x, Pictures) or isinstance(other, Pictures) else None)
+    return texts or (x.ndim == other.ndim and x.shape[sides] == other.shape[sides])
+
+
+def check_inputs(inputs: Inputs, examples: Examples) -> None:
+    """Refuse inputs that a network for the examples cannot read. Raises: DataError."""
+    fits = inputs.m and same_shape(inputs.x, examples.x, inputs.preprocess == "tokens")
+    if inputs.x.dtype not in LAYOUTS or not fits:
         raise DataError(
-            f"certify: unlabelled inputs are shaped like the examples, {shape}, uint8 or float, "
+            f"certify: unlabelled inputs are shaped like the examples, {examples.shape}, uint8 or float, "
             f"got {inputs.x.dtype} {tuple(inputs.x.shape)}."
         )
-    if inputs.x.dtype.is_floating_point and not bool(torch.isfinite(inputs.x).all()):
+    if isinstance(inputs.x, Tensor) and inputs.x.dtype.is_floating_point and not bool(torch.isfinite(inputs.x).all()):
         raise DataError("certify: unlabelled inputs are finite, some hold NaN or infinity. Repair them.")

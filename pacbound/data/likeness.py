@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .mapped import give_back
+from .mixed import Pictures, Raw
 
 Words = NDArray[np.uint64]
 View = Callable[[Tensor], Tensor]
@@ -35,15 +36,20 @@ TABLE = Path(__file__).with_name("tuned_rows.json")
 WHOLLY_KEPT = ("digits",)  # of the others, one fingerprint in 16 stands in the table: those below 2^60
 KEPT_BELOW = 1 << 60
 KEPT_BYTES = 5  # the lowest of each
+SMALL = 64 * 64 * 3  # numbers of a picture: of those of sizes of their own, larger ones are none of the table's
 LEAST_SHARE = 0.01  # of the rows that could stand in the table, where a sample counts as like tuned data
 
 
-def recognise(x: Tensor) -> str | None:
+def recognise(x: Raw) -> str | None:
     """Return the tuned data set that at least one in a hundred of the inputs x (n, ...) stands in; None where none.
 
     Inverted pixels, a scale of its own for each row and channels that repeat one another are seen through too. Of all
     but the digits, one row in 16 is known: a few dozen rows of another may pass, a hundred hardly.
     """
+    if isinstance(x, Pictures):
+        x = x[x.sizes[x.rows].prod(1) * x.channels <= SMALL]
+        if not len(x):
+            return None
     for view in (_as_it_is, _inverted, _each_by_itself):
         for scaled in scales(x, x.dtype.is_floating_point):
             found = np.unique(np.concatenate([coarse_fingerprints(level) for level in levels(scaled, COARSE, view)]))
@@ -92,11 +98,15 @@ def _unpacked(raw: bytes) -> Words:
     return np.pad(rows, ((0, 0), (8 - KEPT_BYTES, 0))).view(">u8")[:, 0].astype(np.uint64)
 
 
-def scales(x: Tensor, channels: bool) -> Iterator[Tensor]:
+def scales(x: Raw, channels: bool) -> Iterator[Raw]:
     """View x (n, ...) as (n, a, channels, b) for each scale it may have been given, one a channel.
 
-    First as one channel; where `channels` says so then as three, which lie one after another or side by side.
+    First as one channel; where `channels` says so then as three, which lie one after another or side by side. Pictures
+    of sizes of their own have one scale, and stay as they are.
     """
+    if isinstance(x, Pictures):
+        yield x
+        return
     n, features = len(x), x[0].numel()
     yield x.reshape(n, 1, 1, features)
     if channels and features % 3 == 0:
@@ -104,25 +114,26 @@ def scales(x: Tensor, channels: bool) -> Iterator[Tensor]:
         yield x.reshape(n, features // 3, 3, 1)
 
 
-def levels(x: Tensor, top: int, view: View = _as_it_is) -> Iterator[NDArray[np.int64]]:
+def levels(x: Raw, top: int, view: View = _as_it_is) -> Iterator[NDArray[np.int64]]:
     """Map each channel of x (n, a, channels, b) from its own range to 0 .. top; (rows, features), chunk by chunk.
 
-    view: what is made of some rows first.
+    view: what is made of some rows first. Pictures of sizes of their own come one by one.
     """
-    chunk = max(1, CHUNK_NUMBERS // x[0].numel())
     edges = [
-        torch.cat([part.amin((0, 1, 3), keepdim=True), part.amax((0, 1, 3), keepdim=True)])
-        for part in _parts(x, chunk, view)
+        torch.cat([part.amin((0, 1, 3), keepdim=True), part.amax((0, 1, 3), keepdim=True)]) for part in _parts(x, view)
     ]
     low, high = (edge.double() for edge in (torch.cat(edges).amin(0, True), torch.cat(edges).amax(0, True)))
     factor = top / torch.where(high > low, high - low, 1.0)
-    for part in _parts(x, chunk, view):
+    for part in _parts(x, view):
         yield ((part.double() - low) * factor + ROUND).to(torch.int64).flatten(1).numpy()
 
 
-def _parts(x: Tensor, chunk: int, view: View) -> Iterator[Tensor]:
+def _parts(x: Raw, view: View) -> Iterator[Tensor]:
     """Some rows at a time; of a mapped sample no page is kept."""
-    for rows in x.split(chunk):
+    if isinstance(x, Pictures):
+        yield from (view(picture.reshape(1, 1, 1, -1)) for picture in x)
+        return
+    for rows in x.split(max(1, CHUNK_NUMBERS // x[0].numel())):
         yield view(rows)
         give_back()
 
@@ -140,14 +151,15 @@ def coarse_fingerprints(level: NDArray[np.int64]) -> Words:
     return reduced.astype(np.uint64) @ WEIGHTS[1:width]
 
 
-def common_rows(x: Tensor, other: Tensor) -> int:
+def common_rows(x: Raw, other: Raw) -> int:
     """Number of distinct inputs of `other` (m, ...) that stand in x (n, ...) too, each sample in a scale of its own."""
     floats = x.dtype.is_floating_point or other.dtype.is_floating_point
     return max(map(_common, scales(x, floats), scales(other, floats)))
 
 
-def _common(x: Tensor, other: Tensor) -> int:
+def _common(x: Raw, other: Raw) -> int:
     here, there = (np.concatenate([WEIGHTS[level].sum(1) for level in levels(one, FINE)]) for one in (x, other))
     hits, rows = np.unique(there, return_index=True)
     rows = rows[np.isin(hits, here)]
-    return sum(len(torch.unique(other[row])) > RICH for row in rows.tolist())
+    found = other[torch.from_numpy(np.sort(rows))]
+    return sum(len(torch.unique(row)) > RICH for row in found)

@@ -1,7 +1,8 @@
 """Pictures as uint8 in the order channels, height, width: decoded, or turned from another order of axes."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -13,9 +14,12 @@ from ..request.reading import Layout
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+T = TypeVar("T")
+
 CHANNELS = (1, 3)
 GREY = ("1", "L")
 DEEP = ("I", "F")  # modes of more than 8 bits begin so
+ORIENTATION, UPRIGHT = 0x0112, 1  # of EXIF: a field, and the value that turns nothing
 TURNED = "stored as height, width, channels"
 
 
@@ -54,18 +58,43 @@ def from_pil(image: "Image", where: str) -> Tensor:
 
 def read_picture(path: Path) -> Tensor:
     """Decode a file, as `from_pil` does. Raises: DataError that names it."""
+
+    def decoded(image: "Image") -> Tensor:
+        image.load()
+        return from_pil(image, _named(path))
+
+    return _opened(path, decoded)
+
+
+def head_of_picture(path: Path) -> tuple[tuple[int, int, int], bool]:
+    """Return the shape of what `read_picture` decodes, and whether its EXIF names a rotation, which that leaves out.
+
+    Raises: DataError that names the file.
+    """
+
+    def head(image: "Image") -> tuple[tuple[int, int, int], bool]:
+        turned = "exif" in image.info and image.getexif().get(ORIENTATION, UPRIGHT) != UPRIGHT
+        return (1 if image.mode in GREY else CHANNELS[-1], image.height, image.width), turned
+
+    return _opened(path, head)
+
+
+def _named(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
+
+
+def _opened(path: Path, use: Callable[["Image"], T]) -> T:
+    """Return what is made of a picture that is opened. Raises: DataError that names the file."""
     from PIL import Image
 
-    where = f"{path.parent.name}/{path.name}"
     try:
         with Image.open(path) as image:
-            image.load()
-            return from_pil(image, where)
+            return use(image)
     except DataError:
         raise
     except Exception as cause:  # decoders of broken files raise anything
         said = first_line(cause).replace(str(path), path.name)
-        raise DataError(f"load: {where} is a picture, got: {said}. Remove or repair it.") from None
+        raise DataError(f"load: {_named(path)} is a picture, got: {said}. Remove or repair it.") from None
 
 
 def decoder() -> str:

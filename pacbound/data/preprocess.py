@@ -11,15 +11,17 @@ from ..errors import DataError
 from ..specs.preprocess import PREPROCESS, PreprocessSpec
 from .columns import standardised
 from .mapped import give_back
+from .mixed import Pictures, Raw
 from .tokens import token_ids
 
 CHUNK_ROWS = 4096
 RESIZED_ROWS = 256  # at a time
 WHOLE_BYTES = 1 << 30  # what is larger as a network reads it is made batch by batch, each time it is asked for
+MAX_LONGER = 1 << 14  # pixels of the longer side, where the shorter one is resized
 IMAGE_DIMENSIONS = 4  # (n, channels, height, width)
 
 
-def preprocessed(x: Tensor, spec: PreprocessSpec) -> Tensor:
+def preprocessed(x: Raw, spec: PreprocessSpec) -> Tensor:
     """Apply x' = (x / scale - mean) / std with the constants of `spec`, fixed before the data; or take tokens of texts.
 
     Pixels go through a table of 256 values a channel, each computed in float64 and rounded to float32 once, so that no
@@ -27,11 +29,13 @@ def preprocessed(x: Tensor, spec: PreprocessSpec) -> Tensor:
     kernel widened where they shrink, edges as they are, cut to 0 .. 255; machines agree on them up to rounding. Floats
     pass as they are, rounded to float32, and numbers of tokens, int64, as they are.
 
-    Args: x: (n, ...) uint8, float or int64. spec: which map.
+    Args: x: (n, ...) uint8, float or int64, or pictures of sizes of their own. spec: which map.
     Returns: float32 of the same shape; of resized pictures and of constants for three channels (n, channels, height,
         width); of tokens int64 (n, length). On the device of x.
     Raises: DataError where the map does not fit x.
     """
+    if isinstance(x, Pictures):
+        return _one_size(x, spec)
     if spec.name == "tokens":
         return token_ids(x, spec)
     if spec.name in ("columns", "learned"):
@@ -52,7 +56,7 @@ def preprocessed(x: Tensor, spec: PreprocessSpec) -> Tensor:
 class Treated:
     """Inputs as a network reads them, made where they are asked for: of raw ones x (n, ...), in memory or mapped."""
 
-    x: Tensor
+    x: Raw
     spec: PreprocessSpec
     device: torch.device
 
@@ -75,7 +79,7 @@ class Treated:
         return (self[slice(start, start + size)] for start in range(0, len(self), size))
 
 
-def treated(x: Tensor, spec: PreprocessSpec, device: torch.device | None = None) -> Tensor | Treated:
+def treated(x: Raw, spec: PreprocessSpec, device: torch.device | None = None) -> Tensor | Treated:
     """Return inputs as a network reads them: at once where that is below WHOLE_BYTES, else as they are asked for.
 
     Args: x, spec: as for `preprocessed`. device: where they go, by default that of x. Raises: DataError like it.
@@ -87,9 +91,19 @@ def treated(x: Tensor, spec: PreprocessSpec, device: torch.device | None = None)
     return Treated(x, spec, where)
 
 
-def shape_after(x: Tensor, spec: PreprocessSpec) -> tuple[int, ...]:
+def shape_after(x: Raw, spec: PreprocessSpec) -> tuple[int, ...]:
     """Shape of one example of x (n, ...) as a network reads it. Raises: as `preprocessed`."""
     return tuple(preprocessed(x[:1], spec).shape[1:])
+
+
+def _one_size(x: Pictures, spec: PreprocessSpec) -> Tensor:
+    """Bring pictures to one size, each by itself."""
+    if spec.resize is None:
+        raise DataError(
+            f"preprocess: a network reads pictures of one size, got such from {x.span} pixels and {spec.text!r}. Name "
+            "the rule that brings them to one, which is coded: --preprocess imagenet@256/224, photo@64 or the like."
+        )
+    return torch.cat([_pixels(picture[None], spec) for picture in x])
 
 
 def _pixels(x: Tensor, spec: PreprocessSpec) -> Tensor:
@@ -117,6 +131,11 @@ def _resized(x: Tensor, spec: PreprocessSpec) -> Tensor:
     side, crop, (height, width) = spec.resize or 0, spec.crop, x.shape[2:]
     shorter = min(height, width)
     size = (side, side) if crop is None else (side * height // shorter, side * width // shorter)
+    if max(size) > MAX_LONGER:
+        raise DataError(
+            f"preprocess: {spec.text!r} makes pictures of up to {MAX_LONGER:,} pixels a side before it crops, got "
+            f"{width} x {height}, which would have {size[1]:,} x {size[0]:,}. Leave out what is so narrow, or the crop."
+        )
     out = interpolate(x.to(torch.float32), size, mode="bicubic", align_corners=False, antialias=True).clamp(0, 255)
     if crop is None:
         return out

@@ -61,7 +61,7 @@ def load(source: str, root: str | Path | None = None, split: Split = "train", re
     if part is not None:
         whole = load(source if named_split is None else f"{source}:{named_split}", root, split, reading)
         chosen = whole.subset(torch.from_numpy(part_rows(whole.n, *part)))
-        return replace(chosen, note=f"{chosen.note} {describe_part(*part)}".strip())
+        return chosen.noting(describe_part(*part))
     split = named_split or split
     if source.endswith(FILE_SUFFIXES):
         return load_path(Path(source), reading)

@@ -1,5 +1,6 @@
 """Data sets of rows, map-style: pairs (x, y) or records such as those of Hugging Face's datasets."""
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence, Sized
 from typing import Protocol, runtime_checkable
 
@@ -10,7 +11,8 @@ from torch import Tensor
 from ..errors import DataError
 from ..request.reading import Reading
 from .arrays import as_inputs
-from .pictures import from_pil
+from .mixed import Raw, of_their_sizes
+from .pictures import CHANNELS, from_pil
 from .tokens import text_bytes
 
 INPUTS = ("image", "img", "pixel_values", "text", "input_ids", "x")  # names of fields, the first that there is
@@ -32,34 +34,39 @@ class MapStyle(Protocol):
         ...
 
 
-def gathered(data: MapStyle, reading: Reading) -> tuple[Tensor, list[object], bool]:
-    """Read a data set into memory, then once more to see that it stays the same.
+def gathered(data: MapStyle, reading: Reading) -> tuple[Raw, list[object], bool]:
+    """Read a data set once to see what it holds, and once more to see that it stays the same.
 
     Returns: x (n, ...), the labels as they are, and whether x holds texts. Raises: DataError.
     """
     if len(data) == 0:
         raise DataError("as_examples: a sample has at least one example, got an empty data set.")
     first, _ = _pair(data[0], 0, reading)
-    x: list[str] | Tensor = []
-    if isinstance(first, Tensor):
-        x = torch.empty((len(data), *first.shape), dtype=first.dtype)
     labels: list[object] = []
+    known: list[bytes] = []
+    shapes: list[tuple[int, ...]] = []
     for index in _counted(data, "reading examples"):
         example, label = _pair(data[index], index, reading)
-        _put(x, index, _fitting(example, index, first))
+        _refuse_unlike(example, index, first)
         labels.append(label)
+        known.append(_digest(example))
+        shapes.append(() if isinstance(example, str) else tuple(example.shape))
+    texts: list[str] = []
+    x: Raw | None = None
+    if isinstance(first, Tensor):
+        x = _room(data, reading, shapes, first.dtype)
     for index in _counted(data, "reading them again"):
         example, label = _pair(data[index], index, reading)
-        again, before = _fitting(example, index, first), x[index]
-        same = (
-            torch.equal(again, before) if isinstance(again, Tensor) and isinstance(before, Tensor) else again == before
-        )
-        if label != labels[index] or not same:
+        if label != labels[index] or _digest(example) != known[index]:
             raise DataError(
                 f"as_examples: a sample stays the same, example {index} differed on the second reading. "
                 "Switch random augmentation off: the certificate is about the fixed examples."
             )
-    return (x, labels, False) if isinstance(x, Tensor) else (text_bytes(x), labels, True)
+        if isinstance(example, str):
+            texts.append(example)
+        elif isinstance(x, Tensor):
+            x[index] = example
+    return (text_bytes(texts), labels, True) if x is None else (x, labels, False)
 
 
 def class_names(data: object, reading: Reading) -> tuple[str, ...]:
@@ -75,27 +82,36 @@ def class_names(data: object, reading: Reading) -> tuple[str, ...]:
     return ()
 
 
-def _put(x: list[str] | Tensor, index: int, example: Input) -> None:
-    if isinstance(x, list):
-        x.append(str(example))
-    else:
-        x[index] = torch.as_tensor(example)
+def _room(data: MapStyle, reading: Reading, shapes: list[tuple[int, ...]], dtype: torch.dtype) -> Raw:
+    """Return an array for examples of these shapes; of pictures of several sizes, what decodes them one by one."""
+    if len({shape[1:] for shape in shapes}) == 1:
+        return torch.empty((len(shapes), *max(shapes)), dtype=dtype)
+    return of_their_sizes(lambda row: torch.as_tensor(_pair(data[row], row, reading)[0]), shapes)
 
 
-def _fitting(example: Input, index: int, first: Input) -> Input:
-    """Refuse an example that is unlike the first; grey pictures among coloured ones are repeated."""
-    if isinstance(first, str) and isinstance(example, str):
-        return example
-    if isinstance(example, Tensor) and isinstance(first, Tensor):
-        if example.ndim == 3 and len(example) == 1 and first.shape[:1] == (3,):
-            example = example.expand(3, -1, -1)
-        if example.shape == first.shape and example.dtype == first.dtype:
-            return example
-    kinds = [f"{one.dtype} {tuple(one.shape)}" if isinstance(one, Tensor) else "a text" for one in (example, first)]
-    raise DataError(
-        f"as_examples: examples share one shape and dtype, example {index} is {kinds[0]}, the first is {kinds[1]}. "
-        "Bring them to one size."
-    )
+def _digest(example: Input) -> bytes:
+    """What an example is known again by."""
+    if isinstance(example, str):
+        return hashlib.sha256(example.encode("utf-8", "surrogatepass")).digest()
+    return hashlib.sha256(_kind(example).encode() + example.numpy().tobytes()).digest()
+
+
+def _refuse_unlike(example: Input, index: int, first: Input) -> None:
+    """Refuse an example that is unlike the first; pictures may differ in size, grey ones stand among coloured ones."""
+    kinds = [_kind(example), _kind(first)]
+    if kinds[0] != kinds[1] and not (_is_picture(example) and _is_picture(first)):
+        raise DataError(
+            f"as_examples: examples share one shape and dtype, example {index} is {kinds[0]}, the first is {kinds[1]}. "
+            "Bring them to one size; pictures of uint8, (1 or 3, height, width), may have sizes of their own."
+        )
+
+
+def _kind(example: Input) -> str:
+    return "a text" if isinstance(example, str) else f"{example.dtype} {tuple(example.shape)}"
+
+
+def _is_picture(x: Input) -> bool:
+    return isinstance(x, Tensor) and x.dtype == torch.uint8 and x.ndim == 3 and x.shape[0] in CHANNELS
 
 
 def _pair(item: object, index: int, reading: Reading) -> tuple[Input, object]:

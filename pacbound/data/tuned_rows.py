@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from .likeness import COARSE, KEPT_BELOW, KEPT_BYTES, TABLE, WHOLLY_KEPT, coarse_fingerprints, levels, scales, shortened
+from .mixed import of_one_shape
 from .registry import DATA_SETS, load_inputs
 
 
@@ -27,5 +28,6 @@ def table_of(samples: dict[str, list[Tensor]]) -> str:
 
 if __name__ == "__main__":
     splits = ("train", "test")
-    stored = {name: [load_inputs(f"{name}:{split}").x for split in splits] for name in DATA_SETS}
+    found = {name: [load_inputs(f"{name}:{split}").x for split in splits] for name in DATA_SETS}
+    stored = {name: [of_one_shape(x, "tabled") for x in parts] for name, parts in found.items()}
     TABLE.write_text(table_of(stored), "ascii")

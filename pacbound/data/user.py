@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from ..errors import DataError
 from ..request.reading import Reading
@@ -15,6 +14,7 @@ from .callables import call_named
 from .examples import Examples
 from .folders import mapped_pair, read_folder
 from .labels import numbered
+from .mixed import Pictures, Raw
 from .pictures import in_order
 from .rows import MapStyle, class_names, gathered
 from .tables import TABLES, Frame, frame_columns, from_table, read_table
@@ -65,6 +65,7 @@ def as_examples(
     reading = Reading.model_validate({**reading.model_dump(), **changes})
     if isinstance(data, torch.utils.data.TensorDataset):
         data = tuple(data.tensors)
+    x: Raw
     if isinstance(data, (tuple, list)) and len(data) == 2 and all(_is_column(part) for part in data):
         x, texts = (text_bytes(data[0]), True) if _is_texts(data[0]) else (as_inputs(data[0]), False)
         return _assembled(x, data[1], reading, texts=texts)
@@ -90,14 +91,14 @@ def _is_column(part: object) -> bool:
 
 
 def _assembled(
-    x: Tensor, labels: object, reading: Reading, *, names: Sequence[str] = (), note: str = "", texts: bool = False
+    x: Raw, labels: object, reading: Reading, *, names: Sequence[str] = (), note: str = "", texts: bool = False
 ) -> Examples:
     """Number the labels, bring pictures into their order, and say what was done."""
     if texts and reading.layout != "auto":
         raise DataError("load: --layout is for pictures, got texts. Leave it out.")
     if x.ndim == 0:
         raise DataError("load: x has a row for each example, got one number. Store an array of (n, ...).")
-    x, turned = (x, "") if texts else in_order(x, reading.layout)
+    x, turned = (x, "") if texts or isinstance(x, Pictures) else in_order(x, reading.layout)
     found = numbered(labels, reading.classes, names)
     if len(found.y) != len(x):
         raise DataError(f"load: each example has a label, got {len(found.y):,} labels for {len(x):,} examples.")

@@ -273,6 +273,8 @@ def _subject(
 ) -> _Subject:
     from torch import nn
 
+    from ..models.foreign import from_hub
+
     if isinstance(source, nn.Module):
         return _in_memory(source, examples, input_shape, treated)
     if isinstance(source, Certificate):
@@ -280,7 +282,7 @@ def _subject(
     if not isinstance(source, str | Path) or not Path(source).exists():
         raise RequestError(
             f"measure: the source is a network, a certificate, or a file or folder with one, got {str(source)[:80]!r}, "
-            "which is none of these. Check the path."
+            f"which is none of these. Check the path.{from_hub(str(source))}"
         )
     if Path(source).suffix == ".json" and not str(source).endswith(".index.json"):  # an index of shards is weights
         return _decoded(Certificate.load(source), model, examples, input_shape, weights, treated)

@@ -13,7 +13,7 @@ from ..data.inputs import Inputs
 from ..errors import PacboundError
 from ..models.others import failures
 from ..networks.original import Original
-from ..networks.risk import BATCH
+from ..networks.passes import BATCH
 from ..pipeline.forecast import Forecast, forecast
 from ..pipeline.picked import forecast_picks
 from ..pipeline.preparation import prepare

@@ -24,6 +24,7 @@ from ..certificate.tuned import named_after
 from ..data.examples import Examples
 from ..data.inputs import Inputs, check_apart, check_inputs, check_repeats, distinct_inputs
 from ..data.likeness import recognise
+from ..data.mixed import Raw
 from ..data.preprocess import shape_after
 from ..data.registry import load_any, load_held_out, load_inputs
 from ..errors import RequestError
@@ -87,7 +88,7 @@ def checked(work: Work) -> Task:
     reading = work.request.reading
     train = load_any(work.train, work.data_dir, reading=reading)
     inputs = load_inputs(work.unlabelled, work.data_dir, reading=reading)
-    check_inputs(inputs, train.shape)
+    check_inputs(inputs, train)
     check_apart(train.x, inputs.x, "unlabelled")
     record = _described(inputs, work.request.repeats)
     original = _original(work, train)
@@ -124,7 +125,7 @@ def _certified(work: Work, task: Task) -> Certificate:
     return _issue(setup, compared, original, _held_out(original, task.test, work.request.delta), made_in)
 
 
-def distilled(work: Work, train: Examples, answer: Callable[[Tensor], Tensor]) -> Setup:
+def distilled(work: Work, train: Examples, answer: Callable[[Raw], Tensor]) -> Setup:
     """Fix the surrogate: a network, its theta0 and a projector from the request's seed; answers steer the encoder.
 
     Of a split, theta0 is trained on the first examples with their labels; answers are asked for the rest alone.

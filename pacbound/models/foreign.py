@@ -208,7 +208,7 @@ def from_hub(name: str) -> str:
         return ""
     return (
         f" Nothing is fetched: if it is a name of the Hugging Face hub, run hf download {name} --local-dir FOLDER "
-        "where there is internet, and give --checkpoint FOLDER."
+        "where there is internet, and give FOLDER."
     )
 
 

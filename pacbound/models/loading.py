@@ -4,10 +4,11 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import nn
 
 from ..data.callables import call_named
 from ..data.columns import WHY_NOT, learn_constants, load_constants
+from ..data.mixed import Raw
 from ..data.preprocess import preprocessed, shape_after
 from ..data.tokens import load_tokenizer
 from ..errors import ModelError, RequestError
@@ -59,7 +60,7 @@ def load_model(source: str, input_shape: Sequence[int], classes: int) -> tuple[n
     return module, OWN_NETWORK
 
 
-def network_for(model: nn.Module | str, x: Tensor, spec: PreprocessSpec, classes: int) -> tuple[nn.Module, str]:
+def network_for(model: nn.Module | str, x: Raw, spec: PreprocessSpec, classes: int) -> tuple[nn.Module, str]:
     """Return a module as a map to logits, or the network that `load_model` builds by its name, and its name.
 
     x: one raw example or more, (n, ...), which the network is to read after `spec`.
@@ -85,7 +86,7 @@ def treatment(
     asked: str = "auto",
     tokenizer: str | Path | None = None,
     standardise: str | Path | None = None,
-    share: Tensor | None = None,
+    share: Raw | None = None,
 ) -> PreprocessSpec:
     """Return what is done to examples before a network, and load the file that it needs.
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..data.mixed import Raw
 from ..data.preprocess import preprocessed
 from ..distributed import each, first, leads, slices
 from ..errors import StateError, first_line
@@ -25,11 +26,11 @@ from ..specs.specs import PreprocessSpec
 from ..subspace.random import normals
 from ..threads import measured_threads, tick
 from .frozen import named_tensors
-from .passes import PROBED
+from .passes import PROBED, batch_for
 
 BATCH = 250
 CHECKED = (2, 5)  # sizes of the batches on which the part is compared with the whole
-SAVED_EVERY = 8  # batches: a pass that is cut off goes on from there
+SAVED_EVERY = 2000  # examples: a pass that is cut off goes on from there
 
 
 class Part(nn.Module):
@@ -74,12 +75,12 @@ class Frozen:
         return Part(self.path, private_copy(self.module.get_submodule(self.path)))
 
     @torch.no_grad()
-    def inputs(self, x: Tensor) -> Tensor:
+    def inputs(self, x: Raw) -> Tensor:
         """Return what reaches the trained part for raw examples x (batch, ...)."""
         return _asked(self.module, self.path, preprocessed(x, self.preprocess))[0]
 
 
-def frozen_before(module: nn.Module, x: Tensor, preprocess: PreprocessSpec, front: bool = False) -> Frozen | str:
+def frozen_before(module: nn.Module, x: Raw, preprocess: PreprocessSpec, front: bool = False) -> Frozen | str:
     """Find the smallest part that holds all trained parameters and ends in the logits.
 
     x: a few raw examples (m, ...), on which the part alone must answer as the whole does, bit for bit, with theta0 and
@@ -113,7 +114,7 @@ def put_back(whole: nn.Module, part: nn.Module) -> nn.Module:
     return copied
 
 
-def capture(frozen: Frozen, x: Tensor, store: Path | None = None, key: str = "", progress: bool = True) -> Captured:
+def capture(frozen: Frozen, x: Raw, store: Path | None = None, key: str = "", progress: bool = True) -> Captured:
     """Run all raw examples x (n, ...) through what is frozen, once; of several processes each runs some.
 
     store: the .npy file in which process 0 keeps the result, with how far it is beside it; a pass that was cut off goes
@@ -121,23 +122,25 @@ def capture(frozen: Frozen, x: Tensor, store: Path | None = None, key: str = "",
     network, which is asked about the first examples again.
     Raises: StateError where the file cannot be written.
     """
-    start = frozen.inputs(x[:BATCH])
+    batch = min(BATCH, batch_for(frozen.inputs, x))
+    start = frozen.inputs(x[:batch])
     try:
         kept, done, note = _opened(store if leads() else None, (len(x), *start.shape[1:]), key, start)
         there = first(lambda: kept[:done])
         done = len(there)
         if not leads():
             kept[:done] = there
-        parts = [rows for rows in slices(len(x), BATCH) if rows.start >= done]
+        parts = [rows for rows in slices(len(x), batch) if rows.start >= done]
         found = each(parts, lambda rows: start if rows.start == 0 else frozen.inputs(x[rows]))
         bar = tqdm(total=len(x), initial=done, desc="frozen part", unit="example", disable=hidden(progress), delay=2)
         with bar, measured_threads(lambda: frozen.inputs(x[:PROBED])):
-            for count, (rows, part) in enumerate(zip(parts, found, strict=True), 1):
+            for rows, part in zip(parts, found, strict=True):
                 kept[rows] = part.numpy()
                 bar.update(rows.stop - rows.start)
                 tick("frozen part")
-                if count % SAVED_EVERY == 0 or rows.stop == len(x):
+                if rows.stop - done >= SAVED_EVERY or rows.stop == len(x):
                     note(rows.stop)
+                    done = rows.stop
     except OSError as why:
         raise StateError(
             f"capture: what reaches the trained part is kept in a file that can be written, got: {first_line(why)}. "
@@ -179,7 +182,7 @@ def _opened(
 
 
 @torch.no_grad()
-def _why_not(frozen: Frozen, x: Tensor) -> str:
+def _why_not(frozen: Frozen, x: Raw) -> str:
     """Return in words why the part cannot stand for the whole network; nothing where it can. Changes the module."""
     name = frozen.path
     for change in (_unchanged, _redrawn):

@@ -17,6 +17,7 @@ from ..bits.coder import Symbols
 from ..bits.ledger import Ledger
 from ..bits.message import unpack
 from ..certificate.draw import draw
+from ..data.mixed import Raw
 from ..data.preprocess import preprocessed
 from ..errors import ModelError
 from ..models.others import private_copy
@@ -187,7 +188,7 @@ class Hypothesis:
 
     @torch.no_grad()
     @torch.autocast("cpu", enabled=False)
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Raw) -> Tensor:
         """Return float32 logits (batch, classes) of raw inputs (batch, ...), in eval mode on the CPU, not autocast."""
         return self._module(preprocessed(x, self.preprocess)).float()
 

@@ -15,8 +15,9 @@ from ..bounds.claims import RiskEstimate
 from ..certificate.parts import OriginalNetwork
 from ..data.examples import Examples
 from ..data.inputs import Inputs
+from ..data.mixed import Raw
 from ..data.preprocess import preprocessed
-from ..errors import ModelError, first_line
+from ..errors import DataError, ModelError, first_line
 from ..models.others import private_copy
 from ..progress import hidden, tqdm
 from ..specs.specs import PreprocessSpec
@@ -24,7 +25,7 @@ from ..subspace.layout import tensors_digest
 from .checkpoints import file_digest, load_checkpoint
 from .frozen import named_tensors
 from .hidden import from_library
-from .passes import BATCH, Network, asking, check_deterministic, readings
+from .passes import BATCH, Network, asking, batch_for, check_deterministic, readings
 from .rebuilt import check_memory
 from .risk import worst_losses, zero_one
 
@@ -42,7 +43,7 @@ class Original:
 
     @torch.no_grad()
     @torch.autocast("cpu", enabled=False)
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Raw) -> Tensor:
         """See the class."""
         return self.module(preprocessed(x, self.record.preprocess)).float()
 
@@ -74,11 +75,13 @@ def load_original(
     return Original(own, record, notes)
 
 
-def check_answers(original: Original, x: Tensor, classes: int) -> None:
+def check_answers(original: Original, x: Raw, classes: int) -> None:
     """Refuse an original that is no function from inputs like x (n, ...) to `classes` logits. Raises: ModelError."""
     unasked = private_copy(original.module)
     try:
         logits = original(x[:2])
+    except DataError:  # an input cannot be read
+        raise
     except Exception as cause:  # whatever somebody's network raises
         raise ModelError(
             f"certify: the original network reads inputs {tuple(x.shape[1:])}, got the error "
@@ -88,17 +91,18 @@ def check_answers(original: Original, x: Tensor, classes: int) -> None:
         raise ModelError(
             f"certify: the original network returns (batch, {classes} or more) logits, got {tuple(logits.shape)}."
         )
-    check_deterministic(original, x[:BATCH])
+    check_deterministic(original, x[: batch_for(original, x)])
     if not all(from_library(type(part)) for part in unasked.modules()):
         with torch.no_grad():
             check_memory(unasked, preprocessed(x[:BATCH], original.record.preprocess))
 
 
-def answers(network: Network, x: Tensor, progress: bool = True) -> Tensor:
+def answers(network: Network, x: Raw, progress: bool = True) -> Tensor:
     """Return the class with the largest logit for each input, shape (n,)."""
-    starts = tqdm(range(0, len(x), BATCH), desc="asking", disable=hidden(progress), delay=2)
+    batch = batch_for(network, x)
+    starts = tqdm(range(0, len(x), batch), desc="asking", disable=hidden(progress), delay=2)
     with asking(network, x):
-        return torch.cat([network(x[start : start + BATCH]).argmax(1) for start in starts])
+        return torch.cat([network(x[start : start + batch]).argmax(1) for start in starts])
 
 
 def count_errors(original: Original, examples: Examples) -> RiskEstimate:
@@ -122,7 +126,9 @@ def count_differing(network: Network, original: Network, inputs: Inputs, progres
     Raises: ModelError where one of them is no function of one input.
     """
     differing = torch.zeros(inputs.m, dtype=torch.bool)
-    ours, theirs = readings(network, inputs.x, progress, shaky=0), readings(original, inputs.x, False, shaky=0)
+    batch = min(batch_for(network, inputs.x), batch_for(original, inputs.x))
+    ours = readings(network, inputs.x, progress, shaky=0, batch=batch)
+    theirs = readings(original, inputs.x, False, shaky=0, batch=batch)
     with asking(original, inputs.x):
         for here, there in zip(ours, theirs, strict=True):
             one, other = clear_answers(here.logits), clear_answers(there.logits)

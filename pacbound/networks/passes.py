@@ -9,21 +9,29 @@ Several processes divide the batches, which are those of one process, so that th
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from ..data.mapped import give_back
+from ..data.mixed import Raw
 from ..distributed import each
-from ..errors import ModelError, first_line
+from ..errors import DataError, ModelError, first_line
 from ..progress import hidden, tqdm
 from ..subspace.random import permutation
 from ..threads import measured_threads, tick
 
-Network = Callable[[Tensor], Tensor]
+T = TypeVar("T")
+
+Network = Callable[[Raw], Tensor]
 TIE = 1e-4  # logits within this share of the largest magnitude of their row count as tied
 BATCH = 500
 OTHER_BATCH = 384
+LEAST_BATCH = 4
+HELD_BYTES = 1 << 24  # of a result at most; from 32 MiB on malloc maps pages anew each time, which takes longest
 ALONE = 1000  # inputs asked one by one
 PROBED = 64  # inputs, to find how many threads answer fastest
 FEW = 8  # of them beforehand
@@ -45,10 +53,24 @@ class Reading:
     shaky: Tensor
 
 
-def readings(network: Network, x: Tensor, progress: bool = True, shaky: float = SHAKY) -> Iterator[Reading]:
+def batch_for(network: Callable[[Raw], object], x: Raw) -> int:
+    """Return how many inputs of x (n, ...) are asked about at once: 500, or fewer where these make large results.
+
+    No result of an operation of torch, as far as it grows with the batch, exceeds 16 MiB; four inputs at least.
+    Raises: ModelError where the network does not answer.
+    """
+    one, two = (_result_bytes(network, x[torch.arange(count) % len(x)]) for count in (1, 2))
+    more = max((after - before for before, after in zip(one, two, strict=False)), default=0)
+    return max(LEAST_BATCH, min(BATCH, HELD_BYTES // max(more, 1)))
+
+
+def readings(
+    network: Network, x: Raw, progress: bool = True, shaky: float = SHAKY, batch: int = BATCH
+) -> Iterator[Reading]:
     """Ask about inputs x (n, ...) three times: in order, in another order by another batch size, and one by one.
 
-    The third pass asks about 1,000 inputs, all where n is smaller. Orders come from `subspace.random`, seed 0.
+    The third pass asks about 1,000 inputs, all where n is smaller. Orders come from `subspace.random`, seed 0. The
+    first asks about `batch` inputs at a time, the second about 384 of 500 times as many.
 
     shaky: share of the inputs, or one where it is not 0, whose logits may differ by more than is said below, as where
     terms cancel, so that rounding is no small part of what is left. Whoever counts takes them for errors; and where
@@ -64,45 +86,46 @@ def readings(network: Network, x: Tensor, progress: bool = True, shaky: float = 
     """
     n = len(x)
     first: list[Tensor] = []
-    for rows, logits in _answers(network, x, torch.arange(n), BATCH, "counting", progress):
+    for rows, logits in _answers(network, x, torch.arange(n), batch, "counting", progress):
         first.append(logits)
-        yield Reading(rows, logits, logits, BATCH, torch.zeros(len(rows), dtype=torch.bool))
+        yield Reading(rows, logits, logits, batch, torch.zeros(len(rows), dtype=torch.bool))
     known = torch.cat(first)
     order = torch.from_numpy(permutation(SEED, "networks/passes/order", n))
     alone = torch.from_numpy(permutation(SEED, "networks/passes/alone", n))
     found = torch.zeros(n, dtype=torch.bool)
 
-    def again(chosen: Tensor, batch: int) -> Iterator[Reading]:
-        for rows, logits in _answers(network, x, chosen, batch, "counting again", progress):
+    def again(chosen: Tensor, size: int) -> Iterator[Reading]:
+        for rows, logits in _answers(network, x, chosen, size, "counting again", progress):
             before = known[rows]
             differing = _differing(before, logits)
             found[rows] |= differing
             _refuse_many(found, shaky)
-            yield Reading(rows, logits, before, batch, differing)
+            yield Reading(rows, logits, before, size, differing)
 
-    yield from again(order, OTHER_BATCH)
+    yield from again(order, batch * OTHER_BATCH // BATCH)
     yield from again(alone[:ALONE], 1)
     if bool(found.any()):
         yield from again(alone[ALONE:], 1)
 
 
-def asking(network: Network, x: Tensor) -> AbstractContextManager[None]:
+def asking(network: Network, x: Raw) -> AbstractContextManager[None]:
     """Ask with as many threads as answer some inputs of x (n, ...) fastest."""
     return measured_threads(lambda: _ask(network, x[:PROBED]))
 
 
-def check_deterministic(network: Network, x: Tensor) -> None:
+def check_deterministic(network: Network, x: Raw) -> None:
     """Refuse early, on one batch x (n, ...), what is no function of one input. Raises: ModelError."""
     first = _ask(network, x)
     if not torch.allclose(first, _ask(network, x), rtol=0, atol=0, equal_nan=True):
         raise ModelError("evaluate: the network gives two answers to one input. Remove its randomness in eval mode.")
     alone = torch.cat([_ask(network, row) for row in x[:FEW].split(1)])
     _refuse_many(_differing(first[:FEW], alone), SHAKY)
-    _refuse_many(_differing(first, _ask(network, x.flip(0)).flip(0)), SHAKY)
+    backwards = torch.arange(len(x)).flip(0)
+    _refuse_many(_differing(first, _ask(network, x[backwards]).flip(0)), SHAKY)
 
 
 def _answers(
-    network: Network, x: Tensor, chosen: Tensor, batch: int, name: str, progress: bool
+    network: Network, x: Raw, chosen: Tensor, batch: int, name: str, progress: bool
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Ask about the rows chosen, `batch` at a time; return some rows (m,) after others with their logits (m, classes).
 
@@ -119,14 +142,41 @@ def _answers(
         give_back()
 
 
-def _ask(network: Network, x: Tensor) -> Tensor:
+class _Results(TorchDispatchMode):
+    """Notes the bytes of what each operation of torch returns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes: list[int] = []
+
+    def __torch_dispatch__(  # type: ignore[no-untyped-def]
+        self, func, types, args=(), kwargs=None
+    ):
+        made = func(*args, **(kwargs or {}))
+        self.bytes.append(max((leaf.nbytes for leaf in tree_leaves(made) if isinstance(leaf, Tensor)), default=0))
+        return made
+
+
+def _result_bytes(network: Callable[[Raw], object], x: Raw) -> list[int]:
+    with _Results() as results:
+        _tried(network, x)
+    return results.bytes
+
+
+def _tried(network: Callable[[Raw], T], x: Raw) -> T:
     try:
-        logits = network(x)
+        return network(x)
+    except DataError:  # an input cannot be read
+        raise
     except Exception as cause:  # whatever a user's own network raises
         raise ModelError(
-            f"evaluate: the network answers batches of {BATCH}, of {OTHER_BATCH} and of 1, got for {len(x)} the error "
-            f"{first_line(cause)!r}. Freeze batch statistics."
+            f"evaluate: the network answers batches of any size, got for {len(x)} the error {first_line(cause)!r}. "
+            "Freeze batch statistics."
         ) from cause
+
+
+def _ask(network: Network, x: Raw) -> Tensor:
+    logits = _tried(network, x)
     if logits.ndim != 2 or len(logits) != len(x):
         raise ModelError(
             f"evaluate: the network returns logits (batch, classes), got {tuple(logits.shape)} for a batch of "

@@ -19,7 +19,7 @@ from ..data.callables import find_named
 from ..data.examples import Examples
 from ..errors import ModelError, RequestError
 from .hypothesis import Hypothesis
-from .passes import BATCH, TIE, Network, asking, check_deterministic, readings
+from .passes import TIE, Network, asking, batch_for, check_deterministic, readings
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 CUSTOM = "custom"  # name of a user's own loss
@@ -121,7 +121,7 @@ def _worst(hypothesis: Hypothesis, examples: Examples, name: str, function: Loss
     if not isinstance(hypothesis, Hypothesis):
         raise ModelError(f"evaluate: only a decoded Hypothesis is evaluated, got {type(hypothesis).__name__}.")
     with asking(hypothesis, examples.x):
-        check_deterministic(hypothesis, examples.x[:BATCH])
+        check_deterministic(hypothesis, examples.x[: batch_for(hypothesis, examples.x)])
         return worst_losses(hypothesis, examples, name, function, progress)
 
 
@@ -135,7 +135,7 @@ def worst_losses(
     Raises: ModelError where the network, RequestError where the loss is no function of one example.
     """
     worst, first = torch.zeros(examples.n, dtype=torch.float64), torch.zeros(examples.n, dtype=torch.float64)
-    for reading in readings(network, examples.x, progress):
+    for reading in readings(network, examples.x, progress, batch=batch_for(network, examples.x)):
         rows, y = reading.rows, examples.y[reading.rows]
         batch = reading.batch if name == CUSTOM else len(rows)  # losses of this package treat each row by itself
         if reading.before is reading.logits:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..data.examples import LAYOUTS, Examples
+from ..data.examples import Examples, row_bytes
 from ..specs.picks import Order
 
 GAP = 1e-4  # a group by loss or margin goes on until the next value is farther away: rounding cannot part it
@@ -23,12 +23,11 @@ def priorities(examples: Examples, seed: int) -> NDArray[np.int64]:
 
     Bytes of x are those that `Examples.digest` hashes.
     """
-    x = examples.x.flatten(1).contiguous().numpy().astype(LAYOUTS[examples.x.dtype], copy=False)
     start, labels = hashlib.sha256(np.int64(seed).astype("<i8").tobytes()), examples.y.numpy().astype("<i8")
     hashes = []
-    for row, label in zip(x, labels, strict=True):
+    for row, label in zip(row_bytes(examples.x), labels, strict=True):
         hasher = start.copy()
-        hasher.update(row.tobytes())
+        hasher.update(row)
         hasher.update(label.tobytes())
         hashes.append(hasher.digest())
     keys = np.array(hashes, dtype="S32") if hashes else np.zeros(0, "S32")

@@ -6,7 +6,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from ..networks.captured import CHECKED, Captured, Frozen, capture, frozen_before
+from ..networks.passes import batch_for
 from ..subspace.layout import frozen_digest
 from .preparation import Setup
 
@@ -30,8 +33,10 @@ def timed(setup: Setup, examples: int) -> tuple[Setup, float]:
     frozen = frozen_of(setup, front=True)
     if isinstance(frozen, str):
         return setup, 0.0
+    few = setup.train.x[:examples]
+    batch = batch_for(frozen.inputs, few)
     started = time.perf_counter()
-    x = frozen.inputs(setup.train.x[:examples])
+    x = torch.cat([frozen.inputs(part) for part in few.split(batch)])
     return replace(setup, captured=Captured(frozen.part(), x)), (time.perf_counter() - started) / len(x)
 
 

@@ -29,7 +29,7 @@ from ..data.inputs import distinct_inputs
 from ..distributed import alike, each, first, slices
 from ..errors import DataError
 from ..networks.hypothesis import Hypothesis
-from ..networks.passes import BATCH, Network
+from ..networks.passes import Network, batch_for
 from ..networks.risk import evaluate, loss_function, losses_of
 from ..specs.specs import DrawSpec, HypothesisSpec
 from ..specs.tensors import DirectSpec
@@ -177,7 +177,7 @@ def _by_one_pass(setup: Setup, hypothesis: Hypothesis) -> RiskEstimate:
     x = setup.train.x
     if setup.captured is not None:
         network, x = hypothesis.network().get_submodule(setup.captured.part.path), setup.captured.x
-    logits = torch.cat(list(each(slices(len(x), BATCH), lambda rows: network(x[rows]).float())))
+    logits = torch.cat(list(each(slices(len(x), batch_for(network, x)), lambda rows: network(x[rows]).float())))
     total = float(losses_of(name, function, logits, setup.train.y).sum())
     counted = RiskEstimate(errors=0, n=setup.train.n, loss=name).counts
     return RiskEstimate(errors=round(total) if counted else min(total, setup.train.n), n=setup.train.n, loss=name)

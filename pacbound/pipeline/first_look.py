@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 
 from ..data.examples import Examples
+from ..data.mixed import Raw
 from ..data.preprocess import IMAGE_DIMENSIONS, preprocessed
 from ..models.loading import preprocess_for
-from ..networks.risk import BATCH, zero_one
+from ..networks.passes import batch_for
+from ..networks.risk import zero_one
 from ..specs.preprocess import PREPROCESS, PreprocessName, PreprocessSpec
 
 LOG = logging.getLogger("pacbound")
@@ -68,9 +70,12 @@ def _other_constants(part: Examples, preprocess: PreprocessSpec, model: str) -> 
 
 
 def _errors(network: Network, part: Examples, preprocess: PreprocessSpec) -> int:
+    def answer(x: Raw) -> Tensor:
+        return network(preprocessed(x, preprocess))
+
     with torch.no_grad():
-        rows = torch.arange(part.n).split(BATCH)
-        return sum(int(zero_one(network(preprocessed(part.x[r], preprocess)), part.y[r]).sum()) for r in rows)
+        rows = torch.arange(part.n).split(batch_for(answer, part.x))
+        return sum(int(zero_one(answer(part.x[some]), part.y[some]).sum()) for some in rows)
 
 
 def _of(errors: int, n: int) -> str:

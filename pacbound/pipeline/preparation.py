@@ -16,8 +16,9 @@ from ..certificate.tuned import named_after
 from ..data.class_names import names_of
 from ..data.columns import refuse_own_statistics
 from ..data.examples import Examples
-from ..data.inputs import check_apart, check_repeats, distinct_inputs
+from ..data.inputs import check_apart, check_repeats, distinct_inputs, same_shape
 from ..data.likeness import recognise
+from ..data.mixed import Pictures, Raw
 from ..data.preprocess import preprocessed, shape_after, treated
 from ..data.registry import DATA_SETS, FILES, load, load_any, load_held_out
 from ..data.split import Split, split_examples
@@ -31,7 +32,7 @@ from ..models.own_head import by_names, names_in
 from ..networks.captured import Captured
 from ..networks.checkpoints import checkpoint_base, outputs_in
 from ..networks.hypothesis import Base, make_base, make_subspace
-from ..networks.passes import BATCH, Network, check_deterministic
+from ..networks.passes import BATCH, Network, batch_for, check_deterministic
 from ..networks.rebuilt import LARGE_ROWS, check_promise
 from ..networks.risk import CUSTOM, LossFunction, loss_function, losses_of
 from ..networks.trained import train_only
@@ -247,7 +248,7 @@ def _refuse_other_padding(module: nn.Module, preprocess: PreprocessSpec) -> None
 
 def _with_cuts(sample: Examples, preprocess: PreprocessSpec) -> Examples:
     """Say in the note of a sample of texts how many are cut off."""
-    if preprocess.name != "tokens" or not (cut := cut_texts(sample.x, preprocess)):
+    if isinstance(sample.x, Pictures) or preprocess.name != "tokens" or not (cut := cut_texts(sample.x, preprocess)):
         return sample
     return sample.noting(
         f"{cut:,} of the {sample.n:,} texts have more than {preprocess.length} tokens and are cut off there"
@@ -419,7 +420,9 @@ def _refuse_undetermined(base: Base, sample: Examples, preprocess: PreprocessSpe
     """Refuse early a network that is no function of one input, or that its parameters do not determine: ModelError."""
     asked = replace(base, module=private_copy(base.module))
     with failures("certify"):
-        check_deterministic(_reader(asked, preprocess), sample.x[: LARGE_ROWS if base.layout.D > LARGE else BATCH])
+        reader = _reader(asked, preprocess)
+        rows = min(batch_for(reader, sample.x), LARGE_ROWS if base.layout.D > LARGE else BATCH)
+        check_deterministic(reader, sample.x[:rows])
         check_promise(base, sample, preprocess)
 
 
@@ -427,7 +430,7 @@ def _reader(base: Base, preprocess: PreprocessSpec) -> Network:
     """Return theta0 as a map from raw inputs to logits."""
 
     @torch.no_grad()
-    def answer(x: torch.Tensor) -> torch.Tensor:
+    def answer(x: Raw) -> torch.Tensor:
         logits: torch.Tensor = base.module(preprocessed(x, preprocess)).float()
         return logits
 
@@ -502,12 +505,9 @@ def _test_examples(
         held_out = load(train, data_dir, "test")
     else:
         return None
-    sizes = [() if e.preprocess == "tokens" else e.shape for e in (sample, held_out)]  # texts are of any length
-    kinds = [
-        (size, str(e.x.dtype).removeprefix("torch."), e.classes)
-        for size, e in zip(sizes, (sample, held_out), strict=True)
-    ]
-    if kinds[0] != kinds[1]:
+    fits = same_shape(sample.x, held_out.x, sample.preprocess == held_out.preprocess == "tokens")
+    if not fits or (sample.x.dtype, sample.classes) != (held_out.x.dtype, held_out.classes):
+        kinds = [(e.shape, str(e.x.dtype).removeprefix("torch."), e.classes) for e in (sample, held_out)]
         (shape, dtype, classes), found = kinds
         raise DataError(
             f"certify: test examples are like those of training, {shape} {dtype} in {classes} classes, "

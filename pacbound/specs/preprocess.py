@@ -106,6 +106,6 @@ def parse_preprocess(expression: str, sha256: str | None = None) -> PreprocessSp
     except ValidationError as cause:
         why = cause.errors()[0]["msg"].removeprefix("Value error, ")
         raise RequestError(
-            f"preprocess: sides are 1 to {MAX_SIDE} pixels and texts 1 to {MAX_LENGTH} tokens, got {expression!r}: "
-            f"{why}."
+            f"preprocess: {why}; sides are 1 to {MAX_SIDE} pixels and texts 1 to {MAX_LENGTH} tokens, got "
+            f"{expression!r}."
         ) from None

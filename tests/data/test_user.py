@@ -104,7 +104,7 @@ BROKEN = {
     "a dictionary": ({"x": X, "y": Y}, "dict"),
     "an empty data set": (Listed([]), "at least one example"),
     "items that are not pairs": (Listed([X[0], X[1]]), "item 0"),
-    "ragged items": (Listed([ITEMS[0], (X[1][:, :1], 1)]), "example 1"),
+    "ragged items": (Listed([(X[0][0], 0), (X[1][0, :1], 1)]), "example 1"),
     "items of mixed type": (Listed([ITEMS[0], (X[1].astype(np.float32), 1)]), "example 1"),
     "one-hot items": (Listed([(X[0], np.array([0, 1]))]), "one label"),
 }

@@ -152,6 +152,7 @@ def test_what_does_not_apply_is_named_with_its_reason() -> None:
         ({"source": network(), "input_shape": (0,)}, RequestError, "size of their inputs"),
         ({"source": network(), "data": clouds(), "input_shape": (7,)}, RequestError, "Leave one out"),
         ({"source": "none.pt"}, RequestError, "none of these"),
+        ({"source": "org/model"}, RequestError, "hf download org/model"),
         ({"source": 3}, RequestError, "none of these"),
         ({"source": network(), "input_shape": (9,)}, ModelError, "runs on the example"),
     ],

@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from pacbound.data.examples import Examples
 from pacbound.errors import ModelError, RequestError
-from pacbound.networks.passes import ALONE, BATCH, OTHER_BATCH, SEED, readings
+from pacbound.networks import passes
+from pacbound.networks.passes import ALONE, BATCH, OTHER_BATCH, SEED, batch_for, readings
 from pacbound.networks.risk import evaluate
 from pacbound.subspace.random import permutation
 from tests.tiny import CLASSES, decoded, examples, network
@@ -178,3 +179,53 @@ def test_a_logit_that_is_not_finite_has_loss_one_under_a_loss_of_ones_own_too() 
         lambda logits, y: torch.zeros(len(y)), progress=False,
     )  # fmt: skip
     assert risk.errors == 5
+
+
+class Wide(nn.Module):
+    """So many numbers for an input on the way to two logits; and a large weight, which no input makes larger."""
+
+    def __init__(self, numbers: int) -> None:
+        super().__init__()
+        self.numbers = numbers
+        self.large = nn.Parameter(torch.ones(1 << 23))
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = x[:, :1].expand(-1, self.numbers) + 1 + 0 * self.large.view(-1)[:1]
+        return torch.stack([wide.mean(1), x[:, 0]], 1)
+
+
+@pytest.mark.parametrize(
+    ("bytes_an_input", "batch"), [(1 << 10, 500), (1 << 20, 16), (1 << 18, 64), (1 << 23, 4), (1 << 24, 4)]
+)
+@torch.no_grad()
+def test_inputs_that_make_large_results_are_asked_about_a_few_at_a_time(bytes_an_input: int, batch: int) -> None:
+    asked: list[int] = []
+    module = Wide(bytes_an_input // 4)
+
+    def network(x: Tensor) -> Tensor:
+        asked.append(len(x))
+        return module(x)
+
+    x = torch.arange(70.0)[:, None]
+    assert batch_for(network, x) == batch  # type: ignore[arg-type]
+    asked.clear()
+    seen = list(readings(network, x, progress=False, batch=batch))  # type: ignore[arg-type]
+    assert max(asked) == min(batch, 70)
+    others = [len(reading.rows) for reading in seen if reading.batch == batch * 384 // 500]
+    assert sum(others) == 70
+    assert all(torch.equal(reading.logits[:, 1], x[reading.rows, 0]) for reading in seen)
+
+
+def test_errors_are_the_same_whatever_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for held in (1 << 24, 1):  # a batch of 500, and of 4
+        monkeypatch.setattr(passes, "HELD_BYTES", held)
+        found.append(evaluate(decoded(network()), examples(N), progress=False))
+    assert found[0] == found[1]
+
+
+def test_what_depends_on_its_company_is_refused_in_the_smallest_batches_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passes, "HELD_BYTES", 1)
+    for kind in (OffsetCentred, LateBatch):
+        with pytest.raises(ModelError, match="other inputs of its batch"):
+            evaluate(decoded(kind()), examples(N), progress=False)

@@ -48,7 +48,7 @@ def test_the_frozen_part_is_asked_about_each_example_once() -> None:
     asked: list[int] = []
     chosen.frozen.module.body.register_forward_pre_hook(lambda part, given: asked.append(len(given[0])))
     list(chosen.rounds(4, progress=False))
-    assert sum(asked) == EXAMPLES.n
+    assert sum(asked) - 3 == EXAMPLES.n  # one and two are asked about first, to size the batches
 
 
 @pytest.fixture(scope="module")

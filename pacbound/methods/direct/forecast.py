@@ -58,7 +58,7 @@ def _forecast(setup: Setup, weights: Weights, tuning: tuple[FineTuning, ...]) ->
     spec = setup.spec(coded)
     _, ledger = pack(spec, coded.symbols)
     saving = orbit_saving(coded.quantizer, coded.symbols)
-    passes = sum(plan.passes for plan in tuning)
+    x, passes = setup.train.x, sum(plan.passes for plan in tuning)
     steps = passes * max(1, setup.train.n // batch)
     return Forecast(
         data=setup.train.name,
@@ -70,7 +70,7 @@ def _forecast(setup: Setup, weights: Weights, tuning: tuple[FineTuning, ...]) ->
         batch=batch,
         seconds=round(coding + steps * seconds_a_step, 1),
         threads=threads,
-        memory_bytes=FLOAT_BYTES * (setup.train.x.numel() + VECTORS * setup.base.layout.D) + setup.train.x.nbytes,
+        memory_bytes=FLOAT_BYTES * (math.prod(x.shape) + VECTORS * setup.base.layout.D) + x.nbytes,
         ledger=complete(
             ledger, spec, setup.train.name, setup.digest, saving_bits=saving, methods=max(1, len(setup.methods))
         ).entries,
