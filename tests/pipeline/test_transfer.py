@@ -168,7 +168,7 @@ def test_the_command_line_certifies_and_verifies_a_transfer(tmp_path: Path, monk
     assert isinstance(refused.exception, RequestError)
     done = CliRunner().invoke(app, ["certify", *options, *quickly, "--disjoint"])
     assert done.exit_code == 0, done.output
-    assert "trained on data disjoint from this sample" in " ".join(done.stderr.split())
+    assert "trained on data disjoint from this sample" in " ".join(done.stdout.split())
     assert r"pacbound verify c.json --checkpoint w.th --rename '^backbone\.='" in " ".join(done.stderr.split())
     arguments = ["verify", "c.json", "--checkpoint", "w.th", "--rename", r"^backbone\.="]
     done = CliRunner().invoke(app, arguments)
