@@ -43,6 +43,11 @@ class Pictures:
         """Decode them one after the other, (channels, height, width) each. Raises: DataError where one has changed."""
         for row in self.rows.tolist():
             picture = self.read(row)
+            if picture.shape[0] not in (1, self.channels) or picture.dtype != self.dtype:
+                raise DataError(
+                    f"load: a sample stays the same, picture {row + 1} has become {picture.dtype} in "
+                    f"{picture.shape[0]} channels. Certify pictures that nobody changes."
+                )
             if tuple(picture.shape[1:]) != tuple(self.sizes[row]):
                 raise DataError(
                     f"load: a sample stays the same, picture {row + 1} had {_size(self.sizes[row])} pixels and has "
@@ -83,8 +88,14 @@ def of_one_shape(x: Raw, done: str) -> Tensor:
 
 
 def of_their_sizes(read: Read, shapes: Sequence[tuple[int, ...]]) -> Pictures:
-    """Return pictures of their own sizes, of which some stay decoded. shapes: (1 or 3, height, width) of each."""
+    """Return pictures of their own sizes, of which some stay decoded. shapes: (1 or 3, height, width) of each.
+
+    Raises: DataError where one has no pixels.
+    """
     sizes = np.array([shape[1:] for shape in shapes], np.int64)
+    if (sizes == 0).any():
+        row = int((sizes == 0).any(1).argmax())
+        raise DataError(f"load: each picture has pixels, picture {row + 1} has {_size(sizes[row])}. Leave it out.")
     channels = max(shape[0] for shape in shapes)
     return Pictures(_keeping(read), sizes, channels, np.arange(len(shapes)))
 

@@ -153,7 +153,8 @@ class _Results(TorchDispatchMode):
         self, func, types, args=(), kwargs=None
     ):
         made = func(*args, **(kwargs or {}))
-        self.bytes.append(max((leaf.nbytes for leaf in tree_leaves(made) if isinstance(leaf, Tensor)), default=0))
+        dense = [leaf for leaf in tree_leaves(made) if isinstance(leaf, Tensor) and leaf.layout == torch.strided]
+        self.bytes.append(max((leaf.nbytes for leaf in dense), default=0))  # others do not say how large they are
         return made
 
 

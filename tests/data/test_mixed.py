@@ -304,3 +304,32 @@ def test_a_png_in_memory_is_read_as_from_its_file(tmp_path: Path) -> None:
     opened = [PIL.open(io.BytesIO(path.read_bytes())) for path in sorted(source.glob("*/*.png"))]
     rows = list(zip(opened, [0, 0, 0, 1, 1, 1], strict=True))
     assert as_examples(rows).digest() == load(str(source)).digest()
+
+
+class Rows:
+    """Four pictures as a function makes them, and their labels."""
+
+    def __init__(self, picture: Callable[[int], Tensor]) -> None:
+        self.picture = picture
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, row: int) -> tuple[Tensor, int]:
+        if row >= 4:
+            raise IndexError
+        return self.picture(row), row % 2
+
+
+def test_a_picture_without_pixels_is_refused() -> None:
+    with pytest.raises(DataError, match="picture 1 has 5 x 0"):
+        as_examples(Rows(lambda row: torch.zeros((3, row, 5), dtype=torch.uint8)))
+
+
+@pytest.mark.parametrize("later", [torch.zeros((2, 4, 5), dtype=torch.uint8), torch.zeros((3, 4, 5))])
+def test_pictures_of_another_kind_later_are_refused(later: Tensor) -> None:
+    changed: list[Tensor] = []
+    found = as_examples(Rows(lambda row: changed[0] if changed else torch.zeros((3, 4 + row, 5), dtype=torch.uint8)))
+    changed.append(later)
+    with pytest.raises(DataError, match="picture 1 has become"):
+        found.digest()

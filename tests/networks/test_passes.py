@@ -229,3 +229,14 @@ def test_what_depends_on_its_company_is_refused_in_the_smallest_batches_too(monk
     for kind in (OffsetCentred, LateBatch):
         with pytest.raises(ModelError, match="other inputs of its batch"):
             evaluate(decoded(kind()), examples(N), progress=False)
+
+
+class Sparse(nn.Module):
+    """Holds few numbers for an input in a sparse tensor on the way, which has no count of its bytes."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.to_sparse().to_dense()[:, :CLASSES]
+
+
+def test_a_network_of_sparse_results_is_asked_as_any_other() -> None:
+    assert batch_for(Sparse(), torch.ones(5, CLASSES + 1)) == 500
