@@ -67,8 +67,7 @@ def check_promise(base: Base, examples: Examples, preprocess: PreprocessSpec) ->
     for batch in BATCHES:
         _check_program(base.module, x, batch, few, seeded)
     if seeded:
-        labelled = min(few, LABELLED_ROWS)
-        _check_untrained(base.module, x[:labelled], y[:labelled], examples.classes)
+        _check_untrained(base.module, x[:LABELLED_ROWS], y[:LABELLED_ROWS], examples.classes)
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..networks.passes import ALONE
 from ..networks.passes import BATCH as CHECKED_AT_ONCE
-from ..networks.rebuilt import BATCHES, LARGE_ROWS, ROWS
+from ..networks.rebuilt import BATCHES, LABELLED_ROWS, LARGE_ROWS, ROWS
 from ..quantize.beam import beam
 from ..subspace.curvature import DENSE_DIMENSION, LARGE, SHARED, Rows
 from ..subspace.low_rank import PASSES
@@ -92,7 +92,7 @@ def counting(n: int, D: int) -> Work:
 def checking() -> Work:
     """Return what a large network of somebody's own is asked before the work begins: `rebuilt.check_promise`."""
     programs = 16 * sum(2 * batch for batch in BATCHES) + ROWS + LARGE_ROWS
-    return Work(asked=3 * LARGE_ROWS + LARGE_ROWS + programs + 4 * LARGE_ROWS)
+    return Work(asked=3 * LARGE_ROWS + LARGE_ROWS + programs + 4 * LABELLED_ROWS)
 
 
 def measured(subspace: Subspace, sample: Sample, batch: int, kinds: PosteriorSettings) -> Work:
