@@ -16,7 +16,7 @@ CLOTHES = [
     "--model", "flip-V1-c32k3-B-M2-R-c64k3-B-M2-R-c128k3-B-R-G-L", "--augmentation", "flip_crop",
     "--pick-first", "256", *LARGE, "--max-picks", "3000",
 ]  # fmt: skip
-INK = "moments-edges1-c64k3-M2-R-c128k3-R-G-L"
+INK = "moments-edges1-c128k3-M2-R-c128k3-R-G-L"
 FEW = ["--model", INK, "--pick-first", "64", "--max-picks", "600"]
 FEATURES = str(Path(os.environ.get("PACBOUND_DATA", ".")) / "cifar10-lite0.npz")
 COMMANDS = {
