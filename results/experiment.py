@@ -7,6 +7,7 @@ An experiment is a folder with a run.py that names its commands; each writes one
 that finished it took stands in costs.csv: minutes of all cores together, and the most memory that it held.
 """
 
+import csv
 import os
 import subprocess
 import sys
@@ -43,6 +44,15 @@ def run(folder: Path, commands: Mapping[str, Sequence[str]]) -> None:
         minutes, gibibytes = (used.ru_utime + used.ru_stime) / 60, used.ru_maxrss / 2**20  # of kibibytes
         with open(folder / "costs.csv", "a", encoding="utf-8") as costs:
             costs.write(f"{name},{verb},{minutes:.1f},{gibibytes:.2f}\n")
+
+
+def costs_of(folder: Path) -> dict[tuple[str, str], tuple[str, str]]:
+    """Return minutes and GiB of the last run by (name, verb), of those that costs.csv of a folder has."""
+    path = folder / "costs.csv"
+    if not path.exists():
+        return {}
+    with open(path, encoding="utf-8", newline="") as lines:
+        return {(name, verb): (minutes, gibibytes) for name, verb, minutes, gibibytes in csv.reader(lines)}
 
 
 def _of_verify(options: Sequence[str]) -> Iterator[str]:

@@ -91,7 +91,7 @@ def check_answers(original: Original, x: Raw, classes: int) -> None:
         raise ModelError(
             f"certify: the original network returns (batch, {classes} or more) logits, got {tuple(logits.shape)}."
         )
-    check_deterministic(original, x[: batch_for(original, x)])
+    check_deterministic(original, x)
     if not all(from_library(type(part)) for part in unasked.modules()):
         with torch.no_grad():
             check_memory(unasked, preprocessed(x[:BATCH], original.record.preprocess))

@@ -114,7 +114,8 @@ def asking(network: Network, x: Raw) -> AbstractContextManager[None]:
 
 
 def check_deterministic(network: Network, x: Raw) -> None:
-    """Refuse early, on one batch x (n, ...), what is no function of one input. Raises: ModelError."""
+    """Refuse early, on the first batch of x (n, ...), what is no function of one input. Raises: ModelError."""
+    x = x[: batch_for(network, x)]
     first = _ask(network, x)
     if not torch.allclose(first, _ask(network, x), rtol=0, atol=0, equal_nan=True):
         raise ModelError("evaluate: the network gives two answers to one input. Remove its randomness in eval mode.")

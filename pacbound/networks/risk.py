@@ -121,7 +121,7 @@ def _worst(hypothesis: Hypothesis, examples: Examples, name: str, function: Loss
     if not isinstance(hypothesis, Hypothesis):
         raise ModelError(f"evaluate: only a decoded Hypothesis is evaluated, got {type(hypothesis).__name__}.")
     with asking(hypothesis, examples.x):
-        check_deterministic(hypothesis, examples.x[: batch_for(hypothesis, examples.x)])
+        check_deterministic(hypothesis, examples.x)
         return worst_losses(hypothesis, examples, name, function, progress)
 
 

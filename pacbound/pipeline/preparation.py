@@ -32,7 +32,7 @@ from ..models.own_head import by_names, names_in
 from ..networks.captured import Captured
 from ..networks.checkpoints import checkpoint_base, outputs_in
 from ..networks.hypothesis import Base, make_base, make_subspace
-from ..networks.passes import BATCH, Network, batch_for, check_deterministic
+from ..networks.passes import Network, check_deterministic
 from ..networks.rebuilt import LARGE_ROWS, check_promise
 from ..networks.risk import CUSTOM, LossFunction, loss_function, losses_of
 from ..networks.trained import train_only
@@ -420,9 +420,8 @@ def _refuse_undetermined(base: Base, sample: Examples, preprocess: PreprocessSpe
     """Refuse early a network that is no function of one input, or that its parameters do not determine: ModelError."""
     asked = replace(base, module=private_copy(base.module))
     with failures("certify"):
-        reader = _reader(asked, preprocess)
-        rows = min(batch_for(reader, sample.x), LARGE_ROWS if base.layout.D > LARGE else BATCH)
-        check_deterministic(reader, sample.x[:rows])
+        few = sample.x[:LARGE_ROWS] if base.layout.D > LARGE else sample.x
+        check_deterministic(_reader(asked, preprocess), few)
         check_promise(base, sample, preprocess)
 
 

@@ -3,8 +3,11 @@
 python results/backbones/analyse.py prints the report.
 """
 
-import csv
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from experiment import costs_of
 
 from pacbound.certificate.schema import Certificate
 from pacbound.certificate.statement import percent_up, share_up
@@ -29,7 +32,7 @@ def report(folder: Path) -> str:
 
 
 def _table(paths: list[Path], folder: Path) -> str:
-    costs = _costs(folder / "costs.csv")
+    costs = costs_of(folder)
     rows = [COLUMNS, ("---",) * len(COLUMNS), *(_cells(path, costs) for path in paths)]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
@@ -47,17 +50,13 @@ def _cells(path: Path, costs: dict[tuple[str, str], tuple[str, str]]) -> tuple[s
         "" if test is None else percent_up(share_up(test.errors, test.n)),
         f"{cert.ledger.bits:,}",
         f"{sum(cert.environment.seconds.values()) / 60:.1f}",
-        *costs.get((path.stem, "certify"), ("", "")),
-        *costs.get((path.stem, "verify"), ("", "")),
+        *_cost(costs.get((path.stem, "certify"))),
+        *_cost(costs.get((path.stem, "verify"))),
     )
 
 
-def _costs(path: Path) -> dict[tuple[str, str], tuple[str, str]]:
-    """(certificate, verb) -> minutes and GiB, of the last run that finished."""
-    if not path.exists():
-        return {}
-    with open(path, encoding="utf-8", newline="") as lines:
-        return {(name, verb): (minutes, f"{gibibytes} GiB") for name, verb, minutes, gibibytes in csv.reader(lines)}
+def _cost(found: tuple[str, str] | None) -> tuple[str, str]:
+    return ("", "") if found is None else (found[0], f"{found[1]} GiB")
 
 
 if __name__ == "__main__":

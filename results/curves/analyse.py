@@ -3,11 +3,14 @@
 The shorter runs are here, the longer ones, each with three seeds, in results/features.
 """
 
-import csv
 import re
+import sys
 from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from experiment import costs_of
 
 from pacbound.certificate.schema import Certificate
 from pacbound.certificate.statement import percent_up
@@ -71,9 +74,8 @@ def _points(folder: Path, data: str) -> list[Point]:
 
 def _minutes(path: Path) -> float:
     """Minutes of all cores; of the clock where costs.csv has none, of one thread on a busy machine."""
-    with open(path.with_name("costs.csv"), encoding="utf-8", newline="") as file:
-        found = [float(minutes) for name, _, minutes, _ in csv.reader(file) if name == path.stem]
-    return found[0] if found else sum(Certificate.load(path).environment.seconds.values()) / 60
+    found = costs_of(path.parent).get((path.stem, "certify"))
+    return float(found[0]) if found else sum(Certificate.load(path).environment.seconds.values()) / 60
 
 
 if __name__ == "__main__":

@@ -3,9 +3,12 @@
 python results/features/analyse.py prints them.
 """
 
-import csv
+import sys
 from pathlib import Path
 from statistics import mean, stdev
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from experiment import costs_of
 
 from pacbound.certificate.schema import Certificate
 from pacbound.certificate.statement import percent_up
@@ -39,15 +42,13 @@ def _row(folder: Path, data: str) -> str:
         f"{100 * stdev(bounds):.2f} over {len(bounds)} seeds" if len(bounds) > 1 else "one seed",
         percent_up(mean(one.risk.errors / one.risk.n for one in now)),
         percent_up(mean(held_out)) if held_out else "", f"{mean(one.ledger.bits for one in now):,.0f}",
-        ", ".join(minutes_of(folder, f"{data}-seed_")),
+        ", ".join(
+            minutes
+            for (name, verb), (minutes, _) in costs_of(folder).items()
+            if verb == "certify" and name.startswith(f"{data}-seed_")
+        ),
     )  # fmt: skip
     return f"| {' | '.join(cells)} |\n"
-
-
-def minutes_of(folder: Path, name: str) -> list[str]:
-    """Return the minutes of all cores that certificates of a name took, where costs.csv has them."""
-    with open(folder / "costs.csv", encoding="utf-8", newline="") as file:
-        return [minutes for made, _, minutes, _ in csv.reader(file) if made.startswith(name)]
 
 
 def _certificates(folder: Path, pattern: str) -> list[Certificate]:
