@@ -39,7 +39,7 @@ def _smaller(part: str, count: int) -> pb.Examples:
         a, b, c = x.unflatten(-1, (KEPT // 3, 3)).unbind(-1)
         x = torch.stack([2 * a + b, b + 2 * c], -1).flatten(-2).mT
     pixels = ((2 * x + 9) // 18).to(torch.uint8)  # of weight 9
-    return pb.Examples(name="mnist-16x16", x=pixels, y=whole.y[:count], classes=10, preprocess="ink")
+    return pb.Examples(name="mnist.16x16", x=pixels, y=whole.y[:count], classes=10, preprocess="ink")
 
 
 def breast_cancer() -> tuple[Tensor, Tensor]:
