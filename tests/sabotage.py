@@ -1495,6 +1495,13 @@ MUTATIONS = (
         f"{PASSES}::test_few_answers_that_company_changes_are_errors_and_then_all_are_asked_alone",
     ),
     Mutation(
+        "the early check asks every input alone",
+        "pacbound/networks/passes.py",
+        "    x = x[: batch_for(network, x)]\n",
+        "    x = x[:1]\n",
+        f"{PASSES}::test_the_early_check_asks_a_batch_in_company",
+    ),
+    Mutation(
         "a network is asked about a batch of nothing",
         "pacbound/networks/passes.py",
         " if len(chosen) else ()",

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from pacbound.data.examples import Examples
 from pacbound.errors import ModelError, RequestError
 from pacbound.networks import passes
-from pacbound.networks.passes import ALONE, BATCH, OTHER_BATCH, SEED, batch_for, readings
+from pacbound.networks.passes import ALONE, BATCH, OTHER_BATCH, SEED, batch_for, check_deterministic, readings
 from pacbound.networks.risk import evaluate
 from pacbound.subspace.random import permutation
 from tests.tiny import CLASSES, decoded, examples, network
@@ -229,6 +229,14 @@ def test_what_depends_on_its_company_is_refused_in_the_smallest_batches_too(monk
     for kind in (OffsetCentred, LateBatch):
         with pytest.raises(ModelError, match="other inputs of its batch"):
             evaluate(decoded(kind()), examples(N), progress=False)
+
+
+@pytest.mark.parametrize("held", [1 << 24, 1])  # a batch of 500, and of 4
+def test_the_early_check_asks_a_batch_in_company(held: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passes, "HELD_BYTES", held)
+    check_deterministic(decoded(network()), examples(N).x)
+    with pytest.raises(ModelError, match="other inputs of its batch"):
+        check_deterministic(decoded(OffsetCentred()), examples(N).x)
 
 
 class Sparse(nn.Module):
