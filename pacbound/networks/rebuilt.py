@@ -29,6 +29,7 @@ from ..subspace.curvature import LARGE
 from ..subspace.random import normals, permutation
 from .hidden import from_library
 from .hypothesis import Base
+from .passes import batch_for
 from .risk import zero_one
 
 MAX_CONSTANTS = 16  # numbers in captured tensors: pixel means and the like
@@ -64,10 +65,12 @@ def check_promise(base: Base, examples: Examples, preprocess: PreprocessSpec) ->
     few = LARGE_ROWS if base.layout.D > LARGE else ROWS
     check_memory(base.module, x[:few])
     seeded = base.origin.kind not in HANDED_OVER
+    with torch.no_grad():
+        at_once = max(batch_for(base.module, x), 2 * max(BATCHES))  # at least as many as where errors are counted
     for batch in BATCHES:
-        _check_program(base.module, x, batch, few, seeded)
+        _check_program(base.module, x[:at_once], batch, few, seeded)
     if seeded:
-        _check_untrained(base.module, x[:LABELLED_ROWS], y[:LABELLED_ROWS], examples.classes)
+        _check_untrained(base.module, x[:LABELLED_ROWS], y[:LABELLED_ROWS], examples.classes, at_once)
 
 
 @torch.no_grad()
@@ -167,8 +170,8 @@ def _check_constants(program: GraphModule) -> None:
 
 
 @torch.no_grad()
-def _check_untrained(module: nn.Module, x: Tensor, y: Tensor, classes: int) -> None:
-    """Refuse a network that knows the labels y (n,) of x (n, ...) whatever its parameters.
+def _check_untrained(module: nn.Module, x: Tensor, y: Tensor, classes: int, batch: int) -> None:
+    """Refuse a network that knows the labels y (n,) of x (n, ...), asked `batch` at a time, whatever its parameters.
 
     Let a_i be the accuracy with parameters from seed i. Outputs of a network drawn from a seed change places without
     changing its distribution, so E[a_i] <= 1/classes, draws are independent, and the chance that the product of the
@@ -178,7 +181,7 @@ def _check_untrained(module: nn.Module, x: Tensor, y: Tensor, classes: int) -> N
     blank = copy.deepcopy(module)
     for parameter in blank.parameters():
         parameter.zero_()
-    right = len(y) - int(zero_one(blank(x), y).sum())
+    right = _right(blank, x, y, batch)
     most = int(torch.bincount(y).max()) / len(y)
     known = bool(right) and bdtrc(right - 1, len(y), most) < 2.0**-NEVER_BITS
     bits = 0.0
@@ -192,9 +195,15 @@ def _check_untrained(module: nn.Module, x: Tensor, y: Tensor, classes: int) -> N
         if draw >= FIRST_DRAWS and bits < draw / 4:
             return
         initialise(blank, draw + 1)
-        right = len(y) - int(zero_one(blank(x), y).sum())
+        right = _right(blank, x, y, batch)
         bits += math.log2(classes * right / len(y)) if right else -math.inf
         known = bits >= NEVER_BITS
+
+
+def _right(module: nn.Module, x: Tensor, y: Tensor, batch: int) -> int:
+    """How many of x (n, ...) get their label of y (n,)."""
+    logits = torch.cat([module(rows) for rows in x.split(batch)])
+    return len(y) - int(zero_one(logits, y).sum())
 
 
 def _own(module: nn.Module) -> Named:
