@@ -63,10 +63,10 @@ def check_promise(base: Base, examples: Examples, preprocess: PreprocessSpec) ->
     chosen = torch.from_numpy(permutation(0, "networks/rebuilt/rows", examples.n))[:ROWS]
     x, y = preprocessed(examples.x[chosen], preprocess), examples.y[chosen]
     few = LARGE_ROWS if base.layout.D > LARGE else ROWS
-    check_memory(base.module, x[:few])
+    with torch.no_grad():  # asked of a copy, which may remember it
+        at_once = max(batch_for(private_copy(base.module), x), 2 * max(BATCHES))
+    check_memory(base.module, x[:few], at_once)
     seeded = base.origin.kind not in HANDED_OVER
-    with torch.no_grad():
-        at_once = max(batch_for(base.module, x), 2 * max(BATCHES))  # at least as many as where errors are counted
     for batch in BATCHES:
         _check_program(base.module, x[:at_once], batch, few, seeded)
     if seeded:
@@ -74,14 +74,15 @@ def check_promise(base: Base, examples: Examples, preprocess: PreprocessSpec) ->
 
 
 @torch.no_grad()
-def check_memory(module: nn.Module, rows: Tensor) -> None:
+def check_memory(module: nn.Module, rows: Tensor, batch: int) -> None:
     """Refuse a forward that remembers what it was asked: numbers that it writes, or answers that follow from them.
 
-    One copy is asked about all `rows` (n, ...) first, another is new at each of the questions. What a forward writes
-    elsewhere than into its modules is not copied and not seen here.
+    One copy is asked about all `rows` (n, ...) first, `batch` at a time, another is new at each of the questions. What
+    a forward writes elsewhere than into its modules is not copied and not seen here.
     """
     asked, new = private_copy(module), private_copy(module)
-    asked(rows)
+    for some in rows.split(batch):
+        asked(some)
     for part, other in zip(asked.modules(), new.modules(), strict=False):
         written = {name: value for name, value in vars(part).items() if type(value) in (bool, int, float)}
         changed = [name for name, value in written.items() if vars(other).get(name, math.nan) != value]
