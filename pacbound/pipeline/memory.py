@@ -82,7 +82,7 @@ def _activations(subspace: Subspace, sample: Sample) -> tuple[int, int]:
 
         def note(value: Tensor, seen: dict[int, int] = seen) -> Tensor:
             seen[value.data_ptr()] = value.nbytes
-            return value
+            return value.detach()  # an output that its own graph kept would never be freed
 
         with torch.autograd.graph.saved_tensors_hooks(note, lambda value: value):
             held = subspace.approximate(w, sample.x[torch.arange(count) % sample.n])
