@@ -1672,7 +1672,7 @@ MUTATIONS = (
     Mutation(
         "a forward may remember what it was asked",
         "pacbound/networks/rebuilt.py",
-        "    check_memory(base.module, x[:few])\n",
+        "    check_memory(base.module, x[:few], at_once)\n",
         "",
         f"{REBUILT}::test_a_forward_that_remembers_is_refused",
     ),

@@ -4,10 +4,12 @@ or by the fingerprints of their inputs (data/likeness.py).
 A look at them costs 8 bits in the ledger, whoever loads them and whatever the file is called.
 """
 
+import re
 from typing import Literal
 
 TUNED_ON = ("digits", "mnist", "fashion-mnist", "cifar10", "cifar10-86jpeg")
 ALTERED = "."  # between the name of a data set and what was done to it
+ALTERATION = re.compile(r"(?P<kind>rotated|permuted|random_labels)(?:_(?P<seed>0|[1-9][0-9]{0,8}))?", re.ASCII)
 TunedName = Literal["digits", "mnist", "fashion-mnist", "cifar10"]  # that data/likeness.py recognises
 
 # digest of a sample (certificate/FORMAT.md) as the registry reads it, without its channel, and flat -> its name

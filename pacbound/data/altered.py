@@ -9,7 +9,6 @@ every machine makes the same bytes. The altered sample is called NAME.ALTERATION
 """
 
 import math
-import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -17,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..certificate.tuned import ALTERATION
 from ..errors import DataError
 from ..subspace.random import integers, permutation
 from .examples import Examples
@@ -35,12 +35,12 @@ def split_alteration(source: str) -> tuple[str, str | None]:
     (('mnist:test', 'rotated_3'), ('c++/mine.npz', None))
     """
     before, plus, after = source.rpartition("+")
-    return (before, after) if plus and FORM.fullmatch(after) else (source, None)
+    return (before, after) if plus and ALTERATION.fullmatch(after) else (source, None)
 
 
 def alter(examples: Examples, alteration: str) -> Examples:
     """Return the altered sample. Raises: DataError where it does not apply."""
-    form = FORM.fullmatch(alteration)
+    form = ALTERATION.fullmatch(alteration)
     assert form is not None
     altered = ALTERATIONS[form["kind"]](examples, int(form["seed"] or 0))
     return replace(altered, name=f"{examples.name}.{alteration}")
@@ -107,4 +107,3 @@ ALTERATIONS: dict[str, Callable[[Examples, int], Examples]] = {
     "permuted": permuted,
     "random_labels": random_labels,
 }
-FORM = re.compile(rf"(?P<kind>{'|'.join(ALTERATIONS)})(?:_(?P<seed>0|[1-9][0-9]{{0,8}}))?", re.ASCII)

@@ -78,7 +78,7 @@ def _pictures(folders: list[Path]) -> tuple[Raw, list[int], tuple[str, ...], str
     heads = [head_of_picture(path) for path in _counted(paths, "looking at pictures")]
     shapes, turned = [shape for shape, _ in heads], sum(rotated for _, rotated in heads)
     if turned:
-        note += f"; {turned:,} pictures name a rotation by EXIF, which is not applied"
+        note += f"; EXIF names a rotation of {turned:,} of them, which is not applied"
     labels = [label for label, found in enumerate(files) for _ in found]
     names = tuple(folder.name for folder in folders)
     if len({shape[1:] for shape in shapes}) > 1:

@@ -124,7 +124,7 @@ def _pair(item: object, index: int, reading: Reading) -> tuple[Input, object]:
             option = "--text-column" if names[0] is None else "--label-column"
             raise DataError(
                 f"as_examples: a record has fields for the input and the label, got {', '.join(map(str, item))}. "
-                f"Name it with {option}."
+                f"Name it with {option}; numbers in fields of their own are read from a frame: data.to_pandas()."
             )
         item = (item[names[0]], item[names[1]])
     if not isinstance(item, (tuple, list)) or len(item) != 2:

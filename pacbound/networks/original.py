@@ -94,7 +94,8 @@ def check_answers(original: Original, x: Raw, classes: int) -> None:
     check_deterministic(original, x)
     if not all(from_library(type(part)) for part in unasked.modules()):
         with torch.no_grad():
-            check_memory(unasked, preprocessed(x[:BATCH], original.record.preprocess))
+            rows = preprocessed(x[:BATCH], original.record.preprocess)
+            check_memory(unasked, rows, batch_for(original, x))
 
 
 def answers(network: Network, x: Raw, progress: bool = True) -> Tensor:

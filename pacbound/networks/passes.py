@@ -18,6 +18,7 @@ from torch.utils._pytree import tree_leaves
 
 from ..data.mapped import give_back
 from ..data.mixed import Raw
+from ..data.preprocess import Treated
 from ..distributed import each
 from ..errors import DataError, ModelError, first_line
 from ..progress import hidden, tqdm
@@ -53,7 +54,7 @@ class Reading:
     shaky: Tensor
 
 
-def batch_for(network: Callable[[Raw], object], x: Raw) -> int:
+def batch_for(network: Callable[..., object], x: Raw | Treated) -> int:
     """Return how many inputs of x (n, ...) are asked about at once: 500, or fewer where these make large results.
 
     No result of an operation of torch, as far as it grows with the batch, exceeds 16 MiB; four inputs at least.
@@ -159,13 +160,13 @@ class _Results(TorchDispatchMode):
         return made
 
 
-def _result_bytes(network: Callable[[Raw], object], x: Raw) -> list[int]:
+def _result_bytes(network: Callable[..., object], x: Raw | Treated) -> list[int]:
     with _Results() as results:
         _tried(network, x)
     return results.bytes
 
 
-def _tried(network: Callable[[Raw], T], x: Raw) -> T:
+def _tried(network: Callable[..., T], x: Raw | Treated) -> T:
     try:
         return network(x)
     except DataError:  # an input cannot be read

@@ -29,6 +29,7 @@ from ..subspace.curvature import LARGE
 from ..subspace.random import normals, permutation
 from .hidden import from_library
 from .hypothesis import Base
+from .passes import batch_for
 from .risk import zero_one
 
 MAX_CONSTANTS = 16  # numbers in captured tensors: pixel means and the like
@@ -62,23 +63,26 @@ def check_promise(base: Base, examples: Examples, preprocess: PreprocessSpec) ->
     chosen = torch.from_numpy(permutation(0, "networks/rebuilt/rows", examples.n))[:ROWS]
     x, y = preprocessed(examples.x[chosen], preprocess), examples.y[chosen]
     few = LARGE_ROWS if base.layout.D > LARGE else ROWS
-    check_memory(base.module, x[:few])
+    with torch.no_grad():  # asked of a copy, which may remember it
+        at_once = max(batch_for(private_copy(base.module), x), 2 * max(BATCHES))
+    check_memory(base.module, x[:few], at_once)
     seeded = base.origin.kind not in HANDED_OVER
     for batch in BATCHES:
-        _check_program(base.module, x, batch, few, seeded)
+        _check_program(base.module, x[:at_once], batch, few, seeded)
     if seeded:
-        _check_untrained(base.module, x[:LABELLED_ROWS], y[:LABELLED_ROWS], examples.classes)
+        _check_untrained(base.module, x[:LABELLED_ROWS], y[:LABELLED_ROWS], examples.classes, at_once)
 
 
 @torch.no_grad()
-def check_memory(module: nn.Module, rows: Tensor) -> None:
+def check_memory(module: nn.Module, rows: Tensor, batch: int) -> None:
     """Refuse a forward that remembers what it was asked: numbers that it writes, or answers that follow from them.
 
-    One copy is asked about all `rows` (n, ...) first, another is new at each of the questions. What a forward writes
-    elsewhere than into its modules is not copied and not seen here.
+    One copy is asked about all `rows` (n, ...) first, `batch` at a time, another is new at each of the questions. What
+    a forward writes elsewhere than into its modules is not copied and not seen here.
     """
     asked, new = private_copy(module), private_copy(module)
-    asked(rows)
+    for some in rows.split(batch):
+        asked(some)
     for part, other in zip(asked.modules(), new.modules(), strict=False):
         written = {name: value for name, value in vars(part).items() if type(value) in (bool, int, float)}
         changed = [name for name, value in written.items() if vars(other).get(name, math.nan) != value]
@@ -167,8 +171,8 @@ def _check_constants(program: GraphModule) -> None:
 
 
 @torch.no_grad()
-def _check_untrained(module: nn.Module, x: Tensor, y: Tensor, classes: int) -> None:
-    """Refuse a network that knows the labels y (n,) of x (n, ...) whatever its parameters.
+def _check_untrained(module: nn.Module, x: Tensor, y: Tensor, classes: int, batch: int) -> None:
+    """Refuse a network that knows the labels y (n,) of x (n, ...), asked `batch` at a time, whatever its parameters.
 
     Let a_i be the accuracy with parameters from seed i. Outputs of a network drawn from a seed change places without
     changing its distribution, so E[a_i] <= 1/classes, draws are independent, and the chance that the product of the
@@ -178,7 +182,7 @@ def _check_untrained(module: nn.Module, x: Tensor, y: Tensor, classes: int) -> N
     blank = copy.deepcopy(module)
     for parameter in blank.parameters():
         parameter.zero_()
-    right = len(y) - int(zero_one(blank(x), y).sum())
+    right = _right(blank, x, y, batch)
     most = int(torch.bincount(y).max()) / len(y)
     known = bool(right) and bdtrc(right - 1, len(y), most) < 2.0**-NEVER_BITS
     bits = 0.0
@@ -192,9 +196,15 @@ def _check_untrained(module: nn.Module, x: Tensor, y: Tensor, classes: int) -> N
         if draw >= FIRST_DRAWS and bits < draw / 4:
             return
         initialise(blank, draw + 1)
-        right = len(y) - int(zero_one(blank(x), y).sum())
+        right = _right(blank, x, y, batch)
         bits += math.log2(classes * right / len(y)) if right else -math.inf
         known = bits >= NEVER_BITS
+
+
+def _right(module: nn.Module, x: Tensor, y: Tensor, batch: int) -> int:
+    """How many of x (n, ...) get their label of y (n,)."""
+    logits = torch.cat([module(rows) for rows in x.split(batch)])
+    return len(y) - int(zero_one(logits, y).sum())
 
 
 def _own(module: nn.Module) -> Named:

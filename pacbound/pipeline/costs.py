@@ -89,9 +89,12 @@ def counting(n: int, D: int) -> Work:
     return once._replace(asked=once.asked + RANKED * n, products=RANKED + 1)
 
 
-def checking() -> Work:
-    """Return what a large network of somebody's own is asked before the work begins: `rebuilt.check_promise`."""
-    programs = 16 * sum(2 * batch for batch in BATCHES) + ROWS + LARGE_ROWS
+def checking(at_once: int) -> Work:
+    """Return what a large network of somebody's own is asked before the work begins: `rebuilt.check_promise`.
+
+    at_once: examples asked together (`passes.batch_for`).
+    """
+    programs = 16 * sum(2 * batch for batch in BATCHES) + min(ROWS, at_once) + min(LARGE_ROWS, at_once)
     return Work(asked=3 * LARGE_ROWS + LARGE_ROWS + programs + 4 * LABELLED_ROWS)
 
 

@@ -1,5 +1,6 @@
 """What a certification would do, without doing it: sizes, epochs, seconds, memory and a typical ledger."""
 
+import functools
 import math
 
 import numpy as np
@@ -12,6 +13,7 @@ from ..bits.ledger import Entry
 from ..bits.message import pack
 from ..bits.weights import fit_tables
 from ..certificate.accounting import Comparison, complete
+from ..networks.passes import batch_for
 from ..records import Record
 from ..specs.grammar import OWN_NETWORK
 from ..specs.specs import PROFILE_CODE, PROFILE_REACH, CodebookSpec, DrawSpec, LatticeSpec, QuantizerSpec, TrellisSpec
@@ -124,7 +126,8 @@ def _stages(
             amounts = {stage: amounts[stage] for stage in ("training", "curvature")}
         amounts["counting"] = counting(n, subspace.layout.D)
         if setup.model == OWN_NETWORK and subspace.layout.D > LARGE:
-            amounts["checks"] = checking()
+            answer = functools.partial(subspace.call_at, subspace.theta0)
+            amounts["checks"] = checking(batch_for(answer, sample.x))
         return {stage: amount.times(units) for stage, amount in amounts.items()}
     pass_seconds = seconds_a_pass(setup.request.encoder, subspace, sample, plan.batch)
     passes = _epochs(plan, n) / (1 if isinstance(plan, PlainPlan) else POSTERIOR_TRAINING_SHARE)

@@ -1,13 +1,16 @@
 """Bytes that a run needs beside the program, and bytes that this process may have."""
 
 import contextlib
+import ctypes
 import os
+import platform
 from collections import Counter
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import ModelError
+from ..networks.passes import BATCH, HELD_BYTES, LEAST_BATCH
 from ..subspace.curvature import CHUNK_ELEMENTS, LARGE, MAX_CHUNK
 from ..subspace.subspace import Subspace
 from ..threads import control_groups
@@ -22,7 +25,7 @@ VECTORS = 7
 KEPT = 3  # copies of what is frozen: in the base, in the subspace, and in the network that is counted
 MATRICES = 56  # bytes for each entry of a d x d matrix: curvature, eigenvectors and workspace, precision, factors
 ROW_COPIES = 4  # of the rows of a chunk, in the adjoint
-ASKED, LARGEST = 500, 4  # examples counted at once, and how many outputs as large as the largest live at one time
+LIVING = 4  # how many outputs as large as the largest live at one time
 
 
 def limit_bytes() -> int:
@@ -48,12 +51,22 @@ def refuse_too_large(module: nn.Module, data_bytes: int) -> None:
         )
 
 
+def give_back_freed() -> None:
+    """Give what was freed back to the system: glibc keeps it, in pieces which the next large tensor does not fit into.
+
+    After the checks of a large network that is more than twice its size.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def peak_bytes(subspace: Subspace, sample: Sample, batch: int, rounded: bool) -> int:
     """Return the most that training and counting need at once, the sample left out. rounded: by a d x d precision."""
     D, d = subspace.layout.D, subspace.d
     saved, largest = _activations(subspace, sample)
     rows = 0 if D > LARGE else min(MAX_CHUNK, max(1, CHUNK_ELEMENTS // D))  # one alone is among the vectors
-    stages = [min(batch, sample.n) * saved, min(ASKED, sample.n) * LARGEST * largest]
+    asked = max(LEAST_BATCH, min(BATCH, HELD_BYTES // max(largest, 1)))  # as passes.batch_for
+    stages = [min(batch, sample.n) * saved, min(asked, sample.n) * LIVING * largest]
     if rounded:
         stages += [ROW_COPIES * rows * D * FLOAT_BYTES, MATRICES * d * d + 2 * min(sample.n, NEAR) * d * FLOAT_BYTES]
     frozen = sum(value.numel() for value in subspace.frozen.values())
@@ -69,7 +82,7 @@ def _activations(subspace: Subspace, sample: Sample) -> tuple[int, int]:
 
         def note(value: Tensor, seen: dict[int, int] = seen) -> Tensor:
             seen[value.data_ptr()] = value.nbytes
-            return value
+            return value.detach()  # an output that its own graph kept would never be freed
 
         with torch.autograd.graph.saved_tensors_hooks(note, lambda value: value):
             held = subspace.approximate(w, sample.x[torch.arange(count) % sample.n])

@@ -53,7 +53,7 @@ from ..subspace.layout import NORM_BUFFERS
 from ..subspace.subspace import Subspace
 from ..training.fit import Sample
 from ..training.plain import Candidate
-from .memory import refuse_too_large
+from .memory import give_back_freed, refuse_too_large
 
 Usual = tuple[tuple[int | None, int, str], ...]
 
@@ -423,6 +423,8 @@ def _refuse_undetermined(base: Base, sample: Examples, preprocess: PreprocessSpe
         few = sample.x[:LARGE_ROWS] if base.layout.D > LARGE else sample.x
         check_deterministic(_reader(asked, preprocess), few)
         check_promise(base, sample, preprocess)
+    if base.layout.D > LARGE:
+        give_back_freed()
 
 
 def _reader(base: Base, preprocess: PreprocessSpec) -> Network:

@@ -10,6 +10,7 @@ from ..certificate.documents import AnyCertificate
 from ..certificate.language import LanguageCertificate, TextRecord
 from ..certificate.schema import Certificate
 from ..certificate.statement import describe_loss, guessing_risk, percent_up, rate_up, share_up, vacuous
+from ..certificate.tuned import ALTERATION
 from .divided import formula
 
 NAMED_DATA = ("digits", "mnist", "fashion-mnist", "cifar10")  # that `--data` takes by name
@@ -121,7 +122,7 @@ def checking(certificate: AnyCertificate, file: str) -> Checking:
     fill_in = []
     name = ALTERED.get(certificate.data.name, certificate.data.name)
     known, _, alteration = name.partition(".")
-    if known in NAMED_DATA:
+    if known in NAMED_DATA and (not alteration or ALTERATION.fullmatch(alteration)):
         words += ["--data", f"{known}+{alteration}" if alteration else name]
     else:
         words += ["--data", "DATA"]

@@ -10,6 +10,7 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from ..bounds.occam import occam_binomial
 from ..distributed import each, first, over, slices
+from ..networks.passes import batch_for
 from ..networks.risk import zero_one
 from ..progress import hidden, tqdm
 from ..subspace.curvature import example_gradients
@@ -31,11 +33,12 @@ from .settings import PosteriorSettings
 
 NEAR = 2000  # examples of smallest margin whose margins are linearised
 BORDER = 3 * NEAR  # that moves are judged on
-BATCH = 500
 PAIRED = 64  # moves of which pairs are made
 CHUNK = 1 << 18  # margins predicted at a time
 GRADIENT_ELEMENTS = 1 << 23
 DELTA = 0.05
+
+_batches: "WeakKeyDictionary[Subspace, int]" = WeakKeyDictionary()  # how many examples are asked at once
 
 
 @dataclass(frozen=True)
@@ -204,6 +207,8 @@ def _margin(logits: Tensor, y: Tensor) -> Tensor:
 def _errors(subspace: Subspace, sample: Sample, w: Tensor) -> tuple[int, Tensor]:
     """Errors as risk.py counts them, and margins (n,)."""
     theta = subspace.theta(w)
+    if subspace not in _batches:
+        _batches[subspace] = batch_for(functools.partial(subspace.call_at, theta), sample.x)
 
     def counted(rows: slice) -> tuple[int, Tensor]:
         y = sample.y[rows]
@@ -212,5 +217,5 @@ def _errors(subspace: Subspace, sample: Sample, w: Tensor) -> tuple[int, Tensor]
         tick("refinement")
         return int(zero_one(logits, y).sum()), own - logits.scatter(1, y[:, None], -torch.inf).amax(1)
 
-    errors, margins = zip(*each(slices(sample.n, BATCH), counted), strict=True)
+    errors, margins = zip(*each(slices(sample.n, _batches[subspace]), counted), strict=True)
     return sum(errors), torch.cat(margins)

@@ -136,7 +136,7 @@ def test_a_rotation_by_exif_is_not_applied_and_the_certificate_says_so(tmp_path:
     for name, exif in (("even/x.jpg", turned), ("odd/x.jpg", PIL.Exif())):
         images()[2].save(tmp_path / name, exif=exif)
     examples = load(str(tmp_path))
-    assert examples.note.endswith("; 1 pictures name a rotation by EXIF, which is not applied")
+    assert examples.note.endswith("; EXIF names a rotation of 1 of them, which is not applied")
     assert tuple(list(examples.x)[3].shape) == (3, 20, 8)
 
 

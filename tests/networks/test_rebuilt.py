@@ -122,6 +122,18 @@ def test_a_large_network_is_asked_less_but_still_in_batches_as_large_as_those_of
     check_promise(make_base(Plain(), 0), SAMPLE, PreprocessSpec())
 
 
+def test_no_more_inputs_are_asked_at_once_than_large_results_leave_room_for() -> None:
+    asked = []
+
+    class Wide(Plain):
+        def known(self, x: Tensor) -> Tensor:
+            asked.append(len(x))
+            return x.new_zeros(len(x), 1 << 20).sum(1, keepdim=True)  # 4 MiB an input: 16 MiB are four of them
+
+    check_promise(make_base(Wide(), 0), SAMPLE, PreprocessSpec())
+    assert max(asked) == 2 * max(rebuilt.BATCHES)
+
+
 def test_values_that_are_handed_over_need_no_trace_but_hold_no_constants() -> None:
     check_promise(make_base(OnOneKindOfInput(), None), SAMPLE, PreprocessSpec())
     with pytest.raises(ModelError, match="64 numbers in tensors"):

@@ -127,7 +127,7 @@ def test_what_a_plan_counts_as_checks_is_asked_of_a_large_network(monkeypatch: p
     monkeypatch.setattr(rebuilt, "from_library", lambda _: False)
     with FlopCounterMode(display=False) as counter:
         prepare(net, clouds(n), None, Request(d=16), "zero_one")
-    assert checking().asked == pytest.approx(counter.get_total_flops() / one.get_total_flops(), rel=0.05)
+    assert checking(500).asked == pytest.approx(counter.get_total_flops() / one.get_total_flops(), rel=0.05)
     with FlopCounterMode(display=False) as counter:
         prepare(net, clouds(n), None, Request(d=16), "zero_one", planned=True)
     assert counter.get_total_flops() <= 5 * one.get_total_flops()

@@ -1,11 +1,13 @@
 """The plan before the work: it matches what the work then does, and does none of it."""
 
+import gc
 import os
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -80,3 +82,16 @@ class Slow(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         time.sleep(PAUSE)
         return super().forward(x)  # type: ignore[no-any-return]
+
+
+def test_a_forecast_leaves_nothing_behind() -> None:
+    net = nn.Sequential(nn.Linear(6, 40_000), nn.Tanh(), nn.Linear(40_000, 3))
+    sizes = (40_000 * 6, 40_000 * 3, 40_000 * 10 + 3)  # numbers of its matrices, and of all
+
+    def held() -> int:
+        gc.collect()
+        return sum(issubclass(type(one), torch.Tensor) and one.numel() in sizes for one in gc.get_objects())
+
+    before = held()
+    forecast(prepare(net, clouds(), None, quick(d=16), "zero_one"))
+    assert held() == before

@@ -12,9 +12,12 @@ import pytest
 from pacbound.bounds.claims import Measure
 from pacbound.bounds.table import theorem
 from pacbound.certificate import Certificate
+from pacbound.data.altered import split_alteration
+from pacbound.data.registry import DATA_SETS
 from pacbound.errors import CertificateError
 from pacbound.reports.complaint import complaint
 from pacbound.reports.report import report
+from pacbound.reports.words import checking
 from tests.forge import forge, honest
 
 pytest.importorskip("matplotlib", reason="the report extra is not installed")
@@ -261,3 +264,19 @@ def test_without_matplotlib_the_page_is_refused_and_markdown_is_not(monkeypatch:
     with pytest.raises(CertificateError, match=r"Install pacbound\[report\]"):
         found.html()
     assert "# lenet on mnist" in found.markdown()
+
+
+@pytest.mark.parametrize(
+    ("file", "data"),
+    [
+        ("equivariance/10_000_of_mnist_rotated-plain-seed_0", "mnist+rotated"),
+        ("small/usps_like-seed_0", "DATA"),  # called mnist.16x16 by whoever made the pictures smaller
+        ("mnist/seed_0", "mnist"),
+    ],
+)
+def test_a_reader_is_sent_to_data_that_can_be_loaded(file: str, data: str) -> None:
+    found = checking(Certificate.load(REPOSITORY / "results" / f"{file}.json"), "mine.json")
+    words = found.command.split()
+    assert words[words.index("--data") + 1] == data
+    assert any("called mnist.16x16" in line for line in found.fill_in) == (data == "DATA")
+    assert data == "DATA" or split_alteration(data)[0] in DATA_SETS
