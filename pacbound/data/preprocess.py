@@ -10,11 +10,10 @@ from torch.nn.functional import interpolate
 from ..errors import DataError
 from ..specs.preprocess import PREPROCESS, PreprocessSpec
 from .columns import standardised
-from .mapped import give_back
+from .mapped import chunks, give_back
 from .mixed import Pictures, Raw
 from .tokens import token_ids
 
-CHUNK_ROWS = 4096
 RESIZED_ROWS = 256  # at a time
 WHOLE_BYTES = 1 << 30  # what is larger as a network reads it is made batch by batch, each time it is asked for
 MAX_LONGER = 1 << 14  # pixels of the longer side, where the shorter one is resized
@@ -150,7 +149,6 @@ def _table(scale: float, mean: float, std: float) -> Tensor:
 
 def _looked_up(x: Tensor, table: Tensor) -> Tensor:
     out = torch.empty(x.shape, dtype=torch.float32, device=x.device)
-    for start in range(0, x.shape[0], CHUNK_ROWS):  # the index tensor is 4 times the pixels: keep it small
-        rows = x[start : start + CHUNK_ROWS]
-        out[start : start + CHUNK_ROWS] = table[rows.to(torch.int32)]
+    for rows, numbers in zip(chunks(x), chunks(out), strict=True):  # an index has 4 bytes a pixel: keep it small
+        torch.index_select(table, 0, rows.flatten().to(torch.int32), out=numbers.view(-1))
     return out
