@@ -1,5 +1,6 @@
 """From stored examples to what a network reads, bit for bit the same everywhere but for what is resized."""
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -142,6 +143,7 @@ def _resized(x: Tensor, spec: PreprocessSpec) -> Tensor:
     return out[:, :, top : top + crop, left : left + crop]
 
 
+@functools.cache
 def _table(scale: float, mean: float, std: float) -> Tensor:
     values = [(value / scale - mean) / std for value in range(256)]
     return torch.tensor(values, dtype=torch.float64).to(torch.float32)
