@@ -2542,6 +2542,13 @@ MUTATIONS = (
         "tests/data/test_mapped.py::test_a_mapped_sample_is_passed_over_without_staying_in_memory",
     ),
     Mutation(
+        "large examples are looked at many at a time",
+        "pacbound/data/mapped.py",
+        "CHUNK_NUMBERS // max(1, x[:1].numel())",
+        "CHUNK_NUMBERS",
+        "tests/data/test_mapped.py::test_few_of_large_examples_are_looked_at_together",
+    ),
+    Mutation(
         "the curvature of a large network has as many examples as ever",
         "pacbound/pipeline/costs.py",
         '            "fisher_examples": min(settings.fisher_examples, max(SHARED, examples)),\n',

@@ -11,15 +11,13 @@ from torch import Tensor
 
 from ..errors import DataError
 from ..specs.preprocess import PREPROCESS_NAMES, PreprocessName
-from .mapped import give_back
+from .mapped import chunks
 from .mixed import Pictures, Raw
 
 # The name of a dtype is part of the digest, as is the little-endian layout beside it.
 LAYOUTS = {
     torch.uint8: "|u1", torch.float16: "<f2", torch.float32: "<f4", torch.float64: "<f8", torch.int64: "<i8",
 }  # fmt: skip
-CHUNK_ROWS = 4096
-CHUNK_BYTES = 1 << 26
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,11 +114,8 @@ def row_bytes(x: Raw) -> Iterator[bytes]:
 
 def _parts(tensor: Tensor) -> Iterator[bytes]:
     """Yield the bytes of a tensor (n, ...) in order, many rows at a time."""
-    chunk = max(1, min(CHUNK_ROWS, CHUNK_BYTES // max(1, tensor[:1].nbytes)))
-    for start in range(0, len(tensor), chunk):
-        rows = tensor[start : start + chunk].contiguous().numpy()
-        yield rows.astype(LAYOUTS[tensor.dtype], copy=False).tobytes()
-        give_back()
+    for rows in chunks(tensor):
+        yield rows.contiguous().numpy().astype(LAYOUTS[tensor.dtype], copy=False).tobytes()
 
 
 def _check_inputs(x: Raw) -> None:
@@ -144,12 +139,10 @@ def _check_inputs(x: Raw) -> None:
             "Reshape single features to (n, 1)."
         )
     if x.dtype.is_floating_point:
-        for start in range(0, x.shape[0], CHUNK_ROWS):
-            finite = torch.isfinite(x[start : start + CHUNK_ROWS]).flatten(1).all(dim=1)
-            give_back()
-            if not finite.all():
-                row = start + int(torch.nonzero(~finite)[0])
-                raise DataError(f"Examples: x is finite, example {row} holds NaN or infinity. Remove or repair it.")
+        finite = torch.cat([torch.isfinite(rows).flatten(1).all(dim=1) for rows in chunks(x)])
+        if not finite.all():
+            row = int(torch.nonzero(~finite)[0])
+            raise DataError(f"Examples: x is finite, example {row} holds NaN or infinity. Remove or repair it.")
 
 
 def _check_labels(y: Tensor, n: int, classes: int) -> None:

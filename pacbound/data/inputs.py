@@ -19,7 +19,7 @@ from ..subspace.random import permutation
 from .arrays import Array, as_inputs
 from .examples import LAYOUTS, Examples, inputs_hasher
 from .likeness import common_rows
-from .mapped import give_back
+from .mapped import chunks
 from .mixed import Pictures, Raw
 from .pictures import in_order
 from .roots import FILES, Split
@@ -27,7 +27,6 @@ from .user import PIXEL_DIMENSIONS, PLAIN, as_examples
 
 PART = re.compile(r"(?P<source>.+):(?P<part>[1-9][0-9]{0,3})/(?P<parts>[1-9][0-9]{0,3})")
 PARTS_SEED, PARTS_STREAM = 0, "data/parts"
-CHUNK_ROWS = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,11 +109,10 @@ def row_digests(x: Raw, half: bool = False) -> list[bytes]:
     half: rounded to float16 first, so that inputs that were kept in float16 can be found again.
     """
     digests: list[bytes] = []
-    for part in x if isinstance(x, Pictures) else x.split(CHUNK_ROWS):
+    for part in x if isinstance(x, Pictures) else chunks(x):
         rows = (part[None] if isinstance(x, Pictures) else part).flatten(1).float()
         numbers = (rows.half().float() if half else rows).numpy() + np.float32(0)  # -0 becomes 0
         digests += [hashlib.blake2b(row, digest_size=16).digest() for row in numbers.astype("<f4", copy=False)]
-        give_back()
     return digests
 
 

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .mapped import give_back
+from .mapped import chunks
 from .mixed import Pictures, Raw
 
 Words = NDArray[np.uint64]
@@ -28,7 +28,6 @@ View = Callable[[Tensor], Tensor]
 COARSE, FINE = 255, 65535  # the highest level: of pixels whatever their precision, and of numbers of any kind
 ROUND = 15 / 32  # of a level: halves would lie on a border, and 255/16, which the digits are apart, has halves
 RICH = 8
-CHUNK_NUMBERS = 1 << 22
 WEIGHTS = np.frombuffer(hashlib.shake_256(b"pacbound row fingerprints").digest(8 * (FINE + 1)), "<u8").astype(np.uint64)
 WEIGHTS[0] = 0
 
@@ -129,13 +128,11 @@ def levels(x: Raw, top: int, view: View = _as_it_is) -> Iterator[NDArray[np.int6
 
 
 def _parts(x: Raw, view: View) -> Iterator[Tensor]:
-    """Some rows at a time; of a mapped sample no page is kept."""
+    """Some rows at a time."""
     if isinstance(x, Pictures):
         yield from (view(picture.reshape(1, 1, 1, -1)) for picture in x)
         return
-    for rows in x.split(max(1, CHUNK_NUMBERS // x[0].numel())):
-        yield view(rows)
-        give_back()
+    yield from map(view, chunks(x))
 
 
 def coarse_fingerprints(level: NDArray[np.int64]) -> Words:

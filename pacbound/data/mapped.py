@@ -7,6 +7,7 @@ only the pages of its last batch.
 import json
 import mmap
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor
 from ..errors import DataError, without_file
 
 HEADER_BYTES = 8  # of the length of a safetensors header
+CHUNK_NUMBERS = 1 << 22  # of rows that are looked at together: 32 MB where they are copied to float64
 GIVEN_BACK = getattr(mmap, "MADV_DONTNEED", None)
 
 _mappings: "weakref.WeakSet[mmap.mmap]" = weakref.WeakSet()
@@ -50,6 +52,13 @@ def give_back() -> None:
     if GIVEN_BACK is not None:
         for mapping in list(_mappings):
             mapping.madvise(GIVEN_BACK)
+
+
+def chunks(x: Tensor) -> Iterator[Tensor]:
+    """Yield all of x (n, ...) in order, some rows at a time, however large a row is; no page of it is kept."""
+    for rows in x.split(max(1, CHUNK_NUMBERS // max(1, x[:1].numel()))):
+        yield rows
+        give_back()
 
 
 def _noted(array: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """From stored examples to what a network reads, bit for bit the same everywhere but for what is resized."""
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -10,11 +11,10 @@ from torch.nn.functional import interpolate
 from ..errors import DataError
 from ..specs.preprocess import PREPROCESS, PreprocessSpec
 from .columns import standardised
-from .mapped import give_back
+from .mapped import chunks, give_back
 from .mixed import Pictures, Raw
 from .tokens import token_ids
 
-CHUNK_ROWS = 4096
 RESIZED_ROWS = 256  # at a time
 WHOLE_BYTES = 1 << 30  # what is larger as a network reads it is made batch by batch, each time it is asked for
 MAX_LONGER = 1 << 14  # pixels of the longer side, where the shorter one is resized
@@ -143,6 +143,7 @@ def _resized(x: Tensor, spec: PreprocessSpec) -> Tensor:
     return out[:, :, top : top + crop, left : left + crop]
 
 
+@functools.cache
 def _table(scale: float, mean: float, std: float) -> Tensor:
     values = [(value / scale - mean) / std for value in range(256)]
     return torch.tensor(values, dtype=torch.float64).to(torch.float32)
@@ -150,7 +151,6 @@ def _table(scale: float, mean: float, std: float) -> Tensor:
 
 def _looked_up(x: Tensor, table: Tensor) -> Tensor:
     out = torch.empty(x.shape, dtype=torch.float32, device=x.device)
-    for start in range(0, x.shape[0], CHUNK_ROWS):  # the index tensor is 4 times the pixels: keep it small
-        rows = x[start : start + CHUNK_ROWS]
-        out[start : start + CHUNK_ROWS] = table[rows.to(torch.int32)]
+    for rows, numbers in zip(chunks(x), chunks(out), strict=True):  # an index has 4 bytes a pixel: keep it small
+        torch.index_select(table, 0, rows.flatten().to(torch.int32), out=numbers.view(-1))
     return out

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from torch import Tensor
 
 from ..bounds.occam import occam_binomial
@@ -123,7 +124,7 @@ class _Round:
         w = prices.coefficients(point.integers)
         self.counts = self.before = [_errors(subspace, part, w) for part in self.parts]
         step = torch.from_numpy(prices.steps).float()
-        self.slopes = (_margin_slopes(subspace, self.parts[0], w) * step).T.contiguous()  # (d, m), a step
+        self.slopes = (_margin_slopes(subspace, self.parts[0], w) * step).T.contiguous().numpy()  # (d, m), a step
 
     def moved(self, trials: int, overhead_bits: int) -> Point:
         """Return the point after the moves that helped among so many tried, its margins known near the boundary."""
@@ -156,14 +157,11 @@ class _Round:
         return single + pairs, np.concatenate([gains, self.predicted(pairs)])
 
     def predicted(self, moves: Moves) -> NDArray[np.float64]:
-        margins = self.counts[0][1]
-        shifts, places = torch.from_numpy(moves.shifts).float()[:, :, None], torch.from_numpy(moves.places)
-        chunk = max(1, CHUNK // len(margins))
-        wrong = [
-            (margins + (self.slopes[at] * by).sum(1) <= 0).sum(1)
-            for at, by in zip(places.split(chunk), shifts.split(chunk), strict=True)
-        ]
-        return self.worth * (torch.cat(wrong).numpy() - int((margins <= 0).sum())) + moves.nats
+        margins, (count, width) = self.counts[0][1].numpy(), moves.places.shape
+        entries = moves.shifts.astype(np.float32).ravel(), moves.places.ravel(), np.arange(0, count * width + 1, width)
+        shifts, chunk = csr_array(entries, shape=(count, len(self.slopes))), max(1, CHUNK // len(margins))
+        wrong = [(shifts[start : start + chunk] @ self.slopes <= -margins).sum(1) for start in range(0, count, chunk)]
+        return self.worth * (np.concatenate(wrong) - (margins <= 0).sum()) + moves.nats
 
     def judge(self, trial: NDArray[np.int32]) -> None:
         """Try integers, and go on from them where they help on every part so far."""

@@ -1,7 +1,8 @@
-"""Forecast over real by stage, and peak memory, of whole certificates at three sizes, the larger two verified too.
+"""Forecast over real by stage, and peak memory, of whole certificates at four sizes, the larger three verified too.
 
 Run: python -m pytest -m benchmark tests/benchmarks/test_large.py
-For 124 million parameters, half an hour of one core and more: python tests/benchmarks/large.py 124M FOLDER
+124 million parameters take half an hour of one core, so that their figures are those of a run of its own, the last line
+of which is kept: python tests/benchmarks/large.py 124M FOLDER 1 | tail -1 > results/benchmarks/large_124M.json
 """
 
 import json
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,8 +20,9 @@ from pacbound.pipeline.preparation import prepare
 
 pytestmark = pytest.mark.benchmark
 SCRIPT = Path(__file__).with_name("large.py")
-MOST_GB = {"11M": 2.0, "30M": 3.0}
+MOST_GB = {"11M": 2.0, "30M": 3.0, "124M": 6.0}
 FACTOR = 1.5
+KEPT = Path(__file__).parents[2] / "results" / "benchmarks" / "large_124M.json"
 
 
 def test_the_digits_take_as_long_as_forecast(figure: Callable[..., None]) -> None:
@@ -30,25 +33,31 @@ def test_the_digits_take_as_long_as_forecast(figure: Callable[..., None]) -> Non
     figure("forecast, digits", plan.seconds, real, "the run", most=FACTOR)
 
 
-@pytest.mark.parametrize("size", MOST_GB)
+@pytest.mark.parametrize("size", ["11M", "30M"])
 def test_a_large_network_is_certified_and_verified_in_little_memory(
     size: str, tmp_path: Path, figure: Callable[..., None]
 ) -> None:
     command = [sys.executable, "-W", "ignore", str(SCRIPT), size, str(tmp_path)]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found = json.loads(said.splitlines()[-1])
     print(f"\n{said}")
+    compare(size, json.loads(said.splitlines()[-1]), figure)
+
+
+def test_the_largest_network_was_certified_and_verified_in_little_memory(figure: Callable[..., None]) -> None:
+    compare("124M", json.loads(KEPT.read_text("utf-8")), figure)
+
+
+def compare(size: str, found: dict[str, Any], figure: Callable[..., None]) -> None:
+    """Note what a run of large.py found, beside its forecast and what it may hold."""
     planned, seconds = found["forecast"], found["seconds"]
     peak_gb = max(found["peaks_gb"].values())
     told = sum(planned.values()), sum(seconds[stage] for stage in planned)
-    assert peak_gb <= MOST_GB[size]
-    assert told[0] >= told[1] / FACTOR
-    assert found["forecast_gb"] >= (peak_gb - found["before_gb"]) / FACTOR
     for stage, forecast_seconds in planned.items():
         figure(f"forecast of {stage}, {size}", forecast_seconds, seconds[stage], "the stage", unit="CPU s")
     figure(f"forecast, {size}", *told, "the run", unit="CPU s", most=FACTOR)
     figure(f"making the forecast, {size}", seconds["forecast"], told[1], "the run", unit="CPU s", most=0.1)
-    figure(
-        f"forecast of memory, {size}", found["forecast_gb"], peak_gb - found["before_gb"], "the run", unit="GB",
-        most=FACTOR,
-    )  # fmt: skip
+    grown_gb = peak_gb - found["before_gb"]
+    figure(f"forecast of memory, {size}", found["forecast_gb"], grown_gb, "the run", unit="GB", most=FACTOR)
+    figure(f"peak memory, {size}", peak_gb, MOST_GB[size], "what it may be", unit="GB", most=1.0)
+    assert told[0] >= told[1] / FACTOR
+    assert found["forecast_gb"] >= grown_gb / FACTOR

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from pacbound.data.examples import CHUNK_ROWS, Examples
+from pacbound.data.examples import Examples
+from pacbound.data.mapped import CHUNK_NUMBERS
 from pacbound.errors import DataError
 
 STRUCT_CODES = {torch.uint8: "B", torch.float16: "e", torch.float32: "f", torch.float64: "d"}
@@ -36,8 +37,9 @@ def test_digest_is_sha256_of_the_documented_bytes(dtype):
 
 
 def test_digest_does_not_depend_on_chunks_or_memory_layout():
-    x = torch.arange(2 * (CHUNK_ROWS + 3) * 2, dtype=torch.float32).reshape(2, CHUNK_ROWS + 3, 2).transpose(0, 1)
-    y = torch.zeros(CHUNK_ROWS + 3, dtype=torch.int64)
+    n = 5  # of which four are a chunk
+    x = torch.arange(n * CHUNK_NUMBERS // 4, dtype=torch.float32).reshape(2, n, -1).transpose(0, 1)
+    y = torch.zeros(n, dtype=torch.int64)
     assert not x.is_contiguous()
     assert Examples("long", x, y, 2).digest() == digest_by_struct(x, y)
 
@@ -108,10 +110,10 @@ def test_malformed_samples_are_refused_by_the_rule_they_break(case):
 
 
 def test_nan_is_found_beyond_the_first_chunk():
-    x = torch.zeros(CHUNK_ROWS + 3, 2)
-    x[CHUNK_ROWS + 1, 1] = float("nan")
-    with pytest.raises(DataError, match=f"example {CHUNK_ROWS + 1} "):
-        Examples("long", x, torch.zeros(CHUNK_ROWS + 3, dtype=torch.int64), 2)
+    x = torch.zeros(9, CHUNK_NUMBERS // 4)
+    x[6, 1] = float("nan")
+    with pytest.raises(DataError, match="example 6 "):
+        Examples("long", x, torch.zeros(9, dtype=torch.int64), 2)
 
 
 def test_float_bytes_survive_numpy_in_either_byte_order():

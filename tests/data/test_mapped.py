@@ -13,7 +13,7 @@ from pacbound.data import mapped
 from pacbound.data.examples import Examples
 from pacbound.data.inputs import distinct_inputs
 from pacbound.data.likeness import recognise
-from pacbound.data.preprocess import Treated
+from pacbound.data.preprocess import Treated, preprocessed
 from pacbound.data.registry import load, load_inputs
 from pacbound.networks.passes import readings
 from pacbound.specs.specs import PreprocessSpec
@@ -36,11 +36,16 @@ def _saved(folder: Path, kind: str) -> tuple[str, Tensor]:
 
 def _of_files() -> int:
     """Bytes of pages of files that this process holds."""
+    return _of_status("RssFile")
+
+
+def _of_status(what: str) -> int:
+    """Bytes that the system says of this process."""
     try:
         lines = Path("/proc/self/status").read_text("ascii").splitlines()
     except OSError:
         pytest.skip("needs /proc, where the system says what a process holds")
-    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("RssFile"))
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(what))
 
 
 def _means(x: Tensor) -> Tensor:
@@ -82,6 +87,24 @@ def test_pages_that_are_not_given_back_would_be_seen(tmp_path: Path) -> None:
     before = _of_files()
     assert int(sample.x.sum()) > 0
     assert _of_files() > before + 2 * ALLOWED
+
+
+LARGE_STEPS: dict[str, Callable[[Tensor], object]] = {
+    "repeats": distinct_inputs,
+    "treated": lambda x: preprocessed(x[:16], PreprocessSpec(name="photo")),  # which makes 64 MB
+}
+
+
+@pytest.mark.parametrize("name", LARGE_STEPS)
+def test_few_of_large_examples_are_looked_at_together(name: str) -> None:
+    x = torch.arange(48, dtype=torch.uint8)[:, None].expand(48, 1 << 20).contiguous()
+    try:
+        Path("/proc/self/clear_refs").write_text("5", "ascii")  # the highest is that from now on
+    except OSError:
+        pytest.skip("needs /proc, where the system says what a process holds")
+    before = _of_status("VmRSS")
+    LARGE_STEPS[name](x)
+    assert _of_status("VmHWM") < before + (128 << 20)
 
 
 def test_numbers_that_are_no_bytes_are_read(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from pacbound.data.preprocess import CHUNK_ROWS, preprocessed
+from pacbound.data.mapped import CHUNK_NUMBERS
+from pacbound.data.preprocess import preprocessed
 from pacbound.errors import DataError, RequestError
 from pacbound.specs.preprocess import PREPROCESS, PreprocessSpec, parse_preprocess
 
@@ -42,7 +43,8 @@ def test_pixels_are_the_exact_value_to_one_float32_rounding(name):
 
 
 def test_every_row_is_treated_beyond_the_first_chunk():
-    x = torch.randint(0, 256, (CHUNK_ROWS + 5, 3), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    shape = CHUNK_NUMBERS // 3 + 5, 3
+    x = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     out = preprocessed(x, PreprocessSpec(name="photo"))
     assert torch.allclose(out, (x.double() / 255 - 0.5).float() / 0.25, atol=1e-6)
     assert torch.equal(out[-5:], preprocessed(x[-5:], PreprocessSpec(name="photo")))
