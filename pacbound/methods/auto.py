@@ -21,12 +21,12 @@ from ..errors import PacboundError, RequestError
 from ..networks.checkpoints import file_digest
 from ..networks.frozen import freeze_network
 from ..request.request import Request
-from ..training.state import Checkpoint
+from ..training.state import Checkpoint, methods_folder
 from .direct.method import direct
 from .picks import UNREAD, picks
 from .subspace import subspace
 from .surrogate import surrogate
-from .work import Work, methods_folder
+from .work import Work
 
 LOG = logging.getLogger("pacbound")
 NO_CHECKPOINT = {
@@ -44,7 +44,8 @@ NO_SURROGATE = {
 }
 NO_SPLIT = {"prior_share": None, "start_minutes": None}  # of these methods theta0 is trained on nothing
 NO_SUBSPACE = {
-    **NO_HEAD, "base": "seeded", "posterior": "point", "d": None, "budget": None, "train": "all", **NO_SPLIT,
+    **NO_HEAD, "base": "seeded", "posterior": "point", "d": None, "budget": None, "train": "all",
+    "encoder_seeds": 1, **NO_SPLIT,
 }  # fmt: skip
 
 

@@ -447,6 +447,7 @@ def _refuse_options_of_point(request: Request) -> None:
             "certify: draw j has delta / (j (j + 1)), so that somebody must say how many draws were evaluated on this "
             "sample before, in any run, got nobody's word. Give --earlier-draws N, 0 where there were none."
         )
+    refuse_options(request, ("encoder_seeds",), "would look at several draws, and --posterior draw looks at one")
     if request.encoder != "posterior":
         raise RequestError(
             f"certify: a draw needs a trained posterior, got the encoder {request.encoder!r}. Leave --encoder out."
