@@ -45,9 +45,9 @@ def _certify(**options: object) -> None:
     from pacbound.methods.plans import plans
     from pacbound.methods.quantization import METHOD, certify_quantization
     from pacbound.methods.table import certify
+    from pacbound.methods.work import methods_folder
     from pacbound.reports.show import render
     from pacbound.request.presets import differences
-    from pacbound.training.state import methods_folder
 
     request = _request(options)
     output = Path(str(options["output"])) if options["output"] else Path(f"{request.name or _stem(request.data)}.json")
@@ -105,7 +105,7 @@ def _state_beside(output: Path, options: dict[str, object]) -> Path:
     """Return where the run is kept; refuse before any work what could not be written, and a run nobody goes on with."""
     from pacbound.distributed import starts_again
     from pacbound.errors import RequestError
-    from pacbound.training.state import methods_folder
+    from pacbound.methods.work import methods_folder
 
     if output.is_dir():
         raise RequestError(

@@ -18,8 +18,8 @@ from ..certificate.schema import Certificate
 from ..data.registry import load_any
 from ..errors import RequestError
 from ..methods.table import certify
+from ..methods.work import methods_folder
 from ..request.request import Request
-from ..training.state import methods_folder
 
 METHODS = ("direct", "surrogate")
 DIRECT = Request(method="direct")

@@ -21,12 +21,12 @@ from ..errors import PacboundError, RequestError
 from ..networks.checkpoints import file_digest
 from ..networks.frozen import freeze_network
 from ..request.request import Request
-from ..training.state import Checkpoint, methods_folder
+from ..training.state import Checkpoint
 from .direct.method import direct
 from .picks import UNREAD, picks
 from .subspace import subspace
 from .surrogate import surrogate
-from .work import Work
+from .work import Work, methods_folder
 
 LOG = logging.getLogger("pacbound")
 NO_CHECKPOINT = {

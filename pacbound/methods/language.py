@@ -31,7 +31,8 @@ from ..specs.grammar import MAX_ORDER, is_described, parse
 from ..specs.language import PredictionSpec, UnitsSpec, place_of_window
 from ..specs.specs import SPLIT_PARTS, BaseOrigin, HypothesisSpec
 from ..threads import measured_threads, one_thread
-from ..training.state import Checkpoint, methods_folder
+from ..training.state import Checkpoint
+from .work import methods_folder
 
 READ = (
     "task", "data", "model", "test", "name", "delta", "checkpoint", "disjoint", "train", "tokenizer", "d", "projector",

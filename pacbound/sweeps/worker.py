@@ -18,8 +18,7 @@ from ..certificate.schema import Certificate
 from ..certificate.sweep import contradiction
 from ..errors import DataError, PacboundError
 from ..methods.table import METHODS
-from ..methods.work import Work
-from ..training.state import methods_folder
+from ..methods.work import Work, methods_folder
 from .folder import Folder, Sweep
 
 ORPHANED = 75
