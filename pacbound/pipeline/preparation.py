@@ -461,12 +461,12 @@ def _refuse_options_of_point(request: Request) -> None:
 def default_dimension(n: int) -> int:
     """Return the power of two nearest to 5.6 sqrt(n), of small samples to n^1.3 / 69, which have fewer bits to spend.
 
-    1024 for 60,000 examples, 256 for 1,437, 32 for 419 and 16 for 178; 8 at least.
+    1024 for 60,000 examples, 256 for 1,437, 32 for 419 and 16 for 178; 16 at least.
 
     >>> default_dimension(60000), default_dimension(1437)
     (1024, 256)
     """
-    return 1 << max(3, round(math.log2(min(5.6 * math.sqrt(n), n**1.3 / 69))))
+    return 1 << max(4, round(math.log2(min(5.6 * math.sqrt(n), n**1.3 / 69))))
 
 
 def sample_of(setup: Setup) -> Sample:
