@@ -67,6 +67,7 @@ HIDDEN = "tests/networks/test_hidden.py"
 REBUILT = "tests/networks/test_rebuilt.py"
 COVERING = "tests/measures/covering/test_covering.py"
 PICKS_FORGERIES = "tests/attacks/test_picks_forgeries.py"
+ENCODER_SEEDS = "tests/pipeline/test_encoder_seeds.py"
 SELECTION = "tests/picking/test_selection.py"
 PICKING_ORDER = "tests/picking/test_order.py"
 
@@ -2554,6 +2555,27 @@ MUTATIONS = (
         '            "fisher_examples": min(settings.fisher_examples, max(SHARED, examples)),\n',
         "",
         "tests/pipeline/test_costs.py::test_the_curvature_of_a_large_network_takes_a_quarter_of_training",
+    ),
+    Mutation(
+        "every run of several encoder seeds has the same seed",
+        "pacbound/pipeline/encoding.py",
+        '{"encoder_seed": request.encoder_seed + k}',
+        '{"encoder_seed": request.encoder_seed}',
+        f"{ENCODER_SEEDS}::test_the_result_is_the_best_of_the_single_runs_and_its_ledger_that_of_one",
+    ),
+    Mutation(
+        "a further encoder seed goes on from the state of the first",
+        "pacbound/training/state.py",
+        "        if k == 0:\n",
+        "        if True:\n",
+        f"{ENCODER_SEEDS}::test_a_state_that_has_ended_one_seed_goes_on_with_the_next",
+    ),
+    Mutation(
+        "every encoder seed has the whole budget",
+        "pacbound/pipeline/encoding.py",
+        "(request.budget or 0.0) / request.encoder_seeds",
+        "(request.budget or 0.0)",
+        f"{ENCODER_SEEDS}::test_a_budget_is_shared_among_the_seeds",
     ),
 )
 

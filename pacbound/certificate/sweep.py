@@ -40,7 +40,7 @@ Text = Annotated[str, Field(max_length=MAX_DESCRIPTION)]
 
 _TRAINED = (
     "budget", "encoder", "step", "levels", "codebook_init", "code", "epochs", "device", "batch", "rate", "optimizer",
-    "beta", "encoder_seed",
+    "beta", "encoder_seed", "encoder_seeds",
 )  # fmt: skip
 # method -> its options that steer the encoder; `free_options` of the request says the same (tests/certificate)
 FREE: dict[str, tuple[str, ...]] = {

@@ -44,7 +44,8 @@ NO_SURROGATE = {
 }
 NO_SPLIT = {"prior_share": None, "start_minutes": None}  # of these methods theta0 is trained on nothing
 NO_SUBSPACE = {
-    **NO_HEAD, "base": "seeded", "posterior": "point", "d": None, "budget": None, "train": "all", **NO_SPLIT,
+    **NO_HEAD, "base": "seeded", "posterior": "point", "d": None, "budget": None, "train": "all",
+    "encoder_seeds": 1, **NO_SPLIT,
 }  # fmt: skip
 
 

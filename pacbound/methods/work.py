@@ -12,6 +12,7 @@ from ..pipeline.first_look import first_look
 from ..pipeline.preparation import Setup
 from ..pipeline.starting import with_start
 from ..request.request import Request, refuse_options
+from ..training.state import methods_folder
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,6 @@ def with_theta0(work: Work, setup: Setup) -> Setup:
         seen = first_look(setup.base.module, setup.train, setup.preprocess, setup.model)
         setup = replace(setup, notes=(*setup.notes, *seen))
     return with_start(setup, work.start_state, work.progress, work.state)
-
-
-def methods_folder(state: Path) -> Path:
-    """Return where the method auto keeps what its methods finished, and others their theta0 of a split.
-
-    It is to be removed with the state, by whoever saves the certificate.
-    """
-    return state.with_name(f"{state.name}.methods")
 
 
 def refuse_surrogate_options(request: Request, unlabelled: object) -> None:

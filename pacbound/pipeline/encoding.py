@@ -3,6 +3,7 @@
 import hashlib
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,7 @@ from ..certificate.draw import freeze
 from ..data.preprocess import preprocessed
 from ..distributed import first, processes
 from ..errors import RequestError
+from ..progress import hidden, tqdm
 from ..quantize.lattice import step_index_for
 from ..request.request import Encoder, Request
 from ..specs.specs import DrawSpec
@@ -120,15 +122,17 @@ def seconds_a_pass(encoder: Encoder, subspace: Subspace, sample: Sample, batch: 
 
 def _affordable(setup: Setup, batch: int) -> list[int]:
     """Epochs that the budget holds. Raises: RequestError where these are fewer than the shortest plan has."""
-    encoder, budget = setup.request.encoder, setup.request.budget or 0.0
+    request, encoder = setup.request, setup.request.encoder
     share = POSTERIOR_TRAINING_SHARE if encoder in ("posterior", "weights") else 1.0
     minutes = seconds_a_pass(encoder, setup.subspace(), sample_of(setup), batch) / 60 / share
-    epochs, least = int(budget / minutes), LEAST_EPOCHS[encoder]
+    epochs, least = int(_minutes(request) / minutes), LEAST_EPOCHS[encoder]
     if epochs < least:
+        shortest = least * minutes * request.encoder_seeds
+        each = f" for each of {request.encoder_seeds} seeds" if request.encoder_seeds > 1 else ""
         raise RequestError(
             f"certify: the shortest plan of the {encoder} encoder passes {least} times over the {setup.train.n:,} "
-            f"examples, about {least * minutes:.2g} minutes on this machine, got a budget of {budget:g}. "
-            f"Give --budget {1.2 * least * minutes:.2g} or more, or a smaller network."
+            f"examples{each}, about {shortest:.2g} minutes on this machine, got a budget of {request.budget:g}. "
+            f"Give --budget {1.2 * shortest:.2g} or more, or a smaller network."
         )
     return [epochs]
 
@@ -137,16 +141,21 @@ def _affordable_curvature(setup: Setup, most: int) -> list[int]:
     """Examples for each estimate of the curvature."""
     subspace = setup.subspace()
     rows = Rows(subspace, sample_of(setup).x, lambda _: torch.zeros(subspace.d))
-    seconds = 60 * CURVATURE_SHARE * (setup.request.budget or 0.0)
+    seconds = 60 * CURVATURE_SHARE * _minutes(setup.request)
     return [examples_within(rows, seconds, most, torch.Generator().manual_seed(0))]
 
 
-def _deadline(budget: float | None) -> Deadline:
+def _minutes(request: Request) -> float:
+    """Minutes for one encoder seed, of a budget."""
+    return (request.budget or 0.0) / request.encoder_seeds
+
+
+def _deadline(request: Request) -> Deadline:
     """When late training stops: counted from now, also in a resumed run, whose plan was made before."""
-    if budget is None:
+    if request.budget is None:
         return NEVER
     now = time.monotonic()
-    return Deadline(*(now + 60 * budget * share for share in STOPS))
+    return Deadline(*(now + 60 * _minutes(request) * share for share in STOPS))
 
 
 def _refuse_options_of_others(request: Request) -> None:
@@ -161,10 +170,20 @@ def _refuse_options_of_others(request: Request) -> None:
 
 
 def encode(setup: Setup, checkpoint: Checkpoint, progress: bool, looks: Path | None = None) -> Encoded:
-    """Train and return candidate messages, the same in every process.
+    """Train and return candidate messages, of every encoder seed that is asked for; the same in every process.
 
     looks: the file that counts draws across runs, see looks.py.
     """
+    request, runs = setup.request, []
+    off = hidden(progress and request.encoder_seeds > 1)
+    for k in tqdm(range(request.encoder_seeds), desc="encoder seeds", unit="seed", disable=off):
+        seeded = replace(setup, request=request.model_copy(update={"encoder_seed": request.encoder_seed + k}))
+        runs.append(_encoded_once(seeded, checkpoint.of_seed(k), progress, looks))
+    return Encoded([candidate for run in runs for candidate in run.candidates], sum(run.epochs for run in runs))
+
+
+def _encoded_once(setup: Setup, checkpoint: Checkpoint, progress: bool, looks: Path | None) -> Encoded:
+    """One run of the encoder, from the seed of the request."""
     subspace, sample = setup.subspace(), sample_of(setup)
     notes = checkpoint if processes() == 1 else None  # each process has its own number
     with measured_threads(one_step(subspace, sample, batch_of(setup)), notes):
@@ -178,7 +197,7 @@ def _encoded(
     plan = plan_of(setup, checkpoint)
     if isinstance(plan, PlainPlan):
         return encode_plain(subspace, sample, plan, checkpoint, progress)
-    until = _deadline(setup.request.budget)
+    until = _deadline(setup.request)
     if isinstance(plan, WeightsPlan):
         return encode_weights(subspace, sample, plan, checkpoint, progress, until)
     task = Task(subspace, sample, plan, setup.request.encoder_seed, checkpoint, progress, until)

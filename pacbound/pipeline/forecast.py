@@ -80,7 +80,9 @@ def forecast(setup: Setup, compared: Comparison | None = None) -> Forecast:
     with measured_threads(one_step(subspace, sample, batch_of(setup))):
         threads, plan = torch.get_num_threads(), plan_of(setup, Checkpoint(None, setup.key))
         stages = {"theta0": seconds_to_start(setup), "frozen part": FROZEN_PASSES * frozen_seconds * setup.train.n}
-        stages |= _stages(setup, plan, subspace, sample)
+        runs = setup.request.encoder_seeds
+        for stage, seconds in _stages(setup, plan, subspace, sample).items():
+            stages[stage] = seconds if stage == "checks" else runs * seconds
         peak = peak_bytes(subspace, sample, plan.batch, isinstance(plan, PosteriorSettings))
     drawn = setup.request.posterior == "draw"
     sizes = [slot.stop - slot.start for slot in setup.base.layout.slots]
@@ -94,7 +96,7 @@ def forecast(setup: Setup, compared: Comparison | None = None) -> Forecast:
         model=setup.model,
         D=setup.base.layout.D,
         d=subspace.d,
-        epochs=_epochs(plan, setup.train.n),
+        epochs=runs * _epochs(plan, setup.train.n),
         batch=plan.batch,
         seconds=round(sum(stages.values()), 3),
         threads=threads,

@@ -449,6 +449,7 @@ def _refuse_options_of_point(request: Request) -> None:
             "certify: draw j has delta / (j (j + 1)), so that somebody must say how many draws were evaluated on this "
             "sample before, in any run, got nobody's word. Give --earlier-draws N, 0 where there were none."
         )
+    refuse_options(request, ("encoder_seeds",), "would look at several draws, and --posterior draw looks at one")
     if request.encoder != "posterior":
         raise RequestError(
             f"certify: a draw needs a trained posterior, got the encoder {request.encoder!r}. Leave --encoder out."
@@ -462,12 +463,12 @@ def _refuse_options_of_point(request: Request) -> None:
 def default_dimension(n: int) -> int:
     """Return the power of two nearest to 5.6 sqrt(n), of small samples to n^1.3 / 69, which have fewer bits to spend.
 
-    1024 for 60,000 examples, 256 for 1,437, 32 for 419 and 16 for 178; 8 at least.
+    1024 for 60,000 examples, 256 for 1,437, 32 for 419 and 16 for 178; 16 at least.
 
     >>> default_dimension(60000), default_dimension(1437)
     (1024, 256)
     """
-    return 1 << max(3, round(math.log2(min(5.6 * math.sqrt(n), n**1.3 / 69))))
+    return 1 << max(4, round(math.log2(min(5.6 * math.sqrt(n), n**1.3 / 69))))
 
 
 def sample_of(setup: Setup) -> Sample:

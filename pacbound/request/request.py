@@ -412,6 +412,14 @@ class Encoding(Record):
     encoder_seed: Annotated[
         int, Field(ge=0, lt=1 << 31, json_schema_extra=_option("Training", "order of examples and noise; free"))
     ] = 0
+    encoder_seeds: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=64,
+            json_schema_extra=_option("Training", "encode so often, each time a seed on, keep the best; free"),
+        ),
+    ] = 1
 
 
 class Request(Encoding, Stated):  # fields of Stated first

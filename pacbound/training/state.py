@@ -30,6 +30,12 @@ class Checkpoint:
         self._pause = SAVE_EVERY_SECONDS
         self._notes: dict[str, list[int]] | None = None
 
+    def of_seed(self, k: int) -> "Checkpoint":
+        """Return where run k of an encoder that runs from several seeds is kept: the first here, others in a folder."""
+        if k == 0:
+            return self
+        return Checkpoint(self.path and methods_folder(self.path) / f"seed-{k}.state", self.key)
+
     def load(self) -> dict[str, Tensor] | None:
         """Return the saved tensors, or None where there is no file.
 
@@ -90,6 +96,15 @@ class Checkpoint:
                 "Repeat the options of the interrupted run, or delete the file to start afresh."
             )
         return dict(content)
+
+
+def methods_folder(state: Path) -> Path:
+    """Return where all is kept that a state does not hold itself: what the method auto has finished, theta0 of a split,
+    the states of further encoder seeds.
+
+    It is to be removed with the state, by whoever saves the certificate.
+    """
+    return state.with_name(f"{state.name}.methods")
 
 
 def moments_of(optimizer: torch.optim.Optimizer, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ WAYS = {
     "subspace": "a subspace",
     "tensors": "each on the lattice of its tensor (`--encoder weights`)",
     "axes": "each on its own axis, by the posterior encoder (`--projector identity`)",
+    "whole": "as many random directions as weights, by the posterior encoder (`--d 8192`)",
 }
 ELSEWHERE = {"mnist-subspace": "ablation/11_trellis.json"}
 HEAD = (

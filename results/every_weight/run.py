@@ -1,5 +1,6 @@
-"""Every weight coded, on a lattice of its tensor or by the posterior encoder on its own axis, beside a subspace.
+"""Every weight coded, on a lattice of its tensor or by the posterior encoder, beside a subspace.
 
+Of the posterior encoder each weight is a coefficient, or there are as many random directions as weights.
 Digits and wine by a linear map, three seeds each, none selected; MNIST by lenet1, whose subspace is
 results/ablation/11_trellis. Wine is that of results/small.
 """
@@ -15,7 +16,12 @@ from experiment import run  # noqa: E402
 
 WINE = ["--data", "samples:wine", "--standardise", str(Path("..", "small", "constants", "wine.json")), "--model", "L"]
 SAMPLES = {"digits": ["--data", "digits", "--model", "L"], "wine": WINE}
-WAYS = {"subspace": [], "tensors": ["--encoder", "weights"], "axes": ["--projector", "identity"]}
+WAYS = {
+    "subspace": [],
+    "tensors": ["--encoder", "weights"],
+    "axes": ["--projector", "identity"],
+    "whole": ["--d", "8192"],
+}  # d is D where it is less
 MNIST = ["--data", "mnist", "--model", "lenet1"]
 COMMANDS = {
     f"{name}-{way}-seed_{seed}": [*sample, *options, "--seed", str(seed)]

@@ -1,6 +1,7 @@
 """Small samples with default settings, three seeds each, none selected; samples.py says what they are.
 
-`_moments`: behind moment normalisation. `_share`: theta0, and the constants of the columns, from half of all rows, the
+`_before`: by the defaults of before, lenet1 for pictures of 16 x 16 and d near 5.6 sqrt(n) whatever n is. `_moments`:
+behind moment normalisation. `_share`: theta0, and the constants of the columns, from half of all rows, the
 statement about the other half.
 """
 
@@ -14,12 +15,17 @@ from experiment import run  # noqa: E402
 
 PICTURES = ["--data", "samples:usps_like", "--test", "samples:usps_like_test"]
 SHARE = ["--prior-share", "0.5", "--standardise", "share"]
+BREAST_CANCER = ["--data", "samples:breast_cancer", "--standardise", "constants/breast_cancer.json"]
+WINE = ["--data", "samples:wine", "--standardise", "constants/wine.json"]
 WAYS = {
+    "usps_like_before": [*PICTURES, "--model", "lenet1"],
     "usps_like": PICTURES,
     "usps_like_moments": [*PICTURES, "--model", "moments-edges2-c12k3-R-A2-L"],
-    "breast_cancer": ["--data", "samples:breast_cancer", "--standardise", "constants/breast_cancer.json"],
+    "breast_cancer_before": [*BREAST_CANCER, "--d", "128"],
+    "breast_cancer": BREAST_CANCER,
     "breast_cancer_share": ["--data", "samples:breast_cancer_whole", *SHARE],
-    "wine": ["--data", "samples:wine", "--standardise", "constants/wine.json"],
+    "wine_before": [*WINE, "--d", "64"],
+    "wine": WINE,
     "wine_share": ["--data", "samples:wine_whole", *SHARE],
 }
 COMMANDS = {

@@ -531,8 +531,8 @@ def test_examples_that_change_between_two_passes_are_refused() -> None:
 @pytest.mark.parametrize(
     ("n", "d"),
     [
-        (1, 8),
-        (100, 8),
+        (1, 16),
+        (130, 16),
         (178, 16),
         (419, 32),
         (1000, 128),

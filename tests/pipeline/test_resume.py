@@ -19,6 +19,7 @@ from tests.tiny import clouds, network, save_clouds
 REQUESTS = {
     "posterior": pb.Request(d=16, epochs=24, batch=60),
     "draw": pb.Request(posterior="draw", earlier_draws=0, d=16, epochs=24, batch=60),
+    "three seeds": pb.Request(d=16, epochs=12, batch=60, encoder_seeds=3),
     "plain": pb.Request(encoder="plain", d=12, epochs=12, batch=60, rate=0.1),
     "codebook": pb.Request(encoder="codebook", d=12, epochs=8, batch=60, rate=0.1, levels=3, code=("adaptive",)),
     "weights": pb.Request(encoder="weights", epochs=4, batch=60, rate=0.05, beta=0.5),

@@ -22,7 +22,8 @@ def test_an_empty_request_certifies_digits_with_every_default_written_down() -> 
         "frozen_buffers": [], "d": None,
         "projector": "fastfood", "layer_scale": True, "seed": 0, "encoder": "posterior", "step": None, "levels": 7,
         "codebook_init": "kmeans", "code": ["gaussian", "laplace", "adaptive", "static"], "epochs": None,
-        "batch": None, "rate": 0.005, "beta": 3.0, "encoder_seed": 0, "posterior": "point", "earlier_draws": None,
+        "batch": None, "rate": 0.005, "beta": 3.0, "encoder_seed": 0, "encoder_seeds": 1,
+        "posterior": "point", "earlier_draws": None,
         "device": "auto", "repeats": None, "pick_order": None, "pick_first": None, "pick_growth": None,
         "pick_steps": None, "pick_epochs": None, "pick_batch": None, "pick_rate": None, "augmentation": None,
         "max_picks": None, "surrogate_by": "codes", "surrogate_checkpoint": None, "start_minutes": None,
@@ -55,7 +56,8 @@ def test_an_option_like_no_other_is_refused_with_all_names() -> None:
         ("code", ("huffman",)), ("code", ("profile",)), ("code", "gaussian"), ("theorem", "test_set"),
         ("base", "checkpoint"), ("encoder", "magic"), ("preprocess", "whiten"), ("layer_scale", 1),
         ("seed", -1), ("seed", 1 << 63),
-        ("batch", 0), ("epochs", 0), ("beta", -0.1), ("encoder_seed", 1 << 31), ("frozen_buffers", (1,)),
+        ("batch", 0), ("epochs", 0), ("beta", -0.1), ("encoder_seed", 1 << 31), ("encoder_seeds", 0),
+        ("frozen_buffers", (1,)),
     ],
 )  # fmt: skip
 def test_a_value_of_the_wrong_type_or_range_is_refused_by_name(name: str, value: object) -> None:
