@@ -11,7 +11,7 @@ import base64
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +51,7 @@ def recognise(x: Raw) -> str | None:
             return None
     for view in (_as_it_is, _inverted, _each_by_itself):
         for scaled in scales(x, x.dtype.is_floating_point):
-            found = np.unique(np.concatenate([coarse_fingerprints(level) for level in levels(scaled, COARSE, view)]))
+            found = np.unique(_gathered(map(coarse_fingerprints, levels(scaled, COARSE, view)), len(x)))
             likest, share = None, 0.0
             for name, known in known_rows().items():
                 eligible = found if name in WHOLLY_KEPT else found[found < KEPT_BELOW]
@@ -118,10 +118,9 @@ def levels(x: Raw, top: int, view: View = _as_it_is) -> Iterator[NDArray[np.int6
 
     view: what is made of some rows first. Pictures of sizes of their own come one by one.
     """
-    edges = [
-        torch.cat([part.amin((0, 1, 3), keepdim=True), part.amax((0, 1, 3), keepdim=True)]) for part in _parts(x, view)
-    ]
-    low, high = (edge.double() for edge in (torch.cat(edges).amin(0, True), torch.cat(edges).amax(0, True)))
+    edges = [(part.amin((0, 1, 3)).tolist(), part.amax((0, 1, 3)).tolist()) for part in _parts(x, view)]
+    lows, highs = torch.tensor(edges, dtype=torch.float64).unbind(1)
+    low, high = lows.amin(0).reshape(-1, 1), highs.amax(0).reshape(-1, 1)
     factor = top / torch.where(high > low, high - low, 1.0)
     for part in _parts(x, view):
         yield ((part.double() - low) * factor + ROUND).to(torch.int64).flatten(1).numpy()
@@ -133,6 +132,15 @@ def _parts(x: Raw, view: View) -> Iterator[Tensor]:
         yield from (view(picture.reshape(1, 1, 1, -1)) for picture in x)
         return
     yield from map(view, chunks(x))
+
+
+def _gathered(parts: Iterable[Words], n: int) -> Words:
+    """Return up to n words in one array: many small ones, kept among large ones that come and go, would hold these."""
+    found, end = np.empty(n, np.uint64), 0
+    for words in parts:
+        found[end : end + len(words)] = words
+        end += len(words)
+    return found[:end]
 
 
 def coarse_fingerprints(level: NDArray[np.int64]) -> Words:
@@ -155,7 +163,7 @@ def common_rows(x: Raw, other: Raw) -> int:
 
 
 def _common(x: Raw, other: Raw) -> int:
-    here, there = (np.concatenate([WEIGHTS[level].sum(1) for level in levels(one, FINE)]) for one in (x, other))
+    here, there = (_gathered((WEIGHTS[level].sum(1) for level in levels(one, FINE)), len(one)) for one in (x, other))
     hits, rows = np.unique(there, return_index=True)
     rows = rows[np.isin(hits, here)]
     found = other[torch.from_numpy(np.sort(rows))]
