@@ -3,6 +3,7 @@
 python results/features/analyse.py prints them.
 """
 
+import csv
 import sys
 from pathlib import Path
 from statistics import mean, stdev
@@ -25,11 +26,22 @@ HEAD = (
     "| data | network | before | bound | standard deviation | training error | test error | bits | CPU minutes |\n"
     "|---|---|---:|---:|---:|---:|---:|---:|---:|\n"
 )
+TRIED = "| network | beside it | steps | error | bits | bound | ms a step |\n|---|---|---:|---:|---:|---:|---:|\n"
 
 
 def report(folder: Path) -> str:
     """One row a data set."""
     return HEAD + "".join(_row(folder, data) for data in BEFORE if list(folder.glob(f"{data}-seed_*.json")))
+
+
+def summary(folder: Path) -> str:
+    """What was tried for CIFAR-10, of tried.csv."""
+    with open(folder / "tried.csv", encoding="utf-8", newline="") as file:
+        return TRIED + "".join(
+            f"| `{network}` | {beside} | {int(steps):,} | {percent_up(float(error))} | {int(bits):,} "
+            f"| {percent_up(float(bound))} | {milliseconds} |\n"
+            for network, beside, steps, error, bits, bound, milliseconds in csv.reader(file)
+        )
 
 
 def _row(folder: Path, data: str) -> str:
