@@ -139,10 +139,13 @@ def _check_inputs(x: Raw) -> None:
             "Reshape single features to (n, 1)."
         )
     if x.dtype.is_floating_point:
-        finite = torch.cat([torch.isfinite(rows).flatten(1).all(dim=1) for rows in chunks(x)])
-        if not finite.all():
-            row = int(torch.nonzero(~finite)[0])
-            raise DataError(f"Examples: x is finite, example {row} holds NaN or infinity. Remove or repair it.")
+        start = 0
+        for rows in chunks(x):
+            finite = torch.isfinite(rows).flatten(1).all(dim=1)
+            if not finite.all():
+                row = start + int(torch.nonzero(~finite)[0])
+                raise DataError(f"Examples: x is finite, example {row} holds NaN or infinity. Remove or repair it.")
+            start += len(rows)
 
 
 def _check_labels(y: Tensor, n: int, classes: int) -> None:

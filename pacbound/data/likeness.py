@@ -11,6 +11,7 @@ import base64
 import functools
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def recognise(x: Raw) -> str | None:
             return None
     for view in (_as_it_is, _inverted, _each_by_itself):
         for scaled in scales(x, x.dtype.is_floating_point):
-            found = np.unique(_gathered(map(coarse_fingerprints, levels(scaled, COARSE, view)), len(x)))
+            found = np.unique(_all_of(map(coarse_fingerprints, levels(scaled, COARSE, view))))
             likest, share = None, 0.0
             for name, known in known_rows().items():
                 eligible = found if name in WHOLLY_KEPT else found[found < KEPT_BELOW]
@@ -118,9 +119,11 @@ def levels(x: Raw, top: int, view: View = _as_it_is) -> Iterator[NDArray[np.int6
 
     view: what is made of some rows first. Pictures of sizes of their own come one by one.
     """
-    edges = [(part.amin((0, 1, 3)).tolist(), part.amax((0, 1, 3)).tolist()) for part in _parts(x, view)]
-    lows, highs = torch.tensor(edges, dtype=torch.float64).unbind(1)
-    low, high = lows.amin(0).reshape(-1, 1), highs.amax(0).reshape(-1, 1)
+    low = torch.full((1, 1, 1, 1), math.inf, dtype=torch.float64)
+    high = -low
+    for part in _parts(x, view):
+        low = torch.minimum(low, part.amin((0, 1, 3), keepdim=True))
+        high = torch.maximum(high, part.amax((0, 1, 3), keepdim=True))
     factor = top / torch.where(high > low, high - low, 1.0)
     for part in _parts(x, view):
         yield ((part.double() - low) * factor + ROUND).to(torch.int64).flatten(1).numpy()
@@ -134,13 +137,9 @@ def _parts(x: Raw, view: View) -> Iterator[Tensor]:
     yield from map(view, chunks(x))
 
 
-def _gathered(parts: Iterable[Words], n: int) -> Words:
-    """Return up to n words in one array: many small ones, kept among large ones that come and go, would hold these."""
-    found, end = np.empty(n, np.uint64), 0
-    for words in parts:
-        found[end : end + len(words)] = words
-        end += len(words)
-    return found[:end]
+def _all_of(parts: Iterable[Words]) -> Words:
+    """Join parts of which none is kept: one that stays where a large array was keeps the next from its place."""
+    return np.fromiter((word for part in parts for word in part.tolist()), np.uint64)
 
 
 def coarse_fingerprints(level: NDArray[np.int64]) -> Words:
@@ -163,7 +162,7 @@ def common_rows(x: Raw, other: Raw) -> int:
 
 
 def _common(x: Raw, other: Raw) -> int:
-    here, there = (_gathered((WEIGHTS[level].sum(1) for level in levels(one, FINE)), len(one)) for one in (x, other))
+    here, there = (_all_of(WEIGHTS[level].sum(1) for level in levels(one, FINE)) for one in (x, other))
     hits, rows = np.unique(there, return_index=True)
     rows = rows[np.isin(hits, here)]
     found = other[torch.from_numpy(np.sort(rows))]

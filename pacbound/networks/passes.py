@@ -86,11 +86,12 @@ def readings(
         network does not answer batches of some size.
     """
     n = len(x)
-    first: list[Tensor] = []
+    known = torch.empty(0)
     for rows, logits in _answers(network, x, torch.arange(n), batch, "counting", progress):
-        first.append(logits)
+        if not len(known):  # all at once: what is kept of each batch would keep the next from its place in memory
+            known = logits.new_empty(n, logits.shape[1])
+        known[rows] = logits
         yield Reading(rows, logits, logits, batch, torch.zeros(len(rows), dtype=torch.bool))
-    known = torch.cat(first)
     order = torch.from_numpy(permutation(SEED, "networks/passes/order", n))
     alone = torch.from_numpy(permutation(SEED, "networks/passes/alone", n))
     found = torch.zeros(n, dtype=torch.bool)

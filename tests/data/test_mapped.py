@@ -90,6 +90,7 @@ def test_pages_that_are_not_given_back_would_be_seen(tmp_path: Path) -> None:
 
 
 LARGE_STEPS: dict[str, Callable[[Tensor], object]] = {
+    "likeness": recognise,
     "repeats": distinct_inputs,
     "treated": lambda x: preprocessed(x[:16], PreprocessSpec(name="photo")),  # which makes 64 MB
 }
