@@ -6,14 +6,19 @@ machine and the user leave, and is timed again where units of work take much lon
 more threads than are used might help. What is timed has no effect, so that results depend on the numbers alone.
 """
 
+import functools
 import math
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 NOTE = "threads"
 WORTH = 0.8  # of the time on fewer threads at most; below it more of them are taken
@@ -94,6 +99,14 @@ _most: ContextVar[int | None] = ContextVar("most", default=None)
 _choice: ContextVar["_Choice | None"] = ContextVar("choice", default=None)
 
 
+@functools.lru_cache(maxsize=1)
+def _algebra(modules: int) -> "ThreadpoolController":
+    """The libraries of linear algebra that so many modules have loaded; looking for them takes a millisecond."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
 @contextmanager
 def one_thread(always: bool = False) -> Iterator[None]:
     """Compute on one thread where `measured_threads` finds no more to be faster; put back the caller's number after.
@@ -101,7 +114,6 @@ def one_thread(always: bool = False) -> Iterator[None]:
     always: whatever it would find, so that all is summed up in one order.
     """
     import torch
-    from threadpoolctl import threadpool_limits
 
     if _most.get() is not None and not always:
         yield
@@ -109,7 +121,7 @@ def one_thread(always: bool = False) -> Iterator[None]:
     before, most, choice = torch.get_num_threads(), _most.set(1 if always else most_threads()), _choice.set(None)
     try:
         torch.set_num_threads(1)
-        with threadpool_limits(1, "blas"):  # numpy's own
+        with _algebra(len(sys.modules)).limit(limits=1, user_api="blas"):  # numpy's own
             yield
     finally:
         torch.set_num_threads(before)

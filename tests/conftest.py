@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -15,6 +16,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one process for each core: threads of
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave their core to others
 os.environ.pop("COLUMNS", None)  # the width of somebody's terminal; tests name one where they mean one
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays to the end: no collection of garbage shall look through all the tests again."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

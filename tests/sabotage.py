@@ -1540,8 +1540,8 @@ MUTATIONS = (
     Mutation(
         "risk on augmented data",
         "pacbound/networks/passes.py",
-        "        return torch.cat([_ask(network, x[asked]) for asked in rows.split(batch)])\n",
-        "        return torch.cat([_ask(network, x[asked] * 0.9) for asked in rows.split(batch)])\n",
+        "        return torch.cat([ask(network, x[asked]) for asked in rows.split(batch)])\n",
+        "        return torch.cat([ask(network, x[asked] * 0.9) for asked in rows.split(batch)])\n",
         f"{COUNTED}::test_the_errors_are_those_of_the_network_rebuilt_by_hand",
     ),
     Mutation(
@@ -1687,9 +1687,23 @@ MUTATIONS = (
     Mutation(
         "a loss is asked in company first",
         "pacbound/networks/risk.py",
-        "_losses_by(1 if name == CUSTOM else batch, ",
-        "_losses_by(batch, ",
+        "losses_by(1 if name == CUSTOM else batch, ",
+        "losses_by(batch, ",
+        "tests/networks/test_loss.py::test_a_loss_that_remembers_counts_what_it_said_alone",
+    ),
+    Mutation(
+        "a loss is asked in company where candidates are ranked",
+        "pacbound/pipeline/finish.py",
+        "    one = 1 if name == CUSTOM else len(x)",
+        "    one = len(x)",
         "tests/networks/test_loss.py::test_a_loss_that_remembers_is_asked_about_each_example_alone_first",
+    ),
+    Mutation(
+        "the best by one pass is issued, whatever the whole count finds",
+        "pacbound/pipeline/finish.py",
+        "        if best and not first(partial(operator.lt, once[place], _order(best[0]))):\n",
+        "        if best:\n",
+        "tests/pipeline/test_pipeline.py::test_the_smallest_bound_among_the_candidates_and_w_zero_is_issued",
     ),
     Mutation(
         "verify does not test the promise of a seed",
@@ -1771,7 +1785,7 @@ MUTATIONS = (
     Mutation(
         "examples may change between training and counting",
         "pacbound/pipeline/finish.py",
-        "        if best.risk.data_digest != setup.digest:\n",
+        "        if best[0].risk.data_digest != setup.digest:\n",
         "        if False:\n",
         f"{COUNTED}::test_examples_that_change_while_training_are_refused",
     ),
@@ -2370,8 +2384,8 @@ MUTATIONS = (
     Mutation(
         "the count on captured inputs is certified",
         "pacbound/pipeline/finish.py",
-        "partial(_by_whole, setup, progress=progress))])]",
-        "partial(_by_one_pass if setup.captured else partial(_by_whole, progress=progress), setup))])]",
+        "partial(_by_whole, setup, progress=progress))\n",
+        "partial(_by_one_pass if setup.captured else partial(_by_whole, progress=progress), setup))\n",
         "tests/pipeline/test_trained_part.py::test_candidates_are_ranked_by_the_part_and_counted_on_the_whole",
     ),
     Mutation(

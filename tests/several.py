@@ -1,17 +1,20 @@
-"""Run a function in several processes that work together, as torchrun would start them, without its seconds.
+"""Run a function in a process of its own, or in several that work together as torchrun would start them.
 
-A server that has imported torch and the package forks each process anew, so that none of them has threads.
+A server that has imported torch and the package forks each process anew, so that none of them has threads, and none
+takes the seconds that importing takes.
 """
 
 import contextlib
 import multiprocessing
 import os
 import pickle
+import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ from pacbound.training.settings import PosteriorSettings, posterior_settings
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["torch._dynamo", "pacbound.methods.table", "tests.several", "tests.tiny"])
-PATIENCE = 120.0  # seconds, of a busy machine
+PATIENCE = 900.0  # seconds, of a busy machine
 
 
 @dataclass(frozen=True)
@@ -39,29 +42,54 @@ def several(size: int, act: Callable[..., object], *arguments: object, folder: P
         port = free.getsockname()[1]
     begun = []
     for rank in range(size):
-        own = folder / str(rank)
-        own.mkdir(parents=True, exist_ok=True)
-        here, there = CONTEXT.Pipe()
         environment = {
             "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1",
             "MASTER_PORT": str(port), "TORCHELASTIC_MAX_RESTARTS": str(restarts),
         }  # fmt: skip
-        process = CONTEXT.Process(target=_run, args=(own, environment, there, act, arguments))
-        process.start()
-        there.close()
-        begun.append((process, here, own))
-    ended = []
-    for process, here, own in begun:
+        begun.append(forked(act, *arguments, folder=folder / str(rank), environment=environment))
+    return [one.end() for one in begun]
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A process at work in a folder."""
+
+    process: BaseProcess
+    answer: Connection
+    folder: Path
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Send it a signal."""
+        assert self.process.pid is not None
+        os.kill(self.process.pid, number)
+
+    def end(self) -> Ended:
+        """Wait until it ends."""
         returned = None
         with contextlib.suppress(EOFError):  # it ended without an answer
-            returned = pickle.loads(here.recv_bytes()) if here.poll(PATIENCE) else None
-        process.join(PATIENCE)
-        if process.exitcode is None:
-            process.kill()
-            process.join()
-        assert process.exitcode is not None
-        ended.append(Ended(returned, process.exitcode, (own / "out").read_text(), (own / "err").read_text()))
-    return ended
+            returned = pickle.loads(self.answer.recv_bytes()) if self.answer.poll(PATIENCE) else None
+        self.process.join(PATIENCE)
+        if self.process.exitcode is None:
+            self.process.kill()
+            self.process.join()
+        assert self.process.exitcode is not None
+        out, err = (
+            (self.folder / name).read_text() if (self.folder / name).exists() else "" for name in ("out", "err")
+        )
+        return Ended(returned, self.process.exitcode, out, err)
+
+
+def forked(
+    act: Callable[..., object], *arguments: object, folder: Path, environment: Mapping[str, str] | None = None
+) -> Begun:
+    """Start act(*arguments) in a folder, where its streams are the files out and err; `act` is one of a module."""
+    folder.mkdir(parents=True, exist_ok=True)
+    here, there = CONTEXT.Pipe()
+    given = dict(environment or {})
+    process = CONTEXT.Process(target=_run, args=(folder, given, there, act, arguments))
+    process.start()
+    there.close()
+    return Begun(process, here, folder)
 
 
 def few_examples(*arguments: Any) -> PosteriorSettings:
@@ -72,6 +100,7 @@ def few_examples(*arguments: Any) -> PosteriorSettings:
 def _run(
     folder: Path, environment: dict[str, str], answer: Connection, act: Callable[..., object], arguments: Sequence
 ) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the server, and a job in the background, ignore Ctrl-C
     os.environ.update(environment)
     os.chdir(folder)
     for number, name in ((1, "out"), (2, "err")):
@@ -86,12 +115,17 @@ def joined(act: Callable[..., object], *arguments: object) -> object:
         return act(*arguments)
 
 
-def command(*arguments: str) -> None:
-    """`pacbound ARGUMENTS`, which joins them by itself; the curvature is of few examples."""
+def pacbound(*arguments: str) -> None:
+    """`pacbound ARGUMENTS`."""
     from pacbound_cli.main import main
 
+    sys.argv = ["pacbound", *arguments]
+    main()
+
+
+def command(*arguments: str) -> None:
+    """`pacbound ARGUMENTS`, which joins them by itself; the curvature is of few examples."""
     from pacbound.pipeline import encoding
 
     encoding.posterior_settings = few_examples
-    sys.argv = ["pacbound", *arguments]
-    main()
+    pacbound(*arguments)

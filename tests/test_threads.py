@@ -267,13 +267,13 @@ def test_certify_and_verify_leave_the_callers_number_and_count_the_same_on_any(
     monkeypatch.setattr(threads, "cores", lambda: 3)
     monkeypatch.setattr(threads, "quota", lambda: 3.0)
     monkeypatch.setattr(threads._Choice, "decide", lambda self: self.use(self.most) or self.most)
-    used, ask = set(), passes._ask
+    used, ask = set(), passes.ask
 
     def asked(network: passes.Network, x: torch.Tensor) -> torch.Tensor:
         used.add(torch.get_num_threads())
         return ask(network, x)
 
-    monkeypatch.setattr(passes, "_ask", asked)
+    monkeypatch.setattr(passes, "ask", asked)
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(3)

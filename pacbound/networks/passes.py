@@ -112,19 +112,19 @@ def readings(
 
 def asking(network: Network, x: Raw) -> AbstractContextManager[None]:
     """Ask with as many threads as answer some inputs of x (n, ...) fastest."""
-    return measured_threads(lambda: _ask(network, x[:PROBED]))
+    return measured_threads(lambda: ask(network, x[:PROBED]))
 
 
 def check_deterministic(network: Network, x: Raw) -> None:
     """Refuse early, on the first batch of x (n, ...), what is no function of one input. Raises: ModelError."""
     x = x[: batch_for(network, x)]
-    first = _ask(network, x)
-    if not torch.allclose(first, _ask(network, x), rtol=0, atol=0, equal_nan=True):
+    first = ask(network, x)
+    if not torch.allclose(first, ask(network, x), rtol=0, atol=0, equal_nan=True):
         raise ModelError("evaluate: the network gives two answers to one input. Remove its randomness in eval mode.")
-    alone = torch.cat([_ask(network, row) for row in x[:FEW].split(1)])
+    alone = torch.cat([ask(network, row) for row in x[:FEW].split(1)])
     _refuse_many(_differing(first[:FEW], alone), SHAKY)
     backwards = torch.arange(len(x)).flip(0)
-    _refuse_many(_differing(first, _ask(network, x[backwards]).flip(0)), SHAKY)
+    _refuse_many(_differing(first, ask(network, x[backwards]).flip(0)), SHAKY)
 
 
 def _answers(
@@ -136,10 +136,10 @@ def _answers(
     """
     groups = chosen.split(max(batch, OTHER_BATCH)) if len(chosen) else ()  # torch splits nothing into one empty part
 
-    def ask(rows: Tensor) -> Tensor:
-        return torch.cat([_ask(network, x[asked]) for asked in rows.split(batch)])
+    def logits(rows: Tensor) -> Tensor:
+        return torch.cat([ask(network, x[asked]) for asked in rows.split(batch)])
 
-    for answer in zip(tqdm(groups, desc=name, disable=hidden(progress), delay=2), each(groups, ask), strict=True):
+    for answer in zip(tqdm(groups, desc=name, disable=hidden(progress), delay=2), each(groups, logits), strict=True):
         yield answer
         tick(name)
         give_back()
@@ -147,6 +147,10 @@ def _answers(
 
 class _Results(TorchDispatchMode):
     """Notes the bytes of what each operation of torch returns."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing here is compiled, and to skip its compiler torch would import it, for a second
 
     def __init__(self) -> None:
         super().__init__()
@@ -179,7 +183,8 @@ def _tried(network: Callable[..., T], x: Raw | Treated) -> T:
         ) from cause
 
 
-def _ask(network: Network, x: Raw) -> Tensor:
+def ask(network: Network, x: Raw) -> Tensor:
+    """Return the logits (batch, classes) of inputs x (batch, ...). Raises: ModelError where there are none."""
     logits = _tried(network, x)
     if logits.ndim != 2 or len(logits) != len(x):
         raise ModelError(

@@ -140,11 +140,11 @@ def worst_losses(
         batch = reading.batch if name == CUSTOM else len(rows)  # losses of this package treat each row by itself
         if reading.before is reading.logits:
             # alone at first, so that a loss that remembers what it said has said it without company
-            first[rows] = _losses_by(1 if name == CUSTOM else batch, name, function, reading.logits, y)
-        losses = _losses_by(batch, name, function, reading.logits, y)
+            first[rows] = losses_by(1 if name == CUSTOM else batch, name, function, reading.logits, y)
+        losses = losses_by(batch, name, function, reading.logits, y)
         if name == CUSTOM:
             # the very logits of the first pass in other company: what differs is the loss's own doing
-            again = _losses_by(batch, name, function, reading.before, y)
+            again = losses_by(batch, name, function, reading.before, y)
             if bool(((again - first[rows]).abs() > LOSS_NOISE).any()):
                 raise RequestError(
                     "loss: that of an example depends on its own logits and label alone, got one that changes with the "
@@ -155,6 +155,7 @@ def worst_losses(
     return worst
 
 
-def _losses_by(batch: int, name: str, function: LossFunction, logits: Tensor, y: Tensor) -> Tensor:
+def losses_by(batch: int, name: str, function: LossFunction, logits: Tensor, y: Tensor) -> Tensor:
+    """Return the losses (n,) of logits (n, classes), which the loss is shown so many at a time, as `losses_of` does."""
     pairs = zip(logits.split(batch), y.split(batch), strict=True)
     return torch.cat([losses_of(name, function, some, labels) for some, labels in pairs])

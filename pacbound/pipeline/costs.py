@@ -26,8 +26,8 @@ from ..training.posterior import TIMED_STEPS, seconds_a_step
 from ..training.refine import BORDER, NEAR
 from ..training.settings import PosteriorSettings, block_edges
 
-COUNTED = 3  # candidates whose errors are counted on the whole sample: w = 0, the best, and the best unrefined
-RANKED = 2  # of a large network, which are asked once, and one of them counted: w = 0, and the best
+RANKED = 3  # candidates that are asked once, and one of them counted: w = 0, the best, and the best unrefined
+RANKED_LARGE = 2  # of a large network, which is hardly refined
 TRIED_FULLY = 0.3  # of the trials of refinement, those that are judged on the wider border too
 ROUNDS_TAKEN = 0.6  # of the rounds of refinement that are allowed
 TIMED_EXAMPLES, TIMED_SIZE, TIMED_BLOCK = 64, 512, 32
@@ -79,14 +79,12 @@ def amounts_of(settings: PosteriorSettings, n: int, d: int) -> dict[str, Work]:
 
 
 def counting(n: int, D: int) -> Work:
-    """Return what counting the errors of the candidates takes: two passes in batches, and some examples alone.
+    """Return what it takes to ask all candidates once, and the best in two passes more, and some examples alone.
 
-    Before them a batch is asked three times, to see that the network gives one answer to one input.
+    Before these a batch is asked three times, to see that the network gives one answer to one input.
     """
-    once = Work(asked=2 * n + 3 * min(n, CHECKED_AT_ONCE), alone=min(n, ALONE), products=1)
-    if D <= LARGE:
-        return Work(*(COUNTED * amount for amount in once))
-    return once._replace(asked=once.asked + RANKED * n, products=RANKED + 1)
+    ranked = RANKED if D <= LARGE else RANKED_LARGE
+    return Work(asked=(ranked + 2) * n + 3 * min(n, CHECKED_AT_ONCE), alone=min(n, ALONE), products=ranked + 1)
 
 
 def checking(at_once: int) -> Work:

@@ -6,20 +6,16 @@ import sys
 import pytest
 
 from pacbound.bounds.table import all_bounds
+from tests.command import pacbound
 
 ARGUMENTS = ["bound", "--errors", "1200", "--n", "60000", "--bits", "5000"]
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
-COMMAND = "from pacbound_cli.main import main; main()"
-
-
-def pacbound(*arguments: str, code: str = COMMAND) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60)
 
 
 def test_json_holds_every_bound_at_full_precision():
     done = pacbound(*ARGUMENTS, "--json")
-    report = json.loads(done.stdout)
-    assert (done.returncode, done.stderr) == (0, "")
+    report = json.loads(done.out)
+    assert (done.code, done.err) == (0, "")
     assert list(report) == ["n", "errors", "bits", "delta", "bounds"]
     assert (report["n"], report["errors"], report["bits"], report["delta"]) == (60_000, 1200, 5000, 0.05)
     expected = [
@@ -31,9 +27,9 @@ def test_json_holds_every_bound_at_full_precision():
 
 def test_the_table_marks_the_tightest_and_prints_values_rounded_up():
     done = pacbound(*ARGUMENTS)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.code, done.err) == (0, "")
     names = {one.theorem for one in all_bounds(1200, 60_000, 5000, 0.05)}
-    rows = {word: line for line in done.stdout.splitlines() if (word := line[2:].partition(" ")[0]) in names}
+    rows = {word: line for line in done.out.splitlines() if (word := line[2:].partition(" ")[0]) in names}
     assert [name for name, line in rows.items() if line.startswith("*")] == ["occam_binomial"]
     for one in all_bounds(1200, 60_000, 5000, 0.05):
         printed = float(rows[one.theorem][2:].split()[1])
@@ -41,25 +37,25 @@ def test_the_table_marks_the_tightest_and_prints_values_rounded_up():
 
 
 def test_a_target_answers_both_planning_questions():
-    report = json.loads(pacbound(*ARGUMENTS, "--target", "0.1", "--json").stdout)
+    report = json.loads(pacbound(*ARGUMENTS, "--target", "0.1", "--json").out)
     assert report["target"] == {"risk": 0.1, "affordable_bits": 4439, "examples_needed": 67_587}
-    words = " ".join(pacbound(*ARGUMENTS, "--target", "0.1").stdout.split())
+    words = " ".join(pacbound(*ARGUMENTS, "--target", "0.1").out.split())
     assert "4439 bits" in words
     assert "67587 examples" in words
 
 
 def test_a_target_out_of_reach_is_a_result():
     done = pacbound(*ARGUMENTS, "--target", "0.02")
-    assert done.returncode == 0
-    assert "no message is short enough" in " ".join(done.stdout.split())
-    assert "no number of examples" in " ".join(done.stdout.split())
-    assert json.loads(pacbound(*ARGUMENTS, "--target", "0.02", "--json").stdout)["target"]["affordable_bits"] is None
+    assert done.code == 0
+    assert "no message is short enough" in " ".join(done.out.split())
+    assert "no number of examples" in " ".join(done.out.split())
+    assert json.loads(pacbound(*ARGUMENTS, "--target", "0.02", "--json").out)["target"]["affordable_bits"] is None
 
 
 def test_a_vacuous_bound_is_a_result_and_says_so():
     done = pacbound("bound", "--errors", "10", "--n", "10", "--bits", "5")
-    assert done.returncode == 0
-    assert "vacuous" in done.stdout
+    assert done.code == 0
+    assert "vacuous" in done.out
 
 
 @pytest.mark.parametrize(
@@ -77,15 +73,15 @@ def test_a_vacuous_bound_is_a_result_and_says_so():
 )
 def test_bad_input_exits_with_2_and_says_what_was_wrong(arguments, message):
     done = pacbound("bound", *arguments)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert message in ANSI.sub("", done.stderr)
-    assert "Traceback" not in done.stderr
+    assert done.code == 2
+    assert done.out == ""
+    assert message in ANSI.sub("", done.err)
+    assert "Traceback" not in done.err
 
 
 def test_help_shows_an_example_whose_numbers_are_true():
-    text = pacbound("bound", "--help").stdout
-    example, table = "pacbound bound --errors 1200 --n 60000 --bits 5000 --target 0.1", pacbound(*ARGUMENTS).stdout
+    text = pacbound("bound", "--help").out
+    example, table = "pacbound bound --errors 1200 --n 60000 --bits 5000 --target 0.1", pacbound(*ARGUMENTS).out
     assert example in text
     for name, value in (("occam_binomial", "0.107194"), ("occam_kl", "0.107272")):
         assert any(name in line and value in line for line in text.splitlines())
@@ -98,6 +94,7 @@ def test_the_command_imports_neither_torch_nor_scipy():
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         "print(*sorted({'torch', 'scipy', 'numpy', 'sklearn'} & set(sys.modules)), file=sys.stderr)\n"
     )
-    done = pacbound(*ARGUMENTS, "--target", "0.1", code=code)
+    command = [sys.executable, "-c", code, *ARGUMENTS, "--target", "0.1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "occam_binomial" in done.stdout
     assert done.stderr.strip() == ""

@@ -3,8 +3,6 @@
 import json
 import math
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -15,6 +13,7 @@ from pacbound.bounds.language import loss_bounds
 from pacbound.bounds.losses import loss_sums
 from pacbound.bounds.subsampled import subsampled_bounds
 from pacbound.errors import BoundError, DataError, RequestError
+from tests.command import pacbound
 
 COIN = np.repeat([-math.log2(0.75), 2.0], [560, 440])
 
@@ -90,10 +89,7 @@ def test_bad_input_is_refused(tmp_path, arrays, options, error, word):
 
 
 def test_a_missing_file_exits_with_2_and_without_a_traceback(tmp_path):
-    command = [sys.executable, "-c", "from pacbound_cli.main import main; main()", "bound", "lm"]
-    done = subprocess.run(
-        [*command, "--losses", str(tmp_path / "none.npz"), "--bits", "5"], capture_output=True, text=True, timeout=60
-    )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "there is no file" in done.stderr
-    assert "Traceback" not in done.stderr
+    done = pacbound("bound", "lm", "--losses", tmp_path / "none.npz", "--bits", 5)
+    assert (done.code, done.out) == (2, "")
+    assert "there is no file" in done.err
+    assert "Traceback" not in done.err

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,9 +15,10 @@ from pacbound_cli.main import app
 from typer.testing import CliRunner
 
 import pacbound as pb
+from tests.several import Begun, forked, pacbound
 from tests.tiny import clouds, network, save_clouds
 
-COMMAND = [sys.executable, "-c", "from pacbound_cli.main import main; main()"]
+STREAMS = ["err", "out"]  # of a process of its own
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 QUICK = ["--encoder", "plain", "--d", "8", "--epochs", "20", "--batch", "60", "--rate", "0.05", "--beta", "1"]
 
@@ -30,13 +30,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start the command with Ctrl-C heeded, which a job in the background of a shell inherits ignored."""
-    environment = {**os.environ, "COLUMNS": "120"}
-    return subprocess.Popen(
-        [*COMMAND, *arguments], cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+def start(folder: Path, *arguments: str) -> Begun:
+    return forked(pacbound, *arguments, folder=folder, environment={"COLUMNS": "120"})
 
 
 def in_process(folder: Path, *arguments: str, monkeypatch: pytest.MonkeyPatch) -> tuple[int, str, str]:
@@ -161,11 +156,10 @@ def test_a_wrong_option_exits_2_and_names_what_was_meant(
 
 
 def test_a_refusal_in_a_terminal_is_one_message_without_a_traceback(folder: Path) -> None:
-    with start(folder, "certify", "--data", "clouds.npz", "--projector", "fastfod") as process:
-        out, err = process.communicate()
-    assert (process.returncode, out) == (2, "")
-    assert err.startswith("pacbound: projector: a kind is one of")
-    assert "Traceback" not in err
+    ended = start(folder, "certify", "--data", "clouds.npz", "--projector", "fastfod").end()
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("pacbound: projector: a kind is one of")
+    assert "Traceback" not in ended.err
 
 
 CODE, TRAINING = (f"{panel} (free: only the message counts)" for panel in ("Code", "Training"))
@@ -185,29 +179,20 @@ def test_help_shows_the_main_options_first_and_an_example() -> None:
         assert f"--{name.replace('_', '-')}" in text
 
 
-def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    """Until the state is there."""
-    for _ in range(24_000):
-        if path.exists():
-            return
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.005)
-    pytest.fail("no state was written within two minutes")
-
-
 def test_an_unfinished_run_is_refused_without_resume_and_goes_on_with_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C exits 130 and keeps the state; --resume ends in the core digest of an uninterrupted run."""
     options = ["--encoder", "plain", "--d", "8", "--epochs", "60", "--batch", "60", "--rate", "0.05"]
-    with start(folder, "certify", "--data", "clouds.npz", *options) as process:
-        wait_for(folder / "clouds.json.state", process)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate()
-    assert (process.returncode, out) == (130, "")
-    assert "pacbound: interrupted; --resume goes on from clouds.json.state." in err
-    assert "Traceback" not in err
-    assert sorted(os.listdir(folder)) == ["clouds.json.state", "clouds.npz"]
+    begun = start(folder, "certify", "--data", "clouds.npz", *options)
+    while begun.process.is_alive() and not (folder / "clouds.json.state").exists():
+        time.sleep(0.005)
+    begun.kill(signal.SIGINT)
+    ended = begun.end()
+    assert (ended.code, ended.out) == (130, "")
+    assert "pacbound: interrupted; --resume goes on from clouds.json.state." in ended.err
+    assert "Traceback" not in ended.err
+    assert sorted(os.listdir(folder)) == ["clouds.json.state", "clouds.npz", *STREAMS]
     code, _, err = in_process(folder, *options, monkeypatch=monkeypatch)
     assert code == 2
     assert "clouds.json.state holds an unfinished run. Add --resume" in err
@@ -215,7 +200,7 @@ def test_an_unfinished_run_is_refused_without_resume_and_goes_on_with_it(
     assert code == 2
     assert "belongs to another request" in err
     assert in_process(folder, *options, "--resume", monkeypatch=monkeypatch)[0] == 0
-    assert sorted(os.listdir(folder)) == ["clouds.json", "clouds.npz"]
+    assert sorted(os.listdir(folder)) == ["clouds.json", "clouds.npz", *STREAMS]
     assert in_process(folder, *options, "--output", "whole.json", monkeypatch=monkeypatch)[0] == 0
     resumed, whole = (pb.Certificate.load(folder / name) for name in ("clouds.json", "whole.json"))
     assert resumed.core_digest == whole.core_digest
@@ -240,7 +225,7 @@ def test_help_shows_defaults_that_are_words_too() -> None:
 def test_the_suggested_check_is_quoted_and_names_the_data_folder(folder: Path) -> None:
     (folder / "clouds.npz").rename(folder / "my clouds.npz")
     result = start(folder, "certify", "--data", "my clouds.npz", "--data-dir", "data", "-o", "c d.json", *QUICK)
-    assert "pacbound verify 'c d.json' --data 'my clouds.npz' --data-dir data" in result.communicate()[1]
+    assert "pacbound verify 'c d.json' --data 'my clouds.npz' --data-dir data" in result.end().err
 
 
 BROKEN = """

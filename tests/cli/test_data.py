@@ -8,19 +8,14 @@ from pacbound_cli.main import app
 from typer.testing import CliRunner
 
 from pacbound.data.fetch import PINS, Pin
-
-
-def data(*arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-c", "from pacbound_cli.main import main; main()", "data", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+from tests.command import pacbound
 
 
 def test_cifar10_names_the_layout_and_exits_2(tmp_path):
-    done = data("fetch", "cifar10", "--root", str(tmp_path))
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert "cifar10/cifar-10-batches-bin/data_batch_5.bin" in done.stderr
-    assert "Traceback" not in done.stderr
+    done = pacbound("data", "fetch", "cifar10", "--root", tmp_path)
+    assert (done.code, done.out) == (2, "")
+    assert "cifar10/cifar-10-batches-bin/data_batch_5.bin" in done.err
+    assert "Traceback" not in done.err
 
 
 def test_fetch_hands_root_and_mirrors_on_in_order(tmp_path, monkeypatch):

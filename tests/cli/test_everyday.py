@@ -2,13 +2,13 @@
 
 import importlib.metadata
 import re
-import sys
 from pathlib import Path
 
 import pytest
-from pacbound_cli.main import app, main
+from pacbound_cli.main import app
 from typer.testing import CliRunner
 
+from tests.command import pacbound
 from tests.forge import honest
 from tests.tiny import save_clouds
 
@@ -18,16 +18,6 @@ COMMANDS = [
     ["bound", "lm"], ["data"], ["data", "fetch"], ["data", "list"], ["report"], ["export"], ["sweep"], ["search"],
     ["study"],
 ]  # fmt: skip
-
-
-def said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of a command."""
-    monkeypatch.setattr(sys, "argv", ["pacbound", *arguments])
-    monkeypatch.setenv("COLUMNS", "80")
-    with pytest.raises(SystemExit) as end:
-        main()
-    captured = capsys.readouterr()
-    return int(end.value.code or 0), captured.out, captured.err
 
 
 def words(text: str) -> set[str]:
@@ -44,19 +34,20 @@ def test_help_at_80_columns_breaks_no_word(command: list[str]) -> None:
     assert words(narrow) - words(wide) == set()
 
 
-def test_the_version_is_printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    code, out, _ = said(capsys, monkeypatch, "--version")
+def test_the_version_is_printed() -> None:
+    code, out, _ = pacbound("--version")
     assert (code, out) == (0, f"pacbound {importlib.metadata.version('pacbound')}\n")
 
 
 @pytest.mark.parametrize("verb", ["show", "verify", "compare"])
 def test_what_is_printed_of_certificates_fits_80_columns_word_by_word(
-    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
     honest(note="a note " * 40).save(tmp_path / "a.json")
     honest(count=100, note="a note " * 40).save(tmp_path / "b.json")
-    _, narrow, _ = said(capsys, monkeypatch, verb, "a.json", *(["b.json"] if verb != "show" else []))
+    _, narrow, _ = pacbound(verb, "a.json", *(["b.json"] if verb != "show" else []))
     assert max(len(line) for line in narrow.splitlines()) <= 80
     wide = (
         CliRunner()
@@ -81,16 +72,15 @@ def test_what_is_printed_of_certificates_fits_80_columns_word_by_word(
 )  # fmt: skip
 @pytest.mark.parametrize("content", [None, b"junk"])
 def test_a_file_that_is_missing_or_broken_is_named_once(
-    arguments: list[str], content: bytes | None, tmp_path: Path, capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    arguments: list[str], content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     honest().save(tmp_path / "good.json")
     given = [argument.replace("FILE", "qzx") for argument in arguments]
     (name,) = (argument for argument in given if argument.startswith("qzx"))
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    code, out, err = said(capsys, monkeypatch, *given)
+    code, out, err = pacbound(*given)
     assert code != 0
     assert "Traceback" not in err
     text = err if err else out  # verify says of a malformed file that it does not stand
@@ -98,17 +88,17 @@ def test_a_file_that_is_missing_or_broken_is_named_once(
 
 
 def test_of_several_files_the_one_that_is_missing_is_named_once(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     honest().save(tmp_path / "good.json")
-    code, out, err = said(capsys, monkeypatch, "verify", "qzx.json", "good.json")
+    code, out, err = pacbound("verify", "qzx.json", "good.json")
     assert (code, (out + err).count("qzx")) == (2, 1)
     assert "stands" in out
 
 
 def test_a_certificate_is_not_overwritten_before_any_work_is_done(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     honest().save(tmp_path / "c.json")
@@ -119,18 +109,17 @@ def test_a_certificate_is_not_overwritten_before_any_work_is_done(
 
     monkeypatch.setattr("pacbound.methods.table.certify", work)
     for more in ([], ["--resume"]):
-        code, _, err = said(capsys, monkeypatch, "certify", "-o", "c.json", *more)
+        code, _, err = pacbound("certify", "-o", "c.json", *more)
         assert code == 2
         assert "certify: 'c.json' exists" in err
         assert "--force" in err
-    code, _, err = said(capsys, monkeypatch, "measure", "c.json", "--model", "lenet", "--attach", "c.json")
+    code, _, err = pacbound("measure", "c.json", "--model", "lenet", "--attach", "c.json")
     assert code == 2
     assert "measure: 'c.json' exists" in err
     assert (tmp_path / "c.json").read_bytes() == before
 
 
-def test_force_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-
+def test_force_overwrites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     save_clouds(tmp_path, 200)
     honest().save(tmp_path / "clouds.json")
@@ -139,4 +128,3 @@ def test_force_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str], mo
     result = CliRunner().invoke(app, ["certify", "--data", "clouds.npz", *quick, "--force"])
     assert result.exit_code == 0, result.output
     assert (tmp_path / "clouds.json").read_bytes() != before
-    assert capsys.readouterr() is not None

@@ -7,6 +7,7 @@ import pytest
 from pacbound_cli.main import app
 from typer.testing import CliRunner
 
+from tests.command import pacbound
 from tests.forge import Document, forge, honest
 
 
@@ -24,40 +25,35 @@ def bad(path: Path) -> Path:
     return forge(honest(), lower, path.with_name("bad.json"))
 
 
-def pacbound(*arguments: object) -> subprocess.CompletedProcess[str]:
-    code = "import sys; from pacbound_cli.main import main; main(); "
-    return subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True)
-
-
 def test_a_certificate_that_stands_exits_0_and_says_what_was_not_checked(path: Path) -> None:
     done = pacbound("verify", path)
-    assert done.returncode == 0
-    assert "good.json stands, at level message" in done.stdout
-    assert "Not checked:" in done.stdout
-    assert done.stderr == ""
+    assert done.code == 0
+    assert "good.json stands, at level message" in done.out
+    assert "Not checked:" in done.out
+    assert done.err == ""
 
 
 def test_a_forged_certificate_exits_1_and_names_the_check(bad: Path) -> None:
     done = pacbound("verify", bad)
-    assert done.returncode == 1
-    assert "DOES NOT STAND" in done.stdout
-    assert "check 'bound' failed" in done.stdout
-    assert "Not checked" not in done.stdout
+    assert done.code == 1
+    assert "DOES NOT STAND" in done.out
+    assert "check 'bound' failed" in done.out
+    assert "Not checked" not in done.out
 
 
 def test_a_damaged_file_exits_1_since_it_is_no_certificate(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{")
     done = pacbound("verify", tmp_path / "a.json")
-    assert (done.returncode, "'schema'" in done.stdout) == (1, True)
+    assert (done.code, "'schema'" in done.out) == (1, True)
 
 
 @pytest.mark.parametrize("arguments", [["none.json"], [], ["--level", "risk"], ["--level", "deep"]])
 def test_wrong_usage_exits_2(path: Path, arguments: list[str]) -> None:
     given = [path, *arguments] if arguments[:1] == ["--level"] else arguments
     done = pacbound("verify", *given)
-    assert done.returncode == 2
-    assert done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.code == 2
+    assert done.err
+    assert "Traceback" not in done.err
 
 
 def test_a_folder_gives_a_table_and_the_worst_exit_code(path: Path, bad: Path) -> None:
@@ -76,15 +72,15 @@ def test_a_folder_gives_a_table_and_the_worst_exit_code(path: Path, bad: Path) -
 
 
 def test_a_folder_without_certificates_is_wrong_usage(tmp_path: Path) -> None:
-    assert pacbound("verify", tmp_path).returncode == 2
+    assert pacbound("verify", tmp_path).code == 2
 
 
 def test_json_is_one_record_for_one_file_and_a_list_for_several(path: Path, bad: Path) -> None:
-    one = json.loads(pacbound("verify", path, "--json").stdout)
+    one = json.loads(pacbound("verify", path, "--json").out)
     assert (one["stands"], one["level"], one["failed"]) == (True, "message", None)
     done = pacbound("verify", path, bad, "--json")
-    assert done.returncode == 1
-    assert [record["failed"] for record in json.loads(done.stdout)] == [None, "bound"]
+    assert done.code == 1
+    assert [record["failed"] for record in json.loads(done.out)] == [None, "bound"]
 
 
 @pytest.mark.parametrize("level", ["arithmetic", "message"])

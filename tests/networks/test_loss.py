@@ -1,5 +1,6 @@
 """A loss of the user's own: certified, and counted again by whoever has the function."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,8 @@ from typer.testing import CliRunner
 import pacbound as pb
 from pacbound.errors import RequestError
 from pacbound.methods.table import certify
-from pacbound.networks.risk import loss_function
-from tests.tiny import clouds, network, quick
+from pacbound.networks.risk import evaluate, loss_function
+from tests.tiny import clouds, decoded, examples, network, quick
 
 
 def half_brier(logits: Tensor, y: Tensor) -> Tensor:
@@ -36,19 +37,28 @@ def test_a_custom_loss_is_counted_again_with_its_function_and_only_with_it() -> 
     assert pb.verify(certificate).level == "message"
 
 
-def test_a_loss_that_remembers_is_asked_about_each_example_alone_first() -> None:
+def with_a_memory() -> Callable[[Tensor, Tensor], Tensor]:
+    """A loss that repeats what it first said of an example: whether all that it was asked about are wrong."""
     said: dict[bytes, float] = {}
 
-    def with_a_memory(logits: Tensor, y: Tensor) -> Tensor:
-        """Whether all that it was asked about are wrong, once for each row."""
+    def loss(logits: Tensor, y: Tensor) -> Tensor:
         bad = float((logits.argmax(1) != y).all())
         rows = zip(logits.numpy(), y.tolist(), strict=True)
         return torch.tensor([said.setdefault(row.round(2).tobytes() + bytes([label]), bad) for row, label in rows])
 
+    return loss
+
+
+def test_a_loss_that_remembers_is_asked_about_each_example_alone_first() -> None:
     request = quick(d=4, epochs=1)
     plain = certify(network(), clouds(), request=request, progress=False).risk
-    found = certify(network(), clouds(), request=request, loss=with_a_memory, progress=False).risk
+    found = certify(network(), clouds(), request=request, loss=with_a_memory(), progress=False).risk
     assert found.errors >= plain.errors - 1 > 0
+
+
+def test_a_loss_that_remembers_counts_what_it_said_alone() -> None:
+    plain = evaluate(decoded(network()), examples(), progress=False)
+    assert evaluate(decoded(network()), examples(), with_a_memory(), progress=False).errors >= plain.errors - 1 > 0
 
 
 def test_a_loss_may_write_into_what_it_is_given() -> None:

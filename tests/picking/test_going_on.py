@@ -18,6 +18,7 @@ from pacbound.picking.selection import END, Selection
 from pacbound.pipeline.picked import select
 from pacbound.training.state import Checkpoint
 from tests.picking.task import PLAIN, noisy, recipe
+from tests.several import forked, pacbound
 from tests.tiny import network
 
 PROGRAM = """
@@ -91,15 +92,11 @@ def certificate(path: Path) -> tuple[dict[str, object], bytes]:
 
 def test_kill_9_and_resume_end_with_the_same_certificate(tmp_path: Path) -> None:
     output, state = tmp_path / "killed.json", tmp_path / "killed.json.state"
-    command = [sys.executable, "-c", "from pacbound_cli.main import main; main()", *ARGUMENTS, "--output", str(output)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    child = subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    while not state.exists() and child.poll() is None:
+    begun = forked(pacbound, *ARGUMENTS, "--output", str(output), folder=tmp_path)
+    while not state.exists() and begun.process.is_alive():
         time.sleep(0.005)
-    child.send_signal(signal.SIGKILL)
-    assert child.wait() == -signal.SIGKILL, "it had ended before it was killed"
+    begun.kill()
+    assert begun.end().code == -signal.SIGKILL, "it had ended before it was killed"
     assert (state.exists(), output.exists()) == (True, False)
     again = CliRunner().invoke(app, [*ARGUMENTS, "--output", str(output), "--resume"])
     assert again.exit_code == 0, again.output

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 import pacbound as pb
 from pacbound.methods.table import certify
 from pacbound.training.state import Checkpoint
+from tests.several import forked
 from tests.tiny import clouds, network, save_clouds
 
 REQUESTS = {
@@ -115,14 +115,5 @@ def kill_at_random_times(kills: int, seed: int) -> None:
 @pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_kill_9_at_random_times_loses_nothing_but_time(kills: int, tmp_path: Path) -> None:
     save_clouds(tmp_path, 600)
-    program = f"import tests.pipeline.test_resume as t; t.kill_at_random_times({kills}, {kills})"
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=900,
-    )
-    assert done.returncode == 0, done.stderr
+    ended = forked(kill_at_random_times, kills, kills, folder=tmp_path, environment={"OMP_NUM_THREADS": "1"}).end()
+    assert ended.code == 0, ended.err

@@ -120,8 +120,24 @@ CHANGED = {
 }  # fmt: skip
 
 
+COMMON: dict[str, Any] = {"d": 8, "epochs": 20, "batch": 30, "beta": 0.1}
+
+
+def rest(request: Request) -> list[tuple[str, int]]:
+    """The entries of its certificate that are not of the coefficients."""
+    made = pb.certify(network(), clouds(300), request=request, progress=False)
+    assert made.hypothesis.projector is not None
+    coefficients = {"quantizer", "symbol model", "symbols"}
+    return [(entry.item, entry.bits) for entry in made.entries if entry.item not in coefficients]
+
+
+@pytest.fixture(scope="module")
+def plain() -> list[tuple[str, int]]:
+    return rest(quick(**COMMON))
+
+
 @pytest.mark.parametrize("name", CHANGED)
-def test_what_is_free_changes_nothing_but_the_coded_coefficients(name: str) -> None:
+def test_what_is_free_changes_nothing_but_the_coded_coefficients(name: str, plain: list[tuple[str, int]]) -> None:
     """Not one entry before or beside quantizer, code and symbols moves: the prior is the same."""
     if name == "budget":
         options: dict[str, Any] = {"epochs": None, name: CHANGED[name]}
@@ -132,13 +148,4 @@ def test_what_is_free_changes_nothing_but_the_coded_coefficients(name: str) -> N
     else:
         options = {name: CHANGED[name]}
     assert set(CHANGED) == set(free_options(Request()))
-    coefficients = {"quantizer", "symbol model", "symbols"}
-
-    def rest(request: Request) -> list[tuple[str, int]]:
-        made = pb.certify(network(), clouds(300), request=request, progress=False)
-        assert made.hypothesis.projector is not None
-        return [(entry.item, entry.bits) for entry in made.entries if entry.item not in coefficients]
-
-    common: dict[str, Any] = {"d": 8, "epochs": 20, "batch": 30, "beta": 0.1}
-    plain = quick(**common)
-    assert rest(quick(**{**common, **options})) == rest(plain)
+    assert rest(quick(**{**COMMON, **options})) == plain

@@ -16,8 +16,9 @@ from pacbound.sweeps.driver import begin, sweep
 from pacbound.sweeps.executors import Processes
 from pacbound.sweeps.folder import Folder
 from pacbound.sweeps.plan import Search, make_plan
+from tests.several import Begun, forked, pacbound
 
-COMMAND = [sys.executable, "-c", "from pacbound_cli.main import main; main()", "sweep", "s.toml"]
+WORDS = ["sweep", "s.toml", "--json"]
 DIGITS = 'data = "digits"\nencoder = "plain"\nmodel = "h16-R-L"\nepochs = {epochs}\n[sweep]\nengine = "random"\n'
 GRIDS = {
     4: "[grid]\nd = [16, 32]\nrate = [0.02, 0.05]\n",
@@ -25,19 +26,15 @@ GRIDS = {
 }
 
 
-def start(folder: Path, output: str, jobs: int) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [*COMMAND, "--output", output, "--json", "--jobs", str(jobs)], cwd=folder, env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+def start(folder: Path, output: str, jobs: int) -> Begun:
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    return forked(pacbound, *WORDS, "--output", output, "--jobs", str(jobs), folder=folder, environment=environment)
 
 
 def ends(folder: Path, output: str, jobs: int) -> dict[str, object]:
-    with start(folder, output, jobs) as process:
-        out, err = process.communicate(timeout=900)
-    assert process.returncode == 0, err
-    return dict(json.loads(out))
+    ended = start(folder, output, jobs).end()
+    assert ended.code == 0, ended.err
+    return dict(json.loads(ended.out))
 
 
 def digests(folder: Path) -> dict[int, str | None]:
@@ -50,13 +47,12 @@ def test_killed_three_times_at_random_moments_it_ends_as_if_left_alone(runs: int
     whole = ends(tmp_path, "whole", jobs)
     generator, unfinished = np.random.default_rng(runs), 0
     for lines in np.sort(generator.permutation(runs - 1)[:3]):  # how far it is, and a moment later, whatever it does
-        with start(tmp_path, "killed", jobs) as process:
-            while process.poll() is None and len(digests(tmp_path / "killed")) < lines:
-                time.sleep(0.02)
-            time.sleep(generator.uniform(0, 0.3))
-            process.kill()
-            process.communicate()
-        unfinished += len(digests(tmp_path / "killed")) < runs and process.returncode == -signal.SIGKILL
+        begun = start(tmp_path, "killed", jobs)
+        while begun.process.is_alive() and len(digests(tmp_path / "killed")) < lines:
+            time.sleep(0.02)
+        time.sleep(generator.uniform(0, 0.3))
+        begun.kill()
+        unfinished += begun.end().code == -signal.SIGKILL and len(digests(tmp_path / "killed")) < runs
     killed = ends(tmp_path, "killed", jobs)
     assert unfinished == 3
     assert len(digests(tmp_path / "whole")) == runs

@@ -24,6 +24,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     save_clouds(tmp_path, 120)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(search, "ROUNDS", ((2, 1), (2, 1), (1, 2)))
+    monkeypatch.setattr(search, "LAST", 3)
     monkeypatch.setattr(driver, "executor_of", lambda folder, where, minutes: InThisProcess(folder))
     return tmp_path
 
