@@ -24,7 +24,7 @@ FEATURES = str(Path(os.environ.get("PACBOUND_DATA", ".")) / "cifar10-lite0.npz")
 COMMANDS = {
     **{f"digits_{s}": ["--data", "digits", *PICKS, "--seed", str(s), *SMALL] for s in range(3)},
     **{f"mnist_{s}": ["--data", "mnist", *PICKS, "--seed", str(s), *FEW] for s in range(3)},
-    "fashion-mnist_0": ["--data", "fashion-mnist", *PICKS, "--seed", "0", *CLOTHES],
+    **{f"fashion-mnist_{s}": ["--data", "fashion-mnist", *PICKS, "--seed", str(s), *CLOTHES] for s in range(3)},
     "cifar10_0": ["--data", "cifar10", *PICKS, *COLOURS],
     "cifar10_features": ["--data", FEATURES, *PICKS, "--model", "L"],
 }  # fmt: skip
