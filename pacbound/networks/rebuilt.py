@@ -64,11 +64,11 @@ def check_promise(base: Base, examples: Examples, preprocess: PreprocessSpec) ->
     x, y = preprocessed(examples.x[chosen], preprocess), examples.y[chosen]
     few = LARGE_ROWS if base.layout.D > LARGE else ROWS
     with torch.no_grad():  # asked of a copy, which may remember it
-        at_once = max(batch_for(private_copy(base.module), x), 2 * max(BATCHES))
+        at_once = batch_for(private_copy(base.module), x)
     check_memory(base.module, x[:few], at_once)
     seeded = base.origin.kind not in HANDED_OVER
     for batch in BATCHES:
-        _check_program(base.module, x[:at_once], batch, few, seeded)
+        _check_program(base.module, x[: max(at_once, 2 * max(BATCHES))], batch, few, seeded)
     if seeded:
         _check_untrained(base.module, x[:LABELLED_ROWS], y[:LABELLED_ROWS], examples.classes, at_once)
 

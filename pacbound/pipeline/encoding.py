@@ -178,23 +178,28 @@ def encode(setup: Setup, checkpoint: Checkpoint, progress: bool, looks: Path | N
     off = hidden(progress and request.encoder_seeds > 1)
     for k in tqdm(range(request.encoder_seeds), desc="encoder seeds", unit="seed", disable=off):
         seeded = replace(setup, request=request.model_copy(update={"encoder_seed": request.encoder_seed + k}))
-        runs.append(_encoded_once(seeded, checkpoint.of_seed(k), progress, looks))
+        runs.append(_encoded_once(seeded, checkpoint, k, progress, looks))
     return Encoded([candidate for run in runs for candidate in run.candidates], sum(run.epochs for run in runs))
 
 
-def _encoded_once(setup: Setup, checkpoint: Checkpoint, progress: bool, looks: Path | None) -> Encoded:
-    """One run of the encoder, from the seed of the request."""
-    subspace, sample = setup.subspace(), sample_of(setup)
-    notes = checkpoint if processes() == 1 else None  # each process has its own number
+def _encoded_once(setup: Setup, checkpoint: Checkpoint, k: int, progress: bool, looks: Path | None) -> Encoded:
+    """Run k of the encoder, from the seed of the request; what a budget holds is measured in the first for all."""
+    subspace, sample, own = setup.subspace(), sample_of(setup), checkpoint.of_seed(k)
+    notes = own if processes() == 1 else None  # each process has its own number
     with measured_threads(one_step(subspace, sample, batch_of(setup)), notes):
-        encoded = _encoded(setup, subspace, sample, checkpoint, progress, looks)
+        encoded = _encoded(setup, subspace, sample, plan_of(setup, checkpoint), own, progress, looks)
     return first(lambda: encoded)
 
 
 def _encoded(
-    setup: Setup, subspace: Subspace, sample: Sample, checkpoint: Checkpoint, progress: bool, looks: Path | None
+    setup: Setup,
+    subspace: Subspace,
+    sample: Sample,
+    plan: PlainPlan | PosteriorSettings | WeightsPlan,
+    checkpoint: Checkpoint,
+    progress: bool,
+    looks: Path | None,
 ) -> Encoded:
-    plan = plan_of(setup, checkpoint)
     if isinstance(plan, PlainPlan):
         return encode_plain(subspace, sample, plan, checkpoint, progress)
     until = _deadline(setup.request)

@@ -145,7 +145,8 @@ class _PhaseRun:
 
     def epoch(self, epoch: int) -> tuple[float, float]:
         """Pass once over the sample; return the mean loss and the last price in nats."""
-        generator = Generator().manual_seed((self.seed * 1_000_003 + self.index) * 1_000_003 + epoch)
+        mixed = (self.seed * 1_000_003 + self.index) * 1_000_003 + epoch
+        generator = Generator().manual_seed(mixed % (1 << 64))  # more than torch takes, from seeds of 18 million on
         order = torch.randperm(self.sample.n, generator=generator)
         per_epoch = self.sample.n // self.batch
         total, nats = 0.0, 0.0

@@ -160,7 +160,8 @@ class _Round:
         margins, (count, width) = self.counts[0][1].numpy(), moves.places.shape
         entries = moves.shifts.astype(np.float32).ravel(), moves.places.ravel(), np.arange(0, count * width + 1, width)
         shifts, chunk = csr_array(entries, shape=(count, len(self.slopes))), max(1, CHUNK // len(margins))
-        wrong = [(shifts[start : start + chunk] @ self.slopes <= -margins).sum(1) for start in range(0, count, chunk)]
+        starts = range(0, max(1, count), chunk)  # one of no moves too, such as the pairs of one coefficient
+        wrong = [(shifts[start : start + chunk] @ self.slopes <= -margins).sum(1) for start in starts]
         return self.worth * (np.concatenate(wrong) - (margins <= 0).sum()) + moves.nats
 
     def judge(self, trial: NDArray[np.int32]) -> None:
@@ -204,7 +205,7 @@ def _margin(logits: Tensor, y: Tensor) -> Tensor:
 @torch.no_grad()
 def _errors(subspace: Subspace, sample: Sample, w: Tensor) -> tuple[int, Tensor]:
     """Errors as risk.py counts them, and margins (n,)."""
-    theta = subspace.theta(w)
+    theta, margins = subspace.theta(w), torch.empty(sample.n)  # all at once: see `passes.readings`
     if subspace not in _batches:
         _batches[subspace] = batch_for(functools.partial(subspace.call_at, theta), sample.x)
 
@@ -215,5 +216,7 @@ def _errors(subspace: Subspace, sample: Sample, w: Tensor) -> tuple[int, Tensor]
         tick("refinement")
         return int(zero_one(logits, y).sum()), own - logits.scatter(1, y[:, None], -torch.inf).amax(1)
 
-    errors, margins = zip(*each(slices(sample.n, _batches[subspace]), counted), strict=True)
-    return sum(errors), torch.cat(margins)
+    errors, batches = 0, slices(sample.n, _batches[subspace])
+    for rows, (wrong, found) in zip(batches, each(batches, counted), strict=True):
+        errors, margins[rows] = errors + wrong, found
+    return errors, margins

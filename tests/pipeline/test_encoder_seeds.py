@@ -79,6 +79,12 @@ def test_a_budget_is_shared_among_the_seeds(monkeypatch: pytest.MonkeyPatch) -> 
         planned(budget=2.0, encoder_seeds=64)
 
 
+def test_a_budget_is_measured_once_so_that_no_later_seed_finds_it_too_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter([0.6, 1e9])
+    monkeypatch.setattr(encoding, "seconds_an_epoch", lambda *_: next(seconds))
+    assert run(pb.Request(d=8, encoder="plain", budget=0.1, encoder_seeds=2)).environment.epochs == 2 * 5
+
+
 def test_a_forecast_multiplies_epochs_and_seconds() -> None:
     def plan(seeds: int) -> tuple[int, float]:
         request = pb.Request(d=8, epochs=100_000, encoder_seeds=seeds)

@@ -233,6 +233,11 @@ def test_the_price_pulls_coefficients_to_zero() -> None:
     assert float(priced.norm()) < 0.8 * float(free.norm())
 
 
+def test_the_largest_seeds_are_seeds_too() -> None:
+    ended = [run(Checkpoint(None, "key"), seed=(1 << 31) + k).ended[-1][1]["w"] for k in (-1, 63)]  # of 64 seeds
+    assert not torch.equal(*ended)
+
+
 def test_the_seed_orders_the_examples() -> None:
     one, other = run(Checkpoint(None, "key")), run(Checkpoint(None, "key"), seed=2)
     assert not torch.equal(one.ended[-1][1]["w"], other.ended[-1][1]["w"])

@@ -11,6 +11,7 @@ from pacbound.quantize import dequantize
 from pacbound.specs.specs import PROFILE_CODE, BaseOrigin, HypothesisSpec, ProfileSpec, ProjectorSpec, TrellisSpec
 from pacbound.training.moves import Moves, pairs_of, single_moves
 from pacbound.training.posterior import Posterior
+from pacbound.training.refine import _Round
 from pacbound.training.rounding import Standing, prices_of, rounded, with_block, with_profile
 from pacbound.training.settings import PosteriorSettings
 
@@ -114,3 +115,24 @@ def test_under_a_trellis_every_neighbour_on_another_path_is_a_move() -> None:
     near = {k for k in here if abs(k[1] + lattices(k)[1] / 2 - lattices(start)[1] / 2) < 2}
     assert near <= found
     assert len(near) == 8
+
+
+@pytest.mark.parametrize("d", [1, 7])
+def test_what_moves_promise_is_what_they_say_one_by_one_and_pairs_of_one_coefficient_are_none(d: int) -> None:
+    rng = np.random.default_rng(0)
+    margins, slopes = rng.normal(size=9).astype(np.float32), rng.normal(size=(d, 9)).astype(np.float32)
+    margins[:3] = np.nan, np.inf, -np.inf
+    slopes[0, 4] = np.nan
+    linear = _Round.__new__(_Round)
+    linear.counts, linear.slopes, linear.worth = [(0, torch.from_numpy(margins))], slopes, 0.5
+    profile = TrellisSpec(scale_index=16, **CURVE)
+    single = single_moves(np.zeros(d, np.int32), prices_of(profile, d))
+    for moves in (single, pairs_of(single, np.arange(len(single.nats)))):
+        expected = []
+        for places, shifts, nats in zip(moves.places, moves.shifts, moves.nats, strict=True):
+            after = margins + sum(
+                slopes[place] * np.float32(shift) for place, shift in zip(places, shifts, strict=True)
+            )
+            expected.append(0.5 * (int((after <= 0).sum()) - int((margins <= 0).sum())) + nats)
+        np.testing.assert_allclose(linear.predicted(moves), expected)
+        assert len(expected) == 0 or d > 1 or moves is single
