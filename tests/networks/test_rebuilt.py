@@ -134,6 +134,16 @@ def test_no_more_inputs_are_asked_at_once_than_large_results_leave_room_for() ->
     assert max(asked) == 2 * max(rebuilt.BATCHES)
 
 
+def test_labels_that_are_known_in_the_small_batches_of_a_count_alone_are_found() -> None:
+    class InBatchesOfFour(Plain):
+        def known(self, x: Tensor) -> Tensor:
+            wide = x.new_zeros(len(x), 1 << 20).sum(1, keepdim=True)  # a count asks about four at a time
+            return wide + (x @ sys.modules["stored"].W if len(x) == 4 else 0)  # type: ignore[attr-defined]
+
+    with pytest.raises(ModelError, match="knows the labels"):
+        check_promise(make_base(InBatchesOfFour(), 0), SAMPLE, PreprocessSpec())
+
+
 def test_values_that_are_handed_over_need_no_trace_but_hold_no_constants() -> None:
     check_promise(make_base(OnOneKindOfInput(), None), SAMPLE, PreprocessSpec())
     with pytest.raises(ModelError, match="64 numbers in tensors"):
