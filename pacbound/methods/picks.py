@@ -27,8 +27,7 @@ from .work import Work, refuse_surrogate_options, with_theta0
 MOST_SHARE = 4  # by default at most a quarter of the sample is picked
 UNREAD = (
     "theorem", "posterior", "earlier_draws", "d", "projector", "layer_scale", "encoder", "step", "levels",
-    "codebook_init", "code", "epochs", "batch", "rate", "beta", "encoder_seed",
-    "encoder_seeds",
+    "codebook_init", "code", "epochs", "batch", "rate", "beta", "encoder_seed", "encoder_seeds",
 )  # fmt: skip
 
 

@@ -61,8 +61,12 @@ def batch_for(network: Callable[..., object], x: Raw | Treated) -> int:
     Raises: ModelError where the network does not answer.
     """
     one, two = (_result_bytes(network, x[torch.arange(count) % len(x)]) for count in (1, 2))
-    more = max((after - before for before, after in zip(one, two, strict=False)), default=0)
-    return max(LEAST_BATCH, min(BATCH, HELD_BYTES // max(more, 1)))
+    return asked_at_once(max((after - before for before, after in zip(one, two, strict=False)), default=0))
+
+
+def asked_at_once(result_bytes: int) -> int:
+    """Return how many inputs are asked about at once whose largest result has so many bytes for each of them."""
+    return max(LEAST_BATCH, min(BATCH, HELD_BYTES // max(result_bytes, 1)))
 
 
 def readings(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import ModelError
-from ..networks.passes import BATCH, HELD_BYTES, LEAST_BATCH
+from ..networks.passes import asked_at_once
 from ..subspace.curvature import CHUNK_ELEMENTS, LARGE, MAX_CHUNK
 from ..subspace.subspace import Subspace
 from ..threads import control_groups
@@ -65,8 +65,7 @@ def peak_bytes(subspace: Subspace, sample: Sample, batch: int, rounded: bool) ->
     D, d = subspace.layout.D, subspace.d
     saved, largest = _activations(subspace, sample)
     rows = 0 if D > LARGE else min(MAX_CHUNK, max(1, CHUNK_ELEMENTS // D))  # one alone is among the vectors
-    asked = max(LEAST_BATCH, min(BATCH, HELD_BYTES // max(largest, 1)))  # as passes.batch_for
-    stages = [min(batch, sample.n) * saved, min(asked, sample.n) * LIVING * largest]
+    stages = [min(batch, sample.n) * saved, min(asked_at_once(largest), sample.n) * LIVING * largest]
     if rounded:
         stages += [ROW_COPIES * rows * D * FLOAT_BYTES, MATRICES * d * d + 2 * min(sample.n, NEAR) * d * FLOAT_BYTES]
     frozen = sum(value.numel() for value in subspace.frozen.values())

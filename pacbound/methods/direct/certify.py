@@ -124,16 +124,8 @@ def as_network(setup: Setup, weights: Weights) -> Callable[[Tensor], Tensor]:
 def _refuse_options_of_others(request: Request) -> None:
     """Refuse what a direct code has no use for. Raises: RequestError."""
     for name in (
-        "disjoint",
-        "new_head",
-        "head_rows",
-        "base",
-        "posterior",
-        "d",
-        "budget",
-        "prior_share",
-        "encoder_seeds",
-    ):
+        "disjoint", "new_head", "head_rows", "base", "posterior", "d", "budget", "prior_share", "encoder_seeds",
+    ):  # fmt: skip
         found = getattr(request, name)
         if found != getattr(Request(), name):
             raise RequestError(f"certify: a direct code has no use for {name}, got {found!r}. Leave it out.")
