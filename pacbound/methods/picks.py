@@ -100,8 +100,13 @@ def most_picks(setup: Setup) -> int:
     return max(1, setup.train.n // MOST_SHARE) if most is None else most
 
 
+def refuse_options_of_codes(request: Request) -> None:
+    """Refuse what only a network that is coded has a use for. Raises: RequestError."""
+    refuse_options(request, UNREAD, "is for networks that are coded, not for picked examples", "picks")
+
+
 def _refuse_unread(work: Work) -> None:
     """Refuse what this method has no use for. Raises: RequestError."""
-    refuse_options(work.request, UNREAD, "is for networks that are coded, not for picked examples", "picks")
+    refuse_options_of_codes(work.request)
     if work.loss not in (None, "zero_one") or work.request.loss != "zero_one":
         raise RequestError("picks: an example is misclassified or not, so the loss is zero_one. Leave --loss out.")

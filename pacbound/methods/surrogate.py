@@ -46,7 +46,7 @@ from ..specs.grammar import OWN_NETWORK, is_described
 from ..specs.picks import RecipeSpec
 from ..specs.specs import REFERENCE_MODELS
 from ..training.state import Checkpoint
-from .picks import recipe_of, run
+from .picks import recipe_of, refuse_options_of_codes, run
 from .work import Work
 
 
@@ -200,6 +200,8 @@ def _refuse_contradictions(work: Work) -> None:
             "got none. Give --unlabelled, such as mnist:test:1/2."
         )
     _refuse_starts(request)
+    if request.surrogate_by == "picks":
+        refuse_options_of_codes(request)
     if work.loss not in (None, "zero_one") or request.loss != "zero_one":
         raise RequestError("surrogate: two networks differ or do not, so the loss is zero_one. Leave --loss out.")
     if request.posterior != "point" or request.theorem not in ("auto", "occam_binomial"):

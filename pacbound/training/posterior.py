@@ -1,8 +1,9 @@
 """Training a Gaussian posterior over the coefficients, in the eigenbasis of the curvature.
 
-Q = N(mean, V diag(e^{2 log_std}) V^T) against the prior N(0, s^2 I), s learned. Each step draws one w ~ Q and
-descends surrogate(w) + beta KL(Q||P) / n; the mean is trained in units of the standard deviations it started with,
-so that one rate fits stiff and flat directions alike.
+Q = N(mean, V diag(e^{2 log_std}) V^T) against the prior N(0, s^2 I), s learned. Each step draws w ~ Q and its mirror
+image 2 mean - w for half of the batch each, and descends surrogate + beta KL(Q||P) / n; what is odd in the noise leaves
+the gradient of the mean (antithetic sampling). The mean is trained in units of the standard deviations it started
+with, so that one rate fits stiff and flat directions alike.
 
 beta: with risk e, K nats and the bound B(e, K / n) of the kl form, dB/de : dB/d(K/n) = ln(B (1 - e) / (e (1 - B))),
 so beta = 1 / that logarithm makes a step of the surrogate 1 - p(label) a step of the bound itself.
@@ -199,11 +200,12 @@ class Moving:
         shift, log_std, log_s = self.trained
         return _divergence(self.centre + self.unit * shift, log_std, log_s)
 
-    def draw(self, generator: Generator) -> Tensor:
-        """Return one draw (m,), differentiable."""
+    def pair(self, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Return a draw (m,) and its mirror image about the mean, which is a draw too; differentiable."""
         shift, log_std, _ = self.trained
-        noise = torch.randn(log_std.shape, generator=generator)
-        return self.start.basis @ (self.centre + self.unit * shift + log_std.exp() * noise)
+        mean = self.start.basis @ (self.centre + self.unit * shift)
+        away = self.start.basis @ (log_std.exp() * torch.randn(log_std.shape, generator=generator))
+        return mean + away, mean - away
 
     def descend(self, loss: Tensor, stage: Stage) -> None:
         """Take one Adam step of a stage. Raises: QuantizeError where the loss is not finite."""
@@ -250,8 +252,11 @@ class _StageRun:
 
     def step(self, rows: Tensor, generator: Generator, beta: float) -> tuple[float, int]:
         """Take one Adam step; return the surrogate and the number of errors on the rows."""
-        w = torch.cat([self.known, self.moving.draw(generator)])
-        surrogate, errors = batch_loss(self.subspace, self.sample, w, rows, self.stage.surrogate)
+        surrogate, errors = torch.zeros(()), 0
+        for free, half in zip(self.moving.pair(generator), rows.chunk(2), strict=False):  # one half of a batch of one
+            w = torch.cat([self.known, free])
+            loss, wrong = batch_loss(self.subspace, self.sample, w, half, self.stage.surrogate)
+            surrogate, errors = surrogate + loss * (len(half) / len(rows)), errors + wrong
         self.moving.descend(surrogate + beta * self.moving.divergence() / self.sample.n, self.stage)
         return float(surrogate.detach()), errors
 

@@ -90,6 +90,14 @@ def test_a_picked_network_stands_in_for_an_original_and_sees_true_labels_alone(t
     assert twin.beside() == made.beside()
 
 
+@pytest.mark.parametrize("option", [{"d": 16}, {"encoder_seeds": 2}, {"theorem": "occam_binomial"}])
+def test_a_picked_network_that_stands_in_has_no_use_for_options_of_codes_either(option: dict, tmp_path: Path) -> None:
+    said = {"method": "surrogate", "surrogate": "h8-R-L", "earlier_looks": 0, "surrogate_by": "picks"}
+    request = asked(checkpoint=str(save_original(tmp_path)), **said, **option)
+    with pytest.raises(RequestError, match="is for networks that are coded"):
+        pb.certify(network(), clouds(N), unlabelled=unlabelled(), request=request, progress=False)
+
+
 def test_a_seed_is_paid_for_and_picks_other_examples(certificate: pb.Certificate) -> None:
     other = pb.certify(network(), clouds(N), request=asked(seed=1), progress=False)
     bits = [{e.item: e.bits for e in made.entries}["recipe"] for made in (certificate, other)]
