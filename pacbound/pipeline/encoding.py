@@ -1,6 +1,7 @@
 """The encoder's plan, and what it trains: candidate messages, or one draw of a posterior."""
 
 import hashlib
+import logging
 import math
 import time
 from dataclasses import replace
@@ -13,7 +14,7 @@ import torch
 from ..certificate.draw import freeze
 from ..data.preprocess import preprocessed
 from ..distributed import first, processes
-from ..errors import RequestError
+from ..errors import QuantizeError, RequestError, SubspaceError
 from ..progress import hidden, tqdm
 from ..quantize.lattice import step_index_for
 from ..request.request import Encoder, Request
@@ -32,6 +33,7 @@ from .costs import in_proportion
 from .looks import number_of_look
 from .preparation import Setup, sample_of
 
+LOG = logging.getLogger("pacbound")
 DEFAULT_STEP = 2.0**-5
 WEIGHT_STEPS, WEIGHT_RATE = 10_000, 0.02  # of every weight by itself: gradient steps, and peak rate in He values
 BATCH = 250
@@ -173,12 +175,20 @@ def encode(setup: Setup, checkpoint: Checkpoint, progress: bool, looks: Path | N
     """Train and return candidate messages, of every encoder seed that is asked for; the same in every process.
 
     looks: the file that counts draws across runs, see looks.py.
+
+    Raises: QuantizeError or SubspaceError where training diverges from every seed; from one of them it is a warning.
     """
-    request, runs = setup.request, []
+    request, runs, diverged = setup.request, [], []
     off = hidden(progress and request.encoder_seeds > 1)
     for k in tqdm(range(request.encoder_seeds), desc="encoder seeds", unit="seed", disable=off):
         seeded = replace(setup, request=request.model_copy(update={"encoder_seed": request.encoder_seed + k}))
-        runs.append(_encoded_once(seeded, checkpoint, k, progress, looks))
+        try:
+            runs.append(_encoded_once(seeded, checkpoint, k, progress, looks))
+        except (QuantizeError, SubspaceError) as cause:
+            diverged.append(cause)
+            LOG.warning("encoder seed %d ended: %s", seeded.request.encoder_seed, cause)
+    if not runs:
+        raise diverged[0]
     return Encoded([candidate for run in runs for candidate in run.candidates], sum(run.epochs for run in runs))
 
 

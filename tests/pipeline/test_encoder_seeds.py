@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import pacbound as pb
-from pacbound.errors import RequestError
+from pacbound.errors import QuantizeError, RequestError
 from pacbound.methods.language import certify_language
 from pacbound.methods.table import certify
 from pacbound.pipeline import encoding
@@ -61,6 +61,22 @@ def test_a_state_that_has_ended_one_seed_goes_on_with_the_next(tmp_path: Path, m
     resumed = run(request, state)
     assert len(steps) == 20 * (MANY // 60)  # of the second seed alone
     assert resumed.core_digest == run(request).core_digest
+
+
+def test_a_seed_that_diverges_leaves_the_others_and_all_of_them_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    once, broken = encoding._encoded_once, {5}
+
+    def diverging(setup: encoding.Setup, *rest: object) -> encoding.Encoded:
+        if setup.request.encoder_seed in broken:
+            raise QuantizeError("training: the loss became nan")
+        return once(setup, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(encoding, "_encoded_once", diverging)
+    two = GOOD.model_copy(update={"encoder_seed": 4, "encoder_seeds": 2})
+    assert run(two).payload() == run(GOOD.model_copy(update={"encoder_seed": 4})).payload()
+    broken.add(4)
+    with pytest.raises(QuantizeError, match="became nan"):
+        run(two)
 
 
 def test_a_budget_is_shared_among_the_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
