@@ -528,6 +528,13 @@ MUTATIONS = (
         f"{LANGUAGE_START}::test_another_beginning_of_the_text_is_refused",
     ),
     Mutation(
+        "the mirror image of a draw is the draw itself",
+        "pacbound/training/posterior.py",
+        "        return mean + away, mean - away\n",
+        "        return mean + away, mean + away\n",
+        "tests/training/test_posterior.py::test_a_pair_are_two_draws_that_lie_opposite_about_the_mean",
+    ),
+    Mutation(
         "bits of a sequence's posterior are bought below the price of the largest lambda",
         "pacbound/training/lattices.py",
         "(2 * max(nats, 1.0))), least_beta)",

@@ -1,8 +1,8 @@
 """Training a Gaussian posterior over the coefficients, in the eigenbasis of the curvature.
 
 Q = N(mean, V diag(e^{2 log_std}) V^T) against the prior N(0, s^2 I), s learned. Each step draws w ~ Q and its mirror
-image 2 mean - w for half of the batch each, and descends surrogate + beta KL(Q||P) / n; what is odd in the noise leaves
-the gradient of the mean (antithetic sampling). The mean is trained in units of the standard deviations it started
+image 2 mean - w for half of the batch each, and descends surrogate + beta KL(Q||P) / n: what is odd in the noise leaves
+the gradient of the mean (antithetic sampling). Where P w takes longer than half a batch, w is alone. The mean is trained in units of the standard deviations it started
 with, so that one rate fits stiff and flat directions alike.
 
 beta: with risk e, K nats and the bound B(e, K / n) of the kl form, dB/de : dB/d(K/n) = ln(B (1 - e) / (e (1 - B))),
@@ -27,6 +27,7 @@ from .phases import one_cycle
 from .state import moments_of, restore_moments
 from .timing import median_seconds
 
+PAIRED = 1 << 22  # parameters up to which a second product with P is cheap beside a batch
 ROUND_STEPS = 100  # a round is at least this many steps, in whole passes over the sample
 BETA_RANGE = (0.3, 6.0)
 TIMED_STEPS, TIMED_LOG_STD = 5, -5.0
@@ -253,10 +254,11 @@ class _StageRun:
     def step(self, rows: Tensor, generator: Generator, beta: float) -> tuple[float, int]:
         """Take one Adam step; return the surrogate and the number of errors on the rows."""
         surrogate, errors = torch.zeros(()), 0
-        for free, half in zip(self.moving.pair(generator), rows.chunk(2), strict=False):  # one half of a batch of one
+        parts = rows.chunk(2 if self.subspace.layout.D <= PAIRED else 1)  # one part of a single example, too
+        for free, part in zip(self.moving.pair(generator), parts, strict=False):
             w = torch.cat([self.known, free])
-            loss, wrong = batch_loss(self.subspace, self.sample, w, half, self.stage.surrogate)
-            surrogate, errors = surrogate + loss * (len(half) / len(rows)), errors + wrong
+            loss, wrong = batch_loss(self.subspace, self.sample, w, part, self.stage.surrogate)
+            surrogate, errors = surrogate + loss * (len(part) / len(rows)), errors + wrong
         self.moving.descend(surrogate + beta * self.moving.divergence() / self.sample.n, self.stage)
         return float(surrogate.detach()), errors
 

@@ -12,9 +12,10 @@ WAYS = {
     "digits": ["--model", "c16k3-R-A2-L"],
     "cifar10": ["--d", "2048"],
     "cifar10_long": ["--d", "2048", "--epochs", "104"],
+    "cifar10_longest": ["--d", "2048", "--epochs", "208"],
 }
 COMMANDS = {
-    f"{data}-seed_{seed}": ["--data", data.removesuffix("_long"), *options, "--seed", str(seed)]
+    f"{data}-seed_{seed}": ["--data", data.partition("_")[0], *options, "--seed", str(seed)]
     for data, options in WAYS.items()
     for seed in range(3)
 }

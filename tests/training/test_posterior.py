@@ -11,8 +11,9 @@ from pacbound.errors import QuantizeError
 from pacbound.networks.hypothesis import make_base, make_subspace
 from pacbound.specs.specs import ProjectorSpec
 from pacbound.subspace.subspace import Subspace
+from pacbound.training import posterior
 from pacbound.training.fit import Sample
-from pacbound.training.posterior import Posterior, Round, Stage, State, bound_beta, generator_of, train
+from pacbound.training.posterior import Moving, Posterior, Round, Stage, State, bound_beta, generator_of, train
 from tests.tiny import clouds, network
 
 D_SMALL = 10
@@ -118,6 +119,45 @@ def test_known_coefficients_stay_and_their_price_counts_in_beta() -> None:
     _, states, rounds = _train(_stage(beta=None, rates=rates), _posterior(7), known=3)
     expected = bound_beta(rounds[0].risk, rounds[0].nats + 15.0, 120)
     assert float(states[0]["beta"]) == pytest.approx(expected)
+
+
+def test_a_pair_are_two_draws_that_lie_opposite_about_the_mean() -> None:
+    moving, start, generator = Moving(_posterior(4)), _posterior(4), Generator().manual_seed(0)
+    pairs = torch.stack([torch.stack(moving.pair(generator)) for _ in range(20_000)]).detach().double()
+    assert torch.allclose(pairs.mean(1), start.mean.double().expand(20_000, -1), atol=1e-6)
+    covariance = torch.linalg.inv(start.precision())
+    for k in range(2):
+        assert torch.allclose(torch.cov(pairs[:, k].T), covariance, rtol=0.05, atol=2e-5)
+
+
+@pytest.mark.parametrize(("most", "parts"), [(1 << 22, 2), (0, 1)])
+def test_halves_of_a_batch_are_asked_at_a_draw_and_at_its_mirror_image(
+    most: int, parts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[torch.Tensor, torch.Tensor]] = []
+    whole = posterior.batch_loss
+
+    def noted(subspace: Subspace, sample: Sample, w: torch.Tensor, rows: torch.Tensor, *rest: object) -> object:
+        asked.append((w.detach().clone(), rows))
+        return whole(subspace, sample, w, rows, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(posterior, "batch_loss", noted)
+    monkeypatch.setattr(posterior, "PAIRED", most)
+    subspace, sample = _problem()
+    start, known = _posterior(D_SMALL - 2), torch.tensor([0.25, -0.5])
+    rounds: list[Round] = []
+    train(
+        subspace, sample, start, _stage(steps=1), 31, (0, 1), known, 0.0, 1.0, None, lambda _, seen: rounds.append(seen)
+    )
+    assert len(asked) == parts
+    rows = torch.cat([rows for _, rows in asked])
+    assert len(set(rows.tolist())) == len(rows) == 31
+    if parts == 2:
+        (one, _), (other, _) = asked
+        assert not torch.equal(one, other)
+        assert torch.allclose((one + other) / 2, torch.cat([known, start.mean]), atol=1e-6)
+    loss = sum(float(whole(subspace, sample, w, rows, "cross_entropy")[0]) * len(rows) for w, rows in asked) / 31
+    assert rounds[0].surrogate == pytest.approx(loss, rel=1e-5)
 
 
 def test_a_loss_that_is_no_number_stops_the_training() -> None:
