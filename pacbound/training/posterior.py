@@ -2,8 +2,8 @@
 
 Q = N(mean, V diag(e^{2 log_std}) V^T) against the prior N(0, s^2 I), s learned. Each step draws w ~ Q and its mirror
 image 2 mean - w for half of the batch each, and descends surrogate + beta KL(Q||P) / n: what is odd in the noise leaves
-the gradient of the mean (antithetic sampling). Where P w takes longer than half a batch, w is alone. The mean is trained in units of the standard deviations it started
-with, so that one rate fits stiff and flat directions alike.
+the gradient of the mean (antithetic sampling). Where P w takes longer than half a batch, w is alone. The mean is
+trained in units of the standard deviations it started with, so that one rate fits stiff and flat directions alike.
 
 beta: with risk e, K nats and the bound B(e, K / n) of the kl form, dB/de : dB/d(K/n) = ln(B (1 - e) / (e (1 - B))),
 so beta = 1 / that logarithm makes a step of the surrogate 1 - p(label) a step of the bound itself.

@@ -123,11 +123,11 @@ def test_known_coefficients_stay_and_their_price_counts_in_beta() -> None:
 
 def test_a_pair_are_two_draws_that_lie_opposite_about_the_mean() -> None:
     moving, start, generator = Moving(_posterior(4)), _posterior(4), Generator().manual_seed(0)
-    pairs = torch.stack([torch.stack(moving.pair(generator)) for _ in range(20_000)]).detach().double()
-    assert torch.allclose(pairs.mean(1), start.mean.double().expand(20_000, -1), atol=1e-6)
+    pairs = torch.stack([torch.stack(moving.pair(generator)) for _ in range(4_000)]).detach().double()
+    assert torch.allclose(pairs.mean(1), start.mean.double().expand(4_000, -1), atol=1e-6)
     covariance = torch.linalg.inv(start.precision())
     for k in range(2):
-        assert torch.allclose(torch.cov(pairs[:, k].T), covariance, rtol=0.05, atol=2e-5)
+        assert torch.allclose(torch.cov(pairs[:, k].T), covariance, rtol=0.12, atol=1e-4)
 
 
 @pytest.mark.parametrize(("most", "parts"), [(1 << 22, 2), (0, 1)])
