@@ -3,6 +3,7 @@
 The shorter runs are here, the longer ones, each with three seeds, in results/features.
 """
 
+import csv
 import re
 import sys
 from pathlib import Path
@@ -38,6 +39,20 @@ def report(folder: Path) -> str:
     )
 
 
+def summary(folder: Path) -> str:
+    """Short runs with one draw a step and with two that mirror each other, of pairs.csv."""
+    runs: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    with open(folder / "pairs.csv", encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            runs.setdefault((row["data"], row["epochs"]), []).append((float(row["one draw"]), float(row["mirrored"])))
+    lines = ["| data | epochs | one draw | mirrored | by seed |\n|---|---:|---:|---:|---|\n"]
+    for (data, epochs), bounds in runs.items():
+        before, after = (percent_up(mean(column)) for column in zip(*bounds, strict=True))
+        by_seed = ", ".join(f"{100 * (new - old):+.2f}" for old, new in bounds)
+        lines.append(f"| {data} | {epochs} | {before} | {after} | {by_seed} |\n")
+    return "".join(lines)
+
+
 def draw(folder: Path) -> None:
     """Write minutes.svg: a curve a data set."""
     with sheet() as (figure, axes):
@@ -60,7 +75,7 @@ def _points(folder: Path, data: str) -> list[Point]:
     """Of each length of training the mean over its seeds, the shortest first."""
     files: dict[int, list[Path]] = {}
     for path in (*folder.glob(f"{data}-epochs_*.json"), *(folder.parent / "features").glob(f"{data}*-seed_*.json")):
-        if re.fullmatch(rf"{data}(_long)?-(epochs|seed)_\d+", path.stem):
+        if re.fullmatch(rf"{data}(_long|_longest)?-(epochs|seed)_\d+", path.stem):
             files.setdefault(round(Certificate.load(path).environment.epochs or 0), []).append(path)
     return [
         Point(

@@ -20,6 +20,7 @@ BEFORE = {
     "fashion-mnist": "fashion_mnist/seed_*.json",
     "cifar10": "cifar10/default.json",
     "cifar10_long": "cifar10/default.json",
+    "cifar10_longest": "cifar10/default.json",
     "digits": "digits/seed_*.json",
 }
 HEAD = (
