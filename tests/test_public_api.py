@@ -3,10 +3,12 @@
 import importlib
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import pacbound as pb
+from tests.several import forked
 
 NAMES = [
     "Bound", "Certificate", "DifferenceCertificate", "Entry", "Examples", "LanguageCertificate", "Ledger", "Measure",
