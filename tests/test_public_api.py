@@ -57,7 +57,7 @@ def functions_stay(first: str) -> bool:
         del sys.modules[name]
     package = importlib.import_module("pacbound")
     before = [getattr(package, verb) for verb in VERBS] if first == "names" else []
-    for name in "pipeline verification request bounds.table data.registry measures methods.table".split():
+    for name in ["pipeline", "verification", "request", "bounds.table", "data.registry", "measures", "methods.table"]:
         importlib.import_module(f"pacbound.{name}")
     before = before or [getattr(package, verb) for verb in VERBS]
     return all(callable(f) and getattr(package, verb) is f for verb, f in zip(VERBS, before, strict=True))
