@@ -51,10 +51,11 @@ class Adam:
         kept = [self.state[tensor] if tensor in self.state else self._begin(tensor) for tensor in moved]
         steps, means, squares = ([one[part] for one in kept] for part in ("step", "exp_avg", "exp_avg_sq"))
         torch._foreach_add_(steps, 1)
-        if decay:
-            torch._foreach_mul_(moved, [1 - lr * decay] * len(moved))
+        for tensor in moved if decay else ():
+            tensor.mul_(1 - lr * decay)
         torch._foreach_lerp_(means, gradients, 1 - first)
-        torch._foreach_mul_(squares, [second] * len(squares))  # as one number it would be rounded to bfloat16 first
+        for square in squares:
+            square.mul_(second)  # _foreach_mul_ rounds its factor to bfloat16 first
         torch._foreach_addcmul_(squares, gradients, gradients, 1 - second)
         taken = [step.item() for step in steps]
         roots = torch._foreach_sqrt(squares)
