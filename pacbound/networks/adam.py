@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 EPS = 1e-8
+LARGE = 1 << 16  # numbers of a tensor that is moved alone, so that a step needs no more besides than for one tensor
 
 
 class Adam:
@@ -43,8 +44,10 @@ class Adam:
         """Move every tensor against its gradient."""
         for group in self.param_groups:
             gradients = {tensor: tensor.grad for tensor in group["params"] if tensor.grad is not None}
-            if gradients:
-                self._move(gradients, group["lr"], group["betas"], group["weight_decay"])
+            alone = [{tensor: gradients.pop(tensor)} for tensor in [*gradients] if tensor.numel() > LARGE]
+            for some in (*alone, gradients):
+                if some:
+                    self._move(some, group["lr"], group["betas"], group["weight_decay"])
 
     def _move(self, by: dict[Tensor, Tensor], lr: float, betas: tuple[float, float], decay: float) -> None:
         moved, gradients, (first, second) = [*by], [*by.values()], betas
