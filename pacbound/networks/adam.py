@@ -1,7 +1,7 @@
 """Adam, to the last bit that of torch.optim, in half of its time for small networks.
 
-Every optimizer of torch imports the compiler of torch, about a second of every command, and spends more on a step than
-the arithmetic of a few hundred numbers does.
+Every optimizer of torch imports the compiler of torch, about a second of a command that needs it for nothing else, and
+spends more on a step than the arithmetic of a few hundred numbers does.
 """
 
 from collections.abc import Iterable, Mapping

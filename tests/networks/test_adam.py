@@ -36,7 +36,7 @@ def test_every_bit_is_that_of_torch(decay: float, theirs: type, dtype: torch.dty
         assert torch.equal(ours, other)
 
 
-def test_training_does_not_import_the_compiler_of_torch() -> None:
+def test_training_without_curvature_does_not_import_the_compiler_of_torch() -> None:
     program = (
         "import sys, pacbound as pb\nfrom tests.tiny import clouds, quick\n"
         "pb.certify('h4-R-L', clouds(60), request=quick(model='h4-R-L', epochs=1, d=2), progress=False)\n"
