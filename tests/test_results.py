@@ -1,6 +1,6 @@
 """The certificates that the project itself publishes: each stands, and README.md says what they say."""
 
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -23,9 +23,9 @@ def test_there_are_published_certificates():
     assert len(CERTIFICATES) >= 5
 
 
-def test_the_readmes_say_what_results_say():
-    check = [sys.executable, str(ROOT / "results" / "table.py"), "--check"]
-    assert subprocess.run(check, capture_output=True).returncode == 0
+def test_the_readmes_say_what_results_say(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["table.py", "--check"])
+    assert runpy.run_path(str(ROOT / "results" / "table.py"))["main"]() == 0
 
 
 @pytest.mark.parametrize(

@@ -30,14 +30,21 @@ def step_over_scale(ratio_index: int) -> arb:
     return arb(2) ** arb(fmpq(ratio_index - 64, 8))
 
 
-@lru_cache(maxsize=256)
 def symmetric_table(kind: str, levels: int, ratio_index: int) -> Table:
     """Frequencies of a discretised density of coded scale on -Q..Q."""
+    return (_short_table if levels < LONG_TABLE else _long_table)(kind, levels, ratio_index)
+
+
+def _symmetric_table(kind: str, levels: int, ratio_index: int) -> Table:
     if levels % 2 == 0:
         raise CodeError(f"CodeSpec: a {kind} model has an odd number of levels, got {levels}.")
     with ctx.workprec(TABLE_PRECISION):
         tail = gaussian_tail if kind == "gaussian" else _laplace_tail
         return discretised_table(tail, levels, step_over_scale(ratio_index))
+
+
+_short_table = lru_cache(maxsize=16 * RATIO_INDICES)(_symmetric_table)  # a fit asks for all scales of each kind; 16 MB
+_long_table = lru_cache(maxsize=64)(_symmetric_table)  # up to a megabyte each
 
 
 def discretised_table(tail: Callable[[arb], arb], levels: int, ratio: arb) -> Table:
@@ -46,9 +53,18 @@ def discretised_table(tail: Callable[[arb], arb], levels: int, ratio: arb) -> Ta
     Args: tail: P(Z > x) of the density at scale 1. levels: K = 2 Q + 1. ratio: lattice step over scale.
     """
     half = levels // 2
-    edges = [tail((arb(2 * q + 1) / 2) * ratio) for q in range(half + 1)]
-    inside = 1 - 2 * edges[half]
-    upper = [certain_floor((TOTAL - levels) * (edges[q - 1] - edges[q]) / inside) + 1 for q in range(1, half + 1)]
+
+    def beyond(q: int) -> arb:
+        return tail((arb(2 * q + 1) / 2) * ratio)
+
+    inside = 1 - 2 * beyond(half)
+    upper = [1] * half
+    outer = beyond(0)
+    for q in range(1, half + 1):
+        if (TOTAL - levels) * outer < inside:  # and so are all that follow
+            break
+        inner, outer = outer, beyond(q)
+        upper[q - 1] += certain_floor((TOTAL - levels) * (inner - outer) / inside)
     table = np.array([*upper[::-1], TOTAL - 2 * sum(upper), *upper], np.int64)
     table.setflags(write=False)
     return table

@@ -61,15 +61,16 @@ def examples_needed(error_rate: float | Fraction, bits: int, delta: float, targe
     def reached(n: int) -> bool:
         return binomial_tail_inverse(math.ceil(rate * n), n, bits, delta) <= target
 
-    if not reached(MAX_EXAMPLES):
-        return None
     if rate == 0:
-        return _first(reached, 1)
+        return _first(reached, 1) if reached(MAX_EXAMPLES) else None
 
     def reached_with(errors: int) -> bool:
-        return reached(_most_examples(errors, rate))
+        return _most_examples(errors, rate) > MAX_EXAMPLES or reached(_most_examples(errors, rate))
 
-    first = _earlier(reached_with, _first(reached_with, 1), rate, target)
+    found = _first(reached_with, 1)
+    if _most_examples(found, rate) > MAX_EXAMPLES and not reached(MAX_EXAMPLES):
+        return None
+    first = _earlier(reached_with, found, rate, target)
     # among the n with this number of errors, and no further: beyond them the errors jump
     return _between(reached, _most_examples(first - 1, rate), _most_examples(first, rate))
 

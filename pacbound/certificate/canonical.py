@@ -8,6 +8,7 @@ import binascii
 import hashlib
 import json
 import math
+import re
 from typing import NoReturn
 
 from ..errors import CertificateError
@@ -16,6 +17,7 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 MAX_JSON_BYTES = 8 << 20
 MAX_DEPTH = 16
+NO_BRACKETS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[^"\[\]{}]+', re.DOTALL)  # strings, an open one too, and the rest
 MAX_INTEGER = 1 << 63
 
 
@@ -83,19 +85,11 @@ def _refuse(rule: str) -> NoReturn:
 
 def _check_depth(text: str) -> None:
     """Count brackets outside strings, before the recursive parser sees them."""
-    depth, inside, escaped = 0, False, False
-    for character in text:
-        if inside:
-            inside = escaped or character != '"'
-            escaped = not escaped and character == "\\"
-        elif character == '"':
-            inside = True
-        elif character in "[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                _refuse(f"a certificate nests at most {MAX_DEPTH} deep")
-        elif character in "]}":
-            depth -= 1
+    depth = 0
+    for bracket in NO_BRACKETS.sub("", text):
+        depth += 1 if bracket in "[{" else -1
+        if depth > MAX_DEPTH:
+            _refuse(f"a certificate nests at most {MAX_DEPTH} deep")
 
 
 def _distinct(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

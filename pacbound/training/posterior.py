@@ -18,6 +18,7 @@ from torch import Generator, Tensor
 
 from ..distributed import first
 from ..errors import QuantizeError
+from ..networks.adam import Adam
 from ..subspace.subspace import Subspace
 from ..threads import tick
 from .fit import Sample
@@ -165,7 +166,7 @@ class Moving:
         self.trained = [torch.zeros_like(start.mean), start.log_std.clone(), start.log_s.clone()]
         for value in self.trained:
             value.requires_grad_()
-        self.adam = torch.optim.Adam([{"params": [value]} for value in self.trained], lr=0.0)
+        self.adam = Adam([{"params": [value]} for value in self.trained], lr=0.0)
         self.steps = 0
 
     def posterior(self) -> Posterior:

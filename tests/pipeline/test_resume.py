@@ -12,14 +12,15 @@ import torch
 
 import pacbound as pb
 from pacbound.methods.table import certify
+from pacbound.pipeline import encoding
 from pacbound.training.state import Checkpoint
-from tests.several import forked
+from tests.several import few_examples, forked
 from tests.tiny import clouds, network, save_clouds
 
 REQUESTS = {
-    "posterior": pb.Request(d=16, epochs=24, batch=60),
-    "draw": pb.Request(posterior="draw", earlier_draws=0, d=16, epochs=24, batch=60),
-    "three seeds": pb.Request(d=16, epochs=12, batch=60, encoder_seeds=3),
+    "posterior": pb.Request(d=16, epochs=12, batch=60),
+    "draw": pb.Request(posterior="draw", earlier_draws=0, d=16, epochs=12, batch=60),
+    "three seeds": pb.Request(d=16, epochs=6, batch=60, encoder_seeds=3),
     "plain": pb.Request(encoder="plain", d=12, epochs=12, batch=60, rate=0.1),
     "codebook": pb.Request(encoder="codebook", d=12, epochs=8, batch=60, rate=0.1, levels=3, code=("adaptive",)),
     "weights": pb.Request(encoder="weights", epochs=4, batch=60, rate=0.05, beta=0.5),
@@ -30,13 +31,15 @@ def run(request: pb.Request, state: Path | None) -> pb.Certificate:
     return certify(network(), clouds(600), request=request, state=state, progress=False)
 
 
+SAVE = Checkpoint.save
+
+
 def stop_at(saves: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Let the run die right after its so-many-th save; every offer to save is taken. Returns the count."""
     done = [0]
-    save = Checkpoint.save
 
     def dying(self: Checkpoint, tensors: dict[str, torch.Tensor], force: bool = False) -> None:
-        save(self, tensors, force=True)
+        SAVE(self, tensors, force=True)
         done[0] += 1
         if done[0] == saves:
             raise KeyboardInterrupt
@@ -49,6 +52,7 @@ def stop_at(saves: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_a_run_that_dies_after_any_save_resumes_to_the_same_core(
     encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(encoding, "posterior_settings", few_examples)
     saves = stop_at(10**9, monkeypatch)
     whole = run(REQUESTS[encoder], tmp_path / "whole.state")
     assert whole.hypothesis.projector is not None
@@ -56,11 +60,10 @@ def test_a_run_that_dies_after_any_save_resumes_to_the_same_core(
     assert total >= 2
     for at in sorted({1, total // 3, (2 * total) // 3, total - 1, total} - {0}):
         state = tmp_path / f"{at}.state"
-        monkeypatch.undo()
         stop_at(at, monkeypatch)
         with pytest.raises(KeyboardInterrupt):
             run(REQUESTS[encoder], state)
-        monkeypatch.undo()
+        monkeypatch.setattr(Checkpoint, "save", SAVE)
         assert run(REQUESTS[encoder], state).core_digest == whole.core_digest, at
 
 
@@ -72,6 +75,7 @@ def fork_certify(output: str) -> int:
     from pacbound_cli.main import main
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    encoding.posterior_settings = few_examples
     sys.argv = ["pacbound", "certify", "--data", "clouds.npz", "--d", "16", "--epochs", "20", "--batch", "60"]
     sys.argv += ["--output", output, "--resume"]
     try:

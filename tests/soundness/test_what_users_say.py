@@ -114,13 +114,13 @@ def test_an_option_helps_the_encoder_or_reaches_the_receiver_and_never_both() ->
 
 
 CHANGED = {
-    "budget": 0.02, "encoder": "codebook", "step": 0.25, "levels": 5, "codebook_init": "uniform", "code": ("laplace",),
+    "budget": 0.005, "encoder": "codebook", "step": 0.25, "levels": 5, "codebook_init": "uniform", "code": ("laplace",),
     "epochs": 4, "device": "cpu", "batch": 20, "rate": 0.01, "beta": 1.0, "encoder_seed": 3,
     "optimizer": "sgd", "encoder_seeds": 2,
 }  # fmt: skip
 
 
-COMMON: dict[str, Any] = {"d": 8, "epochs": 20, "batch": 30, "beta": 0.1}
+COMMON: dict[str, Any] = {"d": 8, "epochs": 8, "batch": 30, "beta": 0.1}
 
 
 def rest(request: Request) -> list[tuple[str, int]]:

@@ -7,18 +7,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
 
 from pacbound.request.request import Request
+from pacbound.sweeps import executors, worker
 from pacbound.sweeps.driver import begin, sweep
 from pacbound.sweeps.executors import Processes
 from pacbound.sweeps.folder import Folder
 from pacbound.sweeps.plan import Search, make_plan
 from tests.several import Begun, forked, pacbound
 
-WORDS = ["sweep", "s.toml", "--json"]
 DIGITS = 'data = "digits"\nencoder = "plain"\nmodel = "h16-R-L"\nepochs = {epochs}\n[sweep]\nengine = "random"\n'
 GRIDS = {
     4: "[grid]\nd = [16, 32]\nrate = [0.02, 0.05]\n",
@@ -26,9 +27,40 @@ GRIDS = {
 }
 
 
+class Fork:
+    """A worker as subprocess.Popen would start it, but without the seconds that importing takes."""
+
+    def __init__(self, command: list[str], stderr: IO[bytes], **_: object) -> None:
+        assert command[:-1] == [sys.executable, "-m", "pacbound.sweeps.worker"]
+        (asked, self._stdin), (self._stdout, answers) = os.pipe(), os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            os.setsid()
+            for number, end in enumerate((asked, answers, stderr.fileno())):
+                os.dup2(end, number)
+            os.closerange(3, 1024)  # above all the end that tells a worker that its owner is gone
+            sys.stdin = open(0)  # noqa: SIM115
+            worker.main(Path(command[-1]))
+        os.close(asked)
+        os.close(answers)
+        self.stdin, self.stdout = open(self._stdin, "w"), open(self._stdout)  # noqa: SIM115
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self) -> None:
+        self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def sweeping(*words: str) -> None:
+    """`pacbound sweep WORDS`, whose workers are forks of it."""
+    executors.subprocess.Popen = Fork  # type: ignore[assignment, misc]
+    pacbound("sweep", *words)
+
+
 def start(folder: Path, output: str, jobs: int) -> Begun:
-    environment = {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-    return forked(pacbound, *WORDS, "--output", output, "--jobs", str(jobs), folder=folder, environment=environment)
+    words = ("s.toml", "--json", "--output", output, "--jobs", str(jobs))
+    return forked(sweeping, *words, folder=folder, environment={"OMP_NUM_THREADS": "1"})
 
 
 def ends(folder: Path, output: str, jobs: int) -> dict[str, object]:

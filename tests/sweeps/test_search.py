@@ -51,7 +51,7 @@ def test_children_differ_from_their_parents_in_every_way_that_is_offered() -> No
 
 
 def test_a_search_ends_in_the_best_of_its_certificates_which_pays_for_its_string_alone(here: Path) -> None:
-    found = search.search(REQUEST, here / "s", minutes=0.08, progress=False)
+    found = search.search(REQUEST, here / "s", minutes=0.02, progress=False)
     bounds = [line.bound for line in found.tried]
     assert len(bounds) == 6
     assert bounds == sorted(bound for bound in bounds if bound is not None)
@@ -78,15 +78,15 @@ def test_a_search_that_broke_off_goes_on_with_what_it_has(here: Path, monkeypatc
 
     monkeypatch.setattr(driver, "executor_of", breaking)
     with pytest.raises(KeyboardInterrupt):
-        search.search(REQUEST, here / "s", minutes=0.08, progress=False)
+        search.search(REQUEST, here / "s", minutes=0.02, progress=False)
     before = {path: path.read_bytes() for path in (here / "s" / "round-1" / "certificates").iterdir()}
     assert len(before) == 2
     monkeypatch.setattr(driver, "executor_of", lambda folder, where, minutes: InThisProcess(folder))
-    found = search.search(REQUEST, here / "s", minutes=0.08, progress=False)
+    found = search.search(REQUEST, here / "s", minutes=0.02, progress=False)
     assert len(found.tried) == 6
     assert before == {path: path.read_bytes() for path in before}
     with pytest.raises(StateError, match="another search"):
-        search.search(REQUEST, here / "s", minutes=0.09, progress=False)
+        search.search(REQUEST, here / "s", minutes=0.03, progress=False)
 
 
 def test_what_the_search_chooses_itself_is_refused_and_so_is_no_time(here: Path) -> None:

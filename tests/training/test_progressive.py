@@ -56,6 +56,12 @@ def _task(subspace: Subspace, sample: Sample, settings: PosteriorSettings, check
     return Task(subspace, sample, settings, 0, checkpoint, progress=False)
 
 
+@pytest.fixture(scope="module")
+def whole() -> Encoded:
+    """The quick encoder, neither changed nor killed."""
+    return _encoded(QUICK, Checkpoint(None, ""))
+
+
 def _first(candidates: list[Candidate]) -> tuple[Symbols, ProfileSpec | TrellisSpec, CodeSpec | None]:
     assert isinstance(candidates[0].quantizer, ProfileSpec | TrellisSpec)
     return candidates[0].symbols, candidates[0].quantizer, candidates[0].code
@@ -65,9 +71,9 @@ def _errors(subspace: Subspace, sample: Sample, w: Tensor) -> int:
     return int(zero_one(subspace.call(w, sample.x), sample.y).sum())
 
 
-def test_the_best_message_decodes_to_a_network_with_few_errors() -> None:
+def test_the_best_message_decodes_to_a_network_with_few_errors(whole: Encoded) -> None:
     base, subspace, sample = _problem()
-    symbols, profile, code = _first(_encode())
+    symbols, profile, code = _first(whole.candidates)
     assert symbols.dtype == np.int32
     assert symbols.shape == (D_SMALL,)
     spec = HypothesisSpec(
@@ -100,8 +106,7 @@ class _Dying(Checkpoint):
 
 
 @pytest.mark.parametrize("lives", [1, 2, 3, 5, 6, 8, 9])
-def test_a_killed_run_resumes_to_the_same_message(tmp_path: Path, lives: int) -> None:
-    whole = _encoded(QUICK, Checkpoint(None, ""))
+def test_a_killed_run_resumes_to_the_same_message(tmp_path: Path, lives: int, whole: Encoded) -> None:
     with pytest.raises(_Killed):
         _encode(checkpoint=_Dying(tmp_path / "state", lives))
     resumed = _encoded(QUICK, Checkpoint(tmp_path / "state", "key"))
@@ -133,9 +138,9 @@ def test_every_part_can_be_switched_off(change: dict[str, object]) -> None:
     assert all(((one.symbols >= 0) & (one.symbols <= 40)).all() for one in candidates)
 
 
-def test_without_refinement_the_beams_best_is_the_one_candidate_and_with_it_the_last() -> None:
+def test_without_refinement_the_beams_best_is_the_one_candidate_and_with_it_the_last(whole: Encoded) -> None:
     (alone,) = _encode(QUICK.model_copy(update={"refine_rounds": 0}))
-    np.testing.assert_array_equal(alone.symbols, _encode(QUICK)[-1].symbols)
+    np.testing.assert_array_equal(alone.symbols, whole.candidates[-1].symbols)
 
 
 def test_edges_cover_all_coefficients_in_shrinking_blocks() -> None:
@@ -190,9 +195,9 @@ def test_refinement_lowers_the_bound_of_a_spoilt_point_and_never_raises_it(profi
     np.testing.assert_array_equal(same.integers, better.integers)
 
 
-def test_the_best_survivor_is_the_one_whose_errors_near_the_boundary_are_fewest() -> None:
+def test_the_best_survivor_is_the_one_whose_errors_near_the_boundary_are_fewest(whole: Encoded) -> None:
     rng = np.random.default_rng(0)
-    first = (_encode()[0].symbols - 20).astype(np.int32)
+    first = (whole.candidates[0].symbols - 20).astype(np.int32)
     survivors = [first, *(first + (rng.random((6, D_SMALL)) < 0.2).astype(np.int32))]
     subspace, sample, _, prices = _point(first, PROFILES[0])
     best = best_point(subspace, sample, survivors, prices, 40)
