@@ -1011,13 +1011,6 @@ MUTATIONS = (
         "tests/attacks/test_risk_forgeries.py::test_tuned_data_in_another_form_that_deny_it_are_caught_by_their_rows",
     ),
     Mutation(
-        "Adam takes all tensors to have moved as often as one of them",
-        "pacbound/networks/adam.py",
-        "[-lr / (1 - first**t) for t in taken]",
-        "[-lr / (1 - first ** max(taken)) for t in taken]",
-        "tests/networks/test_adam.py::test_every_bit_is_that_of_torch",
-    ),
-    Mutation(
         "brackets within text count as depth of a certificate",
         "pacbound/certificate/canonical.py",
         'NO_BRACKETS.sub("", text)',

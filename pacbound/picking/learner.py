@@ -10,7 +10,6 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import ModelError, RequestError
-from ..networks.adam import Adam
 from ..networks.trained import training_mode
 from ..specs.picks import RecipeSpec
 from ..threads import one_thread
@@ -66,7 +65,7 @@ def learn(
     own, torchs = (int.from_bytes(digest[start : start + 7], "little") for start in (0, 8))
     batches = _Batches(x, y, recipe, Generator().manual_seed(own))
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    adam = Adam(trained, recipe.rate * 1e-6, betas=BETAS)
+    adam = torch.optim.Adam(trained, recipe.rate * 1e-6, betas=BETAS)
     first = steps - max(1, int(AVERAGED * steps))
     mean: list[Tensor] = []
     training_mode(module)

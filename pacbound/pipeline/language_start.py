@@ -11,7 +11,6 @@ from torch.func import functional_call
 from ..data.texts import Text
 from ..errors import QuantizeError
 from ..models.others import private_copy
-from ..networks.adam import Adam
 from ..networks.frozen import freeze_network
 from ..progress import hidden, tqdm
 from ..request.request import Request
@@ -111,7 +110,7 @@ def train_text(
     Raises: QuantizeError where the loss is no longer finite; StateError where the state is foreign.
     """
     named: dict[str, Tensor] = {name: value for name, value in module.named_parameters() if value.requires_grad}
-    adam = Adam(named.values(), rate)
+    adam = torch.optim.Adam(named.values(), rate)
     moments = {f"adam/{name}": value for name, value in named.items()}
     held = checkpoint.load()
     begin = 0

@@ -13,7 +13,6 @@ from torch import Generator, Tensor
 from ..data.preprocess import Treated
 from ..distributed import first
 from ..errors import QuantizeError
-from ..networks.adam import Adam
 from ..progress import hidden, tqdm
 from ..subspace.subspace import Subspace
 from ..threads import tick
@@ -111,8 +110,8 @@ class _PhaseRun:
         self.parameters = {k: v.clone().requires_grad_(k in rates) for k, v in parameters.items()}
         by_descent = ["w"] if self.phase.optimizer == "sgd" and "w" in rates else []
         by_adam = [name for name in rates if name not in by_descent]
-        self.optimizers: list[Adam | torch.optim.Optimizer] = [
-            *([Adam(self._groups(by_adam))] if by_adam else []),
+        self.optimizers: list[torch.optim.Optimizer] = [
+            *([torch.optim.Adam(self._groups(by_adam))] if by_adam else []),
             *([torch.optim.SGD(self._groups(by_descent), momentum=MOMENTUM)] if by_descent else []),
         ]
 
@@ -136,7 +135,7 @@ class _PhaseRun:
         return state | {"steps": torch.tensor(self.steps)}
 
     @staticmethod
-    def _named(optimizer: Adam | torch.optim.Optimizer) -> Parameters:
+    def _named(optimizer: torch.optim.Optimizer) -> Parameters:
         """The parameters of an optimizer by the names of its moments."""
         return {f"moments/{group['name']}": group["params"][0] for group in optimizer.param_groups}
 

@@ -17,7 +17,6 @@ from torch import Generator, Tensor
 
 from ..distributed import first, over
 from ..errors import QuantizeError
-from ..networks.adam import Adam
 from ..progress import hidden, tqdm
 from ..threads import tick
 from .state import Checkpoint, moments_of, restore_moments
@@ -138,7 +137,7 @@ def train_lattices(
     """
     generator = Generator().manual_seed(plan.seed)
     trained = [*lattices.entries.values(), *lattices.log_steps.values(), *lattices.log_scales.values()]
-    adam = Adam(trained, betas=(0.9, 0.99))
+    adam = torch.optim.Adam(trained, betas=(0.9, 0.99))
     begin, measure, beta = _resume(checkpoint, trained, adam, generator, plan)
     bar = tqdm(
         range(begin, plan.steps), desc="training", disable=hidden(progress), initial=begin, total=plan.steps,
@@ -174,7 +173,7 @@ def _warm_cosine(step: int, steps: int) -> float:
 
 
 def _resume(
-    checkpoint: Checkpoint, trained: list[Tensor], adam: Adam, generator: Generator, plan: Plan
+    checkpoint: Checkpoint, trained: list[Tensor], adam: torch.optim.Adam, generator: Generator, plan: Plan
 ) -> tuple[int, float, float]:
     """Put back what was saved; return the next step, what is measured and beta."""
     held = checkpoint.load()
@@ -189,7 +188,7 @@ def _resume(
 
 
 def _save(
-    checkpoint: Checkpoint, trained: list[Tensor], adam: Adam, generator: Generator, step: int,
+    checkpoint: Checkpoint, trained: list[Tensor], adam: torch.optim.Adam, generator: Generator, step: int,
     measure: float, beta: float, force: bool = False,
 ) -> None:  # fmt: skip
     if checkpoint.path is None:

@@ -18,7 +18,6 @@ from torch import Generator, Tensor
 
 from ..distributed import first
 from ..errors import QuantizeError
-from ..networks.adam import Adam
 from ..subspace.subspace import Subspace
 from ..threads import tick
 from .fit import Sample
@@ -166,7 +165,7 @@ class Moving:
         self.trained = [torch.zeros_like(start.mean), start.log_std.clone(), start.log_s.clone()]
         for value in self.trained:
             value.requires_grad_()
-        self.adam = Adam([{"params": [value]} for value in self.trained], lr=0.0)
+        self.adam = torch.optim.Adam([{"params": [value]} for value in self.trained], lr=0.0)
         self.steps = 0
 
     def posterior(self) -> Posterior:

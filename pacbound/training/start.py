@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import ModelError, RequestError, first_line
-from ..networks.adam import Adam
 from ..networks.frozen import named_tensors
 from ..networks.trained import training_mode
 from ..picking.augment import AUGMENTATIONS
@@ -123,7 +122,7 @@ class _Run:
             {"params": [p for p in self.trained if p.ndim >= 2], "weight_decay": plan.decay},
             {"params": [p for p in self.trained if p.ndim < 2], "weight_decay": 0.0},
         ]
-        self.adam = Adam(groups, RATE)
+        self.adam = torch.optim.AdamW(groups, RATE)
         training_mode(module)
 
     def advance(self) -> float:

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from ..distributed import first, leads
 from ..errors import StateError, first_line
-from ..networks.adam import Adam
 
 SAVE_EVERY_SECONDS = 2.0
 SAVE_SHARE = 0.05  # of the time, at most: a large state is saved less often
@@ -108,7 +107,7 @@ def methods_folder(state: Path) -> Path:
     return state.with_name(f"{state.name}.methods")
 
 
-def moments_of(optimizer: Adam | torch.optim.Optimizer, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def moments_of(optimizer: torch.optim.Optimizer, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return what an optimizer keeps of parameters by NAME/PART, not copied; nothing of those it has not moved yet."""
     return {
         f"{name}/{part}": value
@@ -118,7 +117,7 @@ def moments_of(optimizer: Adam | torch.optim.Optimizer, parameters: Mapping[str,
 
 
 def restore_moments(
-    optimizer: Adam | torch.optim.Optimizer, parameters: Mapping[str, Tensor], saved: Mapping[str, Tensor]
+    optimizer: torch.optim.Optimizer, parameters: Mapping[str, Tensor], saved: Mapping[str, Tensor]
 ) -> None:
     """Put copies of what `moments_of` returned back, where each parameter lies."""
     for name, parameter in parameters.items():

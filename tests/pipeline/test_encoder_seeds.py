@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 import pacbound as pb
 from pacbound.errors import QuantizeError, RequestError
 from pacbound.methods.language import certify_language
 from pacbound.methods.table import certify
-from pacbound.networks.adam import Adam
 from pacbound.pipeline import encoding
 from pacbound.pipeline.encoding import plan_of
 from pacbound.pipeline.forecast import forecast
@@ -56,8 +56,8 @@ def test_a_state_that_has_ended_one_seed_goes_on_with_the_next(tmp_path: Path, m
         run(request, state)
     monkeypatch.undo()
     steps: list[int] = []
-    plain = Adam.step
-    monkeypatch.setattr(Adam, "step", lambda self: (steps.append(1), plain(self))[1])
+    plain = torch.optim.Adam.step
+    monkeypatch.setattr(torch.optim.Adam, "step", lambda self: (steps.append(1), plain(self))[1])
     resumed = run(request, state)
     assert len(steps) == 20 * (MANY // 60)  # of the second seed alone
     assert resumed.core_digest == run(request).core_digest

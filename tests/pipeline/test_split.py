@@ -109,7 +109,7 @@ def test_a_file_of_theta0_must_be_the_one_named_and_fit_the_network() -> None:
 
 def test_training_on_a_share_may_start_from_a_disjoint_checkpoint(tmp_path: Path) -> None:
     save_file(network(5).state_dict(), tmp_path / "w.safetensors")
-    weights = {"checkpoint": str(tmp_path / "w.safetensors"), "disjoint": True, "start_minutes": 1e-6}
+    weights = {"checkpoint": str(tmp_path / "w.safetensors"), "disjoint": True, "start_minutes": 1e-4}
     with pytest.raises(RequestError, match="Give a longer --start-minutes"):
         certify(network(), clouds(N), request=asked(**weights, new_head=True), progress=False)
     made = certify(network(), clouds(N), request=asked(**{**weights, "start_minutes": 0.01}), progress=False)

@@ -19,7 +19,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...bits.units import coded_positions
 from ...errors import QuantizeError
-from ...networks.adam import Adam
 from ...networks.hypothesis import Base
 from ...progress import hidden, tqdm
 from ...quantize.tensors import nearest_step, step_size
@@ -184,7 +183,7 @@ def _train(
     groups = [{"params": parts, "lr": plan.rate}]
     if lattice is not None:
         groups.append({"params": lattice.log_steps, "lr": plan.rate * STEP_RATE / 0.001})
-    adam = Adam(groups)
+    adam = torch.optim.Adam(groups)
     generator = torch.Generator().manual_seed(plan.seed)
     per_epoch = max(1, sample.n // plan.batch)
     total = epochs * per_epoch
