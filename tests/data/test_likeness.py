@@ -86,4 +86,5 @@ def test_the_table_is_what_the_data_give(data_root) -> None:  # type: ignore[no-
 def test_the_table_of_the_digits_is_what_the_embedded_data_give() -> None:
     made = json.loads(table_of({"digits": [load("digits", split=split).x for split in ("train", "test")]}))
     assert made["digits"] == json.loads(TABLE.read_text("ascii"))["digits"]
+    assert all((words[1:] > words[:-1]).all() for words in known_rows().values())  # they are searched as sorted ones
     assert len(known_rows()["digits"]) == len(np.unique(known_rows()["digits"])) == 1795  # two of 1,797 are too plain
