@@ -528,6 +528,13 @@ MUTATIONS = (
         f"{LANGUAGE_START}::test_another_beginning_of_the_text_is_refused",
     ),
     Mutation(
+        "a run that was stopped at the end of a stage goes on with another price of a nat",
+        "pacbound/training/progressive.py",
+        '            beta = float(resumed["beta"])',
+        "            beta = 1.0",
+        "tests/pipeline/test_resume.py::test_a_run_that_dies_after_any_save_resumes_to_the_same_core",
+    ),
+    Mutation(
         "the mirror image of a draw is the draw itself",
         "pacbound/training/posterior.py",
         "        return mean + away, mean - away\n",

@@ -188,6 +188,7 @@ class _Run:
         known, nats = now.known()
         beta = now.beta if k > 2 else 1.0
         if resumed is not None:
+            beta = float(resumed["beta"])  # no round follows where it was saved at the end of the stage
             self._advance(before + int(resumed["steps"]), bar)
 
         def trained(stage: Stage, resumed: State | None, on_round: OnRound) -> Posterior:

@@ -22,6 +22,7 @@ from pacbound.request.request import Request
 from pacbound.subspace.curvature import SHARED, Rows
 from pacbound.subspace.subspace import Subspace
 from pacbound.threads import one_thread
+from pacbound.training.posterior import Moving, Stage
 from pacbound.training.settings import PosteriorSettings
 from pacbound.training.state import Checkpoint
 from tests.tiny import clouds, network
@@ -66,11 +67,11 @@ def test_even_the_shortest_training_has_a_chunk_of_examples(monkeypatch: pytest.
 
 def test_amounts_are_those_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: Counter[str] = Counter()
-    steps, rows, asked = Subspace.approximate, Rows.of, Subspace.call_at
+    steps, rows, asked = Moving.descend, Rows.of, Subspace.call_at
 
-    def approximate(self: Subspace, w: Tensor, x: Tensor) -> Tensor:
+    def descend(self: Moving, loss: Tensor, stage: Stage) -> None:
         seen["steps"] += 1
-        return steps(self, w, x)
+        steps(self, loss, stage)
 
     def of(self: Rows, kind: str, places: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         seen["rows"] += len(places)
@@ -84,8 +85,8 @@ def test_amounts_are_those_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     setup = prepare(network(), clouds(n), None, request, "zero_one")
     plan = plan_of(setup, Checkpoint(None, ""))
     assert isinstance(plan, PosteriorSettings)
-    for name, function in (("approximate", approximate), ("call_at", call_at)):
-        monkeypatch.setattr(Subspace, name, function)
+    monkeypatch.setattr(Moving, "descend", descend)
+    monkeypatch.setattr(Subspace, "call_at", call_at)
     monkeypatch.setattr(Rows, "of", of)
     certify(network(), clouds(n), request=request, progress=False)
     planned = amounts_of(plan, n, 16)
