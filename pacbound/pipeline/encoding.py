@@ -186,9 +186,10 @@ def encode(setup: Setup, checkpoint: Checkpoint, progress: bool, looks: Path | N
             runs.append(_encoded_once(seeded, checkpoint, k, progress, looks))
         except (QuantizeError, SubspaceError) as cause:
             diverged.append(cause)
-            LOG.warning("encoder seed %d ended: %s", seeded.request.encoder_seed, cause)
     if not runs:
         raise diverged[0]
+    for cause in diverged:
+        LOG.warning("%s One encoder seed ended so; the best of the others is kept.", cause)
     return Encoded([candidate for run in runs for candidate in run.candidates], sum(run.epochs for run in runs))
 
 
