@@ -188,8 +188,8 @@ def encode(setup: Setup, checkpoint: Checkpoint, progress: bool, looks: Path | N
             diverged.append(cause)
     if not runs:
         raise diverged[0]
-    for cause in diverged:
-        LOG.warning("%s One encoder seed ended so; the best of the others is kept.", cause)
+    for why in diverged:
+        LOG.warning("%s One encoder seed ended so; the best of the others is kept.", why)
     return Encoded([candidate for run in runs for candidate in run.candidates], sum(run.epochs for run in runs))
 
 
