@@ -19,12 +19,8 @@ os.environ.pop("COLUMNS", None)  # the width of somebody's terminal; tests name 
 
 
 def pytest_collection_finish() -> None:
-    """What is there now stays to the end: no collection of garbage shall look through all the tests again.
-
-    And it comes after more allocations than usual: what torch, pydantic and matplotlib keep is looked through as well.
-    """
+    """What is there now stays to the end: no collection of garbage shall look through all the tests again."""
     gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(scope="session")
