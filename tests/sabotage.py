@@ -529,17 +529,17 @@ MUTATIONS = (
     ),
     Mutation(
         "a run that was stopped at the end of a stage goes on with another price of a nat",
-        "pacbound/training/progressive.py",
-        '            beta = float(resumed["beta"])',
-        "            beta = 1.0",
+        "pacbound/training/posterior.py",
+        "beta = run.moving.restore(resumed)",
+        "run.moving.restore(resumed)",
         "tests/pipeline/test_resume.py::test_a_run_that_dies_after_any_save_resumes_to_the_same_core",
     ),
     Mutation(
         "the mirror image of a draw is the draw itself",
         "pacbound/training/posterior.py",
-        "        return mean + away, mean - away\n",
-        "        return mean + away, mean + away\n",
-        "tests/training/test_posterior.py::test_a_pair_are_two_draws_that_lie_opposite_about_the_mean",
+        "for sign in (1, -1)[:count]]",
+        "for sign in (1, 1)[:count]]",
+        "tests/training/test_posterior.py::test_two_draws_lie_opposite_about_the_mean",
     ),
     Mutation(
         "bits of a sequence's posterior are bought below the price of the largest lambda",

@@ -113,8 +113,8 @@ def train(
     first_beta: float,
     resumed: State | None,
     on_round: OnRound,
-) -> Posterior:
-    """Run a stage; return the posterior it ends with.
+) -> tuple[Posterior, float]:
+    """Run a stage; return the posterior it ends with, and beta.
 
     Args:
         known: coefficients already fixed, the first d - m, with their price known_nats.
@@ -133,7 +133,7 @@ def train(
         if stage.beta is None:
             beta = stage.beta_scale * bound_beta(seen.risk, seen.nats + known_nats, sample.n)
         on_round(run.moving.agreed(beta), seen)
-    return run.moving.posterior()
+    return run.moving.posterior(), beta
 
 
 def bound_beta(risk: float, nats: float, n: int) -> float:
@@ -201,12 +201,12 @@ class Moving:
         shift, log_std, log_s = self.trained
         return _divergence(self.centre + self.unit * shift, log_std, log_s)
 
-    def pair(self, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Return a draw (m,) and its mirror image about the mean, which is a draw too; differentiable."""
+    def draws(self, generator: Generator, count: int = 1) -> list[Tensor]:
+        """Return one draw (m,), or two that lie opposite about the mean; differentiable."""
         shift, log_std, _ = self.trained
-        mean = self.start.basis @ (self.centre + self.unit * shift)
-        away = self.start.basis @ (log_std.exp() * torch.randn(log_std.shape, generator=generator))
-        return mean + away, mean - away
+        noise = torch.randn(log_std.shape, generator=generator)
+        along = self.centre + self.unit * shift
+        return [self.start.basis @ (along + sign * log_std.exp() * noise) for sign in (1, -1)[:count]]
 
     def descend(self, loss: Tensor, stage: Stage) -> None:
         """Take one Adam step of a stage. Raises: QuantizeError where the loss is not finite."""
@@ -255,7 +255,7 @@ class _StageRun:
         """Take one Adam step; return the surrogate and the number of errors on the rows."""
         surrogate, errors = torch.zeros(()), 0
         parts = rows.chunk(2 if self.subspace.layout.D <= PAIRED else 1)  # one part of a single example, too
-        for free, part in zip(self.moving.pair(generator), parts, strict=False):
+        for free, part in zip(self.moving.draws(generator, len(parts)), parts, strict=True):
             w = torch.cat([self.known, free])
             loss, wrong = batch_loss(self.subspace, self.sample, w, part, self.stage.surrogate)
             surrogate, errors = surrogate + loss * (len(part) / len(rows)), errors + wrong

@@ -186,20 +186,17 @@ class _Run:
         stage, before = self.stages[k], self.steps
         start = {"stage": torch.tensor(k)} | now.tensors()
         known, nats = now.known()
-        beta = now.beta if k > 2 else 1.0
         if resumed is not None:
-            beta = float(resumed["beta"])  # no round follows where it was saved at the end of the stage
             self._advance(before + int(resumed["steps"]), bar)
 
-        def trained(stage: Stage, resumed: State | None, on_round: OnRound) -> Posterior:
+        def trained(stage: Stage, resumed: State | None, on_round: OnRound) -> tuple[Posterior, float]:
             return train(
                 self.subspace, self.sample, now.posterior, stage, self.settings.batch, (self.task.seed, k),
-                known, nats, beta, resumed, on_round,
+                known, nats, now.beta if k > 2 else 1.0, resumed, on_round,
             )  # fmt: skip
 
         def on_round(state: State, seen: Round) -> None:
-            nonlocal beta
-            beta, done = float(state["beta"]), int(state["steps"])
+            done = int(state["steps"])
             self.task.checkpoint.save(
                 start | {f"run/{name}": value for name, value in state.items()}, force=done == stage.steps
             )
@@ -208,11 +205,11 @@ class _Run:
             bar.set_postfix_str(f"{stage.name}: risk {seen.risk:.4f}, {bits:.0f} bits, bound near {bound:.4f}")
             self._advance(before + done, bar)
             if done < stage.steps and over(self.task.until.training):
-                stopped = trained(replace(stage, steps=done), state, lambda *_: None)
+                stopped, beta = trained(replace(stage, steps=done), state, lambda *_: None)
                 self.ends.keep(replace(now, posterior=stopped, beta=beta))
                 raise QuantizeError(f"posterior: the budget ended in {stage.name}, step {done} of {stage.steps}.")
 
-        posterior = trained(stage, resumed, on_round)
+        posterior, beta = trained(stage, resumed, on_round)
         return replace(now, posterior=posterior, beta=beta)
 
     def _advance(self, steps: int, bar: tqdm) -> None:

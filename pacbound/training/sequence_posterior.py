@@ -150,7 +150,7 @@ class _Run:
         before = sum(one.steps for one in self.stages[:k])
         while moving.steps < stage.steps:
             place = before + moving.steps
-            free, _ = moving.pair(generator_of(self.seed, place))
+            (free,) = moving.draws(generator_of(self.seed, place))
             loss, variance = self.objective.losses(torch.cat([known, free]), place)
             nats = moving.divergence()
             priced = known_nats + float(nats.detach())
