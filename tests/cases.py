@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from pacbound.networks.hypothesis import make_base
 from pacbound.specs.specs import ProjectorSpec
-from pacbound.subspace.layout import Layout
+from pacbound.subspace.ekfac import Start
 from pacbound.subspace.projector import Projector
 from pacbound.subspace.projectors import make_projector
 
@@ -35,20 +36,26 @@ class ProjectorCase:
 
     def make(self) -> Projector:
         """Make the projector, on the small network's layout."""
-        return make_projector(self.spec, Layout.of(small_network()))
+        return _made(self.spec)
 
     def reseeded(self) -> Projector:
         """Make the same kind from other seeds."""
         parts = tuple(part.model_copy(update={"seed": part.seed + 100}) for part in self.spec.parts)
         spec = self.spec.model_copy(update={"seed": self.spec.seed + 100, "parts": parts})
-        return make_projector(spec, Layout.of(small_network()))
+        return _made(spec)
+
+
+def _made(spec: ProjectorSpec) -> Projector:
+    base = make_base(small_network(), 0)
+    return make_projector(spec, base.layout, lambda: Start(base.module, base.layout, base.theta0, None))
 
 
 D = 2215
 
 
 def _spec(kind: str, d: int = 100, seed: int = 5, parts: tuple[ProjectorSpec, ...] = ()) -> ProjectorSpec:
-    return ProjectorSpec.model_validate({"kind": kind, "D": D, "d": d, "seed": seed, "parts": parts})
+    shape = (1, 8, 8) if kind == "ekfac" else None
+    return ProjectorSpec.model_validate({"kind": kind, "D": D, "d": d, "seed": seed, "parts": parts, "shape": shape})
 
 
 # with d = 83 the Kronecker kinds have 2 leftover coefficients on 6 leftover coordinates: 6-term column norms
@@ -73,4 +80,5 @@ PROJECTORS = (
     ProjectorCase("tiled", _spec("tiled"), 0.05, 0.01),
     ProjectorCase("tiled with whole tiles", _spec("tiled", d=64), 0.05, 0.01),
     ProjectorCase("tiled of two tiles", _spec("tiled", d=1100), 0.1, 0.02),
+    ProjectorCase("ekfac", _spec("ekfac"), 1e-5, 1e-5),
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 from ..records import SparseRecord
 from ..specs.language import AlphabetSpec, PredictionSpec, UnitsSpec
 from ..specs.preprocess import PreprocessSpec
-from ..specs.specs import BaseOrigin, HypothesisSpec, SplitSpec
+from ..specs.specs import BaseOrigin, HypothesisSpec, ProjectorSpec, SplitSpec
 from .difference import DIFFERENCE_ID, DifferenceCertificate, VersionRow
 from .language import LANGUAGE_ID, LanguageCertificate, OtherAnswers, OtherPredictor, StatedLoss
 from .parts import InputsRecord
@@ -17,8 +17,9 @@ PATH = Path(__file__).with_name("schema.json")
 LANGUAGE_PATH = Path(__file__).with_name("language.schema.json")
 DIFFERENCE_PATH = Path(__file__).with_name("difference.schema.json")
 SPARSE = (
-    BaseOrigin, DataRecord, Environment, HypothesisSpec, InputsRecord, OtherBound, PreprocessSpec, SplitSpec,
-    SweepRecord, AlphabetSpec, OtherAnswers, OtherPredictor, PredictionSpec, StatedLoss, UnitsSpec, VersionRow,
+    BaseOrigin, DataRecord, Environment, HypothesisSpec, InputsRecord, OtherBound, PreprocessSpec, ProjectorSpec,
+    SplitSpec, SweepRecord, AlphabetSpec, OtherAnswers, OtherPredictor, PredictionSpec, StatedLoss, UnitsSpec,
+    VersionRow,
 )  # fmt: skip
 LEFT_OUT = {record.__name__: record.LEFT_OUT for record in SPARSE}
 

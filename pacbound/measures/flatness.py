@@ -28,6 +28,8 @@ def measure_flatness(network: nn.Module, spec: HypothesisSpec, x: Tensor) -> Mea
     """
     if spec.projector is None:
         raise ModelError("flatness: it is that of a subspace, and this network lies in none.")
+    if spec.projector.kind == "ekfac":
+        raise ModelError("flatness: directions of an ekfac projector are those of theta0, which is not known here.")
     there = Base(network, Layout.of(network, tuple(name for name, _ in network.named_buffers())), spec.base)
     subspace = make_subspace(there, spec.projector, spec.layer_scale)  # around the decoded w, which is its origin
     rows = Rows(subspace, x, lambda _: torch.zeros(subspace.d))

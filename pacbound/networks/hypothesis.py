@@ -27,6 +27,7 @@ from ..quantize.tensors import dequantize_tensors
 from ..specs.picks import PicksSpec
 from ..specs.specs import BaseOrigin, DrawSpec, HypothesisSpec, PreprocessSpec, ProjectorSpec, TensorsSpec
 from ..specs.tensors import DirectSpec
+from ..subspace.ekfac import Start
 from ..subspace.layout import NORM_BUFFERS, Layout, frozen_digest, tensors_digest
 from ..subspace.projectors import make_projector
 from ..subspace.subspace import Subspace, layer_scale
@@ -130,7 +131,9 @@ def values_digest(module: nn.Module, layout: Layout) -> str:
 def make_subspace(base: Base, spec: ProjectorSpec, scaled: bool, part: nn.Module | None = None) -> Subspace:
     """Span theta0 + scale * P w around a base. part: of its module, with all that is trained under the same names."""
     scale = layer_scale(base.layout) if scaled else None
-    return Subspace(part or base.module, base.layout, base.theta0, make_projector(spec, base.layout), scale)
+    theta0 = base.theta0
+    projector = make_projector(spec, base.layout, lambda: Start(base.module, base.layout, theta0, scale))
+    return Subspace(part or base.module, base.layout, theta0, projector, scale)
 
 
 class Hypothesis:

@@ -207,7 +207,7 @@ def prepare(
         test=held_out,
         base=base,
         model=name,
-        projector=_projector(request, base.layout.D, sample.n),
+        projector=_projector(request, base.layout.D, sample, preprocess),
         preprocess=preprocess,
         loss=loss,
         data=describe(_with_cuts(sample, preprocess), split, request.repeats),
@@ -216,10 +216,12 @@ def prepare(
     )
 
 
-def _projector(request: Request, D: int, n: int) -> ProjectorSpec:
+def _projector(request: Request, D: int, sample: Examples, preprocess: PreprocessSpec) -> ProjectorSpec:
     """Return the subspace that is asked for, the whole space where every weight is coded. Raises: RequestError."""
     if request.encoder != "weights":
-        return parse_projector(request.projector, D, min(request.d or default_dimension(n), D), request.seed)
+        d = min(request.d or default_dimension(sample.n), D)
+        shape = None if preprocess.name == "tokens" else shape_after(sample.x, preprocess)
+        return parse_projector(request.projector, D, d, request.seed, shape)
     refuse_options(request, ("d", "projector", "layer_scale"), "is of a subspace, and --encoder weights has none")
     return whole_space(D)
 

@@ -277,7 +277,7 @@ class Stated(Record):
     ] = None
     projector: Annotated[
         str,
-        Field(json_schema_extra=_option("Subspace", f"{', '.join(SINGLE_KINDS)}, A+B or permuted:A")),
+        Field(json_schema_extra=_option("Subspace", f"{'|'.join(SINGLE_KINDS)}|A+B|permuted:A")),
     ] = "fastfood"
     layer_scale: Annotated[
         bool, Field(json_schema_extra=_option("Subspace", "scale each layer's part by its He value"))
@@ -518,8 +518,10 @@ def read_toml(path: Path, base: Request | None = None) -> Request:
         raise RequestError(f"config: {path.name!r} is not a readable TOML file ({without_file(cause)}).") from None
 
 
-def parse_projector(text: str, D: int, d: int, seed: int) -> ProjectorSpec:
+def parse_projector(text: str, D: int, d: int, seed: int, shape: tuple[int, ...] | None = None) -> ProjectorSpec:
     """Return the spec of an expression: KIND, permuted:KIND, or several of these joined by +.
+
+    shape: of one input, for ekfac.
 
     >>> parse_projector("film+permuted:kron", 100, 10, 0).kind
     'sum'
@@ -536,13 +538,26 @@ def parse_projector(text: str, D: int, d: int, seed: int) -> ProjectorSpec:
         near = difflib.get_close_matches(text, SINGLE_KINDS, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise RequestError(f"projector: a kind is one of {', '.join(SINGLE_KINDS)}, got {text!r}.{hint}")
+    if text == "ekfac":
+        if shape is None or len(shape) > 3:
+            got = "other inputs" if shape is None else f"inputs of shape {shape}"
+            raise RequestError(
+                f"projector: ekfac is for networks of images or vectors, got {got}. Choose another kind."
+            )
+        return _checked(text, kind=text, D=D, d=d, seed=seed, shape=shape)
     return _checked(text, kind=text, D=D, d=D if text == "identity" else d, seed=seed)
 
 
 def _checked(
-    text: str, kind: ProjectorKind, D: int, d: int, seed: int, parts: tuple[ProjectorSpec, ...] = ()
+    text: str,
+    kind: ProjectorKind,
+    D: int,
+    d: int,
+    seed: int,
+    parts: tuple[ProjectorSpec, ...] = (),
+    shape: tuple[int, ...] | None = None,
 ) -> ProjectorSpec:
     try:
-        return ProjectorSpec(kind=kind, D=D, d=d, seed=seed, parts=parts)
+        return ProjectorSpec(kind=kind, D=D, d=d, seed=seed, parts=parts, shape=shape)
     except ValidationError as cause:
         raise RequestError(f"projector {text!r}: {cause.errors()[0]['msg']}.") from None

@@ -1,5 +1,6 @@
 """Every record that a certificate embeds to say how its network is rebuilt. Data only: no torch, no arithmetic."""
 
+import math
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -19,7 +20,7 @@ ModelName = Annotated[str, Field(max_length=MAX_DESCRIPTION), AfterValidator(mod
 
 # Orders below are part of the format: a position is what the message codes, the first being the shortest.
 ProjectorKind = Literal[
-    "fastfood", "cosine", "sparse", "kron", "kron_qr", "dense", "film", "identity", "sum", "permuted", "tiled"
+    "fastfood", "cosine", "sparse", "kron", "kron_qr", "dense", "film", "identity", "sum", "permuted", "tiled", "ekfac"
 ]
 PROJECTOR_KINDS: tuple[ProjectorKind, ...] = ProjectorKind.__args__  # type: ignore[attr-defined]
 SINGLE_KINDS = tuple(kind for kind in PROJECTOR_KINDS if kind not in ("sum", "permuted"))  # made of no others
@@ -29,6 +30,7 @@ CHECKPOINT_KINDS = ("checkpoint", "checkpoint_new_head", "checkpoint_own_head")
 CodeKind = Literal["gaussian", "laplace", "adaptive", "static", "profile"]
 SENT_CODE_KINDS: tuple[CodeKind, ...] = ("gaussian", "laplace", "adaptive", "static")  # profile needs no word
 MAX_DIMENSION = 1 << 31
+MAX_INPUT = 1 << 19  # numbers in an input of which many are drawn as noise
 MAX_SYMBOL = 1 << 15
 MAX_EXAMPLES = 1 << 40
 SPLIT_PARTS = 64
@@ -36,14 +38,20 @@ PROFILE_REACH = 20  # symbols of a step profile are -20..20
 RATIO_ONE = 64  # the ratio_index of a step that is the scale
 
 
-class ProjectorSpec(Record):
-    """A D x d matrix as data. `sum` adds its parts over sqrt(number); `permuted` shuffles the rows of its one part."""
+class ProjectorSpec(SparseRecord):
+    """A D x d matrix as data. `sum` adds its parts over sqrt(number); `permuted` shuffles the rows of its one part.
+
+    shape: of one input as the network reads it, for `ekfac` alone, which looks at noise of that shape.
+    """
+
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("shape",)
 
     kind: ProjectorKind
     D: int = Field(ge=1, lt=MAX_DIMENSION)
     d: int = Field(ge=1, lt=MAX_DIMENSION)
     seed: int = Field(default=0, ge=0, lt=1 << 63)
     parts: tuple["ProjectorSpec", ...] = Field(default=(), max_length=4)
+    shape: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1, max_length=3)] | None = None
 
     @model_validator(mode="after")
     def _shape(self) -> Self:
@@ -55,6 +63,12 @@ class ProjectorSpec(Record):
             raise ValueError("every part of a projector has the D and d of the whole")
         if any(part.kind == "sum" or (part.parts and self.kind == "permuted") for part in self.parts):
             raise ValueError("projectors nest no deeper than a sum of permuted parts")
+        if (self.kind == "ekfac") != (self.shape is not None):
+            raise ValueError(f"an ekfac projector has the shape of an input, and no other has, got {self.shape}")
+        if self.shape is not None and math.prod(self.shape) > MAX_INPUT:
+            raise ValueError(f"an ekfac projector has inputs of at most {MAX_INPUT:,} numbers, got {self.shape}")
+        if any(part.kind == "ekfac" for part in self.parts):
+            raise ValueError("an ekfac projector is no part of another")
         if self.kind == "identity" and self.D != self.d:
             raise ValueError(f"the identity projector has D == d, got {self.D} and {self.d}")
         return self

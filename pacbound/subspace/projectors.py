@@ -10,6 +10,7 @@ from torch import Tensor
 from ..errors import SubspaceError
 from ..specs.specs import PROJECTOR_KINDS, ProjectorKind, ProjectorSpec
 from . import random
+from .ekfac import Ekfac, Start
 from .explicit import Dense, Identity, Sparse
 from .kronecker import Kronecker
 from .layout import Layout
@@ -60,14 +61,17 @@ class Permuted(Projector):
         return self._part._transposed(v.index_select(1, self._reverse))
 
 
-def make_projector(spec: ProjectorSpec, layout: Layout | None = None) -> Projector:
+def make_projector(
+    spec: ProjectorSpec, layout: Layout | None = None, start: Callable[[], Start] | None = None
+) -> Projector:
     """Make the matrix that a spec describes; the same spec and layout give the same matrix on every machine.
 
-    The entries of cosine and kron_qr, and all products, are reproduced to float32 rounding, the rest exactly.
+    The entries of cosine, kron_qr and ekfac, and all products, are reproduced to float32 rounding, the rest exactly.
 
     Args:
         spec: the matrix as data.
         layout: the network's layout; kind film needs it, and D is checked against it where it is given.
+        start: the network at theta0, for kind ekfac.
 
     Raises:
         SubspaceError: d > D, a layout of another D, film without a layout or without a matching slot, or a shape
@@ -77,6 +81,13 @@ def make_projector(spec: ProjectorSpec, layout: Layout | None = None) -> Project
         raise SubspaceError(f"make_projector: d is at most D, got d = {spec.d} and D = {spec.D}. Choose a smaller d.")
     if layout is not None and layout.D != spec.D:
         raise SubspaceError(f"make_projector: D is the layout's {layout.D}, got {spec.D}. Use the layout's D.")
+    if spec.kind == "ekfac":
+        if start is None:
+            raise SubspaceError(
+                "ekfac projector: its directions are those of a network at theta0, which is not known here. Choose "
+                "another kind."
+            )
+        return Ekfac(spec, start())
     return _BUILDERS[spec.kind](spec, layout)
 
 
@@ -114,4 +125,4 @@ _BUILDERS: dict[ProjectorKind, Callable[[ProjectorSpec, Layout | None], Projecto
     "permuted": _permuted,
     "tiled": lambda spec, _: TiledFastfood(spec),
 }
-assert tuple(_BUILDERS) == PROJECTOR_KINDS
+assert (*_BUILDERS, "ekfac") == PROJECTOR_KINDS

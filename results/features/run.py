@@ -13,6 +13,8 @@ WAYS = {
     "cifar10": ["--d", "2048"],
     "cifar10_long": ["--d", "2048", "--epochs", "104"],
     "cifar10_longest": ["--d", "2048", "--epochs", "208"],
+    "cifar10_ekfac": ["--projector", "ekfac", "--d", "2048"],
+    "cifar10_ekfac_longest": ["--projector", "ekfac", "--d", "2048", "--epochs", "208"],
 }
 COMMANDS = {
     f"{data}-seed_{seed}": ["--data", data.partition("_")[0], *options, "--seed", str(seed)]

@@ -186,12 +186,13 @@ def header_bits(spec: HypothesisSpec) -> Counter[str]:
 
 def _tree_bits(spec: ProjectorSpec) -> int:
     own = gamma_bits(PROJECTOR_KINDS.index(spec.kind)) + gamma_bits(spec.seed) + 2 * (spec.kind == "sum")
+    own += 0 if spec.shape is None else 2 + sum(gamma_bits(side - 1) for side in spec.shape)
     return own + sum(_tree_bits(part) for part in spec.parts)
 
 
 def test_kinds_of_projectors_keep_their_numbers_in_messages() -> None:
     first = ("fastfood", "cosine", "sparse", "kron", "kron_qr", "dense", "film", "identity", "sum", "permuted")
-    assert PROJECTOR_KINDS == (*first, "tiled")
+    assert PROJECTOR_KINDS == (*first, "tiled", "ekfac")
 
 
 @given(hypotheses())

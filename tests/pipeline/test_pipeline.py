@@ -121,7 +121,7 @@ def test_the_callers_module_and_its_mode_are_untouched_and_irrelevant() -> None:
     assert pb.verify(in_train, data=clouds(), model=net.train()).stands
 
 
-PROJECTORS = ["fastfood", "cosine", "sparse", "kron", "kron_qr", "dense", "film", "identity",
+PROJECTORS = ["fastfood", "cosine", "sparse", "kron", "kron_qr", "dense", "film", "identity", "ekfac",
               "dense+permuted:sparse", "permuted:film"]  # fmt: skip
 
 
@@ -158,6 +158,22 @@ def test_every_code_and_encoder_goes_through_the_round_trip(code: str, encoder: 
     assert made.hypothesis.code.kind == code
     made.save(tmp_path / "c.json")
     assert pb.verify(tmp_path / "c.json", data=clouds(), model=network()).stands
+
+
+def test_another_shape_of_inputs_in_the_record_is_not_what_the_message_says() -> None:
+    x, y = clouds()
+    x = x.unsqueeze(1)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(x.shape[2], 3))
+    setup = prepare(net, (x, y), None, Request(projector="ekfac", d=8, epochs=4, batch=30, encoder="plain"), "zero_one")
+    made = force(setup, encoding.encode(setup, Checkpoint(None, ""), False).candidates[-1])
+    assert pb.verify(made, data=(x, y), model=net).stands
+    projector = made.hypothesis.projector
+    assert projector is not None
+    assert projector.shape == x.shape[1:]
+    changed = projector.model_copy(update={"shape": x.shape[2:]})  # which this network takes, too
+    forged = made.model_copy(update={"hypothesis": made.hypothesis.model_copy(update={"projector": changed})})
+    found = pb.verify(forged.model_copy(update={"digest": forged.expected_digest()}), data=(x, y), model=net)
+    assert not found.stands
 
 
 def force(setup: Setup, candidate: Candidate) -> pb.Certificate:

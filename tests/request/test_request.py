@@ -116,9 +116,10 @@ def test_every_option_has_a_group_and_a_line_of_help() -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind in PROJECTOR_KINDS if kind not in ("sum", "permuted")])
 def test_a_kind_is_an_expression(kind: str) -> None:
-    spec = parse_projector(kind, 100, 10, 3)
+    spec = parse_projector(kind, 100, 10, 3, (3, 8, 8))
     assert (spec.kind, spec.D, spec.seed, spec.parts) == (kind, 100, 3, ())
     assert spec.d == (100 if kind == "identity" else 10)
+    assert spec.shape == ((3, 8, 8) if kind == "ekfac" else None)
 
 
 def test_expressions_nest_sums_of_permuted_kinds() -> None:
@@ -138,6 +139,8 @@ def test_expressions_nest_sums_of_permuted_kinds() -> None:
         ("permuted", "a kind is one of"),
         ("dense+", "got ''"),
         ("permuted:permuted:dense", "nest no deeper"),
+        ("ekfac", "ekfac is for networks of images or vectors, got other inputs"),
+        ("permuted:ekfac", "ekfac is for networks of images or vectors"),
         ("dense+identity", "the D and d of the whole"),
         ("+".join(["dense"] * 5), "at most 4"),
     ],

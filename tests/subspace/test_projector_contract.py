@@ -57,6 +57,9 @@ def test_another_seed_gives_an_unrelated_matrix(case: ProjectorCase) -> None:
     if case.spec.kind == "identity":
         assert torch.equal(case.make().as_matrix(), case.reseeded().as_matrix())
         return
+    if case.spec.kind == "ekfac":  # directions of one network, found on other noise
+        assert not torch.allclose(case.make().as_matrix(), case.reseeded().as_matrix(), atol=1e-3)
+        return
     one, other = case.make().as_matrix(), case.reseeded().as_matrix()
     cosines = (one * other).sum(0) / (one.norm(dim=0) * other.norm(dim=0))
     assert cosines.abs().mean() < 0.2
