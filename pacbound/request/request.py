@@ -277,7 +277,7 @@ class Stated(Record):
     ] = None
     projector: Annotated[
         str,
-        Field(json_schema_extra=_option("Subspace", f"{'|'.join(SINGLE_KINDS)}|A+B|permuted:A")),
+        Field(json_schema_extra=_option("Subspace", f"{', '.join(SINGLE_KINDS)}, A+B")),
     ] = "fastfood"
     layer_scale: Annotated[
         bool, Field(json_schema_extra=_option("Subspace", "scale each layer's part by its He value"))
