@@ -1,6 +1,7 @@
 """Killed at any moment, a run leaves whole files or none, and ends with --resume as if nothing had happened."""
 
 import os
+import shutil
 import signal
 import sys
 import time
@@ -34,18 +35,16 @@ def run(request: pb.Request, state: Path | None) -> pb.Certificate:
 SAVE = Checkpoint.save
 
 
-def stop_at(saves: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Let the run die right after its so-many-th save; every offer to save is taken. Returns the count."""
-    done = [0]
+def keep_what_every_save_leaves(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Take every offer to save, and copy the folder after each: what a run that died there would have left."""
+    left: list[Path] = []
 
-    def dying(self: Checkpoint, tensors: dict[str, torch.Tensor], force: bool = False) -> None:
+    def copied(self: Checkpoint, tensors: dict[str, torch.Tensor], force: bool = False) -> None:
         SAVE(self, tensors, force=True)
-        done[0] += 1
-        if done[0] == saves:
-            raise KeyboardInterrupt
+        left.append(shutil.copytree(folder, folder.with_name(str(len(left) + 1))))
 
-    monkeypatch.setattr(Checkpoint, "save", dying)
-    return done
+    monkeypatch.setattr(Checkpoint, "save", copied)
+    return left
 
 
 @pytest.mark.parametrize("encoder", REQUESTS)
@@ -53,18 +52,15 @@ def test_a_run_that_dies_after_any_save_resumes_to_the_same_core(
     encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(encoding, "posterior_settings", few_examples)
-    saves = stop_at(10**9, monkeypatch)
-    whole = run(REQUESTS[encoder], tmp_path / "whole.state")
+    (tmp_path / "whole").mkdir()
+    left = keep_what_every_save_leaves(tmp_path / "whole", monkeypatch)
+    whole = run(REQUESTS[encoder], tmp_path / "whole" / "a.state")
+    monkeypatch.setattr(Checkpoint, "save", SAVE)
     assert whole.hypothesis.projector is not None
-    total = saves[0]
+    total = len(left)
     assert total >= 2
     for at in sorted({1, total // 3, (2 * total) // 3, total - 1, total} - {0}):
-        state = tmp_path / f"{at}.state"
-        stop_at(at, monkeypatch)
-        with pytest.raises(KeyboardInterrupt):
-            run(REQUESTS[encoder], state)
-        monkeypatch.setattr(Checkpoint, "save", SAVE)
-        assert run(REQUESTS[encoder], state).core_digest == whole.core_digest, at
+        assert run(REQUESTS[encoder], left[at - 1] / "a.state").core_digest == whole.core_digest, at
 
 
 def fork_certify(output: str) -> int:
