@@ -1,5 +1,6 @@
 """Runs in processes of their own: killed at random moments, a sweep ends with the certificates of one left alone."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -14,7 +15,7 @@ import pytest
 
 from pacbound.request.request import Request
 from pacbound.sweeps import executors, worker
-from pacbound.sweeps.driver import begin, sweep
+from pacbound.sweeps.driver import begin
 from pacbound.sweeps.executors import Processes
 from pacbound.sweeps.folder import Folder
 from pacbound.sweeps.plan import Search, make_plan
@@ -64,7 +65,11 @@ def start(folder: Path, output: str, jobs: int) -> Begun:
 
 
 def ends(folder: Path, output: str, jobs: int) -> dict[str, object]:
-    ended = start(folder, output, jobs).end()
+    return said(start(folder, output, jobs))
+
+
+def said(begun: Begun) -> dict[str, object]:
+    ended = begun.end()
     assert ended.code == 0, ended.err
     return dict(json.loads(ended.out))
 
@@ -119,7 +124,13 @@ def test_a_worker_goes_when_the_one_that_asked_it_is_gone_and_keeps_its_state(fo
     assert not folder.certificate(0).exists()
 
 
-def test_a_worker_that_is_killed_is_told_and_another_goes_on(folder: Folder) -> None:
+def killed_and_another(path: Path) -> tuple[executors.Outcome | None, executors.Outcome | None, int]:
+    """Start a run, kill its worker once there is a state, and start another: what is told, and who is left at the end.
+
+    Workers are forks, so that this runs in a process of its own.
+    """
+    executors.subprocess.Popen = Fork  # type: ignore[assignment, misc]
+    folder = Folder(path)
     executor = Processes(folder)
     try:
         executor.start(0)
@@ -128,28 +139,33 @@ def test_a_worker_that_is_killed_is_told_and_another_goes_on(folder: Folder) -> 
             time.sleep(0.05)
         (worker,) = executor._workers
         worker.process.kill()
-        outcome = None
-        while outcome is None and time.monotonic() < until:
-            outcome = executor.wait(1.0)
-        assert outcome is not None
-        assert (outcome.run, outcome.refusal) == (0, None)
-        assert "ended with -9" in str(outcome.broken)
+        told = None
+        while told is None and time.monotonic() < until:
+            told = executor.wait(1.0)
         executor.start(1)
-        assert executor.wait(0.2) is None  # at work
+        return told, executor.wait(0.2), len(executor._workers)
     finally:
         executor.stop()
-    assert executor._workers == []
+        assert executor._workers == []
 
 
-def test_jobs_of_submitit_end_with_the_same_certificates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_is_killed_is_told_and_another_goes_on(folder: Folder) -> None:
+    ended = forked(killed_and_another, folder.path, folder=folder.path.parent, environment={"OMP_NUM_THREADS": "1"})
+    returned, code, _, err = dataclasses.astuple(ended.end())
+    assert code == 0, err
+    outcome, later, workers = returned
+    assert (outcome.run, outcome.refusal) == (0, None)
+    assert "ended with -9" in str(outcome.broken)
+    assert (later, workers) == (None, 1)  # at work
+
+
+def test_jobs_of_submitit_end_with_the_same_certificates(tmp_path: Path) -> None:
     pytest.importorskip("submitit", reason="runs on Slurm are optional")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-    request = Request(data="digits", encoder="plain", model="h16-R-L", epochs=4)
-    plan = make_plan(request, Search(), {"d": [16, 32]})
-    by_jobs = sweep(plan, tmp_path / "jobs", jobs=2, where="local", progress=False)
-    assert (by_jobs.finished, by_jobs.broken) == (2, {})
-    by_processes = sweep(plan, tmp_path / "processes", progress=False)
+    (tmp_path / "s.toml").write_text(DIGITS.format(epochs=4) + "[grid]\nd = [16, 32]\n")
+    words = ("s.toml", "--json", "--output", "jobs", "--jobs", "2", "--where", "local")
+    ended = forked(pacbound, "sweep", *words, folder=tmp_path, environment={"PYTHONPATH": os.pathsep.join(sys.path)})
+    by_jobs, by_processes = said(ended), ends(tmp_path, "processes", 1)
+    assert (by_jobs["finished"], by_jobs["broken"]) == (2, {})
     assert digests(tmp_path / "jobs") == digests(tmp_path / "processes")
-    assert by_jobs.best is not None
-    assert by_processes.best is not None
-    assert by_jobs.best.core_digest == by_processes.best.core_digest
+    best, other = (dict(one["best"]) for one in (by_jobs, by_processes))  # type: ignore[call-overload]
+    assert best["core_digest"] == other["core_digest"] is not None
