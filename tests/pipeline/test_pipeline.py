@@ -30,6 +30,7 @@ from pacbound.training.plain import Candidate, Encoded
 from pacbound.training.settings import PosteriorSettings
 from pacbound.training.state import Checkpoint
 from tests.forge import Document, forge
+from tests.several import few_examples
 from tests.tiny import CLASSES, clouds, examples, network, quick
 
 
@@ -128,8 +129,9 @@ PROJECTORS = ["fastfood", "cosine", "sparse", "kron", "kron_qr", "dense", "film"
 @pytest.mark.parametrize("encoder", ["posterior", "plain", "codebook"])
 @pytest.mark.parametrize("projector", PROJECTORS)
 def test_every_projector_and_encoder_goes_through_certify_save_load_verify(
-    projector: str, encoder: str, tmp_path: Path
+    projector: str, encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(encoding, "posterior_settings", few_examples)
     plain = {} if encoder == "posterior" else {"beta": 0.3, "rate": 0.1}
     request = Request.model_validate(
         {"projector": projector, "encoder": encoder, "d": 10, "epochs": 3, "batch": 30, **plain}

@@ -2,6 +2,7 @@
 
 import importlib
 import math
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -43,8 +44,8 @@ def _problem() -> tuple[Base, Subspace, Sample]:
     return base, subspace, Sample(*clouds(200))
 
 
-def _encode(settings: PosteriorSettings = QUICK, checkpoint: Checkpoint | None = None) -> list[Candidate]:
-    return _encoded(settings, checkpoint or Checkpoint(None, "")).candidates
+def _encode(settings: PosteriorSettings = QUICK) -> list[Candidate]:
+    return _encoded(settings, Checkpoint(None, "")).candidates
 
 
 def _encoded(settings: PosteriorSettings, checkpoint: Checkpoint) -> Encoded:
@@ -56,10 +57,28 @@ def _task(subspace: Subspace, sample: Sample, settings: PosteriorSettings, check
     return Task(subspace, sample, settings, 0, checkpoint, progress=False)
 
 
+class _Copying(Checkpoint):
+    """Writes as often as it is asked, and keeps a copy of each: what a run that was killed there would have left."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "key")
+        self.left: list[Path] = []
+
+    def save(self, tensors: dict[str, Tensor], force: bool = False) -> None:
+        super().save(tensors, force=True)
+        assert self.path is not None
+        self.left.append(Path(shutil.copy(self.path, f"{self.path}-{len(self.left) + 1}")))
+
+
 @pytest.fixture(scope="module")
-def whole() -> Encoded:
+def copying(tmp_path_factory: pytest.TempPathFactory) -> _Copying:
+    return _Copying(tmp_path_factory.mktemp("whole") / "state")
+
+
+@pytest.fixture(scope="module")
+def whole(copying: _Copying) -> Encoded:
     """The quick encoder, neither changed nor killed."""
-    return _encoded(QUICK, Checkpoint(None, ""))
+    return _encoded(QUICK, copying)
 
 
 def _first(candidates: list[Candidate]) -> tuple[Symbols, ProfileSpec | TrellisSpec, CodeSpec | None]:
@@ -87,29 +106,9 @@ def test_the_best_message_decodes_to_a_network_with_few_errors(whole: Encoded) -
     assert message.bits < 8 * D_SMALL + 60
 
 
-class _Killed(Exception):
-    pass
-
-
-class _Dying(Checkpoint):
-    """Writes as often as it is asked and dies after a number of writes."""
-
-    def __init__(self, path: Path, lives: int) -> None:
-        super().__init__(path, "key")
-        self.lives = lives
-
-    def save(self, tensors: dict[str, Tensor], force: bool = False) -> None:
-        super().save(tensors, force=True)
-        self.lives -= 1
-        if self.lives == 0:
-            raise _Killed
-
-
 @pytest.mark.parametrize("lives", [1, 2, 3, 5, 6, 8, 9])
-def test_a_killed_run_resumes_to_the_same_message(tmp_path: Path, lives: int, whole: Encoded) -> None:
-    with pytest.raises(_Killed):
-        _encode(checkpoint=_Dying(tmp_path / "state", lives))
-    resumed = _encoded(QUICK, Checkpoint(tmp_path / "state", "key"))
+def test_a_killed_run_resumes_to_the_same_message(lives: int, whole: Encoded, copying: _Copying) -> None:
+    resumed = _encoded(QUICK, Checkpoint(copying.left[lives - 1], "key"))
     assert resumed.epochs == whole.epochs == pytest.approx(QUICK.steps * QUICK.batch / 200)
     for one, other in zip(resumed.candidates, whole.candidates, strict=True):
         np.testing.assert_array_equal(one.symbols, other.symbols)
@@ -134,7 +133,9 @@ def test_a_killed_run_resumes_to_the_same_message(tmp_path: Path, lives: int, wh
     ids=lambda change: next(iter(change)),
 )
 def test_every_part_can_be_switched_off(change: dict[str, object]) -> None:
-    candidates = _encode(QUICK.model_copy(update=change))
+    short = {"warm_steps": 10, "smooth_steps": 30, "bounded_steps": 20}
+    candidates = _encode(QUICK.model_copy(update=short | change))
+    assert candidates
     assert all(((one.symbols >= 0) & (one.symbols <= 40)).all() for one in candidates)
 
 
