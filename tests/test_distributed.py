@@ -35,7 +35,7 @@ from tests.several import Ended, command, few_examples, joined, several
 from tests.tiny import clouds, decoded, examples, network, save_clouds
 
 N, D_SMALL = 1001, 12  # three batches of 500, the last of one example
-TRAINING = ("certify", "--data", "clouds.npz", "--d", "16", "--epochs", "24", "--batch", "50", "--model", "h8-R-L")
+TRAINING = ("certify", "--data", "clouds.npz", "--d", "16", "--epochs", "12", "--batch", "50", "--model", "h8-R-L")
 
 
 def returned(ended: list[Ended]) -> list[object]:
@@ -264,7 +264,7 @@ def test_two_processes_come_to_the_bound_of_one(
 ) -> None:
     monkeypatch.setattr(encoding, "posterior_settings", few_examples)
     monkeypatch.setattr(curvatures, "processes", lambda: 2)  # the same randomness of the curvature
-    request = pb.Request(d=16, epochs=24, batch=50, model="h8-R-L")
+    request = pb.Request(d=16, epochs=12, batch=50, model="h8-R-L")
     alone = pb.certify("h8-R-L", clouds(601), request=request, progress=False)
     assert whole[0].stated_bound.value == pytest.approx(alone.stated_bound.value, abs=0.02)
 
