@@ -1769,6 +1769,27 @@ MUTATIONS = (
         "tests/subspace/test_projector_contract.py::test_adjoint_is_the_transpose_of_project",
     ),
     Mutation(
+        "the directions that move the outputs least are taken for the leading ones",
+        "pacbound/subspace/ekfac.py",
+        "np.argsort(-weight.numpy()",
+        "np.argsort(weight.numpy()",
+        "tests/subspace/test_ekfac.py::test_directions_hold_more_of_what_moves_the_outputs_than_random_ones",
+    ),
+    Mutation(
+        "the scale of layers is forgotten when directions are looked for",
+        "pacbound/subspace/ekfac.py",
+        "yield rows if start.scale is None else rows * start.scale.double()",
+        "yield rows",
+        "tests/subspace/test_ekfac.py::test_it_follows_theta0_and_the_scale_of_layers",
+    ),
+    Mutation(
+        "the shape of an input is taken from the certificate and not from the message",
+        "pacbound/bits/message.py",
+        'shape = _shape(stream, None if spec is None else spec.shape) if kind == "ekfac" else None',
+        'shape = (1,) if kind == "ekfac" else None',
+        "tests/pipeline/test_pipeline.py::test_another_shape_of_inputs_in_the_record_is_not_what_the_message_says",
+    ),
+    Mutation(
         "lattices of all weights pass for a code of another space",
         "pacbound/specs/specs.py",
         "self.projector != every_weight(self.quantizer.parameters):\n",

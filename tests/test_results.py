@@ -38,7 +38,7 @@ def test_the_readmes_say_what_results_say(monkeypatch):
         ("picks/fashion-mnist_0", 0.155), ("picks/fashion-mnist_1", 0.155), ("picks/fashion-mnist_2", 0.155),
         ("features/mnist-seed_0", 0.044), ("features/fashion-mnist-seed_0", 0.193),
         ("features/cifar10_long-seed_0", 0.495), ("features/cifar10_longest-seed_0", 0.49),
-        ("features/digits-seed_0", 0.29),
+        ("features/digits-seed_0", 0.29), ("features/cifar10_ekfac-seed_0", 0.495), ("prior/cifar10_32", 0.135),
     ],
 )  # fmt: skip
 def test_headline_certificates_reach_their_targets(name, most):
@@ -64,6 +64,7 @@ SLOW = [
     ("plain/fashion-mnist", "fashion-mnist"), ("mnist/seed_0", "mnist"), ("fashion_mnist/seed_0", "fashion-mnist"),
     ("cifar10/default", "cifar10"), ("direct/lenet_tuned_0.125", "mnist"),
     ("features/fashion-mnist-seed_1", "fashion-mnist"), ("features/cifar10-seed_1", "cifar10"),
+    ("features/cifar10_ekfac-seed_1", "cifar10"),
 ]  # fmt: skip
 COUNTED = [
     ("plain/mnist", "mnist"), ("features/mnist-seed_0", "mnist"),

@@ -21,6 +21,8 @@ BEFORE = {
     "cifar10": "cifar10/default.json",
     "cifar10_long": "cifar10/default.json",
     "cifar10_longest": "cifar10/default.json",
+    "cifar10_ekfac": "cifar10/default.json",
+    "cifar10_ekfac_longest": "cifar10/default.json",
     "digits": "digits/seed_*.json",
 }
 HEAD = (

@@ -19,7 +19,7 @@ BESIDE = {
         "picks/fashion-mnist_*.json",
         "prior/fashion-mnist_32.json",
     ),
-    "cifar10": ("features/cifar10-seed_*.json", "picks/cifar10_0.json", ""),
+    "cifar10": ("features/cifar10-seed_*.json", "picks/cifar10_0.json", "prior/cifar10_32.json"),
     "features of cifar10": ("", "picks/cifar10_features.json", ""),
     "digits": ("features/digits-seed_*.json", "picks/digits_*.json", "prior/digits_32.json"),
 }
