@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F
 
-from ..errors import SubspaceError
+from ..errors import SubspaceError, first_line
 from ..specs.specs import ProjectorSpec
 from . import random
 from .layout import Layout, Slot
@@ -126,17 +126,18 @@ def _gradients(spec: ProjectorSpec, start: Start) -> Iterator[Tensor]:
     try:
         with torch.no_grad():
             outputs = network(inputs[:1]).shape[1]
-    except (RuntimeError, ValueError, TypeError, IndexError) as cause:
+        drawn = torch.from_numpy(random.normals(spec.seed, "ekfac/outputs", EXAMPLES * outputs)).double()
+        towards = drawn.view(EXAMPLES, outputs)
+        towards = towards - towards.mean(1, keepdim=True)
+        size = max(1, min(EXAMPLES, CHUNK_ELEMENTS // spec.D))
+        for x, v in zip(inputs.split(size), towards.split(size), strict=True):
+            rows = vmap(grad(moved), in_dims=(None, 0, 0))(theta, x, v)
+            yield rows if start.scale is None else rows * start.scale.double()
+    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as cause:  # of somebody else's network
         raise SubspaceError(
-            f"ekfac projector: the network does not take noise of shape {spec.shape}: {cause}. Choose another kind."
+            f"ekfac projector: the network gives no gradients for noise of shape {spec.shape} in float64: "
+            f"{first_line(cause)}. Choose another kind."
         ) from None
-    drawn = torch.from_numpy(random.normals(spec.seed, "ekfac/outputs", EXAMPLES * outputs)).double()
-    towards = drawn.view(EXAMPLES, outputs)
-    towards = towards - towards.mean(1, keepdim=True)
-    size = max(1, min(EXAMPLES, CHUNK_ELEMENTS // spec.D))
-    for x, v in zip(inputs.split(size), towards.split(size), strict=True):
-        rows = vmap(grad(moved), in_dims=(None, 0, 0))(theta, x, v)
-        yield rows if start.scale is None else rows * start.scale.double()
 
 
 def _moments(spec: ProjectorSpec, start: Start) -> tuple[list[Tensor], list[Tensor]]:

@@ -97,11 +97,32 @@ def test_an_image_of_noise_is_a_sum_of_grids_by_hand() -> None:
     np.testing.assert_allclose(noise(7, 2, (2, 3, 3)).numpy(), images / images.std(ddof=1), rtol=1e-9)
 
 
+class Branching(nn.Module):
+    """Asks about its values, which vmap cannot."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(5, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.layer(x)
+        return y if y.sum() > 0 else -y
+
+
+class Paired(Branching):
+    """Returns no tensor."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (self.layer(x), x)  # type: ignore[return-value]
+
+
 @pytest.mark.parametrize(
     ("module", "d", "shape", "complaint"),
     [
         (nn.Linear(4097, 2), 4, (4097,), r"sides of a weight matrix are at most 4,096, got 4,097 for weight"),
-        (nn.Linear(5, 3), 4, (6,), r"does not take noise of shape \(6,\)"),
+        (nn.Linear(5, 3), 4, (6,), r"no gradients for noise of shape \(6,\) in float64"),
+        (Branching(), 4, (5,), r"no gradients for noise of shape \(5,\) in float64: .*control flow"),
+        (Paired(), 4, (5,), "no gradients for noise"),
         (nn.Linear(5, 3), 16, (5,), r"12 directions move the outputs at theta0, got d = 16"),
     ],
 )
