@@ -47,7 +47,7 @@ class ProjectorCase:
 
 def _made(spec: ProjectorSpec) -> Projector:
     base = make_base(small_network(), 0)
-    return make_projector(spec, base.layout, lambda: Start(base.module, base.layout, base.theta0, None))
+    return make_projector(spec, base.layout, Start(base.module, base.theta0, None))
 
 
 D = 2215

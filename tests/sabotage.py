@@ -1776,6 +1776,13 @@ MUTATIONS = (
         "tests/subspace/test_ekfac.py::test_directions_hold_more_of_what_moves_the_outputs_than_random_ones",
     ),
     Mutation(
+        "directions are those of what theta0 was when the network was first asked",
+        "pacbound/subspace/ekfac.py",
+        "replace(start, theta0=start.theta0.clone())",
+        "start",
+        "tests/subspace/test_ekfac.py::test_directions_are_found_once_for_one_network_and_anew_for_other_numbers",
+    ),
+    Mutation(
         "the scale of layers is forgotten when directions are looked for",
         "pacbound/subspace/ekfac.py",
         "yield rows if start.scale is None else rows * start.scale.double()",
@@ -1785,8 +1792,8 @@ MUTATIONS = (
     Mutation(
         "the shape of an input is taken from the certificate and not from the message",
         "pacbound/bits/message.py",
-        'shape = _shape(stream, None if spec is None else spec.shape) if kind == "ekfac" else None',
-        'shape = (1,) if kind == "ekfac" else None',
+        "shape = tuple(1 + stream.gamma(item, why, None if sent is None else sent[k] - 1) for k in range(sides))",
+        "shape = (1,)",
         "tests/pipeline/test_pipeline.py::test_another_shape_of_inputs_in_the_record_is_not_what_the_message_says",
     ),
     Mutation(

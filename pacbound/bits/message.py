@@ -284,15 +284,12 @@ def _projector_tree(stream: Stream, D: int, d: int, spec: ProjectorSpec | None, 
     parts = tuple(
         _projector_tree(stream, D, d, None if spec is None else spec.parts[k], depth + 1) for k in range(count)
     )
-    shape = _shape(stream, None if spec is None else spec.shape) if kind == "ekfac" else None
+    shape = None
+    if kind == "ekfac":
+        sent = None if spec is None else spec.shape
+        sides = 1 + stream.integer(item, 2, why, None if sent is None else len(sent) - 1)
+        shape = tuple(1 + stream.gamma(item, why, None if sent is None else sent[k] - 1) for k in range(sides))
     return ProjectorSpec(kind=kind, D=D, d=d, seed=seed, parts=parts, shape=shape)  # type: ignore[arg-type]
-
-
-def _shape(stream: Stream, sent: tuple[int, ...] | None) -> tuple[int, ...]:
-    """Carry the shape of an input: one to three sides."""
-    item, why = "projector", "kind and seed of each random matrix"
-    count = 1 + stream.integer(item, 2, why, None if sent is None else len(sent) - 1)
-    return tuple(1 + stream.gamma(item, why, None if sent is None else sent[k] - 1) for k in range(count))
 
 
 def _quantizer(stream: Stream, declared: QuantizerSpec | None, spec: QuantizerSpec | None) -> QuantizerSpec:

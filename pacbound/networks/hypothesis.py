@@ -132,7 +132,7 @@ def make_subspace(base: Base, spec: ProjectorSpec, scaled: bool, part: nn.Module
     """Span theta0 + scale * P w around a base. part: of its module, with all that is trained under the same names."""
     scale = layer_scale(base.layout) if scaled else None
     theta0 = base.theta0
-    projector = make_projector(spec, base.layout, lambda: Start(base.module, base.layout, theta0, scale))
+    projector = make_projector(spec, base.layout, Start(base.module, theta0, scale))
     return Subspace(part or base.module, base.layout, theta0, projector, scale)
 
 

@@ -538,14 +538,11 @@ def parse_projector(text: str, D: int, d: int, seed: int, shape: tuple[int, ...]
         near = difflib.get_close_matches(text, SINGLE_KINDS, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise RequestError(f"projector: a kind is one of {', '.join(SINGLE_KINDS)}, got {text!r}.{hint}")
-    if text == "ekfac":
-        if shape is None or len(shape) > 3:
-            got = "other inputs" if shape is None else f"inputs of shape {shape}"
-            raise RequestError(
-                f"projector: ekfac is for networks of images or vectors, got {got}. Choose another kind."
-            )
-        return _checked(text, kind=text, D=D, d=d, seed=seed, shape=shape)
-    return _checked(text, kind=text, D=D, d=D if text == "identity" else d, seed=seed)
+    if text == "ekfac" and (shape is None or len(shape) > 3):
+        got = "other inputs" if shape is None else f"inputs of shape {shape}"
+        raise RequestError(f"projector: ekfac is for networks of images or vectors, got {got}. Choose another kind.")
+    d, shape = D if text == "identity" else d, shape if text == "ekfac" else None
+    return _checked(text, kind=text, D=D, d=d, seed=seed, shape=shape)
 
 
 def _checked(

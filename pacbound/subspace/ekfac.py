@@ -9,8 +9,10 @@ knows the network, theta0, the shape of an input and a seed.
 """
 
 import copy
+import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -21,7 +23,7 @@ from torch.nn import functional as F
 from ..errors import SubspaceError, first_line
 from ..specs.specs import ProjectorSpec
 from . import random
-from .layout import Layout, Slot
+from .layout import Layout, Slot, frozen_digest
 from .projector import Projector
 
 EXAMPLES = 1024
@@ -31,14 +33,28 @@ OWN_COLOUR, FALL = 0.4, 0.6  # noise of the channels beside what they share; an 
 LEAST = 1e-12  # of the largest mean square: below it a direction does not move the outputs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Start:
-    """A network where it stands before training: scale, shape (D,), is that of the subspace, None for 1."""
+    """A network where it stands before training: scale, shape (D,), is that of the subspace, None for 1.
+
+    Equal are those of one module with equal numbers.
+    """
 
     module: nn.Module
-    layout: Layout
     theta0: Tensor
     scale: Tensor | None
+
+    def __eq__(self, other: object) -> bool:
+        """Compare numbers, but modules by identity."""
+        if not isinstance(other, Start) or self.module is not other.module:
+            return False
+        if self.scale is None or other.scale is None:
+            return self.scale is other.scale and torch.equal(self.theta0, other.theta0)
+        return torch.equal(self.scale, other.scale) and torch.equal(self.theta0, other.theta0)
+
+    def __hash__(self) -> int:
+        """Follow the module."""
+        return hash(self.module)
 
 
 class Ekfac(Projector):
@@ -48,22 +64,22 @@ class Ekfac(Projector):
     directions. Found in float64, then rounded to float32. Memory: the square of each side of each weight matrix.
     """
 
-    def __init__(self, spec: ProjectorSpec, start: Start) -> None:
+    def __init__(self, spec: ProjectorSpec, layout: Layout, start: Start) -> None:
         """Find the directions.
 
         Raises:
             SubspaceError: a weight matrix is too large, the network does not take inputs of the shape, or fewer than d
                 directions move its outputs.
         """
-        _refuse_large(start.layout)
+        _refuse_large(layout)
         self.spec = spec
-        self._slots = start.layout.slots
-        left, right = _moments(spec, start)
+        self._slots = layout.slots
+        left, right = _moments(spec, layout, start)
         self._bases = [
             tuple(_eigenvectors(moment, spec.seed) for moment in pair) for pair in zip(left, right, strict=True)
         ]
         weight = torch.zeros(spec.D, dtype=torch.float64)
-        for rows in _gradients(spec, start):
+        for rows in _gradients(spec, layout, start):
             weight += self._turned(rows, forward=False).square().sum(0)
         leading = np.argsort(-weight.numpy(), kind="stable")[: spec.d]
         moving = int((weight > LEAST * weight.max()).sum())
@@ -93,6 +109,20 @@ class Ekfac(Projector):
         return turned
 
 
+def leading_directions(spec: ProjectorSpec, layout: Layout, start: Start) -> Ekfac:
+    """Return the projector, found once where one network is asked about it again: a run does so five times.
+
+    Raises: as `Ekfac`.
+    """
+    return _found(spec, layout, replace(start, theta0=start.theta0.clone()), frozen_digest(start.module))
+
+
+@lru_cache(maxsize=1)
+def _found(spec: ProjectorSpec, layout: Layout, start: Start, frozen: str) -> Ekfac:
+    """Find it. Numbers are compared: theta0 as a copy that nobody else has, all that is frozen by its digest."""
+    return Ekfac(spec, layout, start)
+
+
 def noise(seed: int, count: int, shape: tuple[int, ...]) -> Tensor:
     """Draw inputs (count, *shape) of mean 0 and variance about 1, float64: images (h, w) or (c, h, w), or vectors.
 
@@ -100,34 +130,36 @@ def noise(seed: int, count: int, shape: tuple[int, ...]) -> Tensor:
     falls with the frequency as natural images do (Field 1987); channels share most of it.
     """
     if len(shape) == 1:
-        return torch.from_numpy(random.normals(seed, "ekfac/inputs", count * shape[0])).double().view(count, -1)
+        return _normals(seed, "inputs", count, *shape)
     channels, high, wide = (1, *shape)[-3:]
     image, side = torch.zeros(count, channels, high, wide, dtype=torch.float64), 1
     while side < 2 * max(high, wide):
         places = (min(side, high), min(side, wide))
-        drawn = random.normals(seed, f"ekfac/octave {side}", count * (channels + 1) * places[0] * places[1])
-        grid = torch.from_numpy(drawn).double().view(count, channels + 1, *places)
+        grid = _normals(seed, f"octave {side}", count, channels + 1, *places)
         grid = grid[:, :1] + OWN_COLOUR * grid[:, 1:]
         image += F.interpolate(grid, size=(high, wide), mode="bilinear", align_corners=False) * side**-FALL
         side *= 2
     return (image / image.std()).view(count, *shape)
 
 
-def _gradients(spec: ProjectorSpec, start: Start) -> Iterator[Tensor]:
+def _normals(seed: int, use: str, *shape: int) -> Tensor:
+    return torch.from_numpy(random.normals(seed, f"ekfac/{use}", math.prod(shape))).double().view(shape)
+
+
+def _gradients(spec: ProjectorSpec, layout: Layout, start: Start) -> Iterator[Tensor]:
     """Gradients of <v, logits> in what P w moves, float64 (some examples, D), the same ones each time it is called."""
     assert spec.shape is not None
     network = copy.deepcopy(start.module).double().eval().requires_grad_(False)
     theta, inputs = start.theta0.double(), noise(spec.seed, EXAMPLES, spec.shape)
 
     def moved(theta: Tensor, x: Tensor, v: Tensor) -> Tensor:
-        parameters = {slot.name: theta[slot.start : slot.stop].view(slot.shape) for slot in start.layout.slots}
+        parameters = {slot.name: theta[slot.start : slot.stop].view(slot.shape) for slot in layout.slots}
         return (functional_call(network, parameters, (x[None],))[0] * v).sum()
 
     try:
         with torch.no_grad():
             outputs = network(inputs[:1]).shape[1]
-        drawn = torch.from_numpy(random.normals(spec.seed, "ekfac/outputs", EXAMPLES * outputs)).double()
-        towards = drawn.view(EXAMPLES, outputs)
+        towards = _normals(spec.seed, "outputs", EXAMPLES, outputs)
         towards = towards - towards.mean(1, keepdim=True)
         size = max(1, min(EXAMPLES, CHUNK_ELEMENTS // spec.D))
         for x, v in zip(inputs.split(size), towards.split(size), strict=True):
@@ -140,12 +172,12 @@ def _gradients(spec: ProjectorSpec, start: Start) -> Iterator[Tensor]:
         ) from None
 
 
-def _moments(spec: ProjectorSpec, start: Start) -> tuple[list[Tensor], list[Tensor]]:
+def _moments(spec: ProjectorSpec, layout: Layout, start: Start) -> tuple[list[Tensor], list[Tensor]]:
     """Sums of G G^T and of G^T G over examples, for each slot."""
-    left = [torch.zeros((), dtype=torch.float64) for _ in start.layout.slots]
+    left = [torch.zeros((), dtype=torch.float64) for _ in layout.slots]
     right = list(left)
-    for rows in _gradients(spec, start):
-        for k, slot in enumerate(start.layout.slots):
+    for rows in _gradients(spec, layout, start):
+        for k, slot in enumerate(layout.slots):
             grid = _matrix(rows, slot)
             left[k] = left[k] + torch.einsum("kij,kmj->im", grid, grid)
             right[k] = right[k] + torch.einsum("kij,kim->jm", grid, grid)
@@ -155,18 +187,17 @@ def _moments(spec: ProjectorSpec, start: Start) -> tuple[list[Tensor], list[Tens
 def _eigenvectors(moment: Tensor, seed: int) -> Tensor:
     """Return the eigenvectors as columns; the sign of each is that of its product with a fixed vector."""
     vectors = torch.linalg.eigh(moment).eigenvectors
-    fixed = torch.from_numpy(random.normals(seed, "ekfac/sides", len(moment))).double()
-    return vectors * torch.where(fixed @ vectors < 0, -1.0, 1.0)
+    return vectors * torch.where(_normals(seed, "sides", len(moment)) @ vectors < 0, -1.0, 1.0)
 
 
 def _matrix(rows: Tensor, slot: Slot) -> Tensor:
     """View the part of a slot in rows (k, D) as matrices (k, outputs, inputs); a vector has one column."""
-    return rows[:, slot.start : slot.stop].unflatten(1, (slot.shape[0] if slot.shape else 1, -1))
+    return rows[:, slot.start : slot.stop].unflatten(1, (-1, slot.fan_in))
 
 
 def _refuse_large(layout: Layout) -> None:
     for slot in layout.slots:
-        side = max(slot.shape[0] if slot.shape else 1, slot.fan_in)
+        side = max((slot.stop - slot.start) // slot.fan_in, slot.fan_in)
         if side > LARGEST_SIDE:
             raise SubspaceError(
                 f"ekfac projector: the sides of a weight matrix are at most {LARGEST_SIDE:,}, got {side:,} for "

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..errors import SubspaceError
 from ..specs.specs import PROJECTOR_KINDS, ProjectorKind, ProjectorSpec
 from . import random
-from .ekfac import Ekfac, Start
+from .ekfac import Start, leading_directions
 from .explicit import Dense, Identity, Sparse
 from .kronecker import Kronecker
 from .layout import Layout
@@ -61,9 +61,7 @@ class Permuted(Projector):
         return self._part._transposed(v.index_select(1, self._reverse))
 
 
-def make_projector(
-    spec: ProjectorSpec, layout: Layout | None = None, start: Callable[[], Start] | None = None
-) -> Projector:
+def make_projector(spec: ProjectorSpec, layout: Layout | None = None, start: Start | None = None) -> Projector:
     """Make the matrix that a spec describes; the same spec and layout give the same matrix on every machine.
 
     The entries of cosine, kron_qr and ekfac, and all products, are reproduced to float32 rounding, the rest exactly.
@@ -71,7 +69,7 @@ def make_projector(
     Args:
         spec: the matrix as data.
         layout: the network's layout; kind film needs it, and D is checked against it where it is given.
-        start: the network at theta0, for kind ekfac.
+        start: the network at theta0, for kind ekfac, which needs the layout too.
 
     Raises:
         SubspaceError: d > D, a layout of another D, film without a layout or without a matching slot, or a shape
@@ -81,17 +79,10 @@ def make_projector(
         raise SubspaceError(f"make_projector: d is at most D, got d = {spec.d} and D = {spec.D}. Choose a smaller d.")
     if layout is not None and layout.D != spec.D:
         raise SubspaceError(f"make_projector: D is the layout's {layout.D}, got {spec.D}. Use the layout's D.")
-    if spec.kind == "ekfac":
-        if start is None:
-            raise SubspaceError(
-                "ekfac projector: its directions are those of a network at theta0, which is not known here. Choose "
-                "another kind."
-            )
-        return Ekfac(spec, start())
-    return _BUILDERS[spec.kind](spec, layout)
+    return _BUILDERS[spec.kind](spec, layout, start)
 
 
-def _film(spec: ProjectorSpec, layout: Layout | None) -> Projector:
+def _film(spec: ProjectorSpec, layout: Layout | None, _: Start | None) -> Projector:
     """Restrict a dense matrix to the slots that FILM_PATTERN selects by name."""
     if layout is None:
         raise SubspaceError("film projector: slots are chosen by name. Pass the layout to make_projector.")
@@ -104,25 +95,35 @@ def _film(spec: ProjectorSpec, layout: Layout | None) -> Projector:
     return Dense(spec, tuple(slice(slot.start, slot.stop) for slot in chosen))
 
 
-def _sum(spec: ProjectorSpec, layout: Layout | None) -> Projector:
+def _ekfac(spec: ProjectorSpec, layout: Layout | None, start: Start | None) -> Projector:
+    if layout is None or start is None:
+        raise SubspaceError(
+            "ekfac projector: its directions are those of a network at theta0, which is not known here. Choose "
+            "another kind."
+        )
+    return leading_directions(spec, layout, start)
+
+
+def _sum(spec: ProjectorSpec, layout: Layout | None, _: Start | None) -> Projector:
     return Sum(spec, tuple(make_projector(part, layout) for part in spec.parts))
 
 
-def _permuted(spec: ProjectorSpec, layout: Layout | None) -> Projector:
+def _permuted(spec: ProjectorSpec, layout: Layout | None, _: Start | None) -> Projector:
     return Permuted(spec, make_projector(spec.parts[0], layout))
 
 
-_BUILDERS: dict[ProjectorKind, Callable[[ProjectorSpec, Layout | None], Projector]] = {
-    "fastfood": lambda spec, _: Fastfood(spec),
-    "cosine": lambda spec, _: Cosine(spec),
-    "sparse": lambda spec, _: Sparse(spec),
-    "kron": lambda spec, _: Kronecker(spec),
-    "kron_qr": lambda spec, _: Kronecker(spec),
-    "dense": lambda spec, _: Dense(spec),
+_BUILDERS: dict[ProjectorKind, Callable[[ProjectorSpec, Layout | None, Start | None], Projector]] = {
+    "fastfood": lambda spec, *_: Fastfood(spec),
+    "cosine": lambda spec, *_: Cosine(spec),
+    "sparse": lambda spec, *_: Sparse(spec),
+    "kron": lambda spec, *_: Kronecker(spec),
+    "kron_qr": lambda spec, *_: Kronecker(spec),
+    "dense": lambda spec, *_: Dense(spec),
     "film": _film,
-    "identity": lambda spec, _: Identity(spec),
+    "identity": lambda spec, *_: Identity(spec),
     "sum": _sum,
     "permuted": _permuted,
-    "tiled": lambda spec, _: TiledFastfood(spec),
+    "tiled": lambda spec, *_: TiledFastfood(spec),
+    "ekfac": _ekfac,
 }
-assert (*_BUILDERS, "ekfac") == PROJECTOR_KINDS
+assert tuple(_BUILDERS) == PROJECTOR_KINDS

@@ -67,6 +67,20 @@ def test_it_follows_theta0_and_the_scale_of_layers() -> None:
     assert not torch.allclose(plain, other.projector.as_matrix(), atol=1e-3)
 
 
+def test_directions_are_found_once_for_one_network_and_anew_for_other_numbers() -> None:
+    base = make_base(small_network(), 0)
+    spec = ProjectorSpec(kind="ekfac", D=base.layout.D, d=20, shape=(1, 8, 8))
+    first = make_subspace(base, spec, False).projector
+    assert make_subspace(base, spec, False).projector is first
+    scaled = make_subspace(base, spec, True).projector
+    assert make_subspace(base, spec, True).projector is scaled is not first
+    with torch.no_grad():
+        next(base.module.parameters()).mul_(2)
+    moved = make_subspace(base, spec, True).projector
+    assert moved is not scaled
+    assert not torch.allclose(moved.as_matrix(), scaled.as_matrix(), atol=1e-3)
+
+
 @pytest.mark.parametrize("shape", [(7,), (9, 6), (3, 8, 8)])
 def test_noise_has_mean_0_and_variance_1_and_its_images_are_smooth(shape: tuple[int, ...]) -> None:
     x = noise(3, 400, shape)
