@@ -153,7 +153,7 @@ def in_proportion(
 
 def _matrices(settings: PosteriorSettings) -> int:
     """How many times the curvature is estimated."""
-    return settings.curvature + (settings.curvature and settings.bounded and settings.refresh)
+    return settings.curvature * (1 + settings.bounded * settings.refreshes)
 
 
 def _passes(d: int) -> int:

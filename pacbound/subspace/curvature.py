@@ -14,6 +14,7 @@ theta and one forward pass. Sums are accumulated in float64; beyond DENSE_DIMENS
 divide the chunks, each of which then has randomness of its own, and add up what they found.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from torch import Generator, Tensor
 from torch.func import grad, jacrev, vmap
 from torch.nn import functional as F
 
-from ..distributed import alike, processes, summed, turns
+from ..distributed import alike, first, processes, summed, turns
 from ..errors import SubspaceError
 from ..progress import hidden, tqdm
 from ..threads import tick
@@ -34,6 +35,7 @@ CHUNK_ELEMENTS = 1 << 23  # rows in theta held at once: 32 MB of float32, and a 
 MAX_CHUNK = 100  # examples that share one draw of w
 LARGE = CHUNK_ELEMENTS // 2  # beyond so many parameters one row in theta is held at a time
 SHARED = 16  # examples of a chunk there
+MAX_TEMPERATURE = 64.0  # and 1 / 64 at least
 DENSE_DIMENSION = 4096  # a d x d float64 matrix and its eigenvectors stay under half a gigabyte
 
 Kind = Literal["fisher", "gauss_newton"]
@@ -57,7 +59,7 @@ class Inputs(Protocol):
 class Rows:
     """What a sample gives: x (n, ...), where w is taken from, and for Gauss-Newton the labels and the loss.
 
-    loss: of logits (1, outputs) and a label (1,), a scalar.
+    loss: of logits (1, outputs) and a label (1,), a scalar. temperature: the Fisher is that of logits over it.
     """
 
     subspace: Subspace
@@ -65,6 +67,7 @@ class Rows:
     draw: Draw
     y: Tensor | None = None
     loss: Loss = F.cross_entropy
+    temperature: float = 1.0
 
     def chunk(self, kind: Kind) -> int:
         """Examples of one draw of w: as many as have their rows in theta within CHUNK_ELEMENTS."""
@@ -80,7 +83,7 @@ class Rows:
         """
         w, x = self.draw(generator), self.x[places]
         if kind == "fisher":
-            gradients = score_gradients(self.subspace, w, x, generator)
+            gradients = score_gradients(self.subspace, w, x, generator, self.temperature)
             return gradients, gradients
         if self.y is None:
             raise SubspaceError("gauss_newton: the loss is differentiated at the labels, got none. Give y.")
@@ -172,15 +175,52 @@ def for_each_chunk(
     alike(go_through)
 
 
-def score_gradients(subspace: Subspace, w: Tensor, x: Tensor, generator: Generator) -> Tensor:
-    """Return gradients in w of ln p(y|x), y drawn from the prediction, one row an example: (m, d)."""
+def calibrated_temperature(rows: Rows, examples: int, generator: Generator) -> float:
+    """Return the T in [1/64, 64] for which logits / T give the labels of rows the least mean cross-entropy.
+
+    (Temperature scaling, Guo et al. 2017, arXiv:1706.04599.) Process 0 finds it for all.
+
+    Args: rows: with y; its draw gives the w of each chunk, so that T is that of the mean over it. examples: at most n.
+
+    Raises: SubspaceError where an output is not finite.
+    """
+    y = rows.y
+    assert y is not None
+    places = torch.randperm(len(rows.x), generator=generator)[:examples]
+
+    def find() -> float:
+        found = []
+        for some in places.split(MAX_CHUNK):
+            theta = rows.subspace.theta(rows.draw(generator)).detach()
+            with torch.no_grad():
+                found.append(rows.subspace.call_at(theta, rows.x[some]).double())
+        return _likeliest_temperature(torch.cat(found), y[places])
+
+    return first(find)
+
+
+def _likeliest_temperature(logits: Tensor, y: Tensor) -> float:
+    """Bisect the slope of the cross-entropy in 1 / T, in which it is convex."""
+    if not torch.isfinite(logits).all():
+        raise SubspaceError("fisher: an output is not finite; the network overflows. Lower the learning rate.")
+    label = logits.gather(1, y[:, None])[:, 0]
+    low, high = 1 / MAX_TEMPERATURE, MAX_TEMPERATURE
+    for _ in range(40):
+        middle = math.sqrt(low * high)
+        slope = float(((middle * logits).softmax(1) * logits).sum(1).mean() - label.mean())
+        low, high = (low, middle) if slope > 0 else (middle, high)
+    return 1 / middle
+
+
+def score_gradients(subspace: Subspace, w: Tensor, x: Tensor, generator: Generator, temperature: float = 1.0) -> Tensor:
+    """Return gradients in w of ln p(y|x), of logits / temperature, y drawn from it: one row an example, (m, d)."""
     theta = subspace.theta(w).detach()
     with torch.no_grad():
-        prediction = subspace.call_at(theta, x).softmax(1)
+        prediction = (subspace.call_at(theta, x) / temperature).softmax(1)
     if not torch.isfinite(prediction).all():
         raise SubspaceError("fisher: a prediction is not finite; the network overflows. Lower the learning rate.")
     labels = torch.multinomial(prediction, 1, generator=generator)[:, 0]
-    return example_gradients(subspace, theta, x, labels, _log_likelihood)
+    return example_gradients(subspace, theta, x, labels, lambda z, y: -F.cross_entropy(z / temperature, y))
 
 
 def example_gradients(
@@ -242,7 +282,3 @@ def _adjoint(subspace: Subspace, rows: Tensor) -> Tensor:
 def _outputs(subspace: Subspace, x: Inputs) -> int:
     with torch.no_grad():
         return subspace.call_at(subspace.theta0, x[:1]).shape[1]
-
-
-def _log_likelihood(logits: Tensor, y: Tensor) -> Tensor:
-    return -F.cross_entropy(logits, y)

@@ -1,8 +1,9 @@
 """The tightest encoder: a trained posterior, rounded block by block with retraining of what is still free.
 
 1. warm: w near a point, small noise.            2. smooth: posterior on cross-entropy in the Fisher eigenbasis.
-3. bounded: posterior on 1 - p(label), with the Fisher measured again first (the bounded loss saturates the softmax,
-   and its Fisher vanishes).                      4. steps that follow the conditional precisions (bits/profile.py).
+3. bounded: posterior on 1 - p(label), in parts, with the Fisher measured again before each: a diagonal covariance in
+   an old eigenbasis costs nats. This loss saturates the softmax, so that it is the Fisher of calibrated predictions.
+4. steps that follow the conditional precisions (bits/profile.py).
 5. blocks: a beam rounds the next coefficients; the rest moves to its conditional mean, is diagonalised again and
    retrained (rounding.py).                       6. refinement: moves that lower the bound (refine.py).
 
@@ -25,7 +26,7 @@ from ..distributed import first, over
 from ..errors import QuantizeError, SubspaceError
 from ..progress import hidden, tqdm
 from ..specs.specs import PROFILE_CODE, StepSpec
-from ..subspace.curvature import DENSE_DIMENSION, Draw, Rows, curvature
+from ..subspace.curvature import DENSE_DIMENSION, Draw, Rows, calibrated_temperature, curvature
 from ..subspace.low_rank import low_rank_curvature
 from ..subspace.subspace import Subspace
 from .fit import Sample
@@ -149,33 +150,39 @@ class _Run:
         name = self.stages[k].name
         if name == "smooth":
             now = self._with_curvature(k, now, rescale=False)
-        elif name == "bounded" and self.settings.bounded and self.settings.refresh and self.settings.curvature:
+        elif name.startswith("bounded") and self.settings.refreshes and self.settings.curvature:
             now = self._with_curvature(k, now, rescale=True)
         elif name.startswith("block"):
-            now = first(lambda: with_block(now, self.edges[k - 2] - self.edges[k - 3], self.settings))
+            block = k - (len(self.stages) - (len(self.edges) - 2))
+            now = first(lambda: with_block(now, self.edges[block + 1] - self.edges[block], self.settings))
         self.task.checkpoint.save({"stage": torch.tensor(k)} | now.tensors(), force=True)
         return now
 
     def _with_curvature(self, k: int, now: Standing, rescale: bool) -> Standing:
         """Give the posterior the eigenbasis of a fresh Fisher, and its precisions n lambda / beta + 1 / s^2.
 
-        rescale: keep the mean of the log-precisions by a common factor on the Fisher.
+        rescale: that of predictions over the posterior, calibrated, for the bounded loss saturates the softmax, whose
+        Fisher vanishes; a common factor on it keeps the mean of the log-precisions.
         """
         p, n = now.posterior, self.sample.n
         prior = math.exp(-2 * float(p.log_s))
-        values, basis = self._spectrum(k, p.draw if rescale else (lambda _: p.mean))
+        values, basis = self._spectrum(k, p.draw if rescale else (lambda _: p.mean), calibrated=rescale)
         values = values.clamp(min=0) * n
         wanted = -2 * float(p.log_std.double().mean())
         factor = _matching_factor(values, prior, wanted) if rescale else 1 / self.settings.smooth_beta
         log_std = -0.5 * torch.log(factor * values + prior)
         return replace(now, posterior=Posterior(p.mean, basis.float(), log_std.float(), p.log_s))
 
-    def _spectrum(self, k: int, draw: Draw) -> tuple[Tensor, Tensor]:
+    def _spectrum(self, k: int, draw: Draw, calibrated: bool) -> tuple[Tensor, Tensor]:
         """Values (d,) and basis (d, d) of the curvature, or what stands for it where it is switched off. float64."""
         d, examples, progress = self.subspace.d, self.settings.fisher_examples, self.task.progress
         if not self.settings.curvature:
             return torch.full((d,), FLAT_FISHER, dtype=torch.float64), torch.eye(d, dtype=torch.float64)
-        rows, generator = Rows(self.subspace, self.sample.x, draw), generator_of(self.task.seed, k, 1 << 20)
+        generator = generator_of(self.task.seed, k, 1 << 20)
+        rows = Rows(self.subspace, self.sample.x, draw, self.sample.y)
+        if calibrated:
+            own = generator_of(self.task.seed, k, (1 << 20) + 1)
+            rows = replace(rows, temperature=calibrated_temperature(rows, examples, own))
         if d > DENSE_DIMENSION:
             low_rank = low_rank_curvature(rows, examples, generator, progress=progress)
             return first(low_rank.eigen)
@@ -246,8 +253,9 @@ def _stages(s: PosteriorSettings, blocks: int) -> list[Stage]:
     return [
         Stage("warm", s.warm_steps, "cross_entropy", 1.0, (1.0, 0.0, 0.0)),
         Stage("smooth", s.smooth_steps, "cross_entropy", s.smooth_beta, (0.1, 0.02, 0.02)),
-        Stage(
-            "bounded", s.bounded_steps if s.bounded else 0, "error_probability", None, (0.1, 0.02, 0.02), s.beta_scale
+        *(
+            Stage(f"bounded {k + 1}", steps, "error_probability", None, (0.1, 0.02, 0.02), s.beta_scale)
+            for k, steps in enumerate(s.bounded_parts)
         ),
         *(Stage(f"block {k + 1}", s.block_steps, loss, beta, (0.06, 0.02, 0.0), s.beta_scale) for k in range(blocks)),
     ]

@@ -15,9 +15,10 @@ class PosteriorSettings(Record):
     the bound (posterior.py) times beta_scale; a little above 1, because errors fall when the rest is retrained and
     nats do not.
 
-    curvature=False trains in the raw coordinates; refresh=False keeps the first Fisher; bounded=False stays with
-    cross-entropy; blocks=1 rounds all at once; beam=1 is Babai's rule; identity=True rounds as if the precision were
-    diagonal; trellis=False leaves every coefficient on one lattice; refine_rounds=0 makes no final moves.
+    curvature=False trains in the raw coordinates; refreshes says how many times the Fisher is measured again, each
+    before as long a part of the bounded stage, 0 keeps the first; bounded=False stays with cross-entropy; blocks=1
+    rounds all at once; beam=1 is Babai's rule; identity=True rounds as if the precision were diagonal; trellis=False
+    leaves every coefficient on one lattice; refine_rounds=0 makes no final moves.
     """
 
     batch: int = Field(default=250, ge=1)
@@ -29,7 +30,7 @@ class PosteriorSettings(Record):
     smooth_beta: float = Field(default=4.0, gt=0)
     beta_scale: float = Field(default=1.1, gt=0)
     curvature: bool = True
-    refresh: bool = True
+    refreshes: int = Field(default=3, ge=0)
     bounded: bool = True
     fisher_examples: int = Field(default=8000, ge=1)
     identity: bool = False
@@ -43,9 +44,17 @@ class PosteriorSettings(Record):
     overhead_bits: int = Field(default=72, ge=0)
 
     @property
+    def bounded_parts(self) -> list[int]:
+        """Steps of each part of the bounded stage, which the first ones have one more of; none where it is left out."""
+        if not self.bounded:
+            return []
+        parts = max(1, self.refreshes)
+        return [self.bounded_steps // parts + (k < self.bounded_steps % parts) for k in range(parts)]
+
+    @property
     def steps(self) -> int:
         """Gradient steps of all stages together."""
-        first = self.warm_steps + self.smooth_steps + (self.bounded_steps if self.bounded else 0)
+        first = self.warm_steps + self.smooth_steps + sum(self.bounded_parts)
         return first + (self.blocks - 1) * self.block_steps
 
 

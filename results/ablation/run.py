@@ -70,14 +70,14 @@ RUNGS = {
     "3_independent_rounding": Rung({**CROSS_ENTROPY, "identity": True, "beam": 1}),
     "4_babai_rounding": Rung({**CROSS_ENTROPY, "beam": 1}, ("3_independent_rounding", SMOOTH)),
     "5_beam": Rung(CROSS_ENTROPY, ("3_independent_rounding", SMOOTH)),
-    "6_bounded_loss": Rung({**ONE_SHOT, "refresh": False}, ("3_independent_rounding", SMOOTH)),
+    "6_bounded_loss": Rung({**ONE_SHOT, "refreshes": 0}, ("3_independent_rounding", SMOOTH)),
     "7_fisher_again": Rung(ONE_SHOT, ("3_independent_rounding", SMOOTH)),
     "8_blocks": Rung(BLOCKS, ("7_fisher_again", BOUNDED)),
     "9_refinement": Rung(ONE_LATTICE, ("8_blocks", None)),
     "10_network": Rung(ONE_LATTICE),
     "without_beam": Rung({**BLOCKS, "beam": 1}, ("7_fisher_again", BOUNDED)),
     "without_bounded_loss": Rung({**BLOCKS, "bounded": False}, ("3_independent_rounding", SMOOTH)),
-    "without_fisher_again": Rung({**BLOCKS, "refresh": False}, ("6_bounded_loss", BOUNDED)),
+    "without_fisher_again": Rung({**BLOCKS, "refreshes": 0}, ("6_bounded_loss", BOUNDED)),
     "without_curvature": Rung({**BLOCKS, "curvature": False}),
 }
 

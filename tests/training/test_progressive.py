@@ -119,7 +119,7 @@ def test_a_killed_run_resumes_to_the_same_message(lives: int, whole: Encoded, co
     "change",
     [
         {"curvature": False},
-        {"refresh": False},
+        {"refreshes": 0},
         {"bounded": False},
         {"identity": True},
         {"trellis": False},
