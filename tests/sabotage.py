@@ -2613,6 +2613,29 @@ MUTATIONS = (
         "tests/data/test_mapped.py::test_few_of_large_examples_are_looked_at_together",
     ),
     Mutation(
+        "the Fisher is that of a saturated softmax",
+        "pacbound/training/progressive.py",
+        "        if calibrated:\n",
+        "        if not rows:\n",
+        "tests/training/test_progressive.py::"
+        "test_each_part_of_the_bounded_stage_begins_with_the_fisher_of_calibrated_predictions",
+    ),
+    Mutation(
+        "labels are drawn at a temperature and differentiated at none",
+        "pacbound/subspace/curvature.py",
+        "-F.cross_entropy(z / temperature, y)",
+        "-F.cross_entropy(z, y)",
+        "tests/subspace/test_curvature.py::test_sampled_labels_average_to_the_exact_fisher_matrix",
+    ),
+    Mutation(
+        "a temperature is looked for where labels are unlikely",
+        "pacbound/subspace/curvature.py",
+        "if slope > 0 else",
+        "if slope < 0 else",
+        "tests/subspace/test_curvature.py::"
+        "test_at_the_calibrated_temperature_no_other_gives_the_labels_less_cross_entropy",
+    ),
+    Mutation(
         "the curvature of a large network has as many examples as ever",
         "pacbound/pipeline/costs.py",
         '            "fisher_examples": min(settings.fisher_examples, max(SHARED, examples)),\n',

@@ -1,16 +1,25 @@
 """The Fisher matrix against brute force: every label weighted by its probability, no sampling, no vmap, no adjoint."""
 
+import math
 import subprocess
 import sys
 
 import pytest
 import torch
+from scipy.optimize import minimize_scalar
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from pacbound.errors import SubspaceError
 from pacbound.specs.specs import ProjectorSpec
-from pacbound.subspace.curvature import Rows, curvature, example_gradients, examples_within, fisher
+from pacbound.subspace.curvature import (
+    Rows,
+    calibrated_temperature,
+    curvature,
+    example_gradients,
+    examples_within,
+    fisher,
+)
 from pacbound.subspace.layout import Layout
 from pacbound.subspace.projectors import make_projector
 from pacbound.subspace.subspace import Subspace
@@ -32,7 +41,7 @@ def _inputs(n: int = 4) -> Tensor:
     return torch.randn(n, FEATURES, generator=Generator().manual_seed(2))
 
 
-def _exact(subspace: Subspace, w: Tensor, x: Tensor) -> Tensor:
+def _exact(subspace: Subspace, w: Tensor, x: Tensor, temperature: float = 1.0) -> Tensor:
     """Mean over x of sum_y p(y|x) J_y J_y^T, J by autograd through the explicit matrix."""
     matrix = subspace.projector.as_matrix()
     scale = torch.ones(subspace.layout.D) if subspace.scale is None else subspace.scale
@@ -41,18 +50,19 @@ def _exact(subspace: Subspace, w: Tensor, x: Tensor) -> Tensor:
         for label in range(CLASSES):
             free = w.clone().requires_grad_()
             logits = subspace.call_at(subspace.theta0 + scale * (matrix @ free), row[None])
-            logs = F.log_softmax(logits, 1)[0, label]
+            logs = F.log_softmax(logits / temperature, 1)[0, label]
             (gradient,) = torch.autograd.grad(logs, free)
             total += logs.detach().exp().double() * torch.outer(gradient, gradient).double()
     return total / len(x)
 
 
-@pytest.mark.parametrize("scaled", [False, True])
-def test_sampled_labels_average_to_the_exact_fisher_matrix(scaled: bool) -> None:
+@pytest.mark.parametrize(("scaled", "temperature"), [(False, 1.0), (True, 1.0), (True, 0.3)])
+def test_sampled_labels_average_to_the_exact_fisher_matrix(scaled: bool, temperature: float) -> None:
     subspace, x = _subspace(scaled), _inputs()
     w = torch.full((D_SMALL,), 0.1)
-    found = fisher(subspace, x, lambda _: w, 20_000, Generator().manual_seed(0), progress=False)
-    exact = _exact(subspace, w, x)
+    rows = Rows(subspace, x, lambda _: w, temperature=temperature)
+    found = curvature(rows, 20_000, Generator().manual_seed(0), progress=False)
+    exact = _exact(subspace, w, x, temperature)
     assert found.dtype == torch.float64
     assert torch.linalg.norm(found - exact) < 0.05 * torch.linalg.norm(exact)
 
@@ -67,6 +77,28 @@ def test_a_random_draw_averages_the_fisher_over_the_draws() -> None:
     found = fisher(subspace, x, draw, 40_000, Generator().manual_seed(0), progress=False)
     exact = (_exact(subspace, points[0], x) + _exact(subspace, points[1], x)) / 2
     assert torch.linalg.norm(found - exact) < 0.08 * torch.linalg.norm(exact)
+
+
+@pytest.mark.parametrize("sharpness", [1 / 30, 1.0, 25.0])
+def test_at_the_calibrated_temperature_no_other_gives_the_labels_less_cross_entropy(sharpness: float) -> None:
+    subspace, x = _subspace(), _inputs(400)
+    w = torch.full((D_SMALL,), 0.1)
+    with torch.no_grad():
+        subspace.theta0[subspace.layout.slots[-2].start :] *= sharpness  # logits times as much
+        subspace.scale[subspace.layout.slots[-2].start :] *= sharpness
+        logits = subspace.call_at(subspace.theta(w), x).double()
+    y = torch.multinomial((logits / (3 * sharpness)).softmax(1), 1, generator=Generator().manual_seed(3))[:, 0]
+    found = calibrated_temperature(Rows(subspace, x, lambda _: w, y), 400, Generator().manual_seed(0))
+    best = minimize_scalar(lambda log: float(F.cross_entropy(logits / math.exp(log), y)), (-3, 5), tol=1e-9)
+    assert math.log(found) == pytest.approx(best.x, abs=1e-4)
+    assert 1.5 * sharpness < found < 6 * sharpness
+
+
+def test_labels_that_no_temperature_makes_likely_ask_for_the_highest() -> None:
+    subspace, x = _subspace(), _inputs(50)
+    w = torch.zeros(D_SMALL)
+    wrong = subspace.call_at(subspace.theta(w), x).argmin(1)
+    assert calibrated_temperature(Rows(subspace, x, lambda _: w, wrong), 50, Generator()) == pytest.approx(64)
 
 
 @pytest.mark.parametrize("large", [D_SMALL, 1 << 22])

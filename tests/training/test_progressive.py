@@ -21,6 +21,7 @@ from pacbound.networks.hypothesis import Base, Hypothesis, make_base, make_subsp
 from pacbound.networks.risk import zero_one
 from pacbound.quantize import dequantize
 from pacbound.specs.specs import PROFILE_CODE, CodeSpec, HypothesisSpec, ProfileSpec, ProjectorSpec, TrellisSpec
+from pacbound.subspace.curvature import Rows
 from pacbound.subspace.subspace import Subspace
 from pacbound.training.fit import Sample
 from pacbound.training.plain import Candidate, Encoded
@@ -137,6 +138,31 @@ def test_every_part_can_be_switched_off(change: dict[str, object]) -> None:
     candidates = _encode(QUICK.model_copy(update=short | change))
     assert candidates
     assert all(((one.symbols >= 0) & (one.symbols <= 40)).all() for one in candidates)
+
+
+@pytest.mark.parametrize("refreshes", [0, 1, 3])
+def test_each_part_of_the_bounded_stage_begins_with_the_fisher_of_calibrated_predictions(
+    refreshes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of logits as they are, before the smooth stage, and one for each part, at a temperature of its own."""
+    measured: list[tuple[int, float]] = []
+    progressive = importlib.import_module("pacbound.training.progressive")
+    original, (_, subspace, sample) = progressive.curvature, _problem()
+
+    def watched(rows: Rows, *rest: object, **named: object) -> Tensor:
+        measured.append((run.steps, rows.temperature))
+        return original(rows, *rest, **named)
+
+    monkeypatch.setattr(progressive, "curvature", watched)
+    settings = QUICK.model_copy(update={"blocks": 1, "bounded_steps": 25, "refreshes": refreshes})
+    run = _Run(_task(subspace, sample, settings, Checkpoint(None, "")))
+    run.trained()
+    assert [steps for steps, _ in measured] == [40, 160, 169, 177][: 1 + refreshes]
+    assert run.steps == settings.steps == 185
+    temperatures = [temperature for _, temperature in measured]
+    assert temperatures[0] == 1
+    assert 1 not in temperatures[1:]
+    assert len(set(temperatures)) == len(temperatures)
 
 
 def test_without_refinement_the_beams_best_is_the_one_candidate_and_with_it_the_last(whole: Encoded) -> None:
