@@ -92,9 +92,10 @@ def forked(
     return Begun(process, here, folder)
 
 
-def few_examples(*arguments: Any) -> PosteriorSettings:
-    """What the posterior encoder is asked for, but for the examples that cost most of a second."""
-    return posterior_settings(*arguments).model_copy(update={"fisher_examples": 300})
+def brief(*arguments: Any) -> PosteriorSettings:
+    """What the posterior encoder is asked for, but for the examples and moves that cost most of a second."""
+    little = {"fisher_examples": 100, "refine_rounds": 1, "refine_trials": 6}
+    return posterior_settings(*arguments).model_copy(update=little)
 
 
 def _run(
@@ -124,8 +125,8 @@ def pacbound(*arguments: str) -> None:
 
 
 def command(*arguments: str) -> None:
-    """`pacbound ARGUMENTS`, which joins them by itself; the curvature is of few examples."""
+    """`pacbound ARGUMENTS`, which joins them by itself; curvature and refinement are brief."""
     from pacbound.pipeline import encoding
 
-    encoding.posterior_settings = few_examples
+    encoding.posterior_settings = brief
     pacbound(*arguments)

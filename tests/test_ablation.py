@@ -9,7 +9,7 @@ import pytest
 
 import pacbound as pb
 from pacbound.pipeline import encoding
-from tests.several import few_examples
+from tests.several import brief
 
 SCRIPT = Path(__file__).parents[1] / "results" / "ablation" / "run.py"
 REQUEST = pb.Request(data="digits", model="mlp", d=8, epochs=1)
@@ -29,7 +29,7 @@ def ablation() -> ModuleType:
 def test_a_rung_that_shares_its_training_ends_as_it_would_alone(
     ablation: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(encoding, "posterior_settings", few_examples)
+    monkeypatch.setattr(encoding, "posterior_settings", brief)
     shared, alone = tmp_path / "shared", tmp_path / "alone"
     shared.mkdir()
     alone.mkdir()

@@ -31,7 +31,7 @@ from pacbound.training.refine import best_point, refine
 from pacbound.training.rounding import prices_of
 from pacbound.training.settings import PosteriorSettings
 from pacbound.training.state import Checkpoint
-from tests.several import Ended, command, few_examples, joined, several
+from tests.several import Ended, brief, command, joined, several
 from tests.tiny import clouds, decoded, examples, network, save_clouds
 
 N, D_SMALL = 1001, 12  # three batches of 500, the last of one example
@@ -262,7 +262,7 @@ def test_theta0_and_what_is_frozen_before_a_trained_part_are_those_of_process_0(
 def test_two_processes_come_to_the_bound_of_one(
     whole: tuple[pb.Certificate, list[Ended]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(encoding, "posterior_settings", few_examples)
+    monkeypatch.setattr(encoding, "posterior_settings", brief)
     monkeypatch.setattr(curvatures, "processes", lambda: 2)  # the same randomness of the curvature
     request = pb.Request(d=16, epochs=12, batch=50, model="h8-R-L")
     alone = pb.certify("h8-R-L", clouds(601), request=request, progress=False)

@@ -10,11 +10,11 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parents[1]), str(HERE)]
@@ -177,11 +177,9 @@ def associations(rows: Sequence[Outcome]) -> Associations:
 
 def kendall(x: Sequence[float], y: Sequence[float]) -> float:
     """Kendall's tau-b; NaN where one of them does not vary."""
-    pairs = list(combinations(range(len(x)), 2))
-    a = [_order(x[i], x[j]) for i, j in pairs]
-    b = [_order(y[i], y[j]) for i, j in pairs]
-    scale = math.sqrt(sum(abs(s) for s in a) * sum(abs(s) for s in b))
-    return sum(s * t for s, t in zip(a, b, strict=True)) / scale if scale else math.nan
+    a, b = _orders(x), _orders(y)
+    scale = math.sqrt(int(np.abs(a).sum()) * int(np.abs(b).sum()))
+    return int((a * b).sum()) / scale if scale else math.nan
 
 
 def partial(rows: Sequence[Outcome], y: Sequence[float]) -> float:
@@ -194,10 +192,11 @@ def partial(rows: Sequence[Outcome], y: Sequence[float]) -> float:
 
 def within(rows: Sequence[Outcome]) -> float:
     """Kendall's tau-b of K/R and bits over pairs of designs of the same family only."""
-    pairs = [(a, b) for a, b in combinations(rows, 2) if a.family == b.family]
-    x, y = [_order(a.ratio, b.ratio) for a, b in pairs], [_order(a.bits, b.bits) for a, b in pairs]
-    scale = math.sqrt(sum(map(abs, x)) * sum(map(abs, y)))
-    return sum(s * t for s, t in zip(x, y, strict=True)) / scale if scale else math.nan
+    families = [o.family for o in rows]
+    same = np.equal.outer(families, families)
+    x, y = same * _orders([o.ratio for o in rows]), same * _orders([o.bits for o in rows])
+    scale = math.sqrt(int(np.abs(x).sum()) * int(np.abs(y).sum()))
+    return int((x * y).sum()) / scale if scale else math.nan
 
 
 def bootstrap(rows: Sequence[Outcome], statistic: Callable[[Sequence[Outcome]], float]) -> tuple[float, float]:
@@ -292,8 +291,9 @@ def plot(outcomes: dict[str, list[Outcome]], path: Path) -> None:
     plt.close(figure)
 
 
-def _order(a: float, b: float) -> int:
-    return int(a > b) - int(a < b)  # infinities compare, and do not subtract
+def _orders(values: Sequence[float]) -> NDArray[np.int64]:
+    """1 where one is larger than another, -1 where it is smaller, for every two of them in either order."""
+    return np.greater.outer(values, values).astype(int) - np.less.outer(values, values)  # inf - inf would be NaN
 
 
 def _certificates(folder: Path) -> dict[str, Certificate]:

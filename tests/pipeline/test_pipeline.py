@@ -30,7 +30,7 @@ from pacbound.training.plain import Candidate, Encoded
 from pacbound.training.settings import PosteriorSettings
 from pacbound.training.state import Checkpoint
 from tests.forge import Document, forge
-from tests.several import few_examples
+from tests.several import brief
 from tests.tiny import CLASSES, clouds, examples, network, quick
 
 
@@ -131,7 +131,7 @@ PROJECTORS = ["fastfood", "cosine", "sparse", "kron", "kron_qr", "dense", "film"
 def test_every_projector_and_encoder_goes_through_certify_save_load_verify(
     projector: str, encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(encoding, "posterior_settings", few_examples)
+    monkeypatch.setattr(encoding, "posterior_settings", brief)
     plain = {} if encoder == "posterior" else {"beta": 0.3, "rate": 0.1}
     request = Request.model_validate(
         {"projector": projector, "encoder": encoder, "d": 10, "epochs": 3, "batch": 30, **plain}

@@ -15,15 +15,15 @@ import pacbound as pb
 from pacbound.methods.table import certify
 from pacbound.pipeline import encoding
 from pacbound.training.state import Checkpoint
-from tests.several import few_examples, forked
+from tests.several import brief, forked
 from tests.tiny import clouds, network, save_clouds
 
 REQUESTS = {
-    "posterior": pb.Request(d=16, epochs=12, batch=60),
-    "draw": pb.Request(posterior="draw", earlier_draws=0, d=16, epochs=12, batch=60),
-    "three seeds": pb.Request(d=16, epochs=6, batch=60, encoder_seeds=3),
-    "plain": pb.Request(encoder="plain", d=12, epochs=12, batch=60, rate=0.1),
-    "codebook": pb.Request(encoder="codebook", d=12, epochs=8, batch=60, rate=0.1, levels=3, code=("adaptive",)),
+    "posterior": pb.Request(d=16, epochs=6, batch=60),
+    "draw": pb.Request(posterior="draw", earlier_draws=0, d=16, epochs=6, batch=60),
+    "three seeds": pb.Request(d=16, epochs=4, batch=60, encoder_seeds=3),
+    "plain": pb.Request(encoder="plain", d=12, epochs=6, batch=60, rate=0.1),
+    "codebook": pb.Request(encoder="codebook", d=12, epochs=6, batch=60, rate=0.1, levels=3, code=("adaptive",)),
     "weights": pb.Request(encoder="weights", epochs=4, batch=60, rate=0.05, beta=0.5),
 }
 
@@ -51,7 +51,7 @@ def keep_what_every_save_leaves(folder: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_a_run_that_dies_after_any_save_resumes_to_the_same_core(
     encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(encoding, "posterior_settings", few_examples)
+    monkeypatch.setattr(encoding, "posterior_settings", brief)
     (tmp_path / "whole").mkdir()
     left = keep_what_every_save_leaves(tmp_path / "whole", monkeypatch)
     whole = run(REQUESTS[encoder], tmp_path / "whole" / "a.state")
@@ -71,7 +71,7 @@ def fork_certify(output: str) -> int:
     from pacbound_cli.main import main
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    encoding.posterior_settings = few_examples
+    encoding.posterior_settings = brief
     sys.argv = ["pacbound", "certify", "--data", "clouds.npz", "--d", "16", "--epochs", "20", "--batch", "60"]
     sys.argv += ["--output", output, "--resume"]
     try:
