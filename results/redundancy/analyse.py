@@ -42,6 +42,8 @@ class Shape:
 
 
 Associations = dict[str, dict[str, float]]
+Floats = NDArray[np.float64]
+Statistic = Callable[[Floats], Floats]  # of how often each design is there
 
 
 @dataclass(frozen=True)
@@ -157,54 +159,52 @@ def bits_at(points: Sequence[tuple[int, float]], target: float) -> float:
 
 def associations(rows: Sequence[Outcome]) -> Associations:
     """Kendall's tau of K/R, and of D, with bits, bits per parameter and bound; partial ones given D."""
-    pairs: dict[str, Callable[[Sequence[Outcome]], float]] = {
-        "tau(K/R, bits)": lambda r: kendall([o.ratio for o in r], [o.bits for o in r]),
-        "tau(D, bits)": lambda r: kendall([o.D for o in r], [o.bits for o in r]),
-        "tau(K/R, bits | D)": lambda r: partial(r, [o.bits for o in r]),
-        "tau(K/R, bits within families)": within,
-        "tau(K/R, bits per parameter)": lambda r: kendall([o.ratio for o in r], [o.bits / o.D for o in r]),
-        "tau(K/R, bits per parameter | D)": lambda r: partial(r, [o.bits / o.D for o in r]),
-        "tau(K/R, bound)": lambda r: kendall([o.ratio for o in r], [o.bound for o in r]),
-        "tau(K/R, bound | D)": lambda r: partial(r, [o.bound for o in r]),
+    ratios, sizes, bits = [o.ratio for o in rows], [o.D for o in rows], [o.bits for o in rows]
+    dense, bounds = [o.bits / o.D for o in rows], [o.bound for o in rows]
+    statistics: dict[str, Statistic] = {
+        "tau(K/R, bits)": lambda counts: kendall(ratios, bits, counts),
+        "tau(D, bits)": lambda counts: kendall(sizes, bits, counts),
+        "tau(K/R, bits | D)": lambda counts: partial(rows, bits, counts),
+        "tau(K/R, bits within families)": lambda counts: within(rows, counts),
+        "tau(K/R, bits per parameter)": lambda counts: kendall(ratios, dense, counts),
+        "tau(K/R, bits per parameter | D)": lambda counts: partial(rows, dense, counts),
+        "tau(K/R, bound)": lambda counts: kendall(ratios, bounds, counts),
+        "tau(K/R, bound | D)": lambda counts: partial(rows, bounds, counts),
     }
     found = {}
-    for name, statistic in pairs.items():
-        low, high = bootstrap(rows, statistic)
-        values = {"value": statistic(rows), "low": low, "high": high}
+    for name, statistic in statistics.items():
+        low, high = bootstrap(len(rows), statistic)
+        values = {"value": float(statistic(np.ones(len(rows)))), "low": low, "high": high}
         found[name] = {key: round(value, 4) for key, value in values.items() if math.isfinite(value)}
     return found
 
 
-def kendall(x: Sequence[float], y: Sequence[float]) -> float:
-    """Kendall's tau-b; NaN where one of them does not vary."""
-    a, b = _orders(x), _orders(y)
-    scale = math.sqrt(int(np.abs(a).sum()) * int(np.abs(b).sum()))
-    return int((a * b).sum()) / scale if scale else math.nan
+def kendall(x: Sequence[float], y: Sequence[float], counts: Floats | None = None) -> Floats:
+    """Kendall's tau-b, each design being there as often as `counts` (..., len(x)) says; NaN where one does not vary."""
+    return _tau(_orders(x), _orders(y), np.ones(len(x)) if counts is None else counts)
 
 
-def partial(rows: Sequence[Outcome], y: Sequence[float]) -> float:
+def partial(rows: Sequence[Outcome], y: Sequence[float], counts: Floats | None = None) -> Floats:
     """Kendall's partial tau of K/R and y given D (Kendall 1942, Biometrika 32)."""
-    x, z = [o.ratio for o in rows], [float(o.D) for o in rows]
-    xy, xz, yz = kendall(x, y), kendall(x, z), kendall(y, z)
-    scale = math.sqrt(max(0.0, (1 - xz**2) * (1 - yz**2)))
-    return (xy - xz * yz) / scale if scale > 0 else math.nan
+    x, z = [o.ratio for o in rows], [o.D for o in rows]
+    xy, xz, yz = kendall(x, y, counts), kendall(x, z, counts), kendall(y, z, counts)
+    return _over(xy - xz * yz, np.maximum(0.0, (1 - xz**2) * (1 - yz**2)))
 
 
-def within(rows: Sequence[Outcome]) -> float:
+def within(rows: Sequence[Outcome], counts: Floats | None = None) -> Floats:
     """Kendall's tau-b of K/R and bits over pairs of designs of the same family only."""
     families = [o.family for o in rows]
-    same = np.equal.outer(families, families)
-    x, y = same * _orders([o.ratio for o in rows]), same * _orders([o.bits for o in rows])
-    scale = math.sqrt(int(np.abs(x).sum()) * int(np.abs(y).sum()))
-    return int((x * y).sum()) / scale if scale else math.nan
+    x, y = (np.equal.outer(families, families) * _orders(z) for z in ([o.ratio for o in rows], [o.bits for o in rows]))
+    return _tau(x, y, np.ones(len(rows)) if counts is None else counts)
 
 
-def bootstrap(rows: Sequence[Outcome], statistic: Callable[[Sequence[Outcome]], float]) -> tuple[float, float]:
+def bootstrap(size: int, statistic: Statistic) -> tuple[float, float]:
     """Percentile interval over resampled designs; resamples in which it is not defined are left out."""
     generator = np.random.default_rng(0)
-    draws = [statistic([rows[i] for i in generator.integers(0, len(rows), len(rows))]) for _ in range(RESAMPLES)]
-    defined = [draw for draw in draws if math.isfinite(draw)]
-    if not defined:
+    drawn = [np.bincount(generator.integers(0, size, size), minlength=size) for _ in range(RESAMPLES)]
+    found = statistic(np.array(drawn, np.float64))
+    defined = found[np.isfinite(found)]
+    if not len(defined):
         return math.nan, math.nan
     low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
@@ -291,9 +291,23 @@ def plot(outcomes: dict[str, list[Outcome]], path: Path) -> None:
     plt.close(figure)
 
 
-def _orders(values: Sequence[float]) -> NDArray[np.int64]:
+def _orders(values: Sequence[float]) -> Floats:
     """1 where one is larger than another, -1 where it is smaller, for every two of them in either order."""
-    return np.greater.outer(values, values).astype(int) - np.less.outer(values, values)  # inf - inf would be NaN
+    return np.greater.outer(values, values) - 1.0 * np.less.outer(values, values)  # inf - inf would be NaN
+
+
+def _tau(x: Floats, y: Floats, counts: Floats) -> Floats:
+    """Tau-b of two orders (m, m) of designs that are there so many times, counts (..., m)."""
+
+    def pairs(of: Floats) -> Floats:
+        return ((counts @ of) * counts).sum(-1)
+
+    return _over(pairs(x * y), pairs(abs(x)) * pairs(abs(y)))
+
+
+def _over(value: Floats, square: Floats) -> Floats:
+    """Value over the root of a square, NaN where that is 0."""
+    return np.divide(value, np.sqrt(square), out=np.full(np.shape(square), np.nan), where=square > 0)
 
 
 def _certificates(folder: Path) -> dict[str, Certificate]:
