@@ -13,7 +13,7 @@ from pacbound.methods.table import certify
 from pacbound.networks import passes, rebuilt
 from pacbound.networks.hypothesis import Hypothesis
 from pacbound.networks.passes import FEW
-from pacbound.pipeline import costs, memory, preparation
+from pacbound.pipeline import costs, encoding, memory, preparation
 from pacbound.pipeline.costs import amounts_of, checking, counting, in_proportion
 from pacbound.pipeline.encoding import plan_of
 from pacbound.pipeline.forecast import forecast
@@ -23,8 +23,9 @@ from pacbound.subspace.curvature import SHARED, Rows
 from pacbound.subspace.subspace import Subspace
 from pacbound.threads import one_thread
 from pacbound.training.posterior import Moving, Stage
-from pacbound.training.settings import PosteriorSettings
+from pacbound.training.settings import PosteriorSettings, posterior_settings
 from pacbound.training.state import Checkpoint
+from tests.several import brief
 from tests.tiny import clouds, network
 
 IN, OUT, BATCH = 40, 30, 20
@@ -81,6 +82,8 @@ def test_amounts_are_those_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
         seen["asked"] += 0 if torch._C._functorch.maybe_current_level() else len(x)
         return asked(self, theta, x)
 
+    less = {"fisher_examples": 500}
+    monkeypatch.setattr(encoding, "posterior_settings", lambda *a: posterior_settings(*a).model_copy(update=less))
     n, request = 300, Request(d=16, epochs=20)
     setup = prepare(network(), clouds(n), None, request, "zero_one")
     plan = plan_of(setup, Checkpoint(None, ""))
@@ -104,6 +107,7 @@ def test_what_a_plan_counts_as_counting_is_asked_of_decoded_networks(monkeypatch
         return call(self, x)
 
     monkeypatch.setattr(Hypothesis, "__call__", counted)
+    monkeypatch.setattr(encoding, "posterior_settings", brief)
     monkeypatch.setattr(passes, "_result_bytes", lambda *_: [0])  # three questions more, to find the size of batches
     with one_thread(always=True):
         certify(network(), clouds(n), request=Request(d=16, epochs=20), progress=False)

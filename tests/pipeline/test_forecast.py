@@ -37,7 +37,9 @@ def test_sizes_epochs_and_memory_are_those_of_the_run() -> None:
 )
 def test_the_ledger_has_the_items_of_the_certificate_that_follows(options: dict[str, object], item: str) -> None:
     found = plan(**options)
-    made = certify(network(), clouds(600), request=quick(epochs=40, rate=0.1, beta=0.3, **options), progress=False)
+    made = certify(
+        network(), clouds(600), request=quick(epochs=20, batch=60, rate=0.1, beta=0.3, **options), progress=False
+    )
     assert made.hypothesis.projector is not None
     assert [entry.item for entry in found.ledger] == [entry.item for entry in made.ledger.entries]
     assert item in [entry.item for entry in found.ledger]

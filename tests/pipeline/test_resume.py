@@ -72,7 +72,7 @@ def fork_certify(output: str) -> int:
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     encoding.posterior_settings = brief
-    sys.argv = ["pacbound", "certify", "--data", "clouds.npz", "--d", "16", "--epochs", "20", "--batch", "60"]
+    sys.argv = ["pacbound", "certify", "--data", "clouds.npz", "--d", "16", "--epochs", "10", "--batch", "60"]
     sys.argv += ["--output", output, "--resume"]
     try:
         main()
