@@ -184,7 +184,7 @@ def test_an_unfinished_run_is_refused_without_resume_and_goes_on_with_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C exits 130 and keeps the state; --resume ends in the core digest of an uninterrupted run."""
-    options = ["--encoder", "plain", "--d", "8", "--epochs", "60", "--batch", "60", "--rate", "0.05"]
+    options = ["--encoder", "plain", "--d", "8", "--epochs", "40", "--batch", "60", "--rate", "0.05"]
     begun = start(folder, "certify", "--data", "clouds.npz", *options)
     while begun.process.is_alive() and not (folder / "clouds.json.state").exists():
         time.sleep(0.005)

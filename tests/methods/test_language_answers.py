@@ -31,7 +31,7 @@ from tests.models.test_llama import write
 SHAPE = (12, 16, 1, 2, 1, 256, 16)
 LETTERS, NOISE, N = "ab", 0.1, 800
 OPTIONS = {
-    "task": "lm", "statement": "answers", "disjoint": True, "d": 48, "rate": 0.1, "epochs": 12, "context": 8,
+    "task": "lm", "statement": "answers", "disjoint": True, "d": 48, "rate": 0.1, "epochs": 8, "context": 8,
     "repeats": "there are two prompts",
 }  # fmt: skip
 

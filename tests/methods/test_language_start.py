@@ -21,7 +21,7 @@ from tests.markov import save_text
 
 N, SHARE = 4800, 0.25
 QUICK = {
-    "task": "lm", "model": "E4-gru4-L", "alphabet": "ascii97", "epochs": 20, "context": 16, "d": 24, "seed": 3,
+    "task": "lm", "model": "E4-gru4-L", "alphabet": "ascii97", "epochs": 12, "context": 16, "d": 24, "seed": 3,
     "prior_share": SHARE,
 }  # fmt: skip
 

@@ -111,7 +111,7 @@ def test_what_was_learned_by_heart_is_in_the_picks_and_forgetting_them_breaks_th
     for repeat in range(12):
         x, y = NOISE_ALONE.sample(repeat)
         examples = Examples("noise", x, y, classes=2)
-        chosen = recipe(first=8, growth=8, steps=100)
+        chosen = recipe(first=8, growth=8, steps=50)
         *_, last = Selection(network(repeat, 16), examples, PLAIN, chosen).rounds(5, progress=False)
         errors = Selection(network(repeat, 16), examples, PLAIN, chosen).wrong_outside(last)
         assert len(last.picked) > 20

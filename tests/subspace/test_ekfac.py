@@ -40,7 +40,7 @@ def test_of_a_linear_layer_it_is_the_product_of_two_eigenbases() -> None:
 def test_directions_hold_more_of_what_moves_the_outputs_than_random_ones() -> None:
     module = small_network()
     found = _subspace(module, 100, (1, 8, 8), scaled=True)
-    x = noise(99, 64, (1, 8, 8)).float()  # not the noise that they were found on
+    x = noise(99, 32, (1, 8, 8)).float()  # not the noise that they were found on
     jacobian = torch.func.jacrev(lambda theta: found.call_at(theta, x))(found.theta0)
     jacobian = (jacobian - jacobian.mean(1, keepdim=True)).flatten(0, 1) * found.scale  # a common shift decides nothing
 

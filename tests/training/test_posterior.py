@@ -89,7 +89,7 @@ def test_beta_stays_in_its_range_where_the_bound_says_nothing() -> None:
 
 
 def test_training_lowers_the_objective_it_was_given() -> None:
-    _, _, rounds = _train(_stage(steps=800), _posterior())
+    _, _, rounds = _train(_stage(steps=300), _posterior())
     first, last = (r.surrogate + r.nats / 120 for r in (rounds[0], rounds[-1]))
     assert last < 0.7 * first
     assert rounds[-1].risk < 0.2

@@ -134,7 +134,7 @@ def test_a_killed_run_resumes_to_the_same_message(lives: int, whole: Encoded, co
     ids=lambda change: next(iter(change)),
 )
 def test_every_part_can_be_switched_off(change: dict[str, object]) -> None:
-    short = {"warm_steps": 10, "smooth_steps": 30, "bounded_steps": 20}
+    short = {"warm_steps": 5, "smooth_steps": 20, "bounded_steps": 10}
     candidates = _encode(QUICK.model_copy(update=short | change))
     assert candidates
     assert all(((one.symbols >= 0) & (one.symbols <= 40)).all() for one in candidates)
