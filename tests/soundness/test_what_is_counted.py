@@ -147,7 +147,9 @@ def test_defaults_tuned_on_a_data_set_cost_eight_bits_there_and_nothing_elsewher
 
 def test_a_data_set_handed_over_under_another_name_pays_for_the_look_at_it() -> None:
     digits = pb.load("digits")
-    made = pb.certify("mlp", (digits.x, digits.y), request=request(epochs=1, batch=400, d=4, base="seeded"), progress=False)
+    made = pb.certify(
+        "mlp", (digits.x, digits.y), request=request(epochs=1, batch=400, d=4, base="seeded"), progress=False
+    )
     assert made.data.name == "user"
     paid = [entry for entry in made.ledger.entries if entry.item == "package defaults"]
     assert [(entry.bits, "looking at digits" in entry.why) for entry in paid] == [(8, True)]
