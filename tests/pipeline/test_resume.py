@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,12 +15,13 @@ import torch
 import pacbound as pb
 from pacbound.methods.table import certify
 from pacbound.pipeline import encoding
+from pacbound.training.settings import PosteriorSettings, posterior_settings
 from pacbound.training.state import Checkpoint
 from tests.several import brief, forked
 from tests.tiny import clouds, network, save_clouds
 
 REQUESTS = {
-    "posterior": pb.Request(d=16, epochs=6, batch=60),
+    "posterior": pb.Request(d=16, epochs=12, batch=60),
     "draw": pb.Request(posterior="draw", earlier_draws=0, d=16, epochs=6, batch=60),
     "three seeds": pb.Request(d=16, epochs=4, batch=60, encoder_seeds=3),
     "plain": pb.Request(encoder="plain", d=12, epochs=6, batch=60, rate=0.1),
@@ -30,6 +32,11 @@ REQUESTS = {
 
 def run(request: pb.Request, state: Path | None) -> pb.Certificate:
     return certify(network(), clouds(600), request=request, state=state, progress=False)
+
+
+def few_examples(*arguments: Any) -> PosteriorSettings:
+    """The default but for them: every round of refinement is there, by which a lost beta shows in the message."""
+    return posterior_settings(*arguments).model_copy(update={"fisher_examples": 300})
 
 
 SAVE = Checkpoint.save
@@ -51,7 +58,7 @@ def keep_what_every_save_leaves(folder: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_a_run_that_dies_after_any_save_resumes_to_the_same_core(
     encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(encoding, "posterior_settings", brief)
+    monkeypatch.setattr(encoding, "posterior_settings", few_examples)
     (tmp_path / "whole").mkdir()
     left = keep_what_every_save_leaves(tmp_path / "whole", monkeypatch)
     whole = run(REQUESTS[encoder], tmp_path / "whole" / "a.state")
