@@ -10,10 +10,11 @@ WAYS = {
     "mnist": (["--model", "moments-edges1-c8k5-R-A4s3-L"], (3, 8, 20)),
     "fashion-mnist": ([], (3, 8, 20, 43)),
     "digits": (["--model", "c16k3-R-A2-L"], (16, 64, 200)),
-    "cifar10": (["--d", "2048"], (6, 20)),
+    "cifar10": (["--d", "2048"], (3, 13)),
+    "cifar10_ekfac": (["--d", "2048", "--projector", "ekfac"], (3, 13)),
 }
 COMMANDS = {
-    f"{data}-epochs_{epochs}": ["--data", data, *options, "--epochs", str(epochs)]
+    f"{data}-epochs_{epochs}": ["--data", data.partition("_")[0], *options, "--epochs", str(epochs)]
     for data, (options, lengths) in WAYS.items()
     for epochs in lengths
 }

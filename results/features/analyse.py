@@ -17,6 +17,7 @@ from pacbound.certificate.statement import percent_up
 # data set -> certificates of the networks without features, on one lattice
 BEFORE = {
     "mnist": "mnist/seed_*.json",
+    "mnist_4": "mnist/seed_*.json",
     "fashion-mnist": "fashion_mnist/seed_*.json",
     "cifar10": "cifar10/default.json",
     "cifar10_long": "cifar10/default.json",
@@ -24,6 +25,7 @@ BEFORE = {
     "cifar10_ekfac": "cifar10/default.json",
     "cifar10_ekfac_longest": "cifar10/default.json",
     "digits": "digits/seed_*.json",
+    "digits_4": "digits/seed_*.json",
 }
 HEAD = (
     "| data | network | before | bound | standard deviation | training error | test error | bits | CPU minutes |\n"

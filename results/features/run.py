@@ -9,7 +9,9 @@ from experiment import run
 WAYS = {
     "mnist": ["--model", "moments-edges1-c8k5-R-A4s3-L"],
     "fashion-mnist": ["--epochs", "86"],
+    "mnist_4": ["--model", "moments-edges1-c8k5-R-A4s3-L", "--encoder-seeds", "4"],
     "digits": ["--model", "c16k3-R-A2-L"],
+    "digits_4": ["--model", "c16k3-R-A2-L", "--encoder-seeds", "4"],
     "cifar10": ["--d", "2048"],
     "cifar10_long": ["--d", "2048", "--epochs", "104"],
     "cifar10_longest": ["--d", "2048", "--epochs", "208"],
