@@ -61,24 +61,22 @@ def test_the_picks_of_digits_stand_at_level_risk_and_replay_says_whether_this_ma
     assert again.stands == again.replay.reproduced  # another processor may round otherwise
 
 
-# One of each kind is counted again: coefficients on a lattice, and on a trellis behind features, on 7,291 pictures.
-# Those of other kinds have tests of their own at level risk, on small networks; here they are counted where slow tests
-# are run.
+# One of each kind is counted again: coefficients on a lattice, and on a trellis behind features. Those of other kinds
+# than these have tests of their own at level risk, on small networks; here they are counted where slow tests are run.
 SLOW = [
     ("plain/fashion-mnist", "fashion-mnist"), ("mnist/seed_0", "mnist"), ("fashion_mnist/seed_0", "fashion-mnist"),
-    ("cifar10/default", "cifar10"), ("direct/lenet_tuned_0.125", "mnist"), ("features/mnist-seed_0", "mnist"),
+    ("cifar10/default", "cifar10"), ("direct/lenet_tuned_0.125", "mnist"),
     ("features/fashion-mnist-seed_1", "fashion-mnist"), ("features/cifar10-seed_1", "cifar10"),
     ("features/cifar10_ekfac-seed_1", "cifar10"),
 ]  # fmt: skip
 COUNTED = [
-    ("plain/mnist", "mnist"), ("small/usps_like_moments-seed_0", "samples:usps_like"),
+    ("plain/mnist", "mnist"), ("features/mnist-seed_0", "mnist"),
     *[pytest.param(*one, marks=pytest.mark.slow) for one in SLOW],
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("path", "name"), COUNTED)
-def test_published_certificates_stand_at_level_risk(path, name, data_root, monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "results" / "small")  # where samples.py is
+def test_published_certificates_stand_at_level_risk(path, name, data_root):
     path = ROOT / "results" / f"{path}.json"
     verdict = pb.verify(path, data=name, level="risk", data_dir=data_root).require()
     assert verdict.recount is not None

@@ -46,7 +46,7 @@ def verdict(raw: bytes) -> bool:
     return verify(certificate, level="message").stands
 
 
-@settings(QUIET, max_examples=150)
+@settings(QUIET, max_examples=300)
 @given(st.data())
 def test_bytes_changed_at_random_never_stand_and_never_crash(data: st.DataObject) -> None:
     raw = bytearray(TEXT)
@@ -57,7 +57,7 @@ def test_bytes_changed_at_random_never_stand_and_never_crash(data: st.DataObject
         assert json.loads(bytes(raw)) == HONEST.document()  # white space may have changed, nothing else
 
 
-@settings(QUIET, max_examples=200)
+@settings(QUIET, max_examples=400)
 @given(st.sampled_from(PLACES), values)
 def test_any_value_in_any_place_digested_again_gains_nothing(place: tuple[str | int, ...], value: object) -> None:
     document: Document = copy.deepcopy(HONEST.document())
@@ -71,7 +71,7 @@ def test_any_value_in_any_place_digested_again_gains_nothing(place: tuple[str | 
         assert document["bound"]["delta"] == HONEST.bound.delta
 
 
-@settings(QUIET, max_examples=150)
+@settings(QUIET, max_examples=300)
 @given(st.binary(max_size=80))
 def test_any_payload_is_decoded_or_refused(payload: bytes) -> None:
     small = HONEST.hypothesis.projector.model_copy(update={"D": 1 << 12})
@@ -82,7 +82,7 @@ def test_any_payload_is_decoded_or_refused(payload: bytes) -> None:
     assert len(symbols) == (0 if spec.projector is None else spec.projector.d)
 
 
-@settings(QUIET, max_examples=150)
+@settings(QUIET, max_examples=300)
 @given(st.integers(0, len(HONEST.payload()) * 8 - 1))
 def test_one_bit_of_the_payload_changes_the_network_or_breaks_the_message(bit: int) -> None:
     raw = bytearray(HONEST.payload())
