@@ -5,6 +5,7 @@ from pydantic import Field
 from ..records import Record
 from ..subspace.curvature import DENSE_DIMENSION
 
+PART_STEPS = 1000  # of the bounded stage, below which the Fisher is not worth measuring again
 COMPARED_BETA_SCALE = 0.7  # of B + e instead of B, near e = 2 % and B = 6 %, where dB/de = 1.6: times 1.6 / 2.6
 
 
@@ -71,7 +72,8 @@ def posterior_settings(batch: int, steps: int | None, drawn: bool = False, compa
         return default
     names = ("warm_steps", "smooth_steps", "bounded_steps", "block_steps")
     scaled = {name: max(1, round(getattr(default, name) * steps / default.steps)) for name in names}
-    return default.model_copy(update=scaled)
+    parts = max(1, min(default.refreshes, scaled["bounded_steps"] // PART_STEPS))
+    return default.model_copy(update={**scaled, "refreshes": parts})
 
 
 def block_edges(d: int, blocks: int) -> list[int]:

@@ -52,9 +52,9 @@ def test_the_curvature_of_a_large_network_takes_a_quarter_of_training(monkeypatc
     row = 3 * forward + 750 * D
     found = _proportioned()
     assert SHORT.steps == 1050
-    assert found.fisher_examples == int(1050 * step / 4 / (2 * row))
-    assert _proportioned(d=5000).fisher_examples == int(1050 * step / 4 / (2 * 3 * row))  # three passes beyond 4096
-    assert 2 * found.fisher_examples * row <= 1050 * step / 4
+    assert found.fisher_examples == int(1050 * step / 4 / (4 * row))
+    assert _proportioned(d=5000).fisher_examples == int(1050 * step / 4 / (4 * 3 * row))  # three passes beyond 4096
+    assert 4 * found.fisher_examples * row <= 1050 * step / 4
     assert _proportioned(steps=10_000).fisher_examples == SHORT.fisher_examples
     assert found.refine_rounds < _proportioned(steps=10_000).refine_rounds == SHORT.refine_rounds
     assert 1 <= found.survivors <= _proportioned(steps=10_000).survivors == SHORT.survivors

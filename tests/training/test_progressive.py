@@ -28,7 +28,7 @@ from pacbound.training.plain import Candidate, Encoded
 from pacbound.training.progressive import Deadline, Task, _Run, encode_posterior, train_posterior
 from pacbound.training.refine import Point, best_point, evaluate_point, refine
 from pacbound.training.rounding import Prices, prices_of
-from pacbound.training.settings import PosteriorSettings, block_edges
+from pacbound.training.settings import PosteriorSettings, block_edges, posterior_settings
 from pacbound.training.state import Checkpoint
 from tests.tiny import clouds, network
 
@@ -163,6 +163,14 @@ def test_each_part_of_the_bounded_stage_begins_with_the_fisher_of_calibrated_pre
     assert temperatures[0] == 1
     assert 1 not in temperatures[1:]
     assert len(set(temperatures)) == len(temperatures)
+
+
+@pytest.mark.parametrize(("steps", "parts"), [(None, 3), (20_600, 3), (7_750, 3), (6_000, 2), (1_000, 1)])
+def test_a_shorter_run_has_fewer_parts_of_a_thousand_steps_or_more(steps: int | None, parts: int) -> None:
+    settings = posterior_settings(250, steps)
+    assert len(settings.bounded_parts) == settings.refreshes == parts
+    assert min(settings.bounded_parts) >= 1000 or parts == 1
+    assert sum(settings.bounded_parts) == settings.bounded_steps
 
 
 def test_without_refinement_the_beams_best_is_the_one_candidate_and_with_it_the_last(whole: Encoded) -> None:
