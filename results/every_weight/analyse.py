@@ -1,5 +1,9 @@
 """Bounds of every weight coded beside those of a subspace: python results/every_weight/analyse.py prints them."""
 
+import csv
+from collections import defaultdict
+from collections.abc import Sequence
+from math import isnan
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -16,12 +20,54 @@ ELSEWHERE = {"mnist-subspace": "ablation/11_trellis.json"}
 HEAD = (
     "| data | network | coefficients | bound | over seeds | training error | bits |\n|---|---|---|---:|---|---:|---:|\n"
 )
+TRIED = {
+    "subspace": "a subspace",
+    "leading": "leading directions (`--projector ekfac`)",
+    "leading_scales": "the same, a scale for each of four parts of the index",
+    "weights": "each on its own axis, in the order of the network",
+    "weights_tensors": "the same, a scale and a curve for each tensor",
+    "stiff": "each on its own axis, the stiffest on noise first",
+    "stiff_tensors": "the same, tensor after tensor, a scale and a curve for each",
+    "kronecker": "all leading directions",
+    "kronecker_tensors": "the same, tensor after tensor, a scale and a curve for each",
+    "blocks_stiff_tensors": "as the stiffest first by tensors, in blocks of 2,048",
+    "blocks_kronecker": "all leading directions, in blocks of 2,048",
+    "lattices": "each on the lattice of its tensor (`--encoder weights`)",
+}
+RUNS = (
+    "| sample | coefficients | bound | over seeds | errors | bits | CPU seconds |\n|---|---|---:|---|---:|---:|---:|\n"
+)
 
 
 def report(folder: Path) -> str:
     """One row a data set and way."""
     rows = [_row(folder, data, way) for data in ("wine", "digits", "mnist") for way in WAYS]
     return HEAD + "".join(rows)
+
+
+def summary(folder: Path) -> str:
+    """What was tried without a code for it, of tried.csv: one row a case and way."""
+    found = defaultdict(list)
+    with open(folder / "tried.csv", encoding="utf-8", newline="") as file:
+        for case, way, _, *numbers in csv.reader(file):
+            found[case, way].append([float(number or "nan") for number in numbers])
+    cases = list(dict.fromkeys(case for case, _ in found))
+    return RUNS + "".join(_tried(case, way, found[case, way]) for case in cases for way in TRIED if found[case, way])
+
+
+def _tried(case: str, way: str, runs: list[list[float]]) -> str:
+    risk, nats, errors, n, bits, bounds, seconds = zip(*runs, strict=True)
+    known = not any(map(isnan, risk))
+    cells = (
+        case, TRIED[way], percent_up(mean(risk)) if known else "", f"{mean(nats):,.0f}" if known else "",
+        percent_up(mean(errors) / n[0]), f"{mean(bits):,.0f}", f"**{percent_up(mean(bounds))}**", _spread(bounds),
+        f"{mean(seconds):.0f}",
+    )  # fmt: skip
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _spread(bounds: Sequence[float]) -> str:
+    return f"{len(bounds)}, deviation {100 * stdev(bounds):.2f}" if len(bounds) > 1 else "one"
 
 
 def _row(folder: Path, data: str, way: str) -> str:
@@ -34,7 +80,7 @@ def _row(folder: Path, data: str, way: str) -> str:
     cells = (
         data, f"`{made[0].hypothesis.model}`, D = {made[0].hypothesis.parameters:,}", WAYS[way],
         f"**{percent_up(mean(bounds))}**",
-        f"{len(bounds)}, deviation {100 * stdev(bounds):.2f}" if len(bounds) > 1 else "one",
+        _spread(bounds),
         percent_up(mean(one.risk.errors / one.risk.n for one in made)),
         f"{mean(one.ledger.bits for one in made):,.0f}",
     )  # fmt: skip
@@ -43,3 +89,4 @@ def _row(folder: Path, data: str, way: str) -> str:
 
 if __name__ == "__main__":
     print(report(Path(__file__).parent))
+    print(summary(Path(__file__).parent))
