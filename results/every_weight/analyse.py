@@ -30,12 +30,13 @@ TRIED = {
     "stiff_tensors": "the same, tensor after tensor, a scale and a curve for each",
     "kronecker": "all leading directions",
     "kronecker_tensors": "the same, tensor after tensor, a scale and a curve for each",
-    "blocks_stiff_tensors": "as the stiffest first by tensors, in blocks of 2,048",
-    "blocks_kronecker": "all leading directions, in blocks of 2,048",
+    "blocks_of_256": "all leading directions, in blocks of at most 256",
+    "blocks_of_2048": "all leading directions, in blocks of at most 2,048",
     "lattices": "each on the lattice of its tensor (`--encoder weights`)",
 }
 RUNS = (
-    "| sample | coefficients | bound | over seeds | errors | bits | CPU seconds |\n|---|---|---:|---|---:|---:|---:|\n"
+    "| sample | coefficients | posterior: error | bits | rounded: error | bits | bound | over seeds | CPU seconds |\n"
+    "|---|---|---:|---:|---:|---:|---:|---|---:|\n"
 )
 
 
@@ -59,7 +60,7 @@ def _tried(case: str, way: str, runs: list[list[float]]) -> str:
     risk, nats, errors, n, bits, bounds, seconds = zip(*runs, strict=True)
     known = not any(map(isnan, risk))
     cells = (
-        case, TRIED[way], percent_up(mean(risk)) if known else "", f"{mean(nats):,.0f}" if known else "",
+        case.replace("_", ", "), TRIED[way], percent_up(mean(risk)) if known else "", f"{mean(nats):,.0f}" if known else "",
         percent_up(mean(errors) / n[0]), f"{mean(bits):,.0f}", f"**{percent_up(mean(bounds))}**", _spread(bounds),
         f"{mean(seconds):.0f}",
     )  # fmt: skip

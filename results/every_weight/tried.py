@@ -99,10 +99,14 @@ class Way(NamedTuple):
 WINE = str(HERE.parent / "small" / "constants" / "wine.json")
 CASES = {
     "wine": Case(
-        {"data": "samples:wine", "standardise": WINE, "model": "L"},
+        {"data": "samples:wine", "standardise": WINE, "model": "L", "epochs": 115},
         "subspace leading weights_tensors stiff kronecker",
     ),
-    "digits": Case({"data": "digits", "model": "L"}, "subspace leading stiff kronecker"),
+    "digits": Case(
+        {"data": "digits", "model": "L"},
+        "subspace leading leading_scales weights weights_tensors stiff stiff_tensors kronecker kronecker_tensors",
+    ),
+    "digits_short": Case({"data": "digits", "model": "L", "epochs": 25}, "subspace leading kronecker blocks_of_256"),
     "mnist": Case(
         {"data": "mnist", "model": "moments-edges1-c8k5-R-A4s3-L", "epochs": 11},
         "subspace leading weights_tensors stiff kronecker",
@@ -110,7 +114,7 @@ CASES = {
     ),
     "cifar10": Case(
         {"data": "cifar10", "model": "flip-opponent-c16k3p1-R-A3-c32k3p1-R-A3-L", "epochs": 4},
-        "subspace lattices blocks_kronecker",
+        "subspace lattices blocks_of_2048",
         1,
         2000,
     ),
@@ -125,8 +129,8 @@ WAYS = {
     "stiff_tensors": Way("stiff", "tensors", True),
     "kronecker": Way("kronecker"),
     "kronecker_tensors": Way("kronecker", "tensors", True),
-    "blocks_stiff_tensors": Way("stiff", "tensors", True, 2048),
-    "blocks_kronecker": Way("kronecker", block=2048),
+    "blocks_of_256": Way("kronecker", block=256),
+    "blocks_of_2048": Way("kronecker", block=2048),
     "lattices": Way("lattices"),
 }
 
