@@ -60,7 +60,8 @@ def _tried(case: str, way: str, runs: list[list[float]]) -> str:
     risk, nats, errors, n, bits, bounds, seconds = zip(*runs, strict=True)
     known = not any(map(isnan, risk))
     cells = (
-        case.replace("_", ", "), TRIED[way], percent_up(mean(risk)) if known else "", f"{mean(nats):,.0f}" if known else "",
+        case.replace("_", ", "), TRIED[way],
+        percent_up(mean(risk)) if known else "", f"{mean(nats):,.0f}" if known else "",
         percent_up(mean(errors) / n[0]), f"{mean(bits):,.0f}", f"**{percent_up(mean(bounds))}**", _spread(bounds),
         f"{mean(seconds):.0f}",
     )  # fmt: skip
