@@ -345,7 +345,7 @@ class Run:
         for k, stage in enumerate(_stages(self.settings, len(self.edges) - 2)):
             if stage.name == "smooth":
                 self.bend(k, lambda _: self.blocks.mean, False)
-            elif stage.name == "bounded":
+            elif stage.name.startswith("bounded"):
                 self.bend(k, self.blocks.draw, True)
             elif k > 2:
                 self.round(self.edges[k - 2] - self.edges[k - 3], 1)
@@ -412,7 +412,7 @@ class Run:
             if stage.beta is None:
                 beta = stage.beta_scale * bound_beta(risk, float(nats.detach()) + known_nats, n)
         self.blocks, self.beta = moving.end(), beta
-        if stage.name == "bounded":
+        if stage.name.startswith("bounded"):
             self.posterior = risk, float(nats.detach()) / math.log(2)
 
     def round(self, count: int, survivors: int) -> list[Integers]:
@@ -475,7 +475,8 @@ def tried(case: Case, way: Way, seed: int) -> Outcome:
     setup = with_captured(setup, None, progress=False)
     settings = plan_of(setup, Checkpoint(None, ""))
     assert isinstance(settings, PosteriorSettings)
-    settings = settings.model_copy(update={"fisher_examples": min(settings.fisher_examples, case.examples)})
+    examples = min(settings.fisher_examples, case.examples)
+    settings = settings.model_copy(update={"fisher_examples": examples, "refreshes": 1})  # as the rows were made
     sample, at = sample_of(setup), coordinates(setup, way)
     run = Run(at, sample, settings, way, request.encoder_seed)
     survivors, code = run.whole()
