@@ -12,6 +12,8 @@ WAYS = {
     "mnist_4": ["--model", "moments-edges1-c8k5-R-A4s3-L", "--encoder-seeds", "4"],
     "digits": ["--model", "c16k3-R-A2-L"],
     "digits_4": ["--model", "c16k3-R-A2-L", "--encoder-seeds", "4"],
+    "mnist_ekfac": ["--model", "moments-edges1-c8k5-R-A4s3-L", "--projector", "ekfac"],
+    "fashion-mnist_ekfac": ["--epochs", "86", "--projector", "ekfac"],
     "cifar10": ["--d", "2048"],
     "cifar10_long": ["--d", "2048", "--epochs", "104"],
     "cifar10_longest": ["--d", "2048", "--epochs", "208"],
