@@ -18,7 +18,9 @@ from pacbound.certificate.statement import percent_up
 BEFORE = {
     "mnist": "mnist/seed_*.json",
     "mnist_4": "mnist/seed_*.json",
+    "mnist_ekfac": "mnist/seed_*.json",
     "fashion-mnist": "fashion_mnist/seed_*.json",
+    "fashion-mnist_ekfac": "fashion_mnist/seed_*.json",
     "cifar10": "cifar10/default.json",
     "cifar10_long": "cifar10/default.json",
     "cifar10_longest": "cifar10/default.json",
@@ -26,6 +28,7 @@ BEFORE = {
     "cifar10_ekfac_longest": "cifar10/default.json",
     "digits": "digits/seed_*.json",
     "digits_4": "digits/seed_*.json",
+    "digits_ekfac": "digits/seed_*.json",
 }
 HEAD = (
     "| data | network | before | bound | standard deviation | training error | test error | bits | CPU minutes |\n"

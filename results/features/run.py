@@ -11,6 +11,7 @@ WAYS = {
     "fashion-mnist": ["--epochs", "86"],
     "mnist_4": ["--model", "moments-edges1-c8k5-R-A4s3-L", "--encoder-seeds", "4"],
     "digits": ["--model", "c16k3-R-A2-L"],
+    "digits_ekfac": ["--model", "c16k3-R-A2-L", "--projector", "ekfac"],
     "digits_4": ["--model", "c16k3-R-A2-L", "--encoder-seeds", "4"],
     "mnist_ekfac": ["--model", "moments-edges1-c8k5-R-A4s3-L", "--projector", "ekfac"],
     "fashion-mnist_ekfac": ["--epochs", "86", "--projector", "ekfac"],
