@@ -2615,7 +2615,7 @@ MUTATIONS = (
     Mutation(
         "the Fisher is that of a saturated softmax",
         "pacbound/training/progressive.py",
-        "        if calibrated:\n",
+        "        if again:\n",
         "        if not rows:\n",
         "tests/training/test_progressive.py::"
         "test_each_part_of_the_bounded_stage_begins_with_the_fisher_of_calibrated_predictions",

@@ -26,7 +26,7 @@ from ..distributed import first, over
 from ..errors import QuantizeError, SubspaceError
 from ..progress import hidden, tqdm
 from ..specs.specs import PROFILE_CODE, StepSpec
-from ..subspace.curvature import DENSE_DIMENSION, Draw, Rows, calibrated_temperature, curvature
+from ..subspace.curvature import DENSE_DIMENSION, Rows, calibrated_temperature, curvature
 from ..subspace.low_rank import low_rank_curvature
 from ..subspace.subspace import Subspace
 from .fit import Sample
@@ -149,38 +149,39 @@ class _Run:
         """Change basis or round a block before stage k, and save the point it starts from."""
         name = self.stages[k].name
         if name == "smooth":
-            now = self._with_curvature(k, now, rescale=False)
+            now = self._with_curvature(k, now, again=False)
         elif name.startswith("bounded") and self.settings.refreshes and self.settings.curvature:
-            now = self._with_curvature(k, now, rescale=True)
+            now = self._with_curvature(k, now, again=True)
         elif name.startswith("block"):
-            block = k - (len(self.stages) - (len(self.edges) - 2))
-            now = first(lambda: with_block(now, self.edges[block + 1] - self.edges[block], self.settings))
+            fixed = len(now.integers)
+            end = self.edges[self.edges.index(fixed) + 1]
+            now = first(lambda: with_block(now, end - fixed, self.settings))
         self.task.checkpoint.save({"stage": torch.tensor(k)} | now.tensors(), force=True)
         return now
 
-    def _with_curvature(self, k: int, now: Standing, rescale: bool) -> Standing:
+    def _with_curvature(self, k: int, now: Standing, again: bool) -> Standing:
         """Give the posterior the eigenbasis of a fresh Fisher, and its precisions n lambda / beta + 1 / s^2.
 
-        rescale: that of predictions over the posterior, calibrated, for the bounded loss saturates the softmax, whose
+        again: that of calibrated predictions over the posterior, for the bounded loss saturates the softmax, whose
         Fisher vanishes; a common factor on it keeps the mean of the log-precisions.
         """
         p, n = now.posterior, self.sample.n
         prior = math.exp(-2 * float(p.log_s))
-        values, basis = self._spectrum(k, p.draw if rescale else (lambda _: p.mean), calibrated=rescale)
+        values, basis = self._spectrum(k, p, again)
         values = values.clamp(min=0) * n
         wanted = -2 * float(p.log_std.double().mean())
-        factor = _matching_factor(values, prior, wanted) if rescale else 1 / self.settings.smooth_beta
+        factor = _matching_factor(values, prior, wanted) if again else 1 / self.settings.smooth_beta
         log_std = -0.5 * torch.log(factor * values + prior)
         return replace(now, posterior=Posterior(p.mean, basis.float(), log_std.float(), p.log_s))
 
-    def _spectrum(self, k: int, draw: Draw, calibrated: bool) -> tuple[Tensor, Tensor]:
+    def _spectrum(self, k: int, p: Posterior, again: bool) -> tuple[Tensor, Tensor]:
         """Values (d,) and basis (d, d) of the curvature, or what stands for it where it is switched off. float64."""
         d, examples, progress = self.subspace.d, self.settings.fisher_examples, self.task.progress
         if not self.settings.curvature:
             return torch.full((d,), FLAT_FISHER, dtype=torch.float64), torch.eye(d, dtype=torch.float64)
         generator = generator_of(self.task.seed, k, 1 << 20)
-        rows = Rows(self.subspace, self.sample.x, draw, self.sample.y)
-        if calibrated:
+        rows = Rows(self.subspace, self.sample.x, p.draw if again else (lambda _: p.mean), self.sample.y)
+        if again:
             own = generator_of(self.task.seed, k, (1 << 20) + 1)
             rows = replace(rows, temperature=calibrated_temperature(rows, examples, own))
         if d > DENSE_DIMENSION:

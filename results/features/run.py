@@ -6,20 +6,26 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from experiment import run
 
+MNIST = ["--model", "moments-edges1-c8k5-R-A4s3-L"]
+FASHION = ["--epochs", "86"]
+CIFAR = ["--d", "2048"]
+DIGITS = ["--model", "c16k3-R-A2-L"]
+EKFAC = ["--projector", "ekfac"]
+FOUR = ["--encoder-seeds", "4"]
 WAYS = {
-    "mnist": ["--model", "moments-edges1-c8k5-R-A4s3-L"],
-    "fashion-mnist": ["--epochs", "86"],
-    "mnist_4": ["--model", "moments-edges1-c8k5-R-A4s3-L", "--encoder-seeds", "4"],
-    "digits": ["--model", "c16k3-R-A2-L"],
-    "digits_ekfac": ["--model", "c16k3-R-A2-L", "--projector", "ekfac"],
-    "digits_4": ["--model", "c16k3-R-A2-L", "--encoder-seeds", "4"],
-    "mnist_ekfac": ["--model", "moments-edges1-c8k5-R-A4s3-L", "--projector", "ekfac"],
-    "fashion-mnist_ekfac": ["--epochs", "86", "--projector", "ekfac"],
-    "cifar10": ["--d", "2048"],
-    "cifar10_long": ["--d", "2048", "--epochs", "104"],
-    "cifar10_longest": ["--d", "2048", "--epochs", "208"],
-    "cifar10_ekfac": ["--projector", "ekfac", "--d", "2048"],
-    "cifar10_ekfac_longest": ["--projector", "ekfac", "--d", "2048", "--epochs", "208"],
+    "mnist": MNIST,
+    "mnist_4": [*MNIST, *FOUR],
+    "mnist_ekfac": [*MNIST, *EKFAC],
+    "fashion-mnist": FASHION,
+    "fashion-mnist_ekfac": [*FASHION, *EKFAC],
+    "cifar10": CIFAR,
+    "cifar10_long": [*CIFAR, "--epochs", "104"],
+    "cifar10_longest": [*CIFAR, "--epochs", "208"],
+    "cifar10_ekfac": [*EKFAC, *CIFAR],
+    "cifar10_ekfac_longest": [*EKFAC, *CIFAR, "--epochs", "208"],
+    "digits": DIGITS,
+    "digits_4": [*DIGITS, *FOUR],
+    "digits_ekfac": [*DIGITS, *EKFAC],
 }
 COMMANDS = {
     f"{data}-seed_{seed}": ["--data", data.partition("_")[0], *options, "--seed", str(seed)]
