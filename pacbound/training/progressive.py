@@ -2,7 +2,7 @@
 
 1. warm: w near a point, small noise.            2. smooth: posterior on cross-entropy in the Fisher eigenbasis.
 3. bounded: posterior on 1 - p(label), in parts, with the Fisher measured again before each: a diagonal covariance in
-   an old eigenbasis costs nats. This loss saturates the softmax, so that it is the Fisher of calibrated predictions.
+   an old eigenbasis costs nats. This loss saturates the softmax, so that it is the Fisher of softer predictions.
 4. steps that follow the conditional precisions (bits/profile.py).
 5. blocks: a beam rounds the next coefficients; the rest moves to its conditional mean, is diagonalised again and
    retrained (rounding.py).                       6. refinement: moves that lower the bound (refine.py).
@@ -39,6 +39,7 @@ from .rounding import Prices, Standing, prices_of, rounded, with_block, with_pro
 from .settings import PosteriorSettings, block_edges
 from .state import Checkpoint
 
+SOFTNESS = 2.0  # temperature of those predictions over the calibrated one; measured: results/features/tried.csv
 FLAT_FISHER = 2.0  # what stands for every eigenvalue where the curvature is switched off
 DELTA = 0.05  # for the estimate shown and for comparing candidates
 MAX_DIMENSION = 8192  # the precision that is rounded is a d x d float64 matrix, with a few copies: 2 GB
@@ -162,7 +163,7 @@ class _Run:
     def _with_curvature(self, k: int, now: Standing, again: bool) -> Standing:
         """Give the posterior the eigenbasis of a fresh Fisher, and its precisions n lambda / beta + 1 / s^2.
 
-        again: that of calibrated predictions over the posterior, for the bounded loss saturates the softmax, whose
+        again: that of softer predictions over the posterior, for the bounded loss saturates the softmax, whose
         Fisher vanishes; a common factor on it keeps the mean of the log-precisions.
         """
         p, n = now.posterior, self.sample.n
@@ -183,7 +184,7 @@ class _Run:
         rows = Rows(self.subspace, self.sample.x, p.draw if again else (lambda _: p.mean), self.sample.y)
         if again:
             own = generator_of(self.task.seed, k, (1 << 20) + 1)
-            rows = replace(rows, temperature=calibrated_temperature(rows, examples, own))
+            rows = replace(rows, temperature=SOFTNESS * calibrated_temperature(rows, examples, own))
         if d > DENSE_DIMENSION:
             low_rank = low_rank_curvature(rows, examples, generator, progress=progress)
             return first(low_rank.eigen)
