@@ -6,6 +6,7 @@ refinement may look at, follows from floating-point operations alone, so that a 
 """
 
 import time
+from bisect import bisect_right
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -33,6 +34,8 @@ ROUNDS_TAKEN = 0.6  # of the rounds of refinement that are allowed
 TIMED_EXAMPLES, TIMED_SIZE, TIMED_BLOCK = 64, 512, 32
 TIMED_LARGE, TIMED_ROWS = 8, 2  # examples asked, and rows, of a large network: each of its passes takes long
 
+# Where a network is not large: examples of a batch that one row takes as long as, and rows a coefficient at least.
+ROW_EXAMPLES, LEAST_ROWS = 5, 4
 # Floating-point operations a parameter as whose worth the passes over theta count, beside those of the network, and how
 # many times cheaper one is in a batch in bfloat16. Measured at D = 11 and 124 million, to the curvature's disfavour.
 STEP_PASSES, ROW_PASSES, PRODUCT_PASSES, BATCHED = 1800, 750, 600, 4
@@ -65,9 +68,7 @@ def amounts_of(settings: PosteriorSettings, n: int, d: int) -> dict[str, Work]:
     rounds = ROUNDS_TAKEN * settings.refine_rounds
     return {
         "training": Work(steps=settings.steps - (settings.blocks - len(free)) * settings.block_steps),
-        "curvature": Work(
-            rows=_matrices(settings) * _passes(d) * settings.fisher_examples, cubes=_matrices(settings) * d**3
-        ),
+        "curvature": Work(rows=_rows(settings, d), cubes=sum(m**3 for m in settings.matrices(d))),
         "rounding": Work(cubes=sum(m**3 for m in free), rounded=d),
         "survivors": Work(asked=n + (settings.survivors - 1) * border, products=settings.survivors),
         "refinement": Work(
@@ -126,39 +127,46 @@ def measured(subspace: Subspace, sample: Sample, batch: int, kinds: PosteriorSet
 def in_proportion(
     settings: PosteriorSettings, module: nn.Module, x: Tensor, D: int, d: int, n: int
 ) -> PosteriorSettings:
-    """Return settings whose curvature takes a quarter of training at most, and refinement too; as they are for small D.
+    """Return settings whose curvature takes a quarter of training at most, that of a large network refinement too.
 
-    By floating-point operations, which are counted for one example x (1, ...) of the network, and passes over theta.
-    The curvature has at least SHARED examples.
+    By the examples of its batches; a large network by floating-point operations, which are counted for one example x
+    (1, ...), and passes over theta. At least a matrix has SHARED examples, and LEAST_ROWS a coefficient where the
+    network is not large.
     """
     if D <= LARGE:
-        return settings
+        return with_rows(settings, d, SHARE * settings.steps * settings.batch / ROW_EXAMPLES, LEAST_ROWS * d)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         module(x)
     forward = float(counter.get_total_flops())
     training = settings.steps * (settings.batch * 3 * forward / BATCHED + STEP_PASSES * D)
     row, product = 3 * forward + ROW_PASSES * D, PRODUCT_PASSES * D
-    examples = int(SHARE * training / (max(1, _matrices(settings)) * _passes(d) * row))
     survivor = min(n, BORDER) * forward + product
     each = amounts_of(settings.model_copy(update={"refine_rounds": 1}), n, d)["refinement"]
     a_round = (each.rows * row + each.asked * forward + each.products * product) / ROUNDS_TAKEN
-    return settings.model_copy(
-        update={
-            "fisher_examples": min(settings.fisher_examples, max(SHARED, examples)),
-            "survivors": min(settings.survivors, 1 + int(SURVIVORS_SHARE * training / survivor)),
-            "refine_rounds": min(settings.refine_rounds, int(SHARE * training / a_round)),
-        }
-    )
+    less = {
+        "survivors": min(settings.survivors, 1 + int(SURVIVORS_SHARE * training / survivor)),
+        "refine_rounds": min(settings.refine_rounds, int(SHARE * training / a_round)),
+    }
+    return with_rows(settings.model_copy(update=less), d, SHARE * training / row)
 
 
-def _matrices(settings: PosteriorSettings) -> int:
-    """How many times the curvature is estimated."""
-    return settings.curvature * (1 + settings.bounded * settings.refreshes)
+def with_rows(settings: PosteriorSettings, d: int, most: float, least: int = SHARED) -> PosteriorSettings:
+    """Return settings whose curvature has so many rows in all at most, but so many examples a matrix at least."""
+    choices = range(least, settings.fisher_examples)
+
+    def rows(examples: int) -> int:
+        return _rows(settings.model_copy(update={"fisher_examples": examples}), d)
+
+    if not choices or _rows(settings, d) <= most:
+        return settings
+    fit = bisect_right(choices, most, key=rows) - 1
+    return settings.model_copy(update={"fisher_examples": choices[max(0, fit)]})
 
 
-def _passes(d: int) -> int:
-    """Passes over its examples that an estimate of the curvature takes."""
-    return 1 if d <= DENSE_DIMENSION else PASSES + 1
+def _rows(settings: PosteriorSettings, d: int) -> int:
+    """Gradients of one example that all matrices take: beyond the dense one in each of its passes."""
+    passes = {m: 1 if m <= DENSE_DIMENSION else PASSES + 1 for m in settings.matrices(d)}
+    return sum(passes[m] * settings.examples_of(m) for m in settings.matrices(d))
 
 
 def _seconds(act: Callable[[], object], times: int) -> float:

@@ -29,7 +29,7 @@ from ..training.progressive import NEVER, Deadline, Task, encode_posterior, trai
 from ..training.settings import PosteriorSettings, posterior_settings
 from ..training.state import Checkpoint
 from ..training.weights import WeightsPlan, encode_weights, seconds_an_epoch_of_weights
-from .costs import in_proportion
+from .costs import amounts_of, in_proportion, with_rows
 from .looks import number_of_look
 from .preparation import Setup, sample_of
 
@@ -39,7 +39,7 @@ WEIGHT_STEPS, WEIGHT_RATE = 10_000, 0.02  # of every weight by itself: gradient 
 BATCH = 250
 MIN_STEPS_AN_EPOCH = 20
 POSTERIOR_TRAINING_SHARE = 0.7  # of a budget; the rest goes to curvature, beam, refinement and counting
-CURVATURE_SHARE = 0.05  # of a budget, for each of two matrices
+CURVATURE_SHARE = 0.15  # of a budget, for all matrices together
 STOPS = (0.85, 0.95)  # of a budget: where training that is late is stopped, and refinement
 LEAST_EPOCHS = {"posterior": 1, "plain": 3, "codebook": 2, "weights": 1}  # one a phase, where phases are epochs
 USED_BY = {
@@ -79,7 +79,7 @@ def plan_of(setup: Setup, checkpoint: Checkpoint) -> PlainPlan | PosteriorSettin
         settings = posterior_settings(batch, steps, request.posterior == "draw", setup.targets is not None)
         if request.budget is None:
             return _in_proportion(setup, settings)
-        examples = checkpoint.note("fisher", lambda: _affordable_curvature(setup, settings.fisher_examples))[0]
+        examples = checkpoint.note("fisher", lambda: _affordable_curvature(setup, settings))[0]
         return settings.model_copy(update={"fisher_examples": examples})
     kind: Literal["lattice", "codebook"] = "codebook" if request.encoder == "codebook" else "lattice"
     return PlainPlan(
@@ -139,12 +139,13 @@ def _affordable(setup: Setup, batch: int) -> list[int]:
     return [epochs]
 
 
-def _affordable_curvature(setup: Setup, most: int) -> list[int]:
-    """Examples for each estimate of the curvature."""
-    subspace = setup.subspace()
+def _affordable_curvature(setup: Setup, settings: PosteriorSettings) -> list[int]:
+    """Return the most examples of a matrix with which the budget's share holds all of them."""
+    subspace, seconds = setup.subspace(), 60 * CURVATURE_SHARE * _minutes(setup.request)
     rows = Rows(subspace, sample_of(setup).x, lambda _: torch.zeros(subspace.d))
-    seconds = 60 * CURVATURE_SHARE * _minutes(setup.request)
-    return [examples_within(rows, seconds, most, torch.Generator().manual_seed(0))]
+    whole = int(amounts_of(settings, setup.train.n, subspace.d)["curvature"].rows)
+    most = examples_within(rows, seconds, whole, torch.Generator().manual_seed(0))
+    return [with_rows(settings, subspace.d, most).fisher_examples]
 
 
 def _minutes(request: Request) -> float:

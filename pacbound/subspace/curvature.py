@@ -17,7 +17,7 @@ divide the chunks, each of which then has randomness of its own, and add up what
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import torch
@@ -59,7 +59,8 @@ class Inputs(Protocol):
 class Rows:
     """What a sample gives: x (n, ...), where w is taken from, and for Gauss-Newton the labels and the loss.
 
-    loss: of logits (1, outputs) and a label (1,), a scalar. temperature: the Fisher is that of logits over it.
+    loss: of logits (1, outputs) and a label (1,), a scalar. temperature: the Fisher is that of logits over it. known:
+    the first coefficients (k,), which are constant: draw gives the others, and matrices are theirs.
     """
 
     subspace: Subspace
@@ -68,6 +69,16 @@ class Rows:
     y: Tensor | None = None
     loss: Loss = F.cross_entropy
     temperature: float = 1.0
+    known: Tensor = field(default_factory=lambda: torch.zeros(0))
+
+    @property
+    def d(self) -> int:
+        """Coefficients that are not known."""
+        return self.subspace.d - len(self.known)
+
+    def point(self, generator: Generator) -> Tensor:
+        """Return all coefficients of one draw."""
+        return torch.cat([self.known, self.draw(generator)])
 
     def chunk(self, kind: Kind) -> int:
         """Examples of one draw of w: as many as have their rows in theta within CHUNK_ELEMENTS."""
@@ -81,13 +92,14 @@ class Rows:
 
         Raises: SubspaceError where something is not finite, or Gauss-Newton lacks labels.
         """
-        w, x = self.draw(generator), self.x[places]
+        w, x, first = self.point(generator), self.x[places], len(self.known)
         if kind == "fisher":
-            gradients = score_gradients(self.subspace, w, x, generator, self.temperature)
+            gradients = score_gradients(self.subspace, w, x, generator, self.temperature)[:, first:]
             return gradients, gradients
         if self.y is None:
             raise SubspaceError("gauss_newton: the loss is differentiated at the labels, got none. Give y.")
-        return _jacobian_pair(self.subspace, w, x, self.y[places], self.loss)
+        left, right = _jacobian_pair(self.subspace, w, x, self.y[places], self.loss)
+        return left[:, first:], right[:, first:]
 
 
 def curvature(rows: Rows, examples: int, generator: Generator, kind: Kind = "fisher", progress: bool = True) -> Tensor:
@@ -103,7 +115,7 @@ def curvature(rows: Rows, examples: int, generator: Generator, kind: Kind = "fis
     Raises:
         SubspaceError: d is beyond DENSE_DIMENSION, or a derivative is not finite.
     """
-    d = rows.subspace.d
+    d = rows.d
     if d > DENSE_DIMENSION:
         raise SubspaceError(
             f"{kind}: the d x d matrix is held for d up to {DENSE_DIMENSION}, got d = {d}. Choose a smaller d, use "
@@ -191,7 +203,7 @@ def calibrated_temperature(rows: Rows, examples: int, generator: Generator) -> f
     def find() -> float:
         found = []
         for some in places.split(MAX_CHUNK):
-            theta = rows.subspace.theta(rows.draw(generator)).detach()
+            theta = rows.subspace.theta(rows.point(generator)).detach()
             with torch.no_grad():
                 found.append(rows.subspace.call_at(theta, rows.x[some]).double())
         return _likeliest_temperature(torch.cat(found), y[places])

@@ -80,7 +80,7 @@ def low_rank_curvature(
 
     Raises: SubspaceError where a derivative is not finite.
     """
-    d = rows.subspace.d
+    d = rows.d
     columns = min(rank + OVERSAMPLING, d)
     start = generator.get_state()
     basis = torch.randn(d, columns, generator=generator, dtype=torch.float64)

@@ -5,7 +5,8 @@
    an old eigenbasis costs nats. This loss saturates the softmax, so that it is the Fisher of softer predictions.
 4. steps that follow the conditional precisions (bits/profile.py).
 5. blocks: a beam rounds the next coefficients; the rest moves to its conditional mean, is diagonalised again and
-   retrained (rounding.py).                       6. refinement: moves that lower the bound (refine.py).
+   retrained (rounding.py); before the next block its Fisher is measured again.
+6. refinement: moves that lower the bound (refine.py).
 
 Everything here is encoder-side and free: only the message counts. Any part can be switched off by the settings.
 Where a stage fails or the time is over, what the last good posterior says is rounded at once: a message worth having.
@@ -39,6 +40,7 @@ from .rounding import Prices, Standing, prices_of, rounded, with_block, with_pro
 from .settings import PosteriorSettings, block_edges
 from .state import Checkpoint
 
+TEMPERATURE_EXAMPLES = 8000
 SOFTNESS = 2.0  # temperature of those predictions over the calibrated one; measured: results/features/tried.csv
 FLAT_FISHER = 2.0  # what stands for every eigenvalue where the curvature is switched off
 DELTA = 0.05  # for the estimate shown and for comparing candidates
@@ -151,41 +153,44 @@ class _Run:
         name = self.stages[k].name
         if name == "smooth":
             now = self._with_curvature(k, now, again=False)
-        elif name.startswith("bounded") and self.settings.refreshes and self.settings.curvature:
+        elif name.startswith("bounded") and self.settings.again:
             now = self._with_curvature(k, now, again=True)
         elif name.startswith("block"):
             fixed = len(now.integers)
+            if fixed and self.settings.again_in_blocks:
+                now = self._with_curvature(k, now, again=True)
             end = self.edges[self.edges.index(fixed) + 1]
             now = first(lambda: with_block(now, end - fixed, self.settings))
         self.task.checkpoint.save({"stage": torch.tensor(k)} | now.tensors(), force=True)
         return now
 
     def _with_curvature(self, k: int, now: Standing, again: bool) -> Standing:
-        """Give the posterior the eigenbasis of a fresh Fisher, and its precisions n lambda / beta + 1 / s^2.
+        """Give what is free the eigenbasis of a fresh Fisher, and its precisions n lambda / beta + 1 / s^2.
 
         again: that of softer predictions over the posterior, for the bounded loss saturates the softmax, whose
         Fisher vanishes; a common factor on it keeps the mean of the log-precisions.
         """
         p, n = now.posterior, self.sample.n
         prior = math.exp(-2 * float(p.log_s))
-        values, basis = self._spectrum(k, p, again)
+        values, basis = self._spectrum(k, now, again)
         values = values.clamp(min=0) * n
         wanted = -2 * float(p.log_std.double().mean())
         factor = _matching_factor(values, prior, wanted) if again else 1 / self.settings.smooth_beta
         log_std = -0.5 * torch.log(factor * values + prior)
         return replace(now, posterior=Posterior(p.mean, basis.float(), log_std.float(), p.log_s))
 
-    def _spectrum(self, k: int, p: Posterior, again: bool) -> tuple[Tensor, Tensor]:
-        """Values (d,) and basis (d, d) of the curvature, or what stands for it where it is switched off. float64."""
-        d, examples, progress = self.subspace.d, self.settings.fisher_examples, self.task.progress
+    def _spectrum(self, k: int, now: Standing, again: bool) -> tuple[Tensor, Tensor]:
+        """Values (m,) and basis (m, m) of the curvature, or what stands for it where it is switched off. float64."""
+        p, m, progress = now.posterior, len(now.posterior.mean), self.task.progress
         if not self.settings.curvature:
-            return torch.full((d,), FLAT_FISHER, dtype=torch.float64), torch.eye(d, dtype=torch.float64)
-        generator = generator_of(self.task.seed, k, 1 << 20)
-        rows = Rows(self.subspace, self.sample.x, p.draw if again else (lambda _: p.mean), self.sample.y)
+            return torch.full((m,), FLAT_FISHER, dtype=torch.float64), torch.eye(m, dtype=torch.float64)
+        examples, generator = self.settings.examples_of(m), generator_of(self.task.seed, k, 1 << 20)
+        draw = p.draw if again else (lambda _: p.mean)
+        rows = Rows(self.subspace, self.sample.x, draw, self.sample.y, known=now.known()[0])
         if again:
             own = generator_of(self.task.seed, k, (1 << 20) + 1)
-            rows = replace(rows, temperature=SOFTNESS * calibrated_temperature(rows, examples, own))
-        if d > DENSE_DIMENSION:
+            rows = replace(rows, temperature=SOFTNESS * calibrated_temperature(rows, TEMPERATURE_EXAMPLES, own))
+        if m > DENSE_DIMENSION:
             low_rank = low_rank_curvature(rows, examples, generator, progress=progress)
             return first(low_rank.eigen)
         matrix = curvature(rows, examples, generator, progress=progress)

@@ -4,7 +4,11 @@ from pydantic import Field
 
 from ..records import Record
 from ..subspace.curvature import DENSE_DIMENSION
+from ..subspace.low_rank import RANK
 
+FISHER_ROWS = (
+    12  # examples of a Fisher for each coefficient: with r the values are off by (1 +- r^-1/2)^2 (Marchenko-Pastur)
+)
 PART_STEPS = 1000  # of the bounded stage, below which the Fisher is not worth measuring again
 COMPARED_BETA_SCALE = 0.7  # of B + e instead of B, near e = 2 % and B = 6 %, where dB/de = 1.6: times 1.6 / 2.6
 
@@ -17,7 +21,8 @@ class PosteriorSettings(Record):
     nats do not.
 
     curvature=False trains in the raw coordinates; refreshes says how many times the Fisher is measured again, each
-    before as long a part of the bounded stage, 0 keeps the first; bounded=False stays with cross-entropy; blocks=1
+    before as long a part of the bounded stage, and if that is more than once before each block but the first, too; 0
+    keeps the first one; fisher_examples is the most that a Fisher has; bounded=False stays with cross-entropy; blocks=1
     rounds all at once; beam=1 is Babai's rule; identity=True rounds as if the precision were diagonal; trellis=False
     leaves every coefficient on one lattice; refine_rounds=0 makes no final moves.
     """
@@ -33,7 +38,7 @@ class PosteriorSettings(Record):
     curvature: bool = True
     refreshes: int = Field(default=3, ge=0)
     bounded: bool = True
-    fisher_examples: int = Field(default=8000, ge=1)
+    fisher_examples: int = Field(default=FISHER_ROWS * DENSE_DIMENSION, ge=1)
     identity: bool = False
     trellis: bool = True
     kap: float = Field(default=4.4, gt=0)
@@ -51,6 +56,25 @@ class PosteriorSettings(Record):
             return []
         parts = max(1, self.refreshes)
         return [self.bounded_steps // parts + (k < self.bounded_steps % parts) for k in range(parts)]
+
+    def examples_of(self, free: int) -> int:
+        """Examples of the Fisher of so many coefficients; beyond the dense one only leading directions are found."""
+        return min(self.fisher_examples, FISHER_ROWS * (free if free <= DENSE_DIMENSION else RANK))
+
+    def matrices(self, d: int) -> list[int]:
+        """Free coefficients of each Fisher: before the smooth stage, each bounded part, each block but the first."""
+        later = [d - edge for edge in block_edges(d, self.blocks)[1:-2]] if self.again_in_blocks else []
+        return [d] * (self.curvature + self.again * self.refreshes) + later
+
+    @property
+    def again(self) -> bool:
+        """Whether the Fisher is measured again."""
+        return self.curvature and self.bounded and self.refreshes > 0
+
+    @property
+    def again_in_blocks(self) -> bool:
+        """Whether it is measured before blocks, too."""
+        return self.again and self.refreshes > 1
 
     @property
     def steps(self) -> int:

@@ -592,15 +592,16 @@ def test_a_budget_cuts_the_examples_of_the_curvature_once(tmp_path: Path, monkey
 
     def within(rows: object, seconds: float, most: int, generator: object) -> int:
         given.append(seconds)
-        return min(most, 321)
+        assert most == 12 * (4 * 8 + 6 + 5 + 4 + 3 + 2)  # four Fishers of 8 coefficients, and those before blocks
+        return 300
 
     monkeypatch.setattr(encoding, "examples_within", within)
     checkpoint = Checkpoint(tmp_path / "s", setup.key)
     for _ in range(2):
         plan = plan_of(setup, checkpoint)
         assert isinstance(plan, PosteriorSettings)
-        assert plan.fisher_examples == 321
-    assert given == [pytest.approx(6.0)]
+        assert plan.fisher_examples == 34  # eight of 34, and 24 before the last block
+    assert given == [pytest.approx(18.0)]
 
 
 def test_a_state_belongs_to_one_request_one_network_and_one_sample(tmp_path: Path) -> None:
