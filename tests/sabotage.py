@@ -2618,7 +2618,7 @@ MUTATIONS = (
         "        if again:\n",
         "        if not rows:\n",
         "tests/training/test_progressive.py::"
-        "test_each_part_of_the_bounded_stage_begins_with_the_fisher_of_calibrated_predictions",
+        "test_each_part_of_the_bounded_stage_begins_with_the_fisher_of_softer_predictions",
     ),
     Mutation(
         "labels are drawn at a temperature and differentiated at none",
@@ -2636,10 +2636,26 @@ MUTATIONS = (
         "test_at_the_calibrated_temperature_no_other_gives_the_labels_less_cross_entropy",
     ),
     Mutation(
+        "the Fisher of what is free is measured as if nothing were fixed",
+        "pacbound/subspace/curvature.py",
+        "self.temperature)[:, first:]",
+        "self.temperature)[:, : self.d]",
+        "tests/subspace/test_curvature.py::"
+        "test_where_some_coefficients_are_known_the_matrix_is_that_of_the_others_at_the_whole_point",
+    ),
+    Mutation(
+        "before blocks the Fisher grows old",
+        "pacbound/training/progressive.py",
+        "if fixed and self.settings.again_in_blocks",
+        "if fixed and self.settings.refreshes > 9",
+        "tests/training/test_progressive.py::"
+        "test_before_each_block_but_the_first_the_fisher_of_what_is_free_is_measured_again",
+    ),
+    Mutation(
         "the curvature of a large network has as many examples as ever",
         "pacbound/pipeline/costs.py",
-        '            "fisher_examples": min(settings.fisher_examples, max(SHARED, examples)),\n',
-        "",
+        "    if not choices or _rows(settings, d) <= most:\n",
+        "    if choices:\n",
         "tests/pipeline/test_costs.py::test_the_curvature_of_a_large_network_takes_a_quarter_of_training",
     ),
     Mutation(

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from pacbound.errors import SubspaceError
 from pacbound.specs.specs import ProjectorSpec
 from pacbound.subspace.curvature import (
+    Kind,
     Rows,
     calibrated_temperature,
     curvature,
@@ -21,6 +22,7 @@ from pacbound.subspace.curvature import (
     fisher,
 )
 from pacbound.subspace.layout import Layout
+from pacbound.subspace.low_rank import low_rank_curvature
 from pacbound.subspace.projectors import make_projector
 from pacbound.subspace.subspace import Subspace
 
@@ -77,6 +79,23 @@ def test_a_random_draw_averages_the_fisher_over_the_draws() -> None:
     found = fisher(subspace, x, draw, 40_000, Generator().manual_seed(0), progress=False)
     exact = (_exact(subspace, points[0], x) + _exact(subspace, points[1], x)) / 2
     assert torch.linalg.norm(found - exact) < 0.08 * torch.linalg.norm(exact)
+
+
+@pytest.mark.parametrize("kind", ["fisher", "gauss_newton"])
+@pytest.mark.parametrize("known", [1, 4])
+def test_where_some_coefficients_are_known_the_matrix_is_that_of_the_others_at_the_whole_point(
+    known: int, kind: Kind
+) -> None:
+    subspace, x, y = _subspace(), _inputs(), torch.tensor([0, 2, 1, 1])
+    w = torch.linspace(-0.4, 0.3, D_SMALL)
+    whole = Rows(subspace, x, lambda _: w, y)
+    part = Rows(subspace, x, lambda _: w[known:], y, known=w[:known])
+    expected = curvature(whole, 40, Generator().manual_seed(0), kind, progress=False)[known:, known:]
+    found = curvature(part, 40, Generator().manual_seed(0), kind, progress=False)
+    torch.testing.assert_close(found, expected)
+    low_rank = low_rank_curvature(part, 40, Generator().manual_seed(0), D_SMALL, kind, progress=False)
+    torch.testing.assert_close(low_rank.diagonal(), expected.diagonal())
+    assert calibrated_temperature(part, 4, Generator()) == calibrated_temperature(whole, 4, Generator())
 
 
 @pytest.mark.parametrize("sharpness", [1 / 30, 1.0, 25.0])

@@ -141,7 +141,7 @@ def test_every_part_can_be_switched_off(change: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("refreshes", [0, 1, 3])
-def test_each_part_of_the_bounded_stage_begins_with_the_fisher_of_calibrated_predictions(
+def test_each_part_of_the_bounded_stage_begins_with_the_fisher_of_softer_predictions(
     refreshes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One of logits as they are, before the smooth stage, and one for each part, at a temperature of its own."""
@@ -163,6 +163,29 @@ def test_each_part_of_the_bounded_stage_begins_with_the_fisher_of_calibrated_pre
     assert temperatures[0] == 1
     assert 1 not in temperatures[1:]
     assert len(set(temperatures)) == len(temperatures)
+
+
+@pytest.mark.parametrize(("refreshes", "measured"), [(0, [12]), (1, [12, 12]), (2, [12, 12, 12, 5])])
+def test_before_each_block_but_the_first_the_fisher_of_what_is_free_is_measured_again(
+    refreshes: int, measured: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of twelve coefficients seven are fixed in the first block of three; the last has no stage after it."""
+    seen: list[Rows] = []
+    progressive = importlib.import_module("pacbound.training.progressive")
+    original, (_, subspace, sample) = progressive.curvature, _problem()
+
+    def watched(rows: Rows, examples: int, *rest: object, **named: object) -> Tensor:
+        assert examples == settings.examples_of(rows.d) == min(90, 12 * rows.d)
+        seen.append(rows)
+        return original(rows, examples, *rest, **named)
+
+    monkeypatch.setattr(progressive, "curvature", watched)
+    settings = QUICK.model_copy(update={"blocks": 3, "refreshes": refreshes, "fisher_examples": 90})
+    now = _Run(_task(subspace, sample, settings, Checkpoint(None, ""))).trained()
+    assert [rows.d for rows in seen] == measured == settings.matrices(12)
+    if refreshes > 1:
+        torch.testing.assert_close(seen[-1].known, now.known()[0][:7])
+        assert seen[-1].temperature != 1
 
 
 @pytest.mark.parametrize(("steps", "parts"), [(None, 3), (20_600, 3), (7_750, 3), (6_000, 2), (1_000, 1)])
