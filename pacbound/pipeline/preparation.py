@@ -125,10 +125,11 @@ class Setup:
     def key(self) -> str:
         """Digest of all that determines the result, for resuming."""
         treated = self.preprocess.model_dump_json()
-        network = f"{self.model} {self.base.layout.digest} {self.base.origin} {treated} {self.methods} {self.projector}"
+        network = f"{self.model} {self.base.layout.digest} {self.base.origin} {treated} {self.methods}"
         if self.targets is not None:
             network += hashlib.sha256(self.targets.numpy().tobytes()).hexdigest()
-        text = f"{self.request.model_dump_json()} {self.digest} {network}"
+        asked = self.request.model_copy(update={"projector": self.request.projector or self.projector.kind})
+        text = f"{asked.model_dump_json()} {self.digest} {network}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def subspace(self) -> Subspace:
