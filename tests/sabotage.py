@@ -1790,6 +1790,13 @@ MUTATIONS = (
         "tests/subspace/test_ekfac.py::test_it_follows_theta0_and_the_scale_of_layers",
     ),
     Mutation(
+        "leading directions are the default however few others there are",
+        "pacbound/pipeline/preparation.py",
+        "2 * d <= base.layout.D <= MAX_LED",
+        "d <= base.layout.D <= MAX_LED",
+        "tests/pipeline/test_default_projector.py::test_at_most_half_of_all_directions_are_leading_ones",
+    ),
+    Mutation(
         "the shape of an input is taken from the certificate and not from the message",
         "pacbound/bits/message.py",
         "shape = tuple(1 + stream.gamma(item, why, None if sent is None else sent[k] - 1) for k in range(sides))",

@@ -1,5 +1,6 @@
 """The certificates that the project itself publishes: each stands, and README.md says what they say."""
 
+import itertools
 import runpy
 import sys
 from pathlib import Path
@@ -91,3 +92,19 @@ def test_the_bound_for_a_published_network_stands_at_level_risk(data_root):
         path, data="mnist", data_dir=data_root, checkpoint=original, unlabelled="mnist:test:1/2", level="risk"
     )
     assert verdict.require().level == "risk"
+
+
+@pytest.mark.parametrize("experiment", ["curves", "features", "projectors", "small"])
+def test_commands_name_the_projector_of_their_certificates_where_it_is_not_the_default(experiment):
+    folder, made = ROOT / "results" / experiment, 0
+    for name, options in runpy.run_path(str(folder / "run.py"))["COMMANDS"].items():
+        if not (folder / f"{name}.json").exists():
+            continue
+        spec = pb.Certificate.load(folder / f"{name}.json").hypothesis
+        if spec.projector is not None:
+            behind = any(layer in spec.model for layer in ("moments", "edges", "opponent"))
+            default = "ekfac" if behind and "--prior-share" not in options else "fastfood"
+            named = dict(itertools.pairwise(options))
+            assert spec.projector.kind == named.get("--projector", default), name
+            made += 1
+    assert made > 5

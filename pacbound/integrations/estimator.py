@@ -46,7 +46,7 @@ class CertifiedClassifier(ClassifierMixin, BaseEstimator):
         model: str = "auto",
         *,
         d: int | None = None,
-        projector: str = "fastfood",
+        projector: str | None = None,
         encoder: Literal["posterior", "plain", "codebook"] = "posterior",
         epochs: int | None = None,
         batch: int | None = None,

@@ -24,7 +24,7 @@ from ..networks.predictions import Units
 from ..quantize.lattice import step_index_for, to_lattice
 from ..quantize.rates import lattice_coding
 from ..quantize.tensors import nearest_step, step_size
-from ..request.request import Request, parse_projector
+from ..request.request import RANDOM_DIRECTIONS, Request, parse_projector
 from ..specs.language import PredictionSpec
 from ..specs.specs import HypothesisSpec, LatticeSpec, ProjectorSpec
 from ..specs.tensors import DirectSpec, TensorSpec
@@ -132,7 +132,7 @@ def _around(setup: LanguageSetup, request: Request) -> Way:
 def _subspace(setup: LanguageSetup, request: Request) -> Way:
     """Coefficients of a random subspace around theta0, on one lattice."""
     d = min(request.d or SUBSPACE, setup.base.layout.D)
-    projector = parse_projector(request.projector, setup.base.layout.D, d, request.seed)
+    projector = parse_projector(request.projector or RANDOM_DIRECTIONS, setup.base.layout.D, d, request.seed)
     subspace = make_subspace(setup.base, projector, request.layer_scale)
     start = {"w": torch.zeros(projector.d)}
 

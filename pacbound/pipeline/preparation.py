@@ -1,6 +1,7 @@
 """What is fixed before training: the sample, the network with its theta0, the subspace, and what is asked for."""
 
 import hashlib
+import logging
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from ..data.preprocess import preprocessed, shape_after, treated
 from ..data.registry import DATA_SETS, FILES, load, load_any, load_held_out
 from ..data.split import Split, split_examples
 from ..data.tokens import cut_texts, package, padding_number
-from ..errors import DataError, ModelError, RequestError, first_line
+from ..errors import DataError, ModelError, RequestError, SubspaceError, first_line
 from ..models.classifiers import TextClassifier, TextEncoder
 from ..models.foreign import FOLDER, TIMM, from_hub, holds_network
 from ..models.loading import network_for, treatment
@@ -37,8 +38,8 @@ from ..networks.rebuilt import LARGE_ROWS, check_promise
 from ..networks.risk import CUSTOM, LossFunction, loss_function, losses_of
 from ..networks.trained import train_only
 from ..request.reading import Reading
-from ..request.request import Request, parse_projector, refuse_options, trained_word
-from ..specs.grammar import OWN_NETWORK
+from ..request.request import RANDOM_DIRECTIONS, Request, parse_projector, refuse_options, trained_word
+from ..specs.grammar import OWN_NETWORK, begins_with_features
 from ..specs.head import NAMES, HeadSpec, parse_head
 from ..specs.specs import (
     SPLIT_PARTS,
@@ -55,6 +56,7 @@ from ..training.fit import Sample
 from ..training.plain import Candidate
 from .memory import give_back_freed, refuse_too_large
 
+LOG = logging.getLogger("pacbound")
 Usual = tuple[tuple[int | None, int, str], ...]
 
 # The network `auto` reads images with: by channels (None: any number) and shorter side, the first that fits; everything
@@ -74,6 +76,7 @@ PICKED_MODELS: Usual = (
     (None, 0, "h64-R-L"),
 )
 MAX_WEIGHTS = 1 << 20  # of which each is coded
+MAX_LED = 1 << 14  # parameters for which leading directions are found where nobody asks for them: in seconds
 MOST_NAMED, NAMED_LENGTH = 5, 40  # of classes that never occur, and characters of each
 
 
@@ -125,7 +128,8 @@ class Setup:
         network = f"{self.model} {self.base.layout.digest} {self.base.origin} {treated} {self.methods}"
         if self.targets is not None:
             network += hashlib.sha256(self.targets.numpy().tobytes()).hexdigest()
-        text = f"{self.request.model_dump_json()} {self.digest} {network}"
+        asked = self.request.model_copy(update={"projector": self.request.projector or self.projector.kind})
+        text = f"{asked.model_dump_json()} {self.digest} {network}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def subspace(self) -> Subspace:
@@ -207,7 +211,7 @@ def prepare(
         test=held_out,
         base=base,
         model=name,
-        projector=_projector(request, base.layout.D, sample, preprocess),
+        projector=_projector(request, name, base, sample, preprocess),
         preprocess=preprocess,
         loss=loss,
         data=describe(_with_cuts(sample, preprocess), split, request.repeats),
@@ -216,14 +220,36 @@ def prepare(
     )
 
 
-def _projector(request: Request, D: int, sample: Examples, preprocess: PreprocessSpec) -> ProjectorSpec:
+def _projector(request: Request, model: str, base: Base, sample: Examples, preprocess: PreprocessSpec) -> ProjectorSpec:
     """Return the subspace that is asked for, the whole space where every weight is coded. Raises: RequestError."""
-    if request.encoder != "weights":
-        d = min(request.d or default_dimension(sample.n), D)
-        shape = None if preprocess.name == "tokens" else shape_after(sample.x, preprocess)
+    D = base.layout.D
+    if request.encoder == "weights":
+        refuse_options(request, ("d", "projector", "layer_scale"), "is of a subspace, and --encoder weights has none")
+        return whole_space(D)
+    d = min(request.d or default_dimension(sample.n), D)
+    shape = None if preprocess.name == "tokens" else shape_after(sample.x, preprocess)
+    if request.projector is not None:
         return parse_projector(request.projector, D, d, request.seed, shape)
-    refuse_options(request, ("d", "projector", "layer_scale"), "is of a subspace, and --encoder weights has none")
-    return whole_space(D)
+    if led(request, model, base, d):
+        try:
+            leading = parse_projector("ekfac", D, d, request.seed, shape)
+            make_subspace(base, leading, request.layer_scale)
+        except (RequestError, SubspaceError) as cause:
+            LOG.info("the directions of the subspace are random ones: %s", cause)
+        else:
+            return leading
+    return parse_projector(RANDOM_DIRECTIONS, D, d, request.seed)
+
+
+def led(request: Request, model: str, base: Base, d: int) -> bool:
+    """Whether leading directions are the default: where they were measured to be better than random ones.
+
+    That is behind features of images, theta0 being drawn from the seed, with at most half as many directions as there
+    are parameters. Labels and pixels have no say in it, and the message says which directions they are.
+    """
+    drawn = base.origin.kind == "seeded" and request.prior_share is None
+    spanned = request.method in ("subspace", "surrogate")  # other methods code no coefficients
+    return begins_with_features(model) and drawn and spanned and 2 * d <= base.layout.D <= MAX_LED
 
 
 def whole_space(D: int) -> ProjectorSpec:

@@ -27,7 +27,7 @@ Task = Literal["classify", "lm"]
 Method = Literal["subspace", "direct", "surrogate", "picks", "auto", "quantization-loss"]
 Encoder = Literal["posterior", "plain", "codebook", "weights"]
 SentCode = Literal["gaussian", "laplace", "adaptive", "static"]
-
+RANDOM_DIRECTIONS = "fastfood"  # the projector where nobody asks for another, but for pipeline/preparation.py `led`
 
 # option -> field of the recipe
 PICK_OPTIONS = {
@@ -276,9 +276,9 @@ class Stated(Record):
         ),
     ] = None
     projector: Annotated[
-        str,
-        Field(json_schema_extra=_option("Subspace", f"{', '.join(SINGLE_KINDS)}, A+B")),
-    ] = "fastfood"
+        str | None,
+        Field(json_schema_extra=_option("Subspace", f"{', '.join(SINGLE_KINDS)} [by network]")),
+    ] = None
     layer_scale: Annotated[
         bool, Field(json_schema_extra=_option("Subspace", "scale each layer's part by its He value"))
     ] = True

@@ -330,6 +330,15 @@ def is_described(model: object) -> bool:
         return False
 
 
+def begins_with_features(model: str) -> bool:
+    """Whether this names a network whose first layer, pixels and views aside, is of FEATURES.
+
+    >>> begins_with_features("flip-opponent-c16k3p1-R-A3-L"), begins_with_features("c4k5-R-L")
+    (True, False)
+    """
+    return is_described(model) and any(layer.kind in FEATURES for layer in parse(model).layers)
+
+
 def model_name(model: str) -> str:
     """Return the name unchanged where it is 'user' or canonical: the check of a field in a certificate.
 

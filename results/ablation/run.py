@@ -39,7 +39,7 @@ from table import table  # noqa: E402
 REQUESTS = {
     "1_published": pb.preset("lotfi2022"),
     "2_plain": pb.Request(encoder="plain"),
-    "14_fisher_in_parts": pb.Request(),
+    "14_fisher_in_parts": pb.Request(projector="fastfood"),
 }
 ELSEWHERE = {"1_published": "lotfi2022/mnist", "2_plain": "plain/mnist", "14_fisher_in_parts": "features/mnist-seed_0"}
 MOMENTS = "moments-edges1-c8k5-R-A4s3-L"
@@ -50,7 +50,7 @@ NETWORKS = {
     "13_moments": MOMENTS,
     "14_fisher_in_parts": MOMENTS,
 }
-REQUEST = pb.Request(data="mnist", model="lenet")
+REQUEST = pb.Request(data="mnist", model="lenet", projector="fastfood")
 SMOOTH, BOUNDED = 1, 2  # places of the stages in progressive.py
 ONCE = {"refreshes": 1}
 ONE_LATTICE = {**ONCE, "trellis": False}

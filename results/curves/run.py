@@ -6,11 +6,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from experiment import run
 
+RANDOM = ["--projector", "fastfood"]
 WAYS = {
-    "mnist": (["--model", "moments-edges1-c8k5-R-A4s3-L"], (3, 8, 20)),
-    "fashion-mnist": ([], (3, 8, 20, 43)),
+    "mnist": (["--model", "moments-edges1-c8k5-R-A4s3-L", *RANDOM], (3, 8, 20)),
+    "fashion-mnist": (RANDOM, (3, 8, 20, 43)),
     "digits": (["--model", "c16k3-R-A2-L"], (16, 64, 200)),
-    "cifar10": (["--d", "2048"], (3, 13)),
+    "cifar10": (["--d", "2048", *RANDOM], (3, 13)),
     "cifar10_ekfac": (["--d", "2048", "--projector", "ekfac"], (3, 13)),
 }
 COMMANDS = {

@@ -64,7 +64,7 @@ class Brief(StartPlan):
 
 def probabilities(data: str, case: Case) -> Tensor:
     """Train a teacher and return its class probabilities of the training examples, (n, classes)."""
-    setup = prepare("auto", data, None, pb.Request(data=data), "zero_one")
+    setup = prepare("auto", data, None, pb.Request(data=data, projector="fastfood"), "zero_one")
     x = preprocessed(setup.train.x, setup.preprocess)
     shape = tuple(x.shape[1:])
     network = build(case.teacher, shape, setup.train.classes)
@@ -109,7 +109,9 @@ if __name__ == "__main__":
             print(f"{data}: teacher, {time.process_time() - started:.0f} s", flush=True)
             for seed in range(case.seeds):
                 for arm, given in (("labels", None), ("teacher", answers)):
-                    request = pb.Request(data=data, model=case.model, epochs=case.epochs, seed=seed)
+                    request = pb.Request(
+                        data=data, model=case.model, epochs=case.epochs, seed=seed, projector="fastfood"
+                    )
                     started = time.process_time()
                     with told(given):
                         made = pb.certify(request=request, progress=False)

@@ -28,7 +28,7 @@ from pacbound.training.phases import one_cycle
 from pacbound.training.state import Checkpoint
 
 FOLDER = Path(__file__).parent
-REQUEST = pb.Request(data="mnist", model="moments-edges1-c8k5-R-A4s3-L")
+REQUEST = pb.Request(data="mnist", model="moments-edges1-c8k5-R-A4s3-L", projector="fastfood")
 WIDTH, EPOCHS, BATCH, RATE, DECAY, DROPPED = 16, 5, 128, 0.004, 0.05, 0.2  # of the teacher
 ASKED = 500
 

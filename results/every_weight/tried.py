@@ -83,7 +83,7 @@ class Outcome(NamedTuple):
 class Way(NamedTuple):
     """How coefficients are made of weights, and what each group of them has for itself.
 
-    axes: `default` and `leading`, the subspace of certify and of --projector ekfac; `weights`, `stiff`, sorted by the
+    axes: `default` and `leading`, the subspaces of --projector fastfood and of ekfac; `weights`, `stiff`, sorted by the
     curvature on noise, and `kronecker`, along all leading directions, are all weights; `lattices` is --encoder weights,
     certified. groups: those with a scale of
     their own: tensors, or doubling parts of the coefficients. curves: whether each has a step curve of its own too.
@@ -469,8 +469,7 @@ def tried(case: Case, way: Way, seed: int) -> Outcome:
     if way.axes == "lattices":
         made = pb.certify(request=request.model_copy(update={"encoder": "weights"}), progress=False)
         return Outcome("", "", made.risk.errors, made.risk.n, made.ledger.bits, f"{made.bound.value:.5f}")
-    if way.axes == "leading":
-        request = request.model_copy(update={"projector": "ekfac"})
+    request = request.model_copy(update={"projector": "ekfac" if way.axes == "leading" else "fastfood"})
     setup = prepare(str(request.model), request.data, None, request, "zero_one")
     setup = with_captured(setup, None, progress=False)
     settings = plan_of(setup, Checkpoint(None, ""))

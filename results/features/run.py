@@ -10,17 +10,17 @@ MNIST = ["--model", "moments-edges1-c8k5-R-A4s3-L"]
 FASHION = ["--epochs", "86"]
 CIFAR = ["--d", "2048"]
 DIGITS = ["--model", "c16k3-R-A2-L"]
-EKFAC = ["--projector", "ekfac"]
+RANDOM, EKFAC = ["--projector", "fastfood"], ["--projector", "ekfac"]
 FOUR = ["--encoder-seeds", "4"]
 WAYS = {
-    "mnist": MNIST,
-    "mnist_4": [*MNIST, *FOUR],
+    "mnist": [*MNIST, *RANDOM],
+    "mnist_4": [*MNIST, *RANDOM, *FOUR],
     "mnist_ekfac": [*MNIST, *EKFAC],
-    "fashion-mnist": FASHION,
+    "fashion-mnist": [*FASHION, *RANDOM],
     "fashion-mnist_ekfac": [*FASHION, *EKFAC],
-    "cifar10": CIFAR,
-    "cifar10_long": [*CIFAR, "--epochs", "104"],
-    "cifar10_longest": [*CIFAR, "--epochs", "208"],
+    "cifar10": [*CIFAR, *RANDOM],
+    "cifar10_long": [*CIFAR, *RANDOM, "--epochs", "104"],
+    "cifar10_longest": [*CIFAR, *RANDOM, "--epochs", "208"],
     "cifar10_ekfac": [*EKFAC, *CIFAR],
     "cifar10_ekfac_longest": [*EKFAC, *CIFAR, "--epochs", "208"],
     "digits": DIGITS,

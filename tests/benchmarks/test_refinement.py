@@ -35,7 +35,7 @@ def _timed(act: Callable[[], T]) -> tuple[T, float]:
 
 @pytest.mark.parametrize("data", DIMENSIONS)
 def test_survivors_and_refinement_cost_few_passes_and_lower_the_bound(data: str, figure: Callable[..., None]) -> None:
-    request = pb.Request(data=data, d=DIMENSIONS[data])
+    request = pb.Request(data=data, d=DIMENSIONS[data], projector="fastfood")
     setup = with_captured(prepare("auto", data, None, request, request.loss), None, progress=False)
     subspace, sample = setup.subspace(), sample_of(setup)
     settings = posterior_settings(250, STEPS).model_copy(update={"blocks": 1, "fisher_examples": 1000})

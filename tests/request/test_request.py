@@ -20,7 +20,7 @@ def test_an_empty_request_certifies_digits_with_every_default_written_down() -> 
         "prior_share": None, "preprocess": "auto", "tokenizer": None, "text_column": None, "label_column": None,
         "encoding": "utf-8", "layout": "auto", "classes": None, "name": None, "model_name": None, "standardise": None,
         "frozen_buffers": [], "d": None,
-        "projector": "fastfood", "layer_scale": True, "seed": 0, "encoder": "posterior", "step": None, "levels": 7,
+        "projector": None, "layer_scale": True, "seed": 0, "encoder": "posterior", "step": None, "levels": 7,
         "codebook_init": "kmeans", "code": ["gaussian", "laplace", "adaptive", "static"], "epochs": None,
         "batch": None, "rate": 0.005, "beta": 3.0, "encoder_seed": 0, "encoder_seeds": 1,
         "posterior": "point", "earlier_draws": None,
