@@ -10,28 +10,28 @@ from ..networks.hypothesis import Base, make_subspace
 from ..specs.specs import HypothesisSpec
 from ..subspace.curvature import Rows, for_each_chunk
 from ..subspace.layout import Layout
+from ..subspace.subspace import Subspace
 
 EXAMPLES, SEED = 1000, 0
 REFERENCE = "Martens 2020, arXiv:1412.1193v11, sec. 5: the Fisher information matrix"
 
 
-def measure_flatness(network: nn.Module, spec: HypothesisSpec, x: Tensor) -> Measure:
+def measure_flatness(network: nn.Module, start: nn.Module, spec: HypothesisSpec, x: Tensor) -> Measure:
     """Estimate the trace of the Fisher information in the coefficients w, at those that were decoded.
 
     tr E_x E_{y ~ p(.|x)} [g g^T], g = gradient of ln p(y|x) in w: by how many nats an example's answers change for a
     small step in w, over half its square. Small is flat. It depends on the scale of the subspace, so that only networks
     in the same one are comparable.
 
-    Args: network: decoded; its parameters are theta0 + scale * P w. x: examples as it reads them, of which at most
-        EXAMPLES are drawn, labels too.
+    Args: network: decoded; its parameters are theta0 + scale * P w. start: the same at theta0. x: examples as it reads
+        them, of which at most EXAMPLES are drawn, labels too.
     Raises: ModelError where the network lies in no subspace.
     """
     if spec.projector is None:
         raise ModelError("flatness: it is that of a subspace, and this network lies in none.")
-    if spec.projector.kind == "ekfac":
-        raise ModelError("flatness: directions of an ekfac projector are those of theta0, which is not known here.")
-    there = Base(network, Layout.of(network, tuple(name for name, _ in network.named_buffers())), spec.base)
-    subspace = make_subspace(there, spec.projector, spec.layer_scale)  # around the decoded w, which is its origin
+    here, there = (Base(one, Layout.of(one, tuple(dict(one.named_buffers()))), spec.base) for one in (network, start))
+    spanned = make_subspace(there, spec.projector, spec.layer_scale)
+    subspace = Subspace(network, here.layout, here.theta0, spanned.projector, spanned.scale)  # around the decoded w
     rows = Rows(subspace, x, lambda _: torch.zeros(subspace.d))
     examples, total = min(EXAMPLES, len(x)), torch.zeros((), dtype=torch.float64)
 

@@ -229,10 +229,10 @@ def _one(name: str, subject: _Subject) -> Iterable[Measure]:
         from .rademacher.rademacher import measure_rademacher
 
         return measure_rademacher(subject.module, subject.example, subject.sample, subject.start)
-    if name == "flatness" and subject.spec is not None and subject.sample is not None:
+    if name == "flatness" and subject.start is not None and subject.spec is not None and subject.sample is not None:
         from .flatness import measure_flatness
 
-        return [measure_flatness(subject.module, subject.spec, subject.sample[0])]
+        return [measure_flatness(subject.module, subject.start, subject.spec, subject.sample[0])]
     if name == "ntk" and subject.sample is None:
         raise ModelError("ntk: the kernel is one of examples, got none. Give --data.")
     return MEASURES[name](subject.module, subject.example, subject.sample)

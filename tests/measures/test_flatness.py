@@ -41,13 +41,13 @@ def test_it_is_the_trace_of_the_fisher_up_to_the_draw_of_labels(scaled: bool) ->
         layer_scale=scaled, quantizer=LatticeSpec(step_index=40), code=fit_code(symbols_of(5), 9),
     )  # fmt: skip
     repeated = x.repeat(-(-EXAMPLES // len(x)), 1)[:EXAMPLES]
-    found = measure_flatness(module, spec, repeated)
+    found = measure_flatness(module, module, spec, repeated)
     assert found.value == pytest.approx(expected(module, repeated[:60], scaled), rel=0.15)
     assert not found.verified
-    assert measure_flatness(module, spec, repeated) == found
+    assert measure_flatness(module, module, spec, repeated) == found
 
 
 def test_a_network_in_no_subspace_has_none() -> None:
     spec = HypothesisSpec(model="user", layout_digest="1" * 64, base=make_base(network(), 0).origin)
     with pytest.raises(ModelError, match="lies in none"):
-        measure_flatness(network(), spec, clouds(10)[0])
+        measure_flatness(network(), network(), spec, clouds(10)[0])

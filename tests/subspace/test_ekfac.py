@@ -1,12 +1,15 @@
 """Leading directions against matrices written out by hand, and what they hold beside random ones."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.func import functional_call
 
 from pacbound.bits.codes import fit_code
-from pacbound.errors import ModelError, SubspaceError
+from pacbound.errors import SubspaceError
 from pacbound.measures.flatness import measure_flatness
 from pacbound.networks.hypothesis import make_base, make_subspace
 from pacbound.specs.specs import HypothesisSpec, LatticeSpec, ProjectorSpec
@@ -163,12 +166,28 @@ def test_records_of_it_that_mean_nothing_are_refused(fields: dict[str, object]) 
         ProjectorSpec.model_validate({"D": 10, "d": 2, **fields})
 
 
-def test_its_flatness_is_refused_since_theta0_is_gone() -> None:
-    base = make_base(nn.Linear(5, 3), 0)
-    spec = ProjectorSpec(kind="ekfac", D=18, d=2, shape=(5,))
+@pytest.mark.parametrize("places", [0, 3])
+def test_its_flatness_is_along_the_directions_of_theta0_wherever_the_network_has_gone(places: int) -> None:
+    base = make_base(nn.Sequential(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 3)), 0)
+    spec = ProjectorSpec(kind="ekfac", D=base.layout.D, d=4, shape=(5,))
     record = HypothesisSpec(
         model="user", layout_digest="1" * 64, base=base.origin, projector=spec, layer_scale=False,
-        quantizer=LatticeSpec(step_index=40), code=fit_code(np.array([3, 5], np.int32), 9),
+        quantizer=LatticeSpec(step_index=40), code=fit_code(np.array([3, 5, 2, 2], np.int32), 9),
     )  # fmt: skip
-    with pytest.raises(ModelError, match="those of theta0"):
-        measure_flatness(base.module, record, torch.zeros(4, 5))
+    decoded = copy.deepcopy(base.module)
+    with torch.no_grad():
+        for parameter in decoded[0].parameters():  # hidden units change places, and with them what moves the outputs
+            parameter.copy_(parameter.roll(places, 0))
+        decoded[2].weight.copy_(decoded[2].weight.roll(places, 1))
+    x = torch.randn(100, 5, generator=torch.Generator().manual_seed(2))
+    matrix = make_subspace(base, spec, False).projector.as_matrix()
+    names, total = [name for name, _ in decoded.named_parameters()], 0.0
+    for row in x:
+        values = {name: value.detach().clone().requires_grad_() for name, value in decoded.named_parameters()}
+        logs = functional_call(decoded, values, (row[None],))[0].log_softmax(0)
+        for log in logs:
+            slopes = torch.autograd.grad(log, [values[name] for name in names], retain_graph=True)
+            along = matrix.T @ torch.cat([one.flatten() for one in slopes])
+            total += float(log.detach().exp() * along.square().sum()) / len(x)
+    found = measure_flatness(decoded, base.module, record, x.repeat(10, 1))
+    assert found.value == pytest.approx(total, rel=0.1)
