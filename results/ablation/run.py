@@ -1,15 +1,16 @@
 """From the published recipe to ours, one rung at a time, on MNIST with seed 0: bits, error, bound, minutes.
 
 LeNet up to rung 9, one lattice up to rung 10, which changes the network to `lenet1`; then two lattices under a trellis,
-the network of `auto` behind edges, and one behind moments, for which the Fisher is then measured again three times.
+the network of `auto` behind edges, and one behind moments, for which the Fisher is then measured again in parts and
+before blocks, of twelve examples a coefficient, and the directions are the leading ones.
 
 Every rung is a certificate NAME.json beside this file; finished ones are skipped, unfinished ones resumed. Rungs that
 begin alike share their training: a rung that goes on where a stage of another ended takes its state from there and its
 minutes with it, so that the time in a certificate is that of the rung from its beginning. Without the other's state it
 trains from the beginning, to the same end. --quick: digits and a few steps, in a temporary folder: checks the script.
 
-1, 2, 14: the commands of results/lotfi2022, plain and features, whose certificates are taken over where they are of the
-same network. 3 to 13: each changes one part. without_...: rung 8 less one part.
+1, 2, 14, 15: the commands of results/lotfi2022, plain and features, whose certificates are taken over where they are
+of the same network. 3 to 13: each changes one part. without_...: rung 8 less one part.
 """
 
 import argparse
@@ -40,8 +41,14 @@ REQUESTS = {
     "1_published": pb.preset("lotfi2022"),
     "2_plain": pb.Request(encoder="plain"),
     "14_fisher_in_parts": pb.Request(projector="fastfood"),
+    "15_leading_directions": pb.Request(),
 }
-ELSEWHERE = {"1_published": "lotfi2022/mnist", "2_plain": "plain/mnist", "14_fisher_in_parts": "features/mnist-seed_0"}
+ELSEWHERE = {
+    "1_published": "lotfi2022/mnist",
+    "2_plain": "plain/mnist",
+    "14_fisher_in_parts": "features/mnist-seed_0",
+    "15_leading_directions": "features/mnist_ekfac-seed_0",
+}
 MOMENTS = "moments-edges1-c8k5-R-A4s3-L"
 NETWORKS = {
     "10_network": "lenet1",
@@ -49,10 +56,11 @@ NETWORKS = {
     "12_edges": "edges2-c12k5-R-A4s3-L",
     "13_moments": MOMENTS,
     "14_fisher_in_parts": MOMENTS,
+    "15_leading_directions": MOMENTS,
 }
 REQUEST = pb.Request(data="mnist", model="lenet", projector="fastfood")
 SMOOTH, BOUNDED = 1, 2  # places of the stages in progressive.py
-ONCE = {"refreshes": 1}
+ONCE = {"refreshes": 1, "fisher_examples": 8000}
 ONE_LATTICE = {**ONCE, "trellis": False}
 BLOCKS = {**ONE_LATTICE, "refine_rounds": 0}
 ONE_SHOT = {**BLOCKS, "blocks": 1}
