@@ -188,9 +188,14 @@ def test_before_each_block_but_the_first_the_fisher_of_what_is_free_is_measured_
         assert seen[-1].temperature != 1
 
 
-@pytest.mark.parametrize(("steps", "parts"), [(None, 3), (20_600, 3), (7_750, 3), (6_000, 2), (1_000, 1)])
-def test_a_shorter_run_has_fewer_parts_of_a_thousand_steps_or_more(steps: int | None, parts: int) -> None:
+@pytest.mark.parametrize(
+    ("steps", "parts", "rounds"), [(None, 3, 8), (20_600, 3, 8), (7_750, 3, 6), (6_000, 2, 5), (1_000, 1, 1)]
+)
+def test_a_shorter_run_has_fewer_rounds_and_fewer_parts_of_a_thousand_steps_or_more(
+    steps: int | None, parts: int, rounds: int
+) -> None:
     settings = posterior_settings(250, steps)
+    assert settings.refine_rounds == rounds
     assert len(settings.bounded_parts) == settings.refreshes == parts
     assert min(settings.bounded_parts) >= 1000 or parts == 1
     assert sum(settings.bounded_parts) == settings.bounded_steps
