@@ -89,3 +89,16 @@ def _priced(
     k = integers[places] + prices.reach
     nats = prices.nats[h + turned, places, k + changes] - prices.nats[h, places, k]
     return Moves(places, changes, changes + turned / 2, nats.sum(1))
+
+
+def pairs_of(moves: Moves, chosen: NDArray[np.int64]) -> Moves:
+    """All pairs of the chosen moves that touch coefficients apart from one another."""
+    a, b = chosen[np.array(list(itertools.combinations(range(len(chosen)), 2)), np.int64).reshape(-1, 2).T]
+    apart = (moves.places[a][:, :, None] != moves.places[b][:, None, :]).all((1, 2))
+    one, two = moves.chosen(a[apart]), moves.chosen(b[apart])
+    return Moves(
+        np.concatenate([one.places, two.places], 1),
+        np.concatenate([one.changes, two.changes], 1),
+        np.concatenate([one.shifts, two.shifts], 1),
+        one.nats + two.nats,
+    )

@@ -1,11 +1,11 @@
 """Final moves on the decoded point that lower the bound, counted on the true error.
 
-The margins of the examples nearest to the boundary are linearised in w, which predicts the errors that every move would
-gain or lose there. All others, and what is not linear, lose in proportion to the mean square of the shifts of margins
-(a trained point is where the loss bends upwards): by how much an error is learned from the trials. A trial is a group
-of moves that together promise most, counted on three times as many examples; a group that helps is kept, one that does
-not is halved. What all rounds have kept is confirmed on the whole sample. moves.py says what a move is.
-Several processes divide what is counted and differentiated; process 0 chooses.
+The margins of the examples nearest to the boundary are linearised in w, which predicts the errors that every move, and
+pairs of the best, would gain or lose there. What is not linear, and examples farther away, lose in proportion to the
+mean square of the shifts of margins, for the loss bends upwards from a trained point: how many errors is learned from
+the trials. A trial is a group of moves that together promise most, counted on three times as many examples; it is kept
+where it helps, else half of it is tried. The outcome of all rounds is confirmed on the whole sample.
+moves.py says what a move is. Several processes divide what is counted and differentiated; process 0 chooses.
 """
 
 import functools
@@ -30,7 +30,7 @@ from ..subspace.curvature import example_gradients
 from ..subspace.subspace import Subspace
 from ..threads import tick
 from .fit import Sample
-from .moves import Moves, single_moves
+from .moves import Moves, pairs_of, single_moves
 from .posterior import bound_beta
 from .rounding import Prices
 from .settings import PosteriorSettings
@@ -38,9 +38,9 @@ from .settings import PosteriorSettings
 NEAR = 4000  # examples of smallest margin whose margins are linearised
 JUDGED = 3 * NEAR  # that moves are judged on
 BORDER = 6000  # that survivors are compared on
-POOL = 256  # single moves, those of the best prediction, of which a group is made
+POOL = 512  # moves of the best prediction, of which a group is made
+PAIRED = 64  # moves of which pairs are made
 GROUP = 8  # moves tried together at first
-LEAST = 4.0  # nats that a trial is to promise
 CHUNK = 1 << 18  # margins predicted at a time
 GRADIENT_ELEMENTS = 1 << 23
 DELTA = 0.05
@@ -116,8 +116,9 @@ def refine(
 
 
 class _Trial(NamedTuple):
-    """Integers (d,), the change of errors that slopes predict for them, and the mean square of the margins' shifts."""
+    """Integers (d,) after some moves; the change of errors that slopes predict, and the mean square of the shifts."""
 
+    moves: int
     integers: NDArray[np.int32]
     errors: int
     square: float
@@ -144,26 +145,29 @@ class _Moving:
             trial = first(functools.partial(self.group, size))
             if trial is None:
                 break
-            size = 2 * size if self.helps(trial) else size // 2
+            size = 2 * size if self.helps(trial) else trial.moves // 2
         return self.integers is not before
 
     def group(self, size: int) -> _Trial | None:
-        """Make up to so many moves, each the best by prediction after those before; None where they promise little."""
-        moves = single_moves(self.integers, self.prices)
-        moves = moves.chosen(self.predicted(moves).argsort()[:POOL])
+        """Make up to so many moves, each the best by prediction after those before it; None where none promises."""
+        moves = self.best(single_moves(self.integers, self.prices))
+        moves = self.best(moves + pairs_of(moves, np.arange(len(moves.nats))[:PAIRED]))
         shifts, nats = _shifts(moves, self.slopes), moves.nats.copy()
-        shift, integers, start = np.zeros_like(self.slopes[0]), self.integers, self.cost(np.zeros_like(self.slopes[0]))
+        shift, integers, made = np.zeros_like(self.slopes[0]), self.integers, 0
         for _ in range(size):
             gains = self.cost(shift + shifts) - self.cost(shift) + nats
             best = int(gains.argmin())
             if gains[best] >= 0:
                 break
-            integers, shift = moves.applied(integers, best), shift + shifts[best]
+            integers, shift, made = moves.applied(integers, best), shift + shifts[best], made + 1
             nats[np.isin(moves.places, moves.places[best]).any(1)] = np.inf  # moves apart leave each other as they are
-        promised = self.cost(shift) - start + self.prices.total(integers) - self.prices.total(self.integers)
         margins = self.margins[self.near].numpy()
         errors = int((margins + shift <= 0).sum() - (margins <= 0).sum())
-        return _Trial(integers, errors, float(np.square(shift).mean())) if promised < -LEAST else None
+        return _Trial(made, integers, errors, float(np.square(shift).mean())) if made else None
+
+    def best(self, moves: Moves) -> Moves:
+        """Return those of the best prediction, the best first."""
+        return moves.chosen(self.predicted(moves).argsort()[:POOL])
 
     def predicted(self, moves: Moves) -> NDArray[np.float64]:
         """Return the change of the objective by each move, in nats."""

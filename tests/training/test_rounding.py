@@ -10,7 +10,7 @@ from pacbound.bits.message import pack, unpack
 from pacbound.quantize import dequantize
 from pacbound.specs.specs import PROFILE_CODE, BaseOrigin, HypothesisSpec, ProfileSpec, ProjectorSpec, TrellisSpec
 from pacbound.training import refine
-from pacbound.training.moves import single_moves
+from pacbound.training.moves import Moves, pairs_of, single_moves
 from pacbound.training.posterior import Posterior
 from pacbound.training.refine import _Moving
 from pacbound.training.rounding import Standing, prices_of, rounded, with_block, with_profile
@@ -69,6 +69,11 @@ def test_a_standing_comes_back_from_its_tensors(kind: type[ProfileSpec | Trellis
     assert torch.equal(back.known()[0], now.known()[0])
 
 
+def _all_moves(integers: np.ndarray, profile: ProfileSpec | TrellisSpec) -> Moves:
+    single = single_moves(integers, prices_of(profile, len(integers)))
+    return single + pairs_of(single, np.arange(0, len(single.nats), 3))
+
+
 @pytest.mark.parametrize("d", [1, 2, 3, 9])
 @pytest.mark.parametrize("kind", [ProfileSpec, TrellisSpec])
 def test_moves_change_the_places_that_they_name_as_they_say_and_no_others(
@@ -77,7 +82,7 @@ def test_moves_change_the_places_that_they_name_as_they_say_and_no_others(
     profile = kind(scale_index=68, **CURVE)
     integers = np.random.default_rng(d).integers(-3, 4, d).astype(np.int32)
     prices = prices_of(profile, d)
-    before, moves = dequantize(integers + 20, 41, profile), single_moves(integers, prices)
+    before, moves = dequantize(integers + 20, 41, profile), _all_moves(integers, profile)
     assert len(moves.nats) >= 2 * d
     for index, nats in enumerate(moves.nats):
         after = moves.applied(integers, index)
@@ -127,16 +132,18 @@ def _moving(d: int, count: int, profile: ProfileSpec | TrellisSpec) -> _Moving:
 
 
 @pytest.mark.parametrize("d", [1, 7])
-def test_what_moves_promise_is_what_they_say_one_by_one(d: int) -> None:
+def test_what_moves_promise_is_what_they_say_one_by_one_and_pairs_of_one_coefficient_are_none(d: int) -> None:
     moving = _moving(d, 9, TrellisSpec(scale_index=16, **CURVE))
     moving.margins[moving.near[:3]] = torch.tensor([math.nan, math.inf, -math.inf])
-    margins, moves = moving.margins[moving.near].numpy(), single_moves(moving.integers, moving.prices)
-    expected = []
-    for places, shifts, nats in zip(moves.places, moves.shifts, moves.nats, strict=True):
-        shift = sum(moving.slopes[place] * np.float32(by) for place, by in zip(places, shifts, strict=True))
-        wrong = int((margins + shift <= 0).sum()) - int((margins <= 0).sum())
-        expected.append(2.0 * (wrong + 1.5 * sum(float(by) ** 2 for by in shift) / 9) + nats)
-    np.testing.assert_allclose(moving.predicted(moves), expected, rtol=1e-5)
+    margins, single = moving.margins[moving.near].numpy(), single_moves(moving.integers, moving.prices)
+    for moves in (single, pairs_of(single, np.arange(len(single.nats)))):
+        expected = []
+        for places, shifts, nats in zip(moves.places, moves.shifts, moves.nats, strict=True):
+            shift = sum(moving.slopes[place] * np.float32(by) for place, by in zip(places, shifts, strict=True))
+            wrong = int((margins + shift <= 0).sum()) - int((margins <= 0).sum())
+            expected.append(2.0 * (wrong + 1.5 * sum(float(by) ** 2 for by in shift) / 9) + nats)
+        np.testing.assert_allclose(moving.predicted(moves), expected, rtol=1e-5)
+        assert len(expected) == 0 or d > 1 or moves is single
 
 
 @pytest.mark.parametrize("kind", [ProfileSpec, TrellisSpec])
