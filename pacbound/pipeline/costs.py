@@ -29,7 +29,7 @@ from ..training.settings import PosteriorSettings, block_edges
 
 RANKED = 3  # candidates that are asked once, and one of them counted: w = 0, the best, and the best unrefined
 RANKED_LARGE = 2  # of a large network, which is hardly refined
-ROUNDS_TAKEN, TRIALS_TAKEN = 0.3, 0.5  # of the rounds of refinement that are allowed, and of the trials of each
+ROUNDS_TAKEN, TRIALS_TAKEN = 0.3, 0.1  # of the rounds of refinement that are allowed, and of the trials of each
 TIMED_EXAMPLES, TIMED_SIZE, TIMED_BLOCK = 64, 512, 32
 TIMED_LARGE, TIMED_ROWS = 8, 2  # examples asked, and rows, of a large network: each of its passes takes long
 

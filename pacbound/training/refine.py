@@ -135,23 +135,37 @@ class _Moving:
         self.missed = self.squares = 0.0  # of all trials: errors that were not predicted, and squares of shifts
 
     def round(self, trials: int) -> bool:
-        """Linearise the margins nearest to the boundary and try groups of moves; say whether one helped."""
+        """Linearise the margins nearest to the boundary and try groups of moves; say whether one helped.
+
+        Where no move promises anything, or the best one by itself does not help, the round ends. Of a small sample, asked
+        in no time, the next best are tried, in the hope that shifts cost half of what they seem to.
+        """
         near = first(lambda: _border(self.margins, NEAR))
         step = torch.from_numpy(self.prices.steps).float()
         slopes = _margin_slopes(self.subspace, self.sample.subset(near), self.prices.coefficients(self.integers)) * step
         self.near, self.slopes = near, slopes.nan_to_num(0.0, 0.0, 0.0).T.contiguous().numpy()  # (d, m), of a step
-        size, before = GROUP, self.integers
+        before, size, patience = self.integers, GROUP, JUDGED // len(self.margins)
+        left = patience
         for _ in range(trials):
-            trial = first(functools.partial(self.group, size))
-            if trial is None:
-                break
-            size = 2 * size if self.helps(trial) else trial.moves // 2
+            trial = first(functools.partial(self.group, size, patience - left))
+            if trial is not None and self.helps(trial):
+                size, left = 2 * size, patience
+            elif trial is not None and trial.moves > 1:
+                size = trial.moves // 2
+            else:
+                size, left, self.missed = 1, left - 1, self.missed / 2
+                if left == 0:
+                    break
         return self.integers is not before
 
-    def group(self, size: int) -> _Trial | None:
-        """Make up to so many moves, each the best by prediction after those before it; None where none promises."""
+    def group(self, size: int, skipped: int = 0) -> _Trial | None:
+        """Make up to so many moves, each the best by prediction after those before it; None where none promises.
+
+        skipped: of the best moves, how many are left out.
+        """
         moves = self.best(single_moves(self.integers, self.prices))
         moves = self.best(moves + pairs_of(moves, np.arange(len(moves.nats))[:PAIRED]))
+        moves = moves.chosen(np.arange(min(skipped, len(moves.nats) - 1), len(moves.nats)))
         shifts, nats = _shifts(moves, self.slopes), moves.nats.copy()
         shift, integers, made = np.zeros_like(self.slopes[0]), self.integers, 0
         for _ in range(size):

@@ -46,7 +46,7 @@ class PosteriorSettings(Record):
     beam: int = Field(default=512, ge=1)
     survivors: int = Field(default=8, ge=1)
     refine_rounds: int = Field(default=8, ge=0)
-    refine_trials: int = Field(default=12, ge=0)
+    refine_trials: int = Field(default=60, ge=0)
     overhead_bits: int = Field(default=72, ge=0)
 
     @property
