@@ -137,8 +137,8 @@ class _Moving:
     def round(self, trials: int) -> bool:
         """Linearise the margins nearest to the boundary and try groups of moves; say whether one helped.
 
-        Where no move promises anything, or the best one by itself does not help, the round ends. Of a small sample, asked
-        in no time, the next best are tried, in the hope that shifts cost half of what they seem to.
+        Where no move promises anything, or the best one by itself does not help, the round ends. Of a small sample the
+        next best are tried, for that takes no time, in the hope that shifts cost half of what they seem to.
         """
         near = first(lambda: _border(self.margins, NEAR))
         step = torch.from_numpy(self.prices.steps).float()
