@@ -2659,6 +2659,36 @@ MUTATIONS = (
         "test_before_each_block_but_the_first_the_fisher_of_what_is_free_is_measured_again",
     ),
     Mutation(
+        "moves of a group change each other's coefficients",
+        "pacbound/training/refine.py",
+        "nats[np.isin(moves.places, moves.places[best]).any(1)] = np.inf",
+        "nats[best] = np.inf",
+        "tests/training/test_rounding.py::"
+        "test_a_group_shifts_margins_as_the_decoded_coefficients_do_and_promises_more_the_larger",
+    ),
+    Mutation(
+        "refinement believes that margins are linear",
+        "pacbound/training/refine.py",
+        "+ bend * np.square(shifts).mean(-1)",
+        "+ 0 * bend",
+        "tests/training/test_rounding.py::"
+        "test_what_moves_promise_is_what_they_say_one_by_one_and_pairs_of_one_coefficient_are_none",
+    ),
+    Mutation(
+        "refinement learns nothing from its trials",
+        "pacbound/training/refine.py",
+        "self.missed + errors - trial.errors",
+        "self.missed",
+        "tests/training/test_rounding.py::test_what_shifts_cost_beside_the_predicted_errors_is_learned_from_the_trials",
+    ),
+    Mutation(
+        "the outcome of refinement is what its rounds believe",
+        "pacbound/training/refine.py",
+        "min(point, confirmed, key=lambda one: one.bound)",
+        "confirmed",
+        "tests/training/test_progressive.py::test_refinement_that_a_count_of_the_sample_does_not_confirm_is_left",
+    ),
+    Mutation(
         "the curvature of a large network has as many examples as ever",
         "pacbound/pipeline/costs.py",
         "    if not choices or _rows(settings, d) <= most:\n",

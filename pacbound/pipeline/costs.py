@@ -24,13 +24,12 @@ from ..subspace.low_rank import PASSES
 from ..subspace.subspace import Subspace
 from ..training.fit import Sample
 from ..training.posterior import TIMED_STEPS, seconds_a_step
-from ..training.refine import BORDER, NEAR
+from ..training.refine import BORDER, JUDGED, NEAR
 from ..training.settings import PosteriorSettings, block_edges
 
 RANKED = 3  # candidates that are asked once, and one of them counted: w = 0, the best, and the best unrefined
 RANKED_LARGE = 2  # of a large network, which is hardly refined
-TRIED_FULLY = 0.3  # of the trials of refinement, those that are judged on the wider border too
-ROUNDS_TAKEN = 0.6  # of the rounds of refinement that are allowed
+ROUNDS_TAKEN, TRIALS_TAKEN = 0.3, 0.1  # of the rounds of refinement that are allowed, and of the trials of each
 TIMED_EXAMPLES, TIMED_SIZE, TIMED_BLOCK = 64, 512, 32
 TIMED_LARGE, TIMED_ROWS = 8, 2  # examples asked, and rows, of a large network: each of its passes takes long
 
@@ -62,19 +61,19 @@ class Work(NamedTuple):
 
 def amounts_of(settings: PosteriorSettings, n: int, d: int) -> dict[str, Work]:
     """Return what each stage does, in their order; what it does not know beforehand as runs have it on average."""
-    edges, near, border = block_edges(d, settings.blocks), min(n, NEAR), min(n, BORDER)
+    edges, near = block_edges(d, settings.blocks), min(n, NEAR)
     free = [d - edge for edge in edges[:-1]]  # before each block is rounded
-    trials = settings.refine_trials * (near + TRIED_FULLY * (border - near))
     rounds = ROUNDS_TAKEN * settings.refine_rounds
+    trials = rounds * TRIALS_TAKEN * settings.refine_trials
     return {
         "training": Work(steps=settings.steps - (settings.blocks - len(free)) * settings.block_steps),
         "curvature": Work(rows=_rows(settings, d), cubes=sum(m**3 for m in settings.matrices(d))),
         "rounding": Work(cubes=sum(m**3 for m in free), rounded=d),
-        "survivors": Work(asked=n + (settings.survivors - 1) * border, products=settings.survivors),
+        "survivors": Work(asked=n + (settings.survivors - 1) * min(n, BORDER), products=settings.survivors),
         "refinement": Work(
             rows=rounds * near,
-            asked=rounds * (border + trials) + n * bool(rounds),
-            products=rounds * (2 + settings.refine_trials),
+            asked=trials * min(n, JUDGED) + n * bool(rounds),
+            products=rounds + trials,
         ),
     }  # fmt: skip
 

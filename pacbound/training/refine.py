@@ -1,15 +1,18 @@
 """Final moves on the decoded point that lower the bound, counted on the true error.
 
-The margins of the examples nearest to the boundary are linearised in w, which predicts the errors that every move would
-gain or lose. The most promising moves, and pairs of them, are tried: on those examples first, on three times as many
-where they still help; what all rounds have kept is confirmed on the whole sample. moves.py says what a move is.
-Several processes divide what is counted and differentiated; process 0 chooses.
+The margins of the examples nearest to the boundary are linearised in w, which predicts the errors that every move, and
+pairs of the best, would gain or lose there. What is not linear, and examples farther away, lose in proportion to the
+mean square of the shifts of margins, for the loss bends upwards from a trained point: how many errors is learned from
+the trials. A trial is a group of moves that together promise most, counted on three times as many examples; it is kept
+where it helps, else half of it is tried. The outcome of all rounds is confirmed on the whole sample.
+moves.py says what a move is. Several processes divide what is counted and differentiated; process 0 chooses.
 """
 
 import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -32,9 +35,12 @@ from .posterior import bound_beta
 from .rounding import Prices
 from .settings import PosteriorSettings
 
-NEAR = 2000  # examples of smallest margin whose margins are linearised
-BORDER = 3 * NEAR  # that moves are judged on
+NEAR = 4000  # examples of smallest margin whose margins are linearised
+JUDGED = 3 * NEAR  # that moves are judged on
+BORDER = 6000  # that survivors are compared on
+POOL = 512  # moves of the best prediction, of which a group is made
 PAIRED = 64  # moves of which pairs are made
+GROUP = 8  # moves tried together at first
 CHUNK = 1 << 18  # margins predicted at a time
 GRADIENT_ELEMENTS = 1 << 23
 DELTA = 0.05
@@ -70,7 +76,7 @@ def best_point(
     Survivors differ in few symbols, hence in errors near that boundary alone; where that is not so, the first is kept.
     """
     start = evaluate_point(subspace, sample, survivors[0], prices, overhead_bits)
-    border = first(lambda: _border(start))
+    border = first(lambda: _border(start.margins, BORDER))
     near, there = sample.subset(border), int((start.margins[border] <= 0).sum())
 
     def estimate(integers: NDArray[np.int32]) -> float:
@@ -95,94 +101,126 @@ def refine(
     until: float = math.inf,
 ) -> Point:
     """Return a point whose bound is at most the given one's; no round begins after `until` of time.monotonic()."""
-    bar, found = tqdm(range(settings.refine_rounds), desc="refinement", disable=hidden(progress)), point
+    bar = tqdm(range(settings.refine_rounds), desc="refinement", disable=hidden(progress))
+    moving = _Moving(subspace, sample, point, prices)
     for _ in bar:
-        if over(until):
+        if over(until) or not moving.round(settings.refine_trials):
             break
-        moved = _Round(subspace, sample, found, prices).moved(settings.refine_trials, settings.overhead_bits)
-        if np.array_equal(moved.integers, found.integers):
-            break
-        found = moved
-        bar.set_postfix_str(f"{found.errors} errors, bound near {found.bound:.4f}")
+        bound = _bound(moving.errors, sample.n, prices.total(moving.integers), settings.overhead_bits)
+        bar.set_postfix_str(f"{moving.errors} errors, bound near {bound:.4f}")
     bar.close()
-    if found is point:
+    if moving.integers is point.integers:
         return point
-    confirmed = evaluate_point(subspace, sample, found.integers, prices, settings.overhead_bits)
+    confirmed = evaluate_point(subspace, sample, moving.integers, prices, settings.overhead_bits)
     return first(lambda: min(point, confirmed, key=lambda one: one.bound))
 
 
-class _Round:
-    """One linearisation: moves are tried in the order of their predicted gain, each that helps being kept at once."""
+class _Trial(NamedTuple):
+    """Integers (d,) after some moves; the change of errors that slopes predict, and the mean square of the shifts."""
+
+    moves: int
+    integers: NDArray[np.int32]
+    errors: int
+    square: float
+
+
+class _Moving:
+    """Integers on their way down, their errors on the sample, and the margins of those that may change sides."""
 
     def __init__(self, subspace: Subspace, sample: Sample, point: Point, prices: Prices) -> None:
-        self.border = first(lambda: _border(point))
-        self.subspace, self.prices, self.point, self.n = subspace, prices, point, sample.n
-        self.parts = [sample.subset(rows) for rows in (self.border[:NEAR], self.border[NEAR:])]
+        border = first(lambda: _border(point.margins, JUDGED))
+        self.subspace, self.sample, self.prices = subspace, sample.subset(border), prices
         self.worth = 1 / bound_beta(point.errors / sample.n, point.nats, sample.n)  # nats of one error
-        self.integers = point.integers
-        self.offers: tuple[Moves, NDArray[np.float64]] | None = None  # of these integers; process 0 alone makes them
-        w = prices.coefficients(point.integers)
-        self.counts = self.before = [_errors(subspace, part, w) for part in self.parts]
-        step = torch.from_numpy(prices.steps).float()
-        self.slopes = (_margin_slopes(subspace, self.parts[0], w) * step).T.contiguous().numpy()  # (d, m), a step
+        self.integers, self.errors, self.margins = point.integers, point.errors, point.margins[border]
+        self.missed = self.squares = 0.0  # of all trials: errors that were not predicted, and squares of shifts
 
-    def moved(self, trials: int, overhead_bits: int) -> Point:
-        """Return the point after the moves that helped among so many tried, its margins known near the boundary."""
+    def round(self, trials: int) -> bool:
+        """Linearise the margins nearest to the boundary and try groups of moves; say whether one helped.
+
+        Where no move promises anything, or the best one by itself does not help, the round ends. Of a small sample the
+        next best are tried, for that takes no time, in the hope that shifts cost half of what they seem to.
+        """
+        near = first(lambda: _border(self.margins, NEAR))
+        step = torch.from_numpy(self.prices.steps).float()
+        slopes = _margin_slopes(self.subspace, self.sample.subset(near), self.prices.coefficients(self.integers)) * step
+        self.near, self.slopes = near, slopes.nan_to_num(0.0, 0.0, 0.0).T.contiguous().numpy()  # (d, m), of a step
+        before, size, patience = self.integers, GROUP, JUDGED // len(self.margins)
+        left = patience
         for _ in range(trials):
-            trial = first(self.next_trial)
-            if trial is None:
+            trial = first(functools.partial(self.group, size, patience - left))
+            if trial is not None and self.helps(trial):
+                size, left = 2 * size, patience
+            elif trial is not None and trial.moves > 1:
+                size = trial.moves // 2
+            else:
+                size, left, self.missed = 1, left - 1, self.missed / 2
+                if left == 0:
+                    break
+        return self.integers is not before
+
+    def group(self, size: int, skipped: int = 0) -> _Trial | None:
+        """Make up to so many moves, each the best by prediction after those before it; None where none promises.
+
+        skipped: of the best moves, how many are left out.
+        """
+        moves = self.best(single_moves(self.integers, self.prices))
+        moves = self.best(moves + pairs_of(moves, np.arange(len(moves.nats))[:PAIRED]))
+        moves = moves.chosen(np.arange(min(skipped, len(moves.nats) - 1), len(moves.nats)))
+        shifts, nats = _shifts(moves, self.slopes), moves.nats.copy()
+        shift, integers, made = np.zeros_like(self.slopes[0]), self.integers, 0
+        for _ in range(size):
+            gains = self.cost(shift + shifts) - self.cost(shift) + nats
+            best = int(gains.argmin())
+            if gains[best] >= 0:
                 break
-            self.judge(trial)
-        margins = self.point.margins.clone()
-        margins[self.border] = torch.cat([margins for _, margins in self.counts])
-        errors = self.point.errors + sum(errors for errors, _ in self.counts) - sum(errors for errors, _ in self.before)
-        nats = self.prices.total(self.integers)
-        return Point(self.integers, errors, nats, _bound(errors, self.n, nats, overhead_bits), margins)
+            integers, shift, made = moves.applied(integers, best), shift + shifts[best], made + 1
+            nats[np.isin(moves.places, moves.places[best]).any(1)] = np.inf  # moves apart leave each other as they are
+        margins = self.margins[self.near].numpy()
+        errors = int((margins + shift <= 0).sum() - (margins <= 0).sum())
+        return _Trial(made, integers, errors, float(np.square(shift).mean())) if made else None
 
-    def next_trial(self) -> NDArray[np.int32] | None:
-        """Return the integers after the best move not yet tried; None where no move promises anything."""
-        self.offers = self.offers or self.promising()
-        moves, gains = self.offers
-        best = int(gains.argmin()) if len(gains) else 0
-        if not len(gains) or gains[best] >= 0:
-            return None
-        gains[best] = np.inf
-        return moves.applied(self.integers, best)
-
-    def promising(self) -> tuple[Moves, NDArray[np.float64]]:
-        """Single moves and pairs of the best, with their predicted change of the objective in nats."""
-        single = single_moves(self.integers, self.prices)
-        gains = self.predicted(single)
-        pairs = pairs_of(single, gains.argsort()[:PAIRED])
-        return single + pairs, np.concatenate([gains, self.predicted(pairs)])
+    def best(self, moves: Moves) -> Moves:
+        """Return those of the best prediction, the best first."""
+        return moves.chosen(self.predicted(moves).argsort()[:POOL])
 
     def predicted(self, moves: Moves) -> NDArray[np.float64]:
-        margins, (count, width) = self.counts[0][1].numpy(), moves.places.shape
-        entries = moves.shifts.astype(np.float32).ravel(), moves.places.ravel(), np.arange(0, count * width + 1, width)
-        shifts, chunk = csr_array(entries, shape=(count, len(self.slopes))), max(1, CHUNK // len(margins))
-        starts = range(0, max(1, count), chunk)  # one of no moves too, such as the pairs of one coefficient
-        wrong = [(shifts[start : start + chunk] @ self.slopes <= -margins).sum(1) for start in starts]
-        return self.worth * (np.concatenate(wrong) - (margins <= 0).sum()) + moves.nats
+        """Return the change of the objective by each move, in nats."""
+        chunks = np.array_split(np.arange(len(moves.nats)), 1 + len(moves.nats) * len(self.near) // CHUNK)
+        costs = [self.cost(_shifts(moves.chosen(chunk), self.slopes)) for chunk in chunks]
+        return np.concatenate(costs) - self.cost(np.zeros_like(self.slopes[0])) + moves.nats
 
-    def judge(self, trial: NDArray[np.int32]) -> None:
-        """Try integers, and go on from them where they help on every part so far."""
-        w, objective = self.prices.coefficients(trial), self.prices.total(trial) - self.prices.total(self.integers)
-        counts = []
-        for part, (errors, _) in zip(self.parts, self.counts, strict=True):
-            counts.append(_errors(self.subspace, part, w))
-            objective += self.worth * (counts[-1][0] - errors)
-            if first(functools.partial(bool, objective >= 0)):
-                return
-        self.integers, self.counts, self.offers = trial, counts, None
+    def cost(self, shifts: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the errors near the boundary after shifts (..., m) of margins, and what others will bring, in nats."""
+        bend = max(0.0, self.missed / self.squares) if self.squares else 0.0
+        margins = self.margins[self.near].numpy()
+        return self.worth * ((shifts + margins <= 0).sum(-1) + bend * np.square(shifts).mean(-1))
+
+    def helps(self, trial: _Trial) -> bool:
+        """Try integers, and go on from them where they lower the objective."""
+        _, margins = _errors(self.subspace, self.sample, self.prices.coefficients(trial.integers))
+        errors = int((margins <= 0).sum() - (self.margins <= 0).sum())
+        self.missed, self.squares = self.missed + errors - trial.errors, self.squares + trial.square
+        nats = self.prices.total(trial.integers) - self.prices.total(self.integers)
+        helps = first(functools.partial(bool, self.worth * errors + nats < 0))
+        if helps:
+            self.integers, self.errors, self.margins = trial.integers, self.errors + errors, margins
+        return helps
+
+
+def _shifts(moves: Moves, slopes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how far each move shifts margins of slopes (d, m), (moves, m)."""
+    count, width = moves.places.shape
+    entries = moves.shifts.astype(np.float32).ravel(), moves.places.ravel(), np.arange(0, count * width + 1, width)
+    return csr_array(entries, shape=(count, len(slopes))) @ slopes
 
 
 def _bound(errors: int, n: int, nats: float, overhead_bits: int) -> float:
     return occam_binomial(errors, n, int(np.ceil(nats / np.log(2))) + overhead_bits, DELTA).value
 
 
-def _border(point: Point) -> Tensor:
-    """Rows of the examples nearest to the boundary, the nearest first."""
-    return point.margins.abs().argsort()[:BORDER]
+def _border(margins: Tensor, count: int) -> Tensor:
+    """Places of so many margins nearest to 0, the nearest first."""
+    return margins.abs().argsort()[:count]
 
 
 def _margin_slopes(subspace: Subspace, near: Sample, w: Tensor) -> Tensor:

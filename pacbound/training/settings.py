@@ -84,7 +84,8 @@ class PosteriorSettings(Record):
 
 
 def posterior_settings(batch: int, steps: int | None, drawn: bool = False, compared: bool = False) -> PosteriorSettings:
-    """Return the default settings, their stages scaled to `steps` gradient steps in all where it is given.
+    """Return the default settings, their stages scaled to `steps` gradient steps in all where it is given, with fewer
+    rounds of refinement where these are fewer steps.
 
     drawn: nothing is rounded afterwards, so there are no blocks and beta is that of the bound. compared: an error
     counts once more, as a disagreement, which makes bits cheaper.
@@ -97,7 +98,8 @@ def posterior_settings(batch: int, steps: int | None, drawn: bool = False, compa
     names = ("warm_steps", "smooth_steps", "bounded_steps", "block_steps")
     scaled = {name: max(1, round(getattr(default, name) * steps / default.steps)) for name in names}
     parts = max(1, min(default.refreshes, scaled["bounded_steps"] // PART_STEPS))
-    return default.model_copy(update={**scaled, "refreshes": parts})
+    rounds = max(1, round(default.refine_rounds * min(1.0, steps / default.steps)))
+    return default.model_copy(update={**scaled, "refreshes": parts, "refine_rounds": rounds})
 
 
 def block_edges(d: int, blocks: int) -> list[int]:

@@ -38,7 +38,7 @@ FIRST_STEP = 0.05  # of every lattice, in He values of its layer
 SMOOTH = 0.7  # of the steps descend the cross-entropy
 FIRST_RISK = 0.5
 BETA_SCALE = 1.0  # of the weight that follows from the bound
-MAX_SLOPES = 1 << 24  # gradients of margins, of which refinement holds one for each weight and example
+MAX_SLOPES = 1 << 25  # gradients of margins, of which refinement holds one for each weight and example
 SETTINGS = PosteriorSettings()
 
 

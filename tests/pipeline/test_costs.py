@@ -3,8 +3,10 @@
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -22,7 +24,10 @@ from pacbound.request.request import Request
 from pacbound.subspace.curvature import SHARED, Rows
 from pacbound.subspace.subspace import Subspace
 from pacbound.threads import one_thread
+from pacbound.training import progressive
+from pacbound.training.fit import Sample
 from pacbound.training.posterior import Moving, Stage
+from pacbound.training.refine import Point, best_point
 from pacbound.training.settings import PosteriorSettings, posterior_settings
 from pacbound.training.state import Checkpoint
 from tests.several import brief
@@ -101,7 +106,12 @@ def test_amounts_are_those_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
         seen["asked"] += 0 if torch._C._functorch.maybe_current_level() else len(x)
         return asked(self, theta, x)
 
+    def scored(subspace: Subspace, sample: Sample, survivors: list[NDArray[np.int32]], *rest: object) -> Point:
+        seen["survivors"] = len(survivors)
+        return best_point(subspace, sample, survivors, *rest)  # type: ignore[arg-type]
+
     less = {"fisher_examples": 500}
+    monkeypatch.setattr(progressive, "best_point", scored)
     monkeypatch.setattr(encoding, "posterior_settings", lambda *a: posterior_settings(*a).model_copy(update=less))
     n, request = 300, Request(d=16, epochs=20)
     setup = prepare(network(), clouds(n), None, request, "zero_one")
@@ -114,8 +124,10 @@ def test_amounts_are_those_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     planned = amounts_of(plan, n, 16)
     assert seen["steps"] == planned["training"].steps
     assert seen["rows"] == planned["curvature"].rows
-    few = planned["curvature"].rows + planned["survivors"].asked  # whatever refinement finds to do
-    assert few <= seen["asked"] <= few + planned["refinement"].asked / costs.ROUNDS_TAKEN + 2 * n
+    few = planned["curvature"].rows + n * seen["survivors"]  # whatever refinement finds to do
+    assert few <= planned["curvature"].rows + planned["survivors"].asked
+    taken = costs.ROUNDS_TAKEN * costs.TRIALS_TAKEN
+    assert few <= seen["asked"] <= few + planned["refinement"].asked / taken + 2 * n
 
 
 def test_what_a_plan_counts_as_counting_is_asked_of_decoded_networks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,8 +35,8 @@ def run(request: pb.Request, state: Path | None) -> pb.Certificate:
 
 
 def few_examples(*arguments: Any) -> PosteriorSettings:
-    """The default but for them: every round of refinement is there, by which a lost beta shows in the message."""
-    return posterior_settings(*arguments).model_copy(update={"fisher_examples": 300})
+    """The default but for them, with every round of refinement, by which a lost beta shows in the message."""
+    return posterior_settings(*arguments).model_copy(update={"fisher_examples": 300, "refine_rounds": 8})
 
 
 SAVE = Checkpoint.save

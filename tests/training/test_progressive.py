@@ -188,9 +188,14 @@ def test_before_each_block_but_the_first_the_fisher_of_what_is_free_is_measured_
         assert seen[-1].temperature != 1
 
 
-@pytest.mark.parametrize(("steps", "parts"), [(None, 3), (20_600, 3), (7_750, 3), (6_000, 2), (1_000, 1)])
-def test_a_shorter_run_has_fewer_parts_of_a_thousand_steps_or_more(steps: int | None, parts: int) -> None:
+@pytest.mark.parametrize(
+    ("steps", "parts", "rounds"), [(None, 3, 8), (20_600, 3, 8), (7_750, 3, 6), (6_000, 2, 5), (1_000, 1, 1)]
+)
+def test_a_shorter_run_has_fewer_rounds_and_fewer_parts_of_a_thousand_steps_or_more(
+    steps: int | None, parts: int, rounds: int
+) -> None:
     settings = posterior_settings(250, steps)
+    assert settings.refine_rounds == rounds
     assert len(settings.bounded_parts) == settings.refreshes == parts
     assert min(settings.bounded_parts) >= 1000 or parts == 1
     assert sum(settings.bounded_parts) == settings.bounded_steps
@@ -240,17 +245,33 @@ def test_a_point_counts_errors_and_nats_of_the_decoded_coefficients(profile: Pro
     assert int((point.margins <= 0).sum()) == point.errors
 
 
-@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.kind)
-def test_refinement_lowers_the_bound_of_a_spoilt_point_and_never_raises_it(profile: ProfileSpec | TrellisSpec) -> None:
+def _spoilt(profile: ProfileSpec | TrellisSpec = PROFILES[0]) -> np.ndarray:
+    """What the encoder finds, moved away from it."""
     integers = (_encode(QUICK.model_copy(update={"trellis": profile is PROFILES[1]}))[0].symbols - 20).astype(np.int32)
     integers[:3] += 2
+    return integers
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.kind)
+def test_refinement_lowers_the_bound_of_a_spoilt_point_and_never_raises_it(profile: ProfileSpec | TrellisSpec) -> None:
     settings = PosteriorSettings(overhead_bits=40, refine_rounds=6, refine_trials=20)
-    subspace, sample, point, prices = _point(integers, profile)
+    subspace, sample, point, prices = _point(_spoilt(profile), profile)
     better = refine(subspace, sample, point, prices, settings, progress=False)
     assert better.bound < point.bound
     assert better.errors == _errors(subspace, sample, torch.from_numpy(dequantize(better.integers + 20, 41, profile)))
     same = refine(subspace, sample, better, prices, settings.model_copy(update={"refine_rounds": 0}), progress=False)
     np.testing.assert_array_equal(same.integers, better.integers)
+
+
+def test_refinement_that_a_count_of_the_sample_does_not_confirm_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    subspace, sample, point, prices = _point(_spoilt(), PROFILES[0])
+    settings = PosteriorSettings(overhead_bits=40, refine_rounds=6, refine_trials=20)
+    refining = importlib.import_module("pacbound.training.refine")
+    worse = replace(point, bound=point.bound + 1e-6)
+    monkeypatch.setattr(refining, "evaluate_point", lambda *_: worse)
+    assert refine(subspace, sample, point, prices, settings, progress=False) is point
+    monkeypatch.setattr(refining, "evaluate_point", lambda *_: replace(point, bound=point.bound - 1e-6))
+    assert refine(subspace, sample, point, prices, settings, progress=False) is not point
 
 
 def test_the_best_survivor_is_the_one_whose_errors_near_the_boundary_are_fewest(whole: Encoded) -> None:

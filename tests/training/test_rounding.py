@@ -9,9 +9,10 @@ import torch
 from pacbound.bits.message import pack, unpack
 from pacbound.quantize import dequantize
 from pacbound.specs.specs import PROFILE_CODE, BaseOrigin, HypothesisSpec, ProfileSpec, ProjectorSpec, TrellisSpec
+from pacbound.training import refine
 from pacbound.training.moves import Moves, pairs_of, single_moves
 from pacbound.training.posterior import Posterior
-from pacbound.training.refine import _Round
+from pacbound.training.refine import _Moving
 from pacbound.training.rounding import Standing, prices_of, rounded, with_block, with_profile
 from pacbound.training.settings import PosteriorSettings
 
@@ -117,22 +118,71 @@ def test_under_a_trellis_every_neighbour_on_another_path_is_a_move() -> None:
     assert len(near) == 8
 
 
+def _moving(d: int, count: int, profile: ProfileSpec | TrellisSpec) -> _Moving:
+    """Integers among `count` examples near the boundary, of random margins and slopes, an error worth two nats."""
+    rng = np.random.default_rng(d)
+    moving = _Moving.__new__(_Moving)
+    moving.prices, moving.worth = prices_of(profile, d), 2.0
+    moving.integers = rng.integers(-3, 4, d).astype(np.int32)
+    moving.margins = torch.from_numpy(rng.normal(size=2 * count).astype(np.float32))
+    moving.near = torch.from_numpy(rng.permutation(2 * count)[:count])
+    moving.slopes = rng.normal(size=(d, count)).astype(np.float32)
+    moving.missed, moving.squares = 3.0, 2.0
+    return moving
+
+
 @pytest.mark.parametrize("d", [1, 7])
 def test_what_moves_promise_is_what_they_say_one_by_one_and_pairs_of_one_coefficient_are_none(d: int) -> None:
-    rng = np.random.default_rng(0)
-    margins, slopes = rng.normal(size=9).astype(np.float32), rng.normal(size=(d, 9)).astype(np.float32)
-    margins[:3] = np.nan, np.inf, -np.inf
-    slopes[0, 4] = np.nan
-    linear = _Round.__new__(_Round)
-    linear.counts, linear.slopes, linear.worth = [(0, torch.from_numpy(margins))], slopes, 0.5
-    profile = TrellisSpec(scale_index=16, **CURVE)
-    single = single_moves(np.zeros(d, np.int32), prices_of(profile, d))
+    moving = _moving(d, 9, TrellisSpec(scale_index=16, **CURVE))
+    moving.margins[moving.near[:3]] = torch.tensor([math.nan, math.inf, -math.inf])
+    margins, single = moving.margins[moving.near].numpy(), single_moves(moving.integers, moving.prices)
     for moves in (single, pairs_of(single, np.arange(len(single.nats)))):
         expected = []
         for places, shifts, nats in zip(moves.places, moves.shifts, moves.nats, strict=True):
-            after = margins + sum(
-                slopes[place] * np.float32(shift) for place, shift in zip(places, shifts, strict=True)
-            )
-            expected.append(0.5 * (int((after <= 0).sum()) - int((margins <= 0).sum())) + nats)
-        np.testing.assert_allclose(linear.predicted(moves), expected)
+            shift = sum(moving.slopes[place] * np.float32(by) for place, by in zip(places, shifts, strict=True))
+            wrong = int((margins + shift <= 0).sum()) - int((margins <= 0).sum())
+            expected.append(2.0 * (wrong + 1.5 * sum(float(by) ** 2 for by in shift) / 9) + nats)
+        np.testing.assert_allclose(moving.predicted(moves), expected, rtol=1e-5, atol=1e-5)
         assert len(expected) == 0 or d > 1 or moves is single
+
+
+@pytest.mark.parametrize("kind", [ProfileSpec, TrellisSpec])
+def test_a_group_shifts_margins_as_the_decoded_coefficients_do_and_promises_more_the_larger(
+    kind: type[ProfileSpec | TrellisSpec],
+) -> None:
+    profile, gains = kind(scale_index=68, **CURVE), []
+    moving = _moving(30, 200, profile)
+    moving.missed = 0.0
+    before, margins = dequantize(moving.integers + 20, 41, profile), moving.margins[moving.near].numpy()
+    for size in (1, 2, 4):
+        trial = moving.group(size)
+        assert trial is not None
+        steps = (dequantize(trial.integers + 20, 41, profile) - before) / moving.prices.steps
+        shift = steps @ moving.slopes
+        assert trial.errors == (margins + shift <= 0).sum() - (margins <= 0).sum()
+        assert trial.square == pytest.approx((shift**2).mean(), rel=1e-4)
+        gains.append(2 * trial.errors + moving.prices.total(trial.integers) - moving.prices.total(moving.integers))
+    assert gains == sorted(gains, reverse=True)
+    assert gains[0] > gains[2]
+    assert moving.group(0) is None
+
+
+def test_what_shifts_cost_beside_the_predicted_errors_is_learned_from_the_trials(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    moving = _moving(30, 200, ProfileSpec(scale_index=68, **CURVE))
+    moving.errors = 1000
+    moving.subspace = moving.sample = None  # type: ignore[assignment]
+    start, margins = moving.integers, moving.margins
+    for lower, helps in ((0.5, False), (-9.0, True)):
+        moving.missed = moving.squares = 0.0
+        trial = moving.group(4)
+        assert trial is not None
+        monkeypatch.setattr(refine, "_errors", lambda *_, lower=lower: (0, margins - lower))
+        more = int(((margins > 0) & (margins <= lower)).sum()) - int(((margins <= 0) & (margins > lower)).sum())
+        assert moving.helps(trial) is helps
+        assert (moving.missed, moving.squares) == (more - trial.errors, trial.square)
+        assert helps or moving.group(4) is None  # for shifts cost more now
+        assert moving.integers is (trial.integers if helps else start)
+        assert moving.errors == (1000 + more if helps else 1000)
+        assert torch.equal(moving.margins, margins - lower if helps else margins)
