@@ -151,19 +151,19 @@ def test_a_group_shifts_margins_as_the_decoded_coefficients_do_and_promises_more
     kind: type[ProfileSpec | TrellisSpec],
 ) -> None:
     profile, gains = kind(scale_index=68, **CURVE), []
-    moving = _moving(30, 200, profile)
-    moving.missed = 0.0
+    moving = _moving(60, 200, profile)
+    moving.missed, moving.worth = 0.0, 50.0
     before, margins = dequantize(moving.integers + 20, 41, profile), moving.margins[moving.near].numpy()
-    for size in (1, 2, 4):
+    for size in (1, 2, 4, 30):
         trial = moving.group(size)
         assert trial is not None
         steps = (dequantize(trial.integers + 20, 41, profile) - before) / moving.prices.steps
         shift = steps @ moving.slopes
         assert trial.errors == (margins + shift <= 0).sum() - (margins <= 0).sum()
         assert trial.square == pytest.approx((shift**2).mean(), rel=1e-4)
-        gains.append(2 * trial.errors + moving.prices.total(trial.integers) - moving.prices.total(moving.integers))
+        gains.append(50 * trial.errors + moving.prices.total(trial.integers) - moving.prices.total(moving.integers))
     assert gains == sorted(gains, reverse=True)
-    assert gains[0] > gains[2]
+    assert gains[0] > gains[-1]
     assert moving.group(0) is None
 
 
