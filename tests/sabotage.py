@@ -2653,7 +2653,7 @@ MUTATIONS = (
     Mutation(
         "before blocks the Fisher grows old",
         "pacbound/training/progressive.py",
-        "if fixed and self.settings.again_in_blocks",
+        "if fixed and self.settings.again_in_blocks(self.subspace.d)",
         "if fixed and self.settings.refreshes > 9",
         "tests/training/test_progressive.py::"
         "test_before_each_block_but_the_first_the_fisher_of_what_is_free_is_measured_again",

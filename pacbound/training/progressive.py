@@ -5,7 +5,7 @@
    an old eigenbasis costs nats. This loss saturates the softmax, so that it is the Fisher of softer predictions.
 4. steps that follow the conditional precisions (bits/profile.py).
 5. blocks: a beam rounds the next coefficients; the rest moves to its conditional mean, is diagonalised again and
-   retrained (rounding.py); before the next block its Fisher is measured again.
+   retrained (rounding.py); of many coefficients the Fisher is measured again before the next block.
 6. refinement: moves that lower the bound (refine.py).
 
 Everything here is encoder-side and free: only the message counts. Any part can be switched off by the settings.
@@ -157,7 +157,7 @@ class _Run:
             now = self._with_curvature(k, now, again=True)
         elif name.startswith("block"):
             fixed = len(now.integers)
-            if fixed and self.settings.again_in_blocks:
+            if fixed and self.settings.again_in_blocks(self.subspace.d):
                 now = self._with_curvature(k, now, again=True)
             end = self.edges[self.edges.index(fixed) + 1]
             now = first(lambda: with_block(now, end - fixed, self.settings))

@@ -9,6 +9,9 @@ from ..subspace.low_rank import RANK
 FISHER_ROWS = (
     12  # examples of a Fisher for each coefficient: with r the values are off by (1 +- r^-1/2)^2 (Marchenko-Pastur)
 )
+BLOCKS_DIMENSION = (
+    1000  # of d, below which that of a block's rest gains nothing: too few examples are near the boundary
+)
 PART_STEPS = 1000  # of the bounded stage, below which the Fisher is not worth measuring again
 COMPARED_BETA_SCALE = 0.7  # of B + e instead of B, near e = 2 % and B = 6 %, where dB/de = 1.6: times 1.6 / 2.6
 
@@ -21,10 +24,10 @@ class PosteriorSettings(Record):
     nats do not.
 
     curvature=False trains in the raw coordinates; refreshes says how many times the Fisher is measured again, each
-    before as long a part of the bounded stage, and if that is more than once before each block but the first, too; 0
-    keeps the first one; fisher_examples is the most that a Fisher has; bounded=False stays with cross-entropy; blocks=1
-    rounds all at once; beam=1 is Babai's rule; identity=True rounds as if the precision were diagonal; trellis=False
-    leaves every coefficient on one lattice; refine_rounds=0 makes no final moves.
+    before as long a part of the bounded stage, and if that is more than once and d large, before each block but the
+    first, too; 0 keeps the first one; fisher_examples is the most that a Fisher has; bounded=False stays with
+    cross-entropy; blocks=1 rounds all at once; beam=1 is Babai's rule; identity=True rounds as if the precision were
+    diagonal; trellis=False leaves every coefficient on one lattice; refine_rounds=0 makes no final moves.
     """
 
     batch: int = Field(default=250, ge=1)
@@ -63,7 +66,7 @@ class PosteriorSettings(Record):
 
     def matrices(self, d: int) -> list[int]:
         """Free coefficients of each Fisher: before the smooth stage, each bounded part, each block but the first."""
-        later = [d - edge for edge in block_edges(d, self.blocks)[1:-2]] if self.again_in_blocks else []
+        later = [d - edge for edge in block_edges(d, self.blocks)[1:-2]] if self.again_in_blocks(d) else []
         return [d] * (self.curvature + self.again * self.refreshes) + later
 
     @property
@@ -71,10 +74,9 @@ class PosteriorSettings(Record):
         """Whether the Fisher is measured again."""
         return self.curvature and self.bounded and self.refreshes > 0
 
-    @property
-    def again_in_blocks(self) -> bool:
+    def again_in_blocks(self, d: int) -> bool:
         """Whether it is measured before blocks, too."""
-        return self.again and self.refreshes > 1
+        return self.again and self.refreshes > 1 and d >= BLOCKS_DIMENSION
 
     @property
     def steps(self) -> int:

@@ -592,7 +592,7 @@ def test_a_budget_cuts_the_examples_of_the_curvature_once(tmp_path: Path, monkey
 
     def within(rows: object, seconds: float, most: int, generator: object) -> int:
         given.append(seconds)
-        assert most == 12 * (4 * 8 + 6 + 5 + 4 + 3 + 2)  # four Fishers of 8 coefficients, and those before blocks
+        assert most == 12 * 4 * 8  # four Fishers of 8 coefficients
         return 300
 
     monkeypatch.setattr(encoding, "examples_within", within)
@@ -600,7 +600,7 @@ def test_a_budget_cuts_the_examples_of_the_curvature_once(tmp_path: Path, monkey
     for _ in range(2):
         plan = plan_of(setup, checkpoint)
         assert isinstance(plan, PosteriorSettings)
-        assert plan.fisher_examples == 34  # eight of 34, and 24 before the last block
+        assert plan.fisher_examples == 75  # a quarter of 300
     assert given == [pytest.approx(18.0)]
 
 

@@ -165,9 +165,12 @@ def test_each_part_of_the_bounded_stage_begins_with_the_fisher_of_softer_predict
     assert len(set(temperatures)) == len(temperatures)
 
 
-@pytest.mark.parametrize(("refreshes", "measured"), [(0, [12]), (1, [12, 12]), (2, [12, 12, 12, 5])])
+@pytest.mark.parametrize(
+    ("refreshes", "least", "measured"),
+    [(0, 12, [12]), (1, 12, [12, 12]), (2, 12, [12, 12, 12, 5]), (2, 13, [12, 12, 12])],
+)
 def test_before_each_block_but_the_first_the_fisher_of_what_is_free_is_measured_again(
-    refreshes: int, measured: list[int], monkeypatch: pytest.MonkeyPatch
+    refreshes: int, least: int, measured: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of twelve coefficients seven are fixed in the first block of three; the last has no stage after it."""
     seen: list[Rows] = []
@@ -180,10 +183,11 @@ def test_before_each_block_but_the_first_the_fisher_of_what_is_free_is_measured_
         return original(rows, examples, *rest, **named)
 
     monkeypatch.setattr(progressive, "curvature", watched)
+    monkeypatch.setattr("pacbound.training.settings.BLOCKS_DIMENSION", least)
     settings = QUICK.model_copy(update={"blocks": 3, "refreshes": refreshes, "fisher_examples": 90})
     now = _Run(_task(subspace, sample, settings, Checkpoint(None, ""))).trained()
     assert [rows.d for rows in seen] == measured == settings.matrices(12)
-    if refreshes > 1:
+    if 5 in measured:
         torch.testing.assert_close(seen[-1].known, now.known()[0][:7])
         assert seen[-1].temperature != 1
 
