@@ -16,11 +16,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one process for each core: threads of
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave their core to others
 os.environ.pop("COLUMNS", None)  # the width of somebody's terminal; tests name one where they mean one
+gc.disable()  # what importing and collecting make stays, and looking through it for garbage takes a fifth of their time
 
 
 def pytest_collection_finish() -> None:
     """What is there now stays to the end: no collection of garbage shall look through all the tests again."""
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
