@@ -39,14 +39,7 @@ class Subspace:
             SubspaceError: a shape or dtype disagrees with the layout.
         """
         layout.check(module)
-        if projector.spec.D != layout.D:
-            raise SubspaceError(f"Subspace: the projector has the layout's D = {layout.D}, got {projector.spec.D}.")
-        for name, vector in (("theta0", theta0), ("scale", scale)):
-            if vector is not None and (vector.shape != (layout.D,) or vector.dtype != torch.float32):
-                raise SubspaceError(
-                    f"Subspace: {name} is float32 of shape ({layout.D},), got {vector.dtype} of shape "
-                    f"{tuple(vector.shape)}. Use Layout.flatten and layer_scale."
-                )
+        refuse_mismatch(layout, theta0, projector, scale)
         self.layout = layout
         self.projector = projector
         self.theta0 = theta0.detach()
@@ -74,8 +67,7 @@ class Subspace:
 
     def theta(self, w: Tensor) -> Tensor:
         """Return theta0 + scale * (P w), shape (D,), differentiable in w, shape (d,)."""
-        step = self.projector.project(w)
-        return self.theta0 + step if self.scale is None else torch.addcmul(self.theta0, self.scale, step)
+        return moved(self.theta0, self.projector.project(w), self.scale)
 
     def call(self, w: Tensor, x: Tensor) -> Tensor:
         """Return the network's output at w for a batch x; differentiable in w (and x)."""
@@ -108,6 +100,23 @@ class Subspace:
         """What the network needs beside theta: fresh buffers, and frozen parameters."""
         buffers = {name: buffer.to(device, copy=True) for name, buffer in self._buffers.items()}
         return {**buffers, **{name: value.to(device) for name, value in self._frozen.items()}}
+
+
+def moved(theta0: Tensor, step: Tensor, scale: Tensor | None) -> Tensor:
+    """Return theta0 + scale * step, shape (D,); a scale of None is 1."""
+    return theta0 + step if scale is None else torch.addcmul(theta0, scale, step)
+
+
+def refuse_mismatch(layout: Layout, theta0: Tensor, projector: Projector, scale: Tensor | None) -> None:
+    """Refuse a base, projector or scale of another shape or dtype than the layout's. Raises: SubspaceError."""
+    if projector.spec.D != layout.D:
+        raise SubspaceError(f"Subspace: the projector has the layout's D = {layout.D}, got {projector.spec.D}.")
+    for name, vector in (("theta0", theta0), ("scale", scale)):
+        if vector is not None and (vector.shape != (layout.D,) or vector.dtype != torch.float32):
+            raise SubspaceError(
+                f"Subspace: {name} is float32 of shape ({layout.D},), got {vector.dtype} of shape "
+                f"{tuple(vector.shape)}. Use Layout.flatten and layer_scale."
+            )
 
 
 def channels_last(value: Tensor) -> Tensor:
