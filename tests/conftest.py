@@ -2,6 +2,7 @@
 
 import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,13 @@ def data_root() -> Path:
     if not root:
         pytest.skip("PACBOUND_DATA is not set")
     return Path(root)
+
+
+@pytest.fixture(scope="module")
+def brief_posterior() -> Iterator[None]:
+    """The posterior encoder looks at few examples and makes few moves: for tests that ask neither."""
+    from tests.several import brief
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pacbound.pipeline.encoding.posterior_settings", brief)
+        yield

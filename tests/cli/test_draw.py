@@ -8,6 +8,8 @@ from typer.testing import CliRunner
 
 from tests.tiny import save_clouds
 
+pytestmark = pytest.mark.usefixtures("brief_posterior")
+
 
 def test_a_draw_is_written_with_its_posterior_and_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_clouds(tmp_path, 600)
