@@ -31,7 +31,7 @@ from ..subspace.ekfac import Start
 from ..subspace.layout import NORM_BUFFERS, Layout, frozen_digest, tensors_digest
 from ..subspace.projector import Projector
 from ..subspace.projectors import make_projector
-from ..subspace.subspace import Subspace, layer_scale, moved, refuse_mismatch
+from ..subspace.subspace import Subspace, layer_scale, moved
 from .frozen import thaw_network
 from .hidden import refuse_hidden
 
@@ -220,7 +220,6 @@ def _decoded(base: Base, spec: HypothesisSpec, symbols: Symbols, posterior: byte
     if spec.projector is None or w is None:
         return {}
     theta0, projector, scale = _spanned(base, spec.projector, spec.layer_scale)  # not the copy that a subspace makes
-    refuse_mismatch(base.layout, theta0, projector, scale)
     step = projector.project(torch.from_numpy(np.ascontiguousarray(w)))
     return base.layout.unflatten(moved(theta0.detach(), step, scale))
 

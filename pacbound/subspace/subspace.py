@@ -39,7 +39,14 @@ class Subspace:
             SubspaceError: a shape or dtype disagrees with the layout.
         """
         layout.check(module)
-        refuse_mismatch(layout, theta0, projector, scale)
+        if projector.spec.D != layout.D:
+            raise SubspaceError(f"Subspace: the projector has the layout's D = {layout.D}, got {projector.spec.D}.")
+        for name, vector in (("theta0", theta0), ("scale", scale)):
+            if vector is not None and (vector.shape != (layout.D,) or vector.dtype != torch.float32):
+                raise SubspaceError(
+                    f"Subspace: {name} is float32 of shape ({layout.D},), got {vector.dtype} of shape "
+                    f"{tuple(vector.shape)}. Use Layout.flatten and layer_scale."
+                )
         self.layout = layout
         self.projector = projector
         self.theta0 = theta0.detach()
@@ -105,18 +112,6 @@ class Subspace:
 def moved(theta0: Tensor, step: Tensor, scale: Tensor | None) -> Tensor:
     """Return theta0 + scale * step, shape (D,); a scale of None is 1."""
     return theta0 + step if scale is None else torch.addcmul(theta0, scale, step)
-
-
-def refuse_mismatch(layout: Layout, theta0: Tensor, projector: Projector, scale: Tensor | None) -> None:
-    """Refuse a base, projector or scale of another shape or dtype than the layout's. Raises: SubspaceError."""
-    if projector.spec.D != layout.D:
-        raise SubspaceError(f"Subspace: the projector has the layout's D = {layout.D}, got {projector.spec.D}.")
-    for name, vector in (("theta0", theta0), ("scale", scale)):
-        if vector is not None and (vector.shape != (layout.D,) or vector.dtype != torch.float32):
-            raise SubspaceError(
-                f"Subspace: {name} is float32 of shape ({layout.D},), got {vector.dtype} of shape "
-                f"{tuple(vector.shape)}. Use Layout.flatten and layer_scale."
-            )
 
 
 def channels_last(value: Tensor) -> Tensor:
