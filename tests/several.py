@@ -5,6 +5,7 @@ takes the seconds that importing takes.
 """
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import pickle
@@ -22,7 +23,9 @@ from pacbound.distributed import together
 from pacbound.training.settings import PosteriorSettings, posterior_settings
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["torch._dynamo", "pacbound.methods.table", "tests.several", "tests.tiny"])
+PRELOADED = ["tests.kept", "torch._dynamo", "pacbound.methods.table", "pacbound.verification.verification"]
+PRELOADED += ["pacbound_cli.main", "typer.rich_utils", "tests.several", "tests.tiny"]
+CONTEXT.set_forkserver_preload(PRELOADED)
 PATIENCE = 900.0  # seconds, of a busy machine
 
 
@@ -101,6 +104,8 @@ def brief(*arguments: Any) -> PosteriorSettings:
 def _run(
     folder: Path, environment: dict[str, str], answer: Connection, act: Callable[..., object], arguments: Sequence
 ) -> None:
+    gc.freeze()  # what the server has imported stays, see tests.kept
+    gc.enable()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the server, and a job in the background, ignore Ctrl-C
     os.environ.update(environment)
     os.chdir(folder)

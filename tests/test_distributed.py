@@ -34,6 +34,8 @@ from pacbound.training.state import Checkpoint
 from tests.several import Ended, brief, command, joined, several
 from tests.tiny import clouds, decoded, examples, network, save_clouds
 
+pytestmark = pytest.mark.one_worker
+
 N, D_SMALL = 1001, 12  # three batches of 500, the last of one example
 TRAINING = ("certify", "--data", "clouds.npz", "--d", "16", "--epochs", "12", "--batch", "50", "--model", "h8-R-L")
 

@@ -63,6 +63,7 @@ def functions_stay(first: str) -> bool:
     return all(callable(f) and getattr(package, verb) is f for verb, f in zip(VERBS, before, strict=True))
 
 
+@pytest.mark.one_worker
 @pytest.mark.parametrize("first", ["names", "modules"])
 def test_verbs_stay_functions_whatever_is_imported_before_or_after(first: str, tmp_path: Path) -> None:
     ended = forked(functions_stay, first, folder=tmp_path).end()

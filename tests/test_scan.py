@@ -1,6 +1,7 @@
 """Tests about the text of the project: every test can fail, and nothing of one machine is written down."""
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -44,10 +45,16 @@ def checking_helpers(tree: ast.Module) -> frozenset[str]:
     found = {name for name, body in bodies.items() if not name.startswith("test_") and can_fail(body)}
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tests."):
-            source = REPOSITORY.joinpath(*node.module.split(".")).with_suffix(".py").read_text("utf-8")
-            inside = checking_helpers(ast.parse(source))
+            inside = helpers_of(node.module)
             found |= {alias.asname or alias.name for alias in node.names if alias.name in inside}
     return frozenset(found)
+
+
+@functools.cache
+def helpers_of(module: str) -> frozenset[str]:
+    """The same of a module that many test files import from."""
+    source = REPOSITORY.joinpath(*module.split(".")).with_suffix(".py").read_text("utf-8")
+    return checking_helpers(ast.parse(source))
 
 
 def is_constant(test: ast.expr) -> bool:
@@ -85,7 +92,8 @@ def vacuous(source: str) -> list[str]:
             complaints.append(f"{node.lineno}: a failure is swallowed")
         if isinstance(node, ast.Call) and not has_reason(node):
             complaints.append(f"{node.lineno}: {ast.unparse(node.func)} gives no reason")
-        if isinstance(node, ast.Attribute) and ast.unparse(node) in ("pytest.mark.skip", "pytest.mark.xfail"):
+        off = isinstance(node, ast.Attribute) and node.attr in ("skip", "xfail")
+        if off and ast.unparse(node) in ("pytest.mark.skip", "pytest.mark.xfail"):
             complaints.append(f"{node.lineno}: {ast.unparse(node)} switches a test off; repair or delete it")
     return complaints
 
@@ -179,8 +187,8 @@ def reckless(source: str, prints: bool) -> list[str]:
             complaints.append(f"{node.lineno}: a failure is swallowed")
         if isinstance(node, ast.Call):
             name = ast.unparse(node.func)
-            safe = "weights_only=True" in [ast.unparse(keyword) for keyword in node.keywords]
-            if name in ("eval", "exec", "pickle.load", "pickle.loads") or (name == "torch.load" and not safe):
+            safe = name != "torch.load" or "weights_only=True" in [ast.unparse(keyword) for keyword in node.keywords]
+            if name in ("eval", "exec", "pickle.load", "pickle.loads") or not safe:
                 complaints.append(f"{node.lineno}: {name} runs what it reads")
             if name in ("warnings.warn", "warnings.filterwarnings", "warnings.simplefilter"):
                 complaints.append(f"{node.lineno}: a number is refused or right, never warned about")

@@ -29,8 +29,9 @@ from ..specs.specs import BaseOrigin, DrawSpec, HypothesisSpec, PreprocessSpec, 
 from ..specs.tensors import DirectSpec
 from ..subspace.ekfac import Start
 from ..subspace.layout import NORM_BUFFERS, Layout, frozen_digest, tensors_digest
+from ..subspace.projector import Projector
 from ..subspace.projectors import make_projector
-from ..subspace.subspace import Subspace, layer_scale
+from ..subspace.subspace import Subspace, layer_scale, moved
 from .frozen import thaw_network
 from .hidden import refuse_hidden
 
@@ -130,10 +131,15 @@ def values_digest(module: nn.Module, layout: Layout) -> str:
 
 def make_subspace(base: Base, spec: ProjectorSpec, scaled: bool, part: nn.Module | None = None) -> Subspace:
     """Span theta0 + scale * P w around a base. part: of its module, with all that is trained under the same names."""
+    theta0, projector, scale = _spanned(base, spec, scaled)
+    return Subspace(part or base.module, base.layout, theta0, projector, scale)
+
+
+def _spanned(base: Base, spec: ProjectorSpec, scaled: bool) -> tuple[Tensor, Projector, Tensor | None]:
+    """theta0 (D,), P, and the scale of each coordinate (D,), None where it is 1."""
     scale = layer_scale(base.layout) if scaled else None
     theta0 = base.theta0
-    projector = make_projector(spec, base.layout, Start(base.module, theta0, scale))
-    return Subspace(part or base.module, base.layout, theta0, projector, scale)
+    return theta0, make_projector(spec, base.layout, Start(base.module, theta0, scale)), scale
 
 
 class Hypothesis:
@@ -213,8 +219,9 @@ def _decoded(base: Base, spec: HypothesisSpec, symbols: Symbols, posterior: byte
     w = _coefficients(spec, symbols, posterior)
     if spec.projector is None or w is None:
         return {}
-    subspace = make_subspace(base, spec.projector, spec.layer_scale)
-    return base.layout.unflatten(subspace.theta(torch.from_numpy(np.ascontiguousarray(w))))
+    theta0, projector, scale = _spanned(base, spec.projector, spec.layer_scale)  # not the copy that a subspace makes
+    step = projector.project(torch.from_numpy(np.ascontiguousarray(w)))
+    return base.layout.unflatten(moved(theta0.detach(), step, scale))
 
 
 def _check_tensors(layout: Layout, spec: DirectSpec) -> None:

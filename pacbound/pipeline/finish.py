@@ -11,7 +11,7 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -122,11 +122,17 @@ def best_of(setup: Setup, candidates: Sequence[Candidate], progress: bool = True
 def environment(seconds: dict[str, float], epochs: float, notes: tuple[str, ...] = ()) -> Environment:
     """Return the versions of what computed, wall times by stage, the encoder's passes over the sample, and notes."""
     return Environment(
-        versions={name: importlib.metadata.version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        versions=_versions() | {"python": platform.python_version()},
         seconds={stage: round(value, 3) for stage, value in seconds.items()},
         epochs=round(epochs, 2) if epochs else None,
         notes=notes or None,
     )
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Of the packages that compute; their metadata are read once a process."""
+    return {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
 def finish_one(setup: Setup, candidate: Candidate | None, count: Callable[[Hypothesis], RiskEstimate]) -> Finished:

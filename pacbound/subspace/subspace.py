@@ -74,8 +74,7 @@ class Subspace:
 
     def theta(self, w: Tensor) -> Tensor:
         """Return theta0 + scale * (P w), shape (D,), differentiable in w, shape (d,)."""
-        step = self.projector.project(w)
-        return self.theta0 + step if self.scale is None else torch.addcmul(self.theta0, self.scale, step)
+        return moved(self.theta0, self.projector.project(w), self.scale)
 
     def call(self, w: Tensor, x: Tensor) -> Tensor:
         """Return the network's output at w for a batch x; differentiable in w (and x)."""
@@ -108,6 +107,11 @@ class Subspace:
         """What the network needs beside theta: fresh buffers, and frozen parameters."""
         buffers = {name: buffer.to(device, copy=True) for name, buffer in self._buffers.items()}
         return {**buffers, **{name: value.to(device) for name, value in self._frozen.items()}}
+
+
+def moved(theta0: Tensor, step: Tensor, scale: Tensor | None) -> Tensor:
+    """Return theta0 + scale * step, shape (D,); a scale of None is 1."""
+    return theta0 + step if scale is None else torch.addcmul(theta0, scale, step)
 
 
 def channels_last(value: Tensor) -> Tensor:

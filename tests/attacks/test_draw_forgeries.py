@@ -17,6 +17,7 @@ from pacbound.specs.specs import DrawSpec
 from tests.forge import Document, caught, forge
 from tests.tiny import clouds, network
 
+pytestmark = pytest.mark.usefixtures("brief_posterior")
 D_SMALL = 8
 
 

@@ -156,6 +156,7 @@ def test_a_wrong_option_exits_2_and_names_what_was_meant(
     assert os.listdir(folder) == ["clouds.npz"]
 
 
+@pytest.mark.one_worker
 def test_a_refusal_in_a_terminal_is_one_message_without_a_traceback(folder: Path) -> None:
     ended = start(folder, "certify", "--data", "clouds.npz", "--projector", "fastfod").end()
     assert (ended.code, ended.out) == (2, "")
@@ -180,6 +181,7 @@ def test_help_shows_the_main_options_first_and_an_example() -> None:
         assert f"--{name.replace('_', '-')}" in text
 
 
+@pytest.mark.one_worker
 def test_an_unfinished_run_is_refused_without_resume_and_goes_on_with_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,6 +225,7 @@ def test_help_shows_defaults_that_are_words_too() -> None:
         assert default in shown
 
 
+@pytest.mark.one_worker
 def test_the_suggested_check_is_quoted_and_names_the_data_folder(folder: Path) -> None:
     (folder / "clouds.npz").rename(folder / "my clouds.npz")
     result = start(folder, "certify", "--data", "my clouds.npz", "--data-dir", "data", "-o", "c d.json", *QUICK)

@@ -8,11 +8,13 @@ from typer.testing import CliRunner
 
 from tests.tiny import save_clouds
 
+pytestmark = pytest.mark.usefixtures("brief_posterior")
+
 
 def test_a_draw_is_written_with_its_posterior_and_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_clouds(tmp_path, 600)
     monkeypatch.chdir(tmp_path)
-    options = ["--posterior", "draw", "--earlier-draws", "0", "--d", "8", "--epochs", "20", "--batch", "60"]
+    options = ["--posterior", "draw", "--earlier-draws", "0", "--d", "8", "--epochs", "5", "--batch", "60"]
     done = CliRunner().invoke(app, ["certify", "--data", "clouds.npz", *options])
     assert done.exit_code == 0, done.stderr
     assert "single_draw" in done.stdout

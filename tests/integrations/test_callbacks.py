@@ -112,6 +112,7 @@ def test_a_missing_folder_is_refused_before_the_fit(tmp_path: Path) -> None:
         after(tmp_path / "none")
 
 
+@pytest.mark.one_worker
 def test_trainer_ends_with_a_certificate_and_logs_it(tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers", reason="Trainer is optional")
     pytest.importorskip("accelerate", reason="Trainer needs accelerate")

@@ -237,6 +237,7 @@ def test_another_tokenizer_is_refused_and_the_digest_is_of_tokens(tmp_path):
     assert verify(certificate, level="risk", **{**given, "tokenizer": str(other)}).failed == "text"
 
 
+@pytest.mark.one_worker
 def test_adapters_of_a_folder_of_transformers_are_coded_in_a_subspace(tmp_path):
     transformers = pytest.importorskip("transformers", reason="the extra transformers is not installed")
     pytest.importorskip("peft", reason="the extra peft is not installed")

@@ -31,9 +31,13 @@ def certified(data: Path, **options: object) -> LanguageCertificate:
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory) -> tuple[Path, LanguageCertificate]:
-    data = save_text(tmp_path_factory.mktemp("tree"), N)
-    return data, certified(data, model="tree3", held_out=0.1, stride=4)
+def text(tmp_path_factory) -> Path:
+    return save_text(tmp_path_factory.mktemp("tree"), N)
+
+
+@pytest.fixture(scope="module")
+def tree(text) -> tuple[Path, LanguageCertificate]:
+    return text, certified(text, model="tree3", held_out=0.1, stride=4)
 
 
 def test_a_tree_passes_all_checks_and_knows_more_than_frequencies(tree):
@@ -151,10 +155,10 @@ def test_a_split_goes_on_from_such_a_file_and_its_rest_needs_it_no_more(tree, st
     assert verify(certificate, level="risk", data=str(data)).stands
 
 
-def test_adapters_of_a_network_from_a_seed_are_coded_in_a_subspace(tree):
-    data, _ = tree
+@pytest.mark.one_worker
+def test_adapters_of_a_network_from_a_seed_are_coded_in_a_subspace(text):
     pytest.importorskip("peft", reason="the extra peft is not installed")
-    certificate = certified(data, model="E8-attn2-L", train="lora:2", d=64, epochs=2, encoder="plain")
+    certificate = certified(text, model="E8-attn2-L", train="lora:2", d=64, epochs=2, encoder="plain")
     assert (certificate.hypothesis.train, certificate.hypothesis.base.kind) == ("lora:2", "seeded")
-    found = verify(certificate, level="risk", data=str(data))
+    found = verify(certificate, level="risk", data=str(text))
     assert found.stands, found.reason

@@ -16,6 +16,8 @@ from pacbound.networks.hypothesis import make_base
 from pacbound.networks.trained import train_only
 from tests.tiny import CLASSES, clouds, quick
 
+pytestmark = pytest.mark.one_worker
+
 RANK = 2
 
 

@@ -21,6 +21,8 @@ from pacbound.networks.checkpoints import file_digest, load_checkpoint
 from pacbound.networks.reading import read_checkpoint
 from pacbound.verification.verification import verify
 
+pytestmark = pytest.mark.one_worker
+
 TINY = {
     "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32, "image_size": 8,
     "patch_size": 4, "num_channels": 1,

@@ -12,6 +12,8 @@ from pacbound.models.foreign import folder_digest
 from pacbound.models.language import load_language_model
 from tests.models.test_llama import write
 
+pytestmark = pytest.mark.one_worker
+
 V = 50
 CONFIGS: dict[str, dict[str, int]] = {
     "GPT2Config": {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 32, "bos_token_id": 0, "eos_token_id": 0},

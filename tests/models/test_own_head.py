@@ -19,6 +19,8 @@ from pacbound.specs.preprocess import PreprocessSpec
 from tests.forge import Document, forge
 from tests.tiny import CLASSES, FEATURES, clouds, quick
 
+pytestmark = pytest.mark.one_worker
+
 ROWS = (
     "tabby, tabby cat",
     "Fire engine; fire-truck",

@@ -17,6 +17,8 @@ from pacbound.models.loading import load_model
 from pacbound.networks.checkpoints import load_checkpoint
 from tests.tiny import quick
 
+pytestmark = pytest.mark.one_worker
+
 # peft asks transformers for what that is about to rename
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
 TINY = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}

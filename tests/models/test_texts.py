@@ -19,6 +19,8 @@ from pacbound.networks.checkpoints import checkpoint_base, load_checkpoint
 from pacbound.networks.reading import read_checkpoint
 from pacbound.request.request import Request
 
+pytestmark = pytest.mark.one_worker
+
 LENGTH, WORDS, PADDING = 6, 20, 0
 TINY = {
     "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32, "vocab_size": WORDS,

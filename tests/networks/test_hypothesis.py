@@ -241,6 +241,15 @@ def test_another_layout_is_refused() -> None:
         Hypothesis.unpack(message.payload, spec, make_base(nn.Linear(6, 3), None))
 
 
+@pytest.mark.parametrize("D", [82, 84])
+def test_a_subspace_of_another_number_of_parameters_is_refused(D: int) -> None:
+    base = make_base(network(), None)
+    spec = lattice_spec(base, 12, SYMBOLS, projector=ProjectorSpec(kind="fastfood", D=D, d=12, seed=1))
+    message, _ = pack(spec, SYMBOLS)
+    with pytest.raises(SubspaceError, match=f"D is the layout's 83, got {D}"):
+        Hypothesis.unpack(message.payload, spec, base)
+
+
 @pytest.mark.parametrize(("module", "seed"), [(network(1), None), (network(), 0)], ids=["other values", "seeded"])
 def test_another_base_is_refused(module: nn.Module, seed: int | None) -> None:
     base = make_base(network(), None)

@@ -28,6 +28,7 @@ def last_rounds(threads: int) -> tuple[int, list[tuple[list[int], bytes]]]:
     return hash("picks"), [(end.picked.tolist(), end.network) for end in ends]
 
 
+@pytest.mark.one_worker
 def test_another_process_with_other_threads_makes_the_same_bits(tmp_path: Path) -> None:
     threads = torch.get_num_threads()
     mixed, here = last_rounds(threads)
@@ -82,6 +83,7 @@ def certificate(path: Path) -> tuple[dict[str, object], bytes]:
     return {key: value for key, value in document.items() if key not in ("environment", "digest")}, file.read_bytes()
 
 
+@pytest.mark.one_worker
 def test_kill_9_and_resume_end_with_the_same_certificate(tmp_path: Path) -> None:
     output, state = tmp_path / "killed.json", tmp_path / "killed.json.state"
     begun = forked(pacbound, *ARGUMENTS, "--output", str(output), folder=tmp_path)

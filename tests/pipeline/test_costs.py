@@ -141,7 +141,7 @@ def test_what_a_plan_counts_as_counting_is_asked_of_decoded_networks(monkeypatch
     monkeypatch.setattr(encoding, "posterior_settings", brief)
     monkeypatch.setattr(passes, "_result_bytes", lambda *_: [0])  # three questions more, to find the size of batches
     with one_thread(always=True):
-        certify(network(), clouds(n), request=Request(d=16, epochs=20), progress=False)
+        certify(network(), clouds(n), request=Request(d=16, epochs=4), progress=False)
     planned = counting(n, 83)
     assert asked["alone"] == planned.alone + FEW  # one candidate is counted
     assert asked["batches"] in (planned.asked, planned.asked - n)  # one fewer where refinement moved nothing

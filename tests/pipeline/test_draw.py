@@ -23,6 +23,7 @@ from pacbound.training.settings import PosteriorSettings
 from pacbound.training.state import Checkpoint
 from tests.tiny import clouds, network
 
+pytestmark = pytest.mark.usefixtures("brief_posterior")
 QUICK = Request(posterior="draw", earlier_draws=0, base="values", d=8, epochs=10, batch=60)
 
 

@@ -10,6 +10,7 @@ from pacbound.errors import StateError
 from pacbound.pipeline.looks import RECORD, looks_beside, number_of_look
 from tests.tiny import clouds, network
 
+pytestmark = pytest.mark.usefixtures("brief_posterior")
 SAMPLE, OTHER = "5" * 64, "6" * 64
 
 

@@ -526,7 +526,7 @@ def test_a_prior_scale_that_leaves_the_header_still_ends_in_a_certificate_that_s
     scale: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(encoding, "posterior_settings", lambda *a: brief(*a).model_copy(update={"first_scale": scale}))
-    made = run(Request(d=8, epochs=20, batch=60), train=clouds(MANY))
+    made = run(Request(d=8, epochs=5, batch=60), train=clouds(MANY))
     assert pb.verify(made, data=clouds(MANY), model=network(), level="risk").require().stands
 
 

@@ -119,6 +119,7 @@ def kill_at_random_times(kills: int, seed: int) -> None:
     assert resumed.hypothesis.projector is not None
 
 
+@pytest.mark.one_worker
 @pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_kill_9_at_random_times_loses_nothing_but_time(kills: int, tmp_path: Path) -> None:
     save_clouds(tmp_path, 600)

@@ -142,6 +142,7 @@ def test_a_file_beside_holds_what_was_trained_and_the_checkpoint_all_else(shared
     assert verdict.level == "risk"
 
 
+@pytest.mark.one_worker
 def test_adapters_learned_from_a_share_stand_on_a_checkpoint_that_knows_nothing_of_them(tmp_path: Path) -> None:
     pytest.importorskip("peft", reason="the extra peft is not installed")
     torch.save(net().state_dict(), tmp_path / "net.pt")

@@ -21,6 +21,8 @@ from pacbound.sweeps.folder import Folder
 from pacbound.sweeps.plan import Search, make_plan
 from tests.several import Begun, forked, pacbound
 
+pytestmark = pytest.mark.one_worker
+
 DIGITS = 'data = "digits"\nencoder = "plain"\nmodel = "h16-R-L"\nepochs = {epochs}\n[sweep]\nengine = "random"\n'
 GRIDS = {
     4: "[grid]\nd = [16, 32]\nrate = [0.02, 0.05]\n",

@@ -122,6 +122,7 @@ def test_a_network_that_reads_numbers_of_tokens_takes_them_as_they_are() -> None
     assert pb.verify(made, data=(x, y), model=Bag()).stands
 
 
+@pytest.mark.one_worker
 def test_a_network_that_takes_what_texts_are_filled_up_with_for_words_is_refused(tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers", reason="the extra transformers is not installed")
     write_tokenizer(tmp_path / "tokenizer.json")

@@ -151,6 +151,7 @@ def measured(folder: Path, count: int) -> tuple[float, float, float, float]:
     return ended.returned  # type: ignore[return-value]
 
 
+@pytest.mark.one_worker
 def test_eight_million_parameters_need_little_memory(tmp_path: Path) -> None:
     above, _, _, bits = measured(tmp_path, 8_000_000)
     assert above < MIB_ABOVE_IMPORTS
