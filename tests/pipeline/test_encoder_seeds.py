@@ -90,7 +90,7 @@ def test_a_budget_is_shared_among_the_seeds(monkeypatch: pytest.MonkeyPatch) -> 
     one, four = planned(budget=2.0), planned(budget=8.0, encoder_seeds=4)
     assert one == four
     assert isinstance(one, PosteriorSettings)
-    assert given == [pytest.approx(6.0)] * 2
+    assert given == [pytest.approx(18.0)] * 2
     with pytest.raises(RequestError, match=r"for each of 64 seeds, about 2.3 minutes .* a budget of 2. Give --budget"):
         planned(budget=2.0, encoder_seeds=64)
 
