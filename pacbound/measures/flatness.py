@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from ..bounds.claims import Measure
 from ..distributed import summed
 from ..errors import ModelError
-from ..networks.hypothesis import Base, make_subspace
+from ..networks.hypothesis import Base, spanned
 from ..specs.specs import HypothesisSpec
 from ..subspace.curvature import Rows, for_each_chunk
 from ..subspace.layout import Layout
@@ -29,9 +29,9 @@ def measure_flatness(network: nn.Module, start: nn.Module, spec: HypothesisSpec,
     """
     if spec.projector is None:
         raise ModelError("flatness: it is that of a subspace, and this network lies in none.")
-    here, there = (Base(one, Layout.of(one, tuple(dict(one.named_buffers()))), spec.base) for one in (network, start))
-    spanned = make_subspace(there, spec.projector, spec.layer_scale)
-    subspace = Subspace(network, here.layout, here.theta0, spanned.projector, spanned.scale)  # around the decoded w
+    layout = Layout.of(start, tuple(dict(start.named_buffers())))
+    _, projector, scale = spanned(Base(start, layout, spec.base), spec.projector, spec.layer_scale)
+    subspace = Subspace(network, layout, layout.gathered(network), projector, scale)  # around the decoded w
     rows = Rows(subspace, x, lambda _: torch.zeros(subspace.d))
     examples, total = min(EXAMPLES, len(x)), torch.zeros((), dtype=torch.float64)
 

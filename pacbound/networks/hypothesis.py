@@ -131,12 +131,15 @@ def values_digest(module: nn.Module, layout: Layout) -> str:
 
 def make_subspace(base: Base, spec: ProjectorSpec, scaled: bool, part: nn.Module | None = None) -> Subspace:
     """Span theta0 + scale * P w around a base. part: of its module, with all that is trained under the same names."""
-    theta0, projector, scale = _spanned(base, spec, scaled)
+    theta0, projector, scale = spanned(base, spec, scaled)
     return Subspace(part or base.module, base.layout, theta0, projector, scale)
 
 
-def _spanned(base: Base, spec: ProjectorSpec, scaled: bool) -> tuple[Tensor, Projector, Tensor | None]:
-    """theta0 (D,), P, and the scale of each coordinate (D,), None where it is 1."""
+def spanned(base: Base, spec: ProjectorSpec, scaled: bool) -> tuple[Tensor, Projector, Tensor | None]:
+    """Return theta0 (D,), P, and the scale of each coordinate (D,), None where it is 1.
+
+    Raises: SubspaceError where there is no such P.
+    """
     scale = layer_scale(base.layout) if scaled else None
     theta0 = base.theta0
     return theta0, make_projector(spec, base.layout, Start(base.module, theta0, scale)), scale
@@ -219,7 +222,7 @@ def _decoded(base: Base, spec: HypothesisSpec, symbols: Symbols, posterior: byte
     w = _coefficients(spec, symbols, posterior)
     if spec.projector is None or w is None:
         return {}
-    theta0, projector, scale = _spanned(base, spec.projector, spec.layer_scale)  # not the copy that a subspace makes
+    theta0, projector, scale = spanned(base, spec.projector, spec.layer_scale)  # not the copy that a subspace makes
     step = projector.project(torch.from_numpy(np.ascontiguousarray(w)))
     return base.layout.unflatten(moved(theta0.detach(), step, scale))
 

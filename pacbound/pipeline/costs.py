@@ -1,8 +1,9 @@
 """What the stages of the posterior encoder cost: how much of what each does, and what keeps them in proportion.
 
 Amounts are counted in few kinds of work, the same on every machine. What one of each takes here is measured for a
-forecast (`measured`). Where a network is large, how many examples the curvature has, and how much survivors and
-refinement may look at, follows from floating-point operations alone, so that a run repeats: `in_proportion`.
+forecast (`measured`). How many examples the curvature has follows from the steps of training, and where a network is
+large, as what survivors and refinement may look at, from floating-point operations: no clock, so that a run repeats
+(`in_proportion`).
 """
 
 import time
@@ -164,8 +165,7 @@ def with_rows(settings: PosteriorSettings, d: int, most: float, least: int = SHA
 
 def _rows(settings: PosteriorSettings, d: int) -> int:
     """Gradients of one example that all matrices take: beyond the dense one in each of its passes."""
-    passes = {m: 1 if m <= DENSE_DIMENSION else PASSES + 1 for m in settings.matrices(d)}
-    return sum(passes[m] * settings.examples_of(m) for m in settings.matrices(d))
+    return sum(settings.examples_of(m) * (1 if m <= DENSE_DIMENSION else PASSES + 1) for m in settings.matrices(d))
 
 
 def _seconds(act: Callable[[], object], times: int) -> float:

@@ -56,10 +56,10 @@ def plan_of(setup: Setup, checkpoint: Checkpoint) -> PlainPlan | PosteriorSettin
     """Return the encoder's plan. What a budget in minutes makes of it is measured once and noted in the checkpoint.
 
     From n: batches of 250, fewer where n < 5,000 (20 steps a pass); a fixed number of steps whatever n is, so that a
-    small sample is passed over more often; d in preparation.py, blocks in settings.py. From D, where it is large: how
-    many examples the curvature has (costs.py). From a budget: as many
-    passes as its share for training holds, split over the stages in the shares of the fixed plan, so that the longer
-    the tighter; and as many examples for the curvature as its share holds.
+    small sample is passed over more often; d in preparation.py, blocks in settings.py. From d, D and the steps: how
+    many examples the curvature has (costs.py). From a budget: as many passes as its share for training holds, split
+    over the stages in the shares of the fixed plan, so that the longer the tighter; and as many examples for the
+    curvature as its share holds.
 
     Raises: RequestError where a budget and epochs are both given, the budget does not hold the shortest plan, or an
         option is of another encoder.

@@ -32,7 +32,7 @@ from ..models.others import failures, private_copy
 from ..models.own_head import by_names, names_in
 from ..networks.captured import Captured
 from ..networks.checkpoints import checkpoint_base, outputs_in
-from ..networks.hypothesis import Base, make_base, make_subspace
+from ..networks.hypothesis import Base, make_base, make_subspace, spanned
 from ..networks.passes import Network, check_deterministic
 from ..networks.rebuilt import LARGE_ROWS, check_promise
 from ..networks.risk import CUSTOM, LossFunction, loss_function, losses_of
@@ -233,7 +233,7 @@ def _projector(request: Request, model: str, base: Base, sample: Examples, prepr
     if led(request, model, base, d):
         try:
             leading = parse_projector("ekfac", D, d, request.seed, shape)
-            make_subspace(base, leading, request.layer_scale)
+            spanned(base, leading, request.layer_scale)
         except (RequestError, SubspaceError) as cause:
             LOG.info("the directions of the subspace are random ones: %s", cause)
         else:
@@ -248,8 +248,8 @@ def led(request: Request, model: str, base: Base, d: int) -> bool:
     are parameters. Labels and pixels have no say in it, and the message says which directions they are.
     """
     drawn = base.origin.kind == "seeded" and request.prior_share is None
-    spanned = request.method in ("subspace", "surrogate")  # other methods code no coefficients
-    return begins_with_features(model) and drawn and spanned and 2 * d <= base.layout.D <= MAX_LED
+    coded = request.method in ("subspace", "surrogate")  # other methods have no coefficients
+    return begins_with_features(model) and drawn and coded and 2 * d <= base.layout.D <= MAX_LED
 
 
 def whole_space(D: int) -> ProjectorSpec:

@@ -144,17 +144,16 @@ class _Moving:
         step = torch.from_numpy(self.prices.steps).float()
         slopes = _margin_slopes(self.subspace, self.sample.subset(near), self.prices.coefficients(self.integers)) * step
         self.near, self.slopes = near, slopes.nan_to_num(0.0, 0.0, 0.0).T.contiguous().numpy()  # (d, m), of a step
-        before, size, patience = self.integers, GROUP, JUDGED // len(self.margins)
-        left = patience
+        before, size, skipped = self.integers, GROUP, 0
         for _ in range(trials):
-            trial = first(functools.partial(self.group, size, patience - left))
+            trial = first(functools.partial(self.group, size, skipped))
             if trial is not None and self.helps(trial):
-                size, left = 2 * size, patience
+                size, skipped = 2 * size, 0
             elif trial is not None and trial.moves > 1:
                 size = trial.moves // 2
             else:
-                size, left, self.missed = 1, left - 1, self.missed / 2
-                if left == 0:
+                size, skipped, self.missed = 1, skipped + 1, self.missed / 2
+                if skipped == JUDGED // len(self.margins):
                     break
         return self.integers is not before
 

@@ -6,12 +6,9 @@ from ..records import Record
 from ..subspace.curvature import DENSE_DIMENSION
 from ..subspace.low_rank import RANK
 
-FISHER_ROWS = (
-    12  # examples of a Fisher for each coefficient: with r the values are off by (1 +- r^-1/2)^2 (Marchenko-Pastur)
-)
-BLOCKS_DIMENSION = (
-    1000  # of d, below which that of a block's rest gains nothing: too few examples are near the boundary
-)
+# Examples of a Fisher for each coefficient: with r of them eigenvalues are off by (1 +- r^-1/2)^2 (Marchenko, Pastur).
+FISHER_ROWS = 12
+BLOCKS_DIMENSION = 1000  # d below which a Fisher before blocks gains nothing: few examples are near the boundary then
 PART_STEPS = 1000  # of the bounded stage, below which the Fisher is not worth measuring again
 COMPARED_BETA_SCALE = 0.7  # of B + e instead of B, near e = 2 % and B = 6 %, where dB/de = 1.6: times 1.6 / 2.6
 

@@ -4,6 +4,7 @@ python results/features/analyse.py prints them.
 """
 
 import csv
+import runpy
 import sys
 from pathlib import Path
 from statistics import mean, stdev
@@ -21,10 +22,6 @@ BEFORE = {
     "cifar10": "cifar10/default.json",
     "digits": "digits/seed_*.json",
 }
-WAYS = (
-    "mnist", "mnist_4", "mnist_ekfac", "fashion-mnist", "fashion-mnist_ekfac", "cifar10", "cifar10_long",
-    "cifar10_longest", "cifar10_ekfac", "cifar10_ekfac_longest", "digits", "digits_4", "digits_ekfac",
-)  # fmt: skip
 HEAD = (
     "| data | network | before | bound | standard deviation | training error | test error | bits | CPU minutes |\n"
     "|---|---|---:|---:|---:|---:|---:|---:|---:|\n"
@@ -34,7 +31,8 @@ TRIED = "| network | beside it | steps | error | bits | bound | ms a step |\n|--
 
 def report(folder: Path) -> str:
     """One row for each way of run.py that was run."""
-    return HEAD + "".join(_row(folder, way) for way in WAYS if list(folder.glob(f"{way}-seed_*.json")))
+    ways = runpy.run_path(str(folder / "run.py"))["WAYS"]
+    return HEAD + "".join(_row(folder, way) for way in ways if list(folder.glob(f"{way}-seed_*.json")))
 
 
 def summary(folder: Path) -> str:
