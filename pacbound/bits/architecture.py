@@ -48,10 +48,11 @@ EXTRA = (
     "opponent",
     "blur",
     "K",
+    "bars",
 )  # after the word `extra`, by the gamma code of their place; new kinds join at the end
 KERNELS = (3, 5, 1, 2, 4, *range(6, MAX_KERNEL + 1))  # by the gamma code of their place
 USUAL_SIZES = {"A": 3, "M": 2, "N": 8}
-COUNTED = ("V", "W", "attn", "edges", "K")  # whose size is coded by the gamma code alone
+COUNTED = ("V", "W", "attn", "edges", "bars", "K")  # whose size is coded by the gamma code alone
 EXPONENT_BITS = 4
 
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from ..errors import ModelError
 from ..specs.grammar import FEATURES, NORMS, ON_MAPS, VIEWS, Architecture, Layer, turned
-from .features import Edges, Moments, Opponent, edge_stride
+from .features import Bars, ColourBars, Edges, Moments, Opponent, edge_stride
 from .published import CIFAR_MEAN, CIFAR_STD, Pixels
 from .views import Front, MeanOfViews, MeanOverViews, count_views
 
@@ -141,19 +141,21 @@ class _Draft:
 
     def _feature(self, layer: Layer) -> None:
         channels, *sides = self.shape
-        if layer.kind == "opponent":
+        size, coloured = layer.size or 1, layer.kind == "opponent" or (layer.kind == "bars" and channels == 3)
+        if coloured:
             if channels != len(CIFAR_MEAN) or min(sides) < 3:
                 raise self._unfit(f"it reads colour images with sides of at least 3, got shape {self.shape}")
-            self._append(Opponent(), (20, *((side - 3) // 2 + 1 for side in sides)))
+            maps = ColourBars(smooth=size == 2) if layer.kind == "bars" else Opponent()
+            self._append(maps, (maps.channels, *((side - 3) // 2 + 1 for side in sides)))
             return
         if channels != 1:
             raise self._unfit(f"it reads grey images, got {channels} channels")
         if layer.kind == "moments":
             self._append(Moments(), self.shape)
             return
-        size, stride = layer.size or 1, edge_stride(tuple(sides))
-        edges = Edges(normalised=size <= 2, intensity=size % 2 == 0)
-        self._append(edges, (8 + edges.intensity, *((side - 1) // stride + 1 for side in sides)))
+        stride = edge_stride(tuple(sides))
+        edges = Bars(size == 2) if layer.kind == "bars" else Edges(normalised=size <= 2, intensity=size % 2 == 0)
+        self._append(edges, (edges.channels, *((side - 1) // stride + 1 for side in sides)))
 
     def _convolution(self, layer: Layer) -> None:
         width, kernel, stride, padding = layer.size or 1, layer.kernel or 1, layer.stride or 1, layer.padding

@@ -16,10 +16,14 @@ USUAL_HEIGHT, USUAL_WIDTH = 5.8, 4.2  # standard deviations of the ink
 LEAST_HEIGHT, MOST_HEIGHT = 0.7, 1.5  # a ratio of standard deviations
 LEAST_WIDTH, MOST_WIDTH = 0.6, 1.6
 TURNS, SPREAD = 8, 1.25  # directions of edges; standard deviation of their window, in places
+FINE_SPREAD, BAR_WIDTH = 0.8, 0.75  # standard deviation of the window of fine bars; half the width of a bar, in these
 EDGE_GAIN, SURROUND, FLOOR = 4.0, 0.2, 0.05
 WIDE, NARROW = 3.0, 0.3  # of a colour image: standard deviation of a neighbourhood, least contrast
+BAR_GAINS, CENTRE = (2.0, 3.0), 0.1  # of bars, wide and fine; about the mean of every map
+EDGE_GAINS, SPOT_GAINS, SMOOTH_GAINS = (1.75, 2.5), (2.0, 3.5, 5.0), (0.5, 0.8, 1.25)  # of two colours, of three
 SMALL_SIDE = 16  # below it, maps keep every place
 TINY = 1e-6
+Filters = tuple[tuple[float, ...], ...]  # each of 25 numbers, row by row
 
 
 class Moments(nn.Module):
@@ -64,16 +68,12 @@ class Edges(nn.Module):
         """Args: whether the surroundings divide, and whether there is a ninth map."""
         super().__init__()
         self.normalised, self.intensity = normalised, intensity
+        self.channels = TURNS + intensity
 
     def forward(self, x: Tensor) -> Tensor:
         """Filter a batch."""
         v = stretched(x)
-        stride = edge_stride(v.shape[-2:])
-        maps = F.relu(F.conv2d(v, _kernels(_edges(), v), padding=2))
-        z = EDGE_GAIN * F.avg_pool2d(maps, 3, stride, 1)
-        if self.normalised:
-            z = SURROUND * z / (F.avg_pool2d(z.mean(1, keepdim=True), 5, 1, 2) + FLOOR)
-        return torch.cat([z, 2 * F.avg_pool2d(v, 3, stride, 1) - 0.5], 1) if self.intensity else z
+        return _pooled(v, F.conv2d(v, _kernels(_edges(), v), padding=2), self.normalised, self.intensity)
 
 
 class Opponent(nn.Module):
@@ -87,17 +87,60 @@ class Opponent(nn.Module):
     over 3 x 3 places, every second one of them.
     """
 
+    channels = 20
+
     def forward(self, x: Tensor) -> Tensor:
         """Filter a batch."""
-        mixed = torch.einsum("oc,bchw->bohw", _kernels(_opponents(), x), x)
-        mean = mixed.mean((2, 3), keepdim=True)
-        spread = (mixed - mean).square().mean((2, 3), keepdim=True).sqrt()
-        local = mixed - _blurred(mixed)
-        contrast = _blurred(local.square()).sqrt()
-        v = ((mixed - mean) / (spread + NARROW) + local / (contrast + NARROW)) / 2
+        v = _even_colours(x)
         edges = F.conv2d(v[:, :1], _kernels(_edges(), x), padding=2)
         both = F.conv2d(v, _kernels(_spots(), x).repeat(3, 1, 1, 1), padding=2, groups=3)
         return F.avg_pool2d(F.relu(torch.cat([edges, both, -both], 1)), 3, 2)
+
+
+class Bars(nn.Module):
+    """Sixteen maps of oriented edges and bars of a grey image: (batch, 1, h, w) -> (batch, 16 or 17, h', w').
+
+    The eight of `Edges`, normalised, and among them eight of bars, by filters g (1 - (x cos t + y sin t)^2 / (0.75
+    s)^2), t = pi j / 4 for j < 4, g a Gaussian of standard deviation s = 1.25, minus their mean, divided by the sum of
+    their magnitudes, with both signs. Intensity: a last map, as that of `Edges`.
+    """
+
+    def __init__(self, intensity: bool) -> None:
+        """Args: whether there is a last map, of intensity."""
+        super().__init__()
+        self.intensity = intensity
+        self.channels = TURNS + 2 * len(_bars(SPREAD)) + intensity
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Filter a batch."""
+        v = stretched(x)
+        edges, bars = (F.conv2d(v, _kernels(filters, v), padding=2) for filters in (_edges(), _bars(SPREAD)))
+        return _pooled(v, torch.cat([edges, bars, -bars], 1), normalised=True, intensity=self.intensity)
+
+
+class ColourBars(nn.Module):
+    """Maps of edges, bars, spots and colours of a colour image: (batch, 3, h, w) -> (batch, 46 or 52, h', w').
+
+    The colours of `Opponent`. Of the first one its eight edges; then, with both signs, the bars of `Bars` and fine ones
+    (s = 0.8) and a spot of the first, and four edges and a spot of each of the others; smooth: a smooth patch of each,
+    too. All have gains, by which they vary alike. Half-rectified and averaged as there, less 0.1, which leaves a mean
+    near 0: a constant part would be one more bias, that of every filter.
+    """
+
+    def __init__(self, smooth: bool) -> None:
+        """Args: whether there are maps of smooth patches."""
+        super().__init__()
+        self.smooth = smooth
+        self.channels = TURNS + 2 * sum(map(len, _filters_of_colours(smooth)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Filter a batch."""
+        v = _even_colours(x)
+        edges = F.conv2d(v[:, :1], _kernels(_edges(), x), padding=2)
+        filters = _filters_of_colours(self.smooth)
+        every = [F.conv2d(v[:, k : k + 1], _kernels(own, x), padding=2) for k, own in enumerate(filters)]
+        both = torch.cat(every, 1)
+        return F.avg_pool2d(F.relu(torch.cat([edges, both, -both], 1)), 3, 2) - CENTRE
 
 
 def stretched(x: Tensor) -> Tensor:
@@ -109,6 +152,25 @@ def stretched(x: Tensor) -> Tensor:
 def edge_stride(sides: tuple[int, ...]) -> int:
     """Return how many places apart the maps of `Edges` are taken."""
     return 1 if min(sides) < SMALL_SIDE else 2
+
+
+def _pooled(v: Tensor, maps: Tensor, normalised: bool, intensity: bool) -> Tensor:
+    """Half-rectify and average maps of a stretched image v, and divide them by their surroundings."""
+    stride = edge_stride(v.shape[-2:])
+    z = EDGE_GAIN * F.avg_pool2d(F.relu(maps), 3, stride, 1)
+    if normalised:
+        z = SURROUND * z / (F.avg_pool2d(z.mean(1, keepdim=True), 5, 1, 2) + FLOOR)
+    return torch.cat([z, 2 * F.avg_pool2d(v, 3, stride, 1) - 0.5], 1) if intensity else z
+
+
+def _even_colours(x: Tensor) -> Tensor:
+    """Opponent colours (batch, 3, h, w) of colour images, half as they differ from the image, half from what is near."""
+    mixed = torch.einsum("oc,bchw->bohw", _kernels(_opponents(), x), x)
+    mean = mixed.mean((2, 3), keepdim=True)
+    spread = (mixed - mean).square().mean((2, 3), keepdim=True).sqrt()
+    local = mixed - _blurred(mixed)
+    contrast = _blurred(local.square()).sqrt()
+    return ((mixed - mean) / (spread + NARROW) + local / (contrast + NARROW)) / 2
 
 
 def _ink(v: Tensor) -> Tensor:
@@ -150,7 +212,7 @@ def _kernels(values: tuple[tuple[float, ...], ...], like: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=1)
-def _edges() -> tuple[tuple[float, ...], ...]:
+def _edges() -> Filters:
     """The filters of `Edges`."""
     found = []
     for turn in range(TURNS):
@@ -163,8 +225,33 @@ def _edges() -> tuple[tuple[float, ...], ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=2)
+def _bars(spread: float) -> Filters:
+    """Four bars of a width."""
+    found = []
+    for turn in range(TURNS // 2):
+        angle = 2 * math.pi * turn / TURNS
+        across = [(x * math.cos(angle) + y * math.sin(angle)) / (BAR_WIDTH * spread) for y, x in _places()]
+        window = [math.exp(-(x * x + y * y) / (2 * spread**2)) for y, x in _places()]
+        found.append(_balanced([g * (1 - u * u) for g, u in zip(window, across, strict=True)]))
+    return tuple(found)
+
+
+@lru_cache(maxsize=2)
+def _filters_of_colours(smooth: bool) -> tuple[Filters, ...]:
+    """Filters of each colour whose answers stand there with both signs, times their gains."""
+    spot, patch = _spots()
+    edges = _edges()[: TURNS // 2]
+    bars = _scaled(_bars(SPREAD), BAR_GAINS[0]) + _scaled(_bars(FINE_SPREAD), BAR_GAINS[1])
+    found = []
+    for colour, own in enumerate([bars, *(_scaled(edges, gain) for gain in EDGE_GAINS)]):
+        patches = _scaled((patch,), SMOOTH_GAINS[colour]) if smooth else ()
+        found.append(own + _scaled((spot,), SPOT_GAINS[colour]) + patches)
+    return tuple(found)
+
+
 @lru_cache(maxsize=1)
-def _spots() -> tuple[tuple[float, ...], ...]:
+def _spots() -> Filters:
     """A spot and a smooth patch."""
     one, two, smooth = (_gaussian(spread) for spread in (1.0, 2.0, SPREAD))
     return _balanced([a - b for a, b in zip(one, two, strict=True)]), smooth
@@ -173,6 +260,10 @@ def _spots() -> tuple[tuple[float, ...], ...]:
 def _opponents() -> tuple[tuple[float, ...], ...]:
     light, red, green = 1 / math.sqrt(3), 1 / math.sqrt(2), 1 / math.sqrt(6)
     return (light, light, light), (red, 0.0, -red), (green, -2 * green, green)
+
+
+def _scaled(filters: Filters, gain: float) -> Filters:
+    return tuple(tuple(gain * value for value in one) for one in filters)
 
 
 def _balanced(values: list[float]) -> tuple[float, ...]:

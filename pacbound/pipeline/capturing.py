@@ -14,7 +14,7 @@ from ..subspace.layout import frozen_digest
 from .preparation import Setup
 
 LOG = logging.getLogger("pacbound")
-MOST_BYTES = 4 << 30  # of maps that are computed again by every run, and held in memory
+MOST_BYTES = 5 << 30  # of maps that are computed again by every run, and held in memory
 
 
 def frozen_of(setup: Setup, front: bool = False) -> Frozen | str:

@@ -9,6 +9,8 @@ A description is layers joined by '-', from the pixels to the logits. Layers (N,
     edgesN      features: eight maps of oriented edges of a grey image, normalised by their surroundings (1); with a
                 ninth map of intensity (2); neither normalised (3), with intensity (4)
     opponent    features: twenty maps of edges, spots and colours of a colour image
+    barsN       features: edges and bars of a grey image, or of a colour image with edges, spots of its colours (1); with
+                a map of intensity, or smooth patches of its colours (2)
     cNkK        convolution to N channels, K x K; sS stride (1), pP zeros on each side
     tNkK        convolution by filters that are turned by 0, 90, 180 and 270 degrees: N channels for each turn; s, p too
     rN          residual block of two 3 x 3 convolutions to N channels; xX blocks in a row (1)
@@ -39,7 +41,7 @@ Rules that depend on what stands around or on the shape of an example:
       without one it has no norm, and biases. Where channels grow, the first has stride 2 and the shortcut is option A
       of He et al. 2015 (arXiv:1512.03385, sec. 3.3): every second place, new channels zero on both sides of the old.
     - Features are fixed functions of one image without parameters (models/features.py), and stand before all other
-      layers but pixels and views: moments, then edges or opponent.
+      layers but pixels and views: moments, then edges, opponent or bars.
     - A network is trained on images as they are; views are of the pixels that come in, and at the border a place that a
       shift brings in from outside has the value of the nearest one inside.
     - t is the convolution of the group of quarter turns (Cohen and Welling 2016, arXiv:1602.07576, sec. 6): on a map
@@ -90,8 +92,8 @@ ACTIVATIONS = ("R", "tanh", "gelu", "silu")
 NORMS = ("N", "B")
 VIEWS = ("flip", "V")  # of the image, over which a network that is not being trained takes the mean; in this order
 MAX_VIEWS = 3
-FEATURES = ("moments", "edges", "opponent")  # fixed maps of the image, before all that is trained
-MAX_EDGES = 4
+FEATURES = ("moments", "edges", "opponent", "bars")  # fixed maps of the image, before all that is trained
+MAX_EDGES, MAX_BARS = 4, 2
 ON_MAPS = (
     "c",
     "t",
@@ -146,6 +148,7 @@ KINDS: dict[str, tuple[tuple[str, str, int, int], ...]] = {
     "moments": (),
     "edges": (("size", "", 1, MAX_EDGES),),
     "opponent": (),
+    "bars": (("size", "", 1, MAX_BARS),),
     "blur": (),
 }  # fmt: skip
 WIDE = ("c", "t", "r", "h", EMBEDDING, "gru", "g")  # whose size is a number of channels or units
