@@ -164,7 +164,7 @@ def _pooled(v: Tensor, maps: Tensor, normalised: bool, intensity: bool) -> Tenso
 
 
 def _even_colours(x: Tensor) -> Tensor:
-    """Opponent colours (batch, 3, h, w) of colour images, half as they differ from the image, half from what is near."""
+    """Opponent colours of colour images (batch, 3, h, w), half against their image, half against what is near."""
     mixed = torch.einsum("oc,bchw->bohw", _kernels(_opponents(), x), x)
     mean = mixed.mean((2, 3), keepdim=True)
     spread = (mixed - mean).square().mean((2, 3), keepdim=True).sqrt()

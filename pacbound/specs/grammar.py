@@ -9,8 +9,8 @@ A description is layers joined by '-', from the pixels to the logits. Layers (N,
     edgesN      features: eight maps of oriented edges of a grey image, normalised by their surroundings (1); with a
                 ninth map of intensity (2); neither normalised (3), with intensity (4)
     opponent    features: twenty maps of edges, spots and colours of a colour image
-    barsN       features: edges and bars of a grey image, or of a colour image with edges, spots of its colours (1); with
-                a map of intensity, or smooth patches of its colours (2)
+    barsN       features: edges and bars of a grey or colour image, and edges and spots of colours (1); with a map of
+                intensity, or smooth patches of colours (2)
     cNkK        convolution to N channels, K x K; sS stride (1), pP zeros on each side
     tNkK        convolution by filters that are turned by 0, 90, 180 and 270 degrees: N channels for each turn; s, p too
     rN          residual block of two 3 x 3 convolutions to N channels; xX blocks in a row (1)

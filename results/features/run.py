@@ -7,8 +7,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from experiment import run
 
 MNIST = ["--model", "moments-edges1-c8k5-R-A4s3-L"]
-FASHION = ["--epochs", "86"]
-CIFAR = ["--d", "2048"]
+FASHION = ["--model", "edges2-c12k5-R-A4s3-L", "--epochs", "86"]
+CIFAR = ["--model", "flip-opponent-c16k3p1-R-A3-c32k3p1-R-A3-L", "--d", "2048"]
+MNIST_BARS = ["--model", "moments-bars1-c8k5-R-A4s3-L"]
+FASHION_BARS = ["--model", "bars2-c8k5-R-A4s3-L", "--epochs", "86"]
+CIFAR_BARS = ["--model", "flip-bars2-c12k3p1-R-A3-c32k3p1-R-A3-L", "--d", "2048"]
 DIGITS = ["--model", "c16k3-R-A2-L"]
 RANDOM, EKFAC = ["--projector", "fastfood"], ["--projector", "ekfac"]
 FOUR = ["--encoder-seeds", "4"]
@@ -16,13 +19,17 @@ WAYS = {
     "mnist": [*MNIST, *RANDOM],
     "mnist_4": [*MNIST, *RANDOM, *FOUR],
     "mnist_ekfac": [*MNIST, *EKFAC],
+    "mnist_bars": [*MNIST_BARS, *EKFAC],
     "fashion-mnist": [*FASHION, *RANDOM],
     "fashion-mnist_ekfac": [*FASHION, *EKFAC],
+    "fashion-mnist_bars": [*FASHION_BARS, *EKFAC],
     "cifar10": [*CIFAR, *RANDOM],
     "cifar10_long": [*CIFAR, *RANDOM, "--epochs", "104"],
     "cifar10_longest": [*CIFAR, *RANDOM, "--epochs", "208"],
     "cifar10_ekfac": [*EKFAC, *CIFAR],
     "cifar10_ekfac_longest": [*EKFAC, *CIFAR, "--epochs", "208"],
+    "cifar10_bars": [*CIFAR_BARS, *EKFAC],
+    "cifar10_bars_long": [*CIFAR_BARS, *EKFAC, "--epochs", "104"],
     "digits": DIGITS,
     "digits_4": [*DIGITS, *FOUR],
     "digits_ekfac": [*DIGITS, *EKFAC],
