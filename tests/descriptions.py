@@ -32,7 +32,9 @@ def spellings(draw: st.DrawFn) -> str:
     start = draw(st.sampled_from(("", "", "unit-", "imagenet-"))) + draw(
         st.sampled_from(("", "", "flip-", "V1-", "flip-V3-"))
     )
-    start += draw(st.sampled_from(("", "", "", "moments-", "edges1-", "edges4-", "moments-edges2-", "opponent-")))
+    start += draw(
+        st.sampled_from(("", "", "", "moments-", "edges1-", "edges4-", "moments-edges2-", "opponent-", "bars2-"))
+    )
     maps = draw(st.lists(tokens_on_maps(), max_size=7))
     if draw(st.booleans()):
         return start + "-".join([*maps, "P"])

@@ -102,7 +102,7 @@ def test_commands_name_the_projector_of_their_certificates_where_it_is_not_the_d
             continue
         spec = pb.Certificate.load(folder / f"{name}.json").hypothesis
         if spec.projector is not None:
-            behind = any(layer in spec.model for layer in ("moments", "edges", "opponent"))
+            behind = any(layer in spec.model for layer in ("moments", "edges", "opponent", "bars"))
             default = "ekfac" if behind and "--prior-share" not in options else "fastfood"
             named = dict(itertools.pairwise(options))
             assert spec.projector.kind == named.get("--projector", default), name

@@ -18,6 +18,7 @@ SMALL_SIDE = 16  # below it, images are padded by default
 MAX_PARAMETERS = 1 << 28  # a description is a few characters; it must not exhaust the memory of whoever reads it
 MAX_PLACES = 1 << 24  # numbers between two layers, for one example
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"R": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU, "silu": nn.SiLU}
+READ_BY = {"opponent": ("colour",), "bars": ("grey", "colour")}  # features that do not read grey images alone
 POOLS: dict[str, Callable[[int, int], nn.Module]] = {"A": nn.AvgPool2d, "M": nn.MaxPool2d}
 
 
@@ -141,15 +142,16 @@ class _Draft:
 
     def _feature(self, layer: Layer) -> None:
         channels, *sides = self.shape
-        size, coloured = layer.size or 1, layer.kind == "opponent" or (layer.kind == "bars" and channels == 3)
-        if coloured:
-            if channels != len(CIFAR_MEAN) or min(sides) < 3:
+        size, read = layer.size or 1, READ_BY.get(layer.kind, ("grey",))
+        colours = "colour" if channels == len(CIFAR_MEAN) else "grey" if channels == 1 else None
+        if colours not in read:
+            raise self._unfit(f"it reads {' or '.join(read)} images, got {channels} channels")
+        if colours == "colour":
+            if min(sides) < 3:
                 raise self._unfit(f"it reads colour images with sides of at least 3, got shape {self.shape}")
             maps = ColourBars(smooth=size == 2) if layer.kind == "bars" else Opponent()
             self._append(maps, (maps.channels, *((side - 3) // 2 + 1 for side in sides)))
             return
-        if channels != 1:
-            raise self._unfit(f"it reads grey images, got {channels} channels")
         if layer.kind == "moments":
             self._append(Moments(), self.shape)
             return

@@ -62,9 +62,9 @@ Usual = tuple[tuple[int | None, int, str], ...]
 # The network `auto` reads images with: by channels (None: any number) and shorter side, the first that fits; everything
 # else gets mlp.
 IMAGE_MODELS: Usual = (
-    (3, 32, "flip-opponent-c16k3p1-R-A3-c32k3p1-R-A3-L"),
+    (3, 32, "flip-bars2-c12k3p1-R-A3-c32k3p1-R-A3-L"),
     (None, 32, "pooled"),
-    (1, 24, "edges2-c12k5-R-A4s3-L"),
+    (1, 24, "bars2-c8k5-R-A4s3-L"),
     (1, 16, "edges2-c12k3-R-A2-L"),
     (None, 16, "lenet1"),
 )

@@ -15,6 +15,7 @@ from ..specs.grammar import (
     ACTIVATIONS,
     FEATURES,
     HEADS,
+    MAX_BARS,
     MAX_EDGES,
     ON_MAPS,
     VIEWS,
@@ -28,9 +29,9 @@ from ..specs.grammar import (
 # Where a search begins: from small to large, with and without hidden layers.
 ON_ROWS = ("L", "h16-R-L", "h64-R-L", "h16-tanh-L", "h32-R-h32-R-L", "h256-R-L", "N1-h32-R-L", "h16-silu-L")
 ON_IMAGES = (
-    "moments-edges1-c8k5-R-A4s3-L",
-    "edges2-c12k5-R-A4s3-L",
-    "flip-opponent-c16k3p1-R-A3-c32k3p1-R-A3-L",
+    "moments-bars1-c8k5-R-A4s3-L",
+    "bars2-c8k5-R-A4s3-L",
+    "flip-bars2-c12k3p1-R-A3-c32k3p1-R-A3-L",
     "c4k5-R-A3-c12k5-R-A3-L",
     "c8k5-R-A4s3-L",
     "c8k5p2-R-A3-c16k5p2-R-A3-c32k5p2-R-A3-L",
@@ -43,6 +44,7 @@ ON_IMAGES = (
 WIDTHS = (0.5, 0.75, 1.5, 2.0)  # factors
 KERNELS = (3, 5)
 POOLS = (("A", 2, 2), ("A", 3, 2), ("A", 4, 3), ("M", 2, 2), ("M", 3, 2))
+NUMBERED = {"edges": MAX_EDGES, "bars": MAX_BARS}  # features of several forms, of which a network has one
 TRIES = 200  # changes that lead nowhere new before a search proposes no more
 Change = Callable[[list[Layer], np.random.Generator], list[Layer]]
 
@@ -167,9 +169,10 @@ def _features(layers: list[Layer], generator: np.random.Generator) -> list[Layer
     first = sum(layer.kind in VIEWS for layer in layers)
     own = [layer for layer in layers if layer.kind in FEATURES and layer.kind != kind]
     rest = [layer for layer in layers[first:] if layer.kind not in FEATURES]
-    if kind == "edges" and generator.random() < 0.5:
-        own.append(Layer(kind, size=1 + int(generator.integers(MAX_EDGES))))
-    elif kind != "edges" and all(layer.kind != kind for layer in layers):
+    if kind in NUMBERED and generator.random() < 0.5:
+        own = [layer for layer in own if layer.kind not in NUMBERED]
+        own.append(Layer(kind, size=1 + int(generator.integers(NUMBERED[kind]))))
+    elif kind not in NUMBERED and all(layer.kind != kind for layer in layers):
         own.insert(0, Layer(kind))
     return [*layers[:first], *own, *rest]
 

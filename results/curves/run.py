@@ -7,12 +7,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from experiment import run
 
 RANDOM = ["--projector", "fastfood"]
+CIFAR = ["--model", "flip-opponent-c16k3p1-R-A3-c32k3p1-R-A3-L", "--d", "2048"]
 WAYS = {
     "mnist": (["--model", "moments-edges1-c8k5-R-A4s3-L", *RANDOM], (3, 8, 20)),
-    "fashion-mnist": (RANDOM, (3, 8, 20, 43)),
+    "fashion-mnist": (["--model", "edges2-c12k5-R-A4s3-L", *RANDOM], (3, 8, 20, 43)),
     "digits": (["--model", "c16k3-R-A2-L"], (16, 64, 200)),
-    "cifar10": (["--d", "2048", *RANDOM], (3, 13)),
-    "cifar10_ekfac": (["--d", "2048", "--projector", "ekfac"], (3, 13)),
+    "cifar10": ([*CIFAR, *RANDOM], (3, 13)),
+    "cifar10_ekfac": ([*CIFAR, "--projector", "ekfac"], (3, 13)),
 }
 COMMANDS = {
     f"{data}-epochs_{epochs}": ["--data", data.partition("_")[0], *options, "--epochs", str(epochs)]

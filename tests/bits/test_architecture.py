@@ -88,7 +88,15 @@ def price_by_hand(text: str) -> int:
             bits += 1
             continue
         extra = {"tanh": 1, "gelu": 3, "silu": 3, "flip": 5, "T": 5, "V1": 5 + 1, "V3": 5 + 3, "moments": 7, "blur": 9}
-        extra |= {"opponent": 7, "edges1": 7 + 1, "edges2": 7 + 3, "edges3": 7 + 3, "edges4": 7 + 5}
+        extra |= {
+            "opponent": 7,
+            "edges1": 7 + 1,
+            "edges2": 7 + 3,
+            "edges3": 7 + 3,
+            "edges4": 7 + 5,
+            "bars1": 9 + 1,
+            "bars2": 9 + 3,
+        }
         if token in extra:
             bits += 6 + extra[token]
             repeat = None
@@ -150,7 +158,8 @@ def small_descriptions() -> set[str]:
     maps = ["c1k1", "c2k3", "c4k3", "c2k3p1", "c2k3p2", "c2k3s2", "c3k5", "r2", "r4", "r4x2", "A3", "M2", "A2s1"]
     maps += ["N8", "N2", "B", "R", "tanh", "gelu", "silu"]
     texts = [[*body, head] for n in range(4) for body in itertools.product(maps, repeat=n) for head in ("L", "P")]
-    features = ["moments", "edges1", "edges2", "edges4", "moments-edges3", "opponent", "flip-edges1", "flip", "V1"]
+    features = ["moments", "edges1", "edges2", "edges4", "moments-edges3", "opponent", "bars1"]
+    features += ["moments-bars2", "flip-edges1", "flip", "V1"]
     texts += [[start, *body, "L"] for start in features for body in ((), ("blur",), ("blur", "blur"), ("R", "blur"))]
     texts += [[start, body, "L"] for start in ("unit", "imagenet") for body in (*maps, "G", "h8")]
     after = ["gru1", "gru2", "W1", "W2", "g2k1", "g2k3", "attn1", "attn2", "attn1x2", "h2", "R", "tanh"]
@@ -197,7 +206,7 @@ def test_the_words_of_kinds_fill_the_tree() -> None:
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("00" + "111111" + "000010010", "layer number 17 is unknown"),
+        ("00" + "111111" + "000010011", "layer number 18 is unknown"),
         ("00" + "111111" + "0001110" + "00101" + "100", "no network of the grammar"),  # edges5
         ("00" + "01" + "111111" + "0001101" + "100", "no network of the grammar"),  # moments behind an activation
         ("00" + "111111" + "0001010" + "1" + "100", "no network of the grammar"),  # W1 without E

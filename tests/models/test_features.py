@@ -19,7 +19,7 @@ from pacbound.measures.layers.layers import layers_of
 from pacbound.measures.rademacher.capacity import class_of
 from pacbound.methods.table import certify
 from pacbound.models.architecture import build_architecture
-from pacbound.models.features import Edges, Moments, Opponent
+from pacbound.models.features import Bars, ColourBars, Edges, Moments, Opponent
 from pacbound.models.reference import initialise
 from pacbound.models.units import symmetry_of
 from pacbound.models.views import Front
@@ -29,6 +29,7 @@ from pacbound.networks.passes import check_deterministic
 from pacbound.pipeline import capturing
 from pacbound.specs.grammar import parse
 from pacbound.specs.specs import PreprocessSpec
+from pacbound.subspace.ekfac import noise
 from tests.tiny import quick
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "features.json").read_text())
@@ -90,6 +91,18 @@ def edge_filters() -> list[Image]:
     return found
 
 
+def bar_filters(spread: float) -> list[Image]:
+    """A ridge along each of four directions: minus the second derivative of a Gaussian, but for its width."""
+    y, x = np.mgrid[-2:3, -2:3]
+    found = []
+    for degrees in (0, 45, 90, 135):
+        across = np.cos(np.deg2rad(degrees)) * x + np.sin(np.deg2rad(degrees)) * y
+        f = (1 - across**2 / (0.75 * spread) ** 2) * np.exp(-0.5 * (x**2 + y**2) / spread**2)
+        f -= f.mean()
+        found.append(f / np.abs(f).sum())
+    return found
+
+
 def averaged(image: Image, window: int, stride: int, border: int) -> Image:
     """Means over windows, zeros around counting as places."""
     padded = np.pad(image, border)
@@ -112,7 +125,18 @@ def edges_by_hand(image: Image, normalised: bool, intensity: bool) -> Image:
     return np.concatenate([z, 2 * averaged(image, 3, stride, 1)[None] - 0.5]) if intensity else z
 
 
-def opponent_by_hand(image: Image) -> Image:
+def bars_by_hand(image: Image, intensity: bool) -> Image:
+    image = between_0_and_1(image)
+    stride = 1 if min(image.shape) < 16 else 2
+    filters = [*edge_filters(), *bar_filters(1.25), *(-f for f in bar_filters(1.25))]
+    z = np.stack(
+        [4 * averaged(np.maximum(ndimage.correlate(image, f, mode="constant"), 0), 3, stride, 1) for f in filters]
+    )
+    z = 0.2 * z / (averaged(z.mean(0), 5, 1, 2) + 0.05)
+    return np.concatenate([z, 2 * averaged(image, 3, stride, 1)[None] - 0.5]) if intensity else z
+
+
+def even_colours(image: Image) -> list[Image]:
     red, green, blue = image
     colours = [(red + green + blue) / 3**0.5, (red - blue) / 2**0.5, (red - 2 * green + blue) / 6**0.5]
 
@@ -123,16 +147,35 @@ def opponent_by_hand(image: Image) -> Image:
     for z in colours:
         local = z - blurred(z)
         mixed.append(((z - z.mean()) / (z.std() + 0.3) + local / (np.sqrt(blurred(local**2)) + 0.3)) / 2)
+    return mixed
+
+
+def spot_and_smooth() -> tuple[Image, Image]:
     y, x = np.mgrid[-2:3, -2:3]
     one, two, smooth = (np.exp(-(x**2 + y**2) / (2 * s**2)) for s in (1.0, 2.0, 1.25))
     spot = one / one.sum() - two / two.sum()
     spot = spot - spot.mean()
-    both = [
-        ndimage.correlate(z, f, mode="constant") for z in mixed for f in (spot / abs(spot).sum(), smooth / smooth.sum())
-    ]
+    return spot / abs(spot).sum(), smooth / smooth.sum()
+
+
+def opponent_by_hand(image: Image) -> Image:
+    mixed = even_colours(image)
+    both = [ndimage.correlate(z, f, mode="constant") for z in mixed for f in spot_and_smooth()]
     edges = [ndimage.correlate(mixed[0], f, mode="constant") for f in edge_filters()]
     every = [*edges, *both, *(-z for z in both)]
     return np.stack([averaged(np.maximum(z, 0), 3, 2, 0) for z in every])
+
+
+def colour_bars_by_hand(image: Image, smooth: bool) -> Image:
+    light, red, green = even_colours(image)
+    edges, (spot, patch) = edge_filters(), spot_and_smooth()
+    asked = [(light, 2 * f) for f in bar_filters(1.25)] + [(light, 3 * f) for f in bar_filters(0.8)]
+    asked += [(light, 2 * spot), *([(light, patch / 2)] if smooth else [])]
+    asked += [*((red, 1.75 * f) for f in edges[:4]), (red, 3.5 * spot), *([(red, 0.8 * patch)] if smooth else [])]
+    asked += [*((green, 2.5 * f) for f in edges[:4]), (green, 5 * spot), *([(green, 1.25 * patch)] if smooth else [])]
+    every = [(light, f) for f in edges] + asked + [(z, -f) for z, f in asked]
+    maps = [np.maximum(ndimage.correlate(z, f, mode="constant"), 0) for z, f in every]
+    return np.stack([averaged(one, 3, 2, 0) - 0.1 for one in maps])
 
 
 @pytest.mark.parametrize("sides", [(28, 28), (8, 8), (16, 20), (9, 30)])
@@ -160,6 +203,35 @@ def test_colours_are_those_of_scipy() -> None:
         assert np.allclose(opponent_by_hand(image.numpy()), answer, atol=1e-9)
 
 
+@pytest.mark.parametrize("intensity", [False, True])
+@pytest.mark.parametrize("sides", [(28, 28), (8, 8), (16, 21)])
+def test_bars_are_those_of_scipy(sides: tuple[int, int], intensity: bool) -> None:
+    x = strokes(4, *sides).double()
+    found = Bars(intensity)(x)
+    assert found.shape[1] == 16 + intensity
+    for image, answer in zip(x, found, strict=True):
+        assert np.allclose(bars_by_hand(image[0].numpy(), intensity), answer, atol=1e-9)
+
+
+@pytest.mark.parametrize("smooth", [False, True])
+def test_bars_of_colours_are_those_of_scipy(smooth: bool) -> None:
+    x = torch.cat([strokes(3), strokes(6)[3:], strokes(9)[6:]], 1).double() / 64 - 2
+    found = ColourBars(smooth)(x)
+    assert found.shape == (3, 46 + 6 * smooth, 13, 13)
+    for image, answer in zip(x, found, strict=True):
+        assert np.allclose(colour_bars_by_hand(image.numpy(), smooth), answer, atol=1e-9)
+
+
+def test_maps_of_colours_vary_alike_about_0() -> None:
+    """On images of noise, whose spectrum falls as that of photographs does: what gains and the mean are for."""
+    images = noise(0, 200, (3, 32, 32))
+    maps, plain = ColourBars(smooth=True)(images), Opponent()(images)
+    ratios = [found.std((0, 2, 3)).max() / found.std((0, 2, 3)).min() for found in (maps, plain)]
+    assert ratios[0] < 3 < 8 < ratios[1]
+    assert maps.mean().abs() < maps.std() / 3
+    assert plain.mean() > plain.std() / 2
+
+
 @pytest.mark.parametrize("sides", [(7, 8), (1, 1), (2, 5)])
 def test_blur_is_binomial_at_every_second_place(sides: tuple[int, int]) -> None:
     high, wide = sides
@@ -182,7 +254,9 @@ def test_ink_is_upright_in_the_middle_and_of_one_size_wherever_it_was() -> None:
         assert math.sqrt((out * dy**2).sum() / out.sum()) == pytest.approx(5.8, rel=0.1)
 
 
-GREY = ("moments-edges1-L", "moments-L", "edges2-L", "edges3-c4k3-R-L", "flip-moments-edges4-A3-L", "V1-edges1-L")
+GREY = ("moments-edges1-L", "moments-L", "edges2-L", "edges3-c4k3-R-L", "flip-moments-edges4-A3-L", "V1-edges1-L",
+        "bars1-L", "moments-bars2-c4k3-R-L")  # fmt: skip
+COLOUR = ("flip-opponent-L", "flip-bars1-L", "bars2-A3-L")
 FORMS: dict[str, Callable[[int, int], Tensor]] = {
     "blank": torch.zeros,
     "white": lambda h, w: torch.full((h, w), 255.0),
@@ -198,13 +272,21 @@ FORMS: dict[str, Callable[[int, int], Tensor]] = {
 @pytest.mark.parametrize("sides", [(28, 28), (1, 1), (1, 7), (8, 8)])
 def test_any_image_has_finite_maps(form: str, sides: tuple[int, int]) -> None:
     image = FORMS[form](*sides)[None, None]
-    for module in (Moments(), Edges(True, True), Edges(False, False), nn.Sequential(Moments(), Edges(True, False))):
+    for module in (
+        Moments(),
+        Edges(True, True),
+        Edges(False, False),
+        Bars(True),
+        nn.Sequential(Moments(), Edges(True, False)),
+    ):
         assert torch.isfinite(module(image)).all()
         assert module(image).abs().max() <= 10
     if form in ("blank", "white") and min(sides) > 1:
         assert not Edges(True, False)(image).any()
+        assert not Bars(False)(image).any()
     if min(sides) >= 3 and form != "huge":
-        assert torch.isfinite(Opponent()(image.expand(1, 3, *sides))).all()
+        for module in (Opponent(), ColourBars(True)):
+            assert torch.isfinite(module(image.expand(1, 3, *sides))).all()
 
 
 def test_grey_maps_do_not_change_with_the_scale_of_pixels() -> None:
@@ -214,7 +296,9 @@ def test_grey_maps_do_not_change_with_the_scale_of_pixels() -> None:
         assert torch.allclose(features(x), features((x / 255 - 0.125) / 0.3125), atol=1e-3)
 
 
-@pytest.mark.parametrize(("text", "shape"), [*((text, (1, 28, 28)) for text in GREY), ("flip-opponent-L", (3, 28, 28))])
+@pytest.mark.parametrize(
+    ("text", "shape"), [*((text, (1, 28, 28)) for text in GREY), *((text, (3, 28, 28)) for text in COLOUR)]
+)
 def test_an_image_is_answered_by_itself(text: str, shape: tuple[int, ...]) -> None:
     network, x = described(text, shape), strokes(40).expand(-1, *shape).clone()
     with torch.no_grad():
@@ -233,6 +317,8 @@ def test_an_image_is_answered_by_itself(text: str, shape: tuple[int, ...]) -> No
         ("edges1-L", (64,), "reads images of (channels, height, width)"),
         ("opponent-L", (1, 8, 8), "reads colour images"),
         ("opponent-L", (3, 2, 8), "sides of at least 3"),
+        ("bars1-L", (2, 8, 8), "reads grey or colour images, got 2 channels"),
+        ("bars1-L", (3, 2, 8), "sides of at least 3"),
         ("imagenet-edges1-L", (28, 28), "got 3 channels"),
         ("blur-L", (7,), "reads images"),
     ],
@@ -247,7 +333,7 @@ def test_images_that_features_do_not_read_are_refused(text: str, shape: tuple[in
     "text",
     ["c4k3-moments-L", "R-edges1-L", "edges1-moments-L", "moments-moments-L", "edges1-edges2-L", "edges0-L", "edges5-L",
      "edges-L", "opponent-edges1-L", "moments-flip-L", "edges1-unit-L", "E8-moments-L", "E8-blur-L", "h8-edges1-L",
-     "G-blur-L", "blur-opponent-L"],
+     "G-blur-L", "blur-opponent-L", "bars-L", "bars0-L", "bars3-L", "edges1-bars1-L", "bars2-moments-L"],
 )  # fmt: skip
 def test_features_stand_before_all_other_layers(text: str) -> None:
     with pytest.raises(ModelError, match="there could stand"):
@@ -289,7 +375,7 @@ def test_views_are_of_the_image_before_its_features(views: str, count: int) -> N
 
 
 def test_no_feature_has_a_parameter_or_a_buffer() -> None:
-    for text, shape in (("flip-V1-moments-edges2-L", (28, 28)), ("flip-opponent-L", (3, 32, 32))):
+    for text, shape in (("flip-V1-moments-edges2-L", (28, 28)), ("flip-bars2-L", (3, 32, 32))):
         (front, _) = described(text, shape)
         assert isinstance(front, Front)
         assert not [*front.parameters(), *front.buffers()]

@@ -46,7 +46,7 @@ def prepared(model: nn.Module | str = BEHIND, sample: pb.Examples | None = None,
     [
         (BEHIND, GREY, "ekfac"), (BEHIND, (1, 8, 8), "ekfac"), ("moments-L", GREY, "ekfac"),
         ("flip-moments-edges1-A3-L", GREY, "ekfac"), ("unit-edges1-A3-L", GREY, "ekfac"),
-        ("opponent-A3-h8-L", COLOUR, "ekfac"), ("flip-opponent-A3-h8-L", COLOUR, "ekfac"),
+        ("opponent-A3-h8-L", COLOUR, "ekfac"), ("flip-bars1-A3-h8-L", COLOUR, "ekfac"),
         ("c4k3-R-A3-L", GREY, "fastfood"), ("flip-c4k3-R-A3-L", COLOUR, "fastfood"), ("L", GREY, "fastfood"),
         ("mlp", GREY, "fastfood"), ("auto", GREY, "fastfood"), ("auto", (1, 16, 16), "ekfac"),
     ],

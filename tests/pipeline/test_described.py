@@ -18,9 +18,9 @@ QUICK = ["--encoder", "plain", "--d", "16", "--epochs", "6", "--rate", "0.05", "
 @pytest.mark.parametrize(
     ("shape", "name"),
     [
-        ((1, 28, 28), "edges2-c12k5-R-A4s3-L"), ((1, 40, 24), "edges2-c12k5-R-A4s3-L"),
+        ((1, 28, 28), "bars2-c8k5-R-A4s3-L"), ((1, 40, 24), "bars2-c8k5-R-A4s3-L"),
         ((1, 16, 16), "edges2-c12k3-R-A2-L"), ((1, 8, 8), "mlp"), ((8, 4), "mlp"), ((1, 3, 9), "mlp"),
-        ((3, 32, 32), "flip-opponent-c16k3p1-R-A3-c32k3p1-R-A3-L"), ((1, 32, 32), "pooled"), ((4, 33, 32), "pooled"),
+        ((3, 32, 32), "flip-bars2-c12k3p1-R-A3-c32k3p1-R-A3-L"), ((1, 32, 32), "pooled"), ((4, 33, 32), "pooled"),
         ((3, 16, 31), "lenet1"), ((3, 8, 8), "mlp"), ((7,), "mlp"),
     ],
 )  # fmt: skip
