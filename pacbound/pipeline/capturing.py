@@ -11,10 +11,11 @@ import torch
 from ..networks.captured import CHECKED, Captured, Frozen, capture, frozen_before
 from ..networks.passes import batch_for
 from ..subspace.layout import frozen_digest
+from .memory import limit_bytes
 from .preparation import Setup
 
 LOG = logging.getLogger("pacbound")
-MOST_BYTES = 5 << 30  # of maps that are computed again by every run, and held in memory
+MOST_SHARE = 0.5  # of the memory of this process for maps that are computed again by every run, and held there
 
 
 def frozen_of(setup: Setup, front: bool = False) -> Frozen | str:
@@ -53,7 +54,7 @@ def with_captured(setup: Setup, state: Path | None, progress: bool = True) -> Se
         if not fixed:
             LOG.info("the whole network runs at every step of training: %s", frozen)
         return setup
-    if fixed and setup.train.n * frozen.inputs(setup.train.x[:1]).nbytes > MOST_BYTES:
+    if fixed and setup.train.n * frozen.inputs(setup.train.x[:1]).nbytes > MOST_SHARE * limit_bytes():
         LOG.info("features are computed at every step of training: those of all examples take too much memory")
         return setup
     store, key = (None, "") if fixed else store_of(setup, setup.digest, state)
