@@ -1,15 +1,15 @@
 """From the published recipe to ours, one rung at a time, on MNIST with seed 0: bits, error, bound, minutes.
 
 LeNet up to rung 9, one lattice up to rung 10, which changes the network to `lenet1`; then two lattices under a trellis,
-the network of `auto` behind edges, and one behind moments, for which the Fisher is then measured again in parts and
-before blocks, of twelve examples a coefficient, and the directions are the leading ones.
+one behind edges, and one behind moments, for which the Fisher is then measured again in parts and before blocks, of
+twelve examples a coefficient, the directions are the leading ones, and bars stand beside the edges.
 
 Every rung is a certificate NAME.json beside this file; finished ones are skipped, unfinished ones resumed. Rungs that
 begin alike share their training: a rung that goes on where a stage of another ended takes its state from there and its
 minutes with it, so that the time in a certificate is that of the rung from its beginning. Without the other's state it
 trains from the beginning, to the same end. --quick: digits and a few steps, in a temporary folder: checks the script.
 
-1, 2, 14, 15: the commands of results/lotfi2022, plain and features, whose certificates are taken over where they are
+1, 2, 14 to 16: the commands of results/lotfi2022, plain and features, whose certificates are taken over where they are
 of the same network. 3 to 13: each changes one part. without_...: rung 8 less one part.
 """
 
@@ -42,12 +42,14 @@ REQUESTS = {
     "2_plain": pb.Request(encoder="plain"),
     "14_fisher_in_parts": pb.Request(projector="fastfood"),
     "15_leading_directions": pb.Request(),
+    "16_bars": pb.Request(),
 }
 ELSEWHERE = {
     "1_published": "lotfi2022/mnist",
     "2_plain": "plain/mnist",
     "14_fisher_in_parts": "features/mnist-seed_0",
     "15_leading_directions": "features/mnist_ekfac-seed_0",
+    "16_bars": "features/mnist_bars-seed_0",
 }
 MOMENTS = "moments-edges1-c8k5-R-A4s3-L"
 NETWORKS = {
@@ -57,6 +59,7 @@ NETWORKS = {
     "13_moments": MOMENTS,
     "14_fisher_in_parts": MOMENTS,
     "15_leading_directions": MOMENTS,
+    "16_bars": "moments-bars1-c8k5-R-A4s3-L",
 }
 REQUEST = pb.Request(data="mnist", model="lenet", projector="fastfood")
 SMOOTH, BOUNDED = 1, 2  # places of the stages in progressive.py

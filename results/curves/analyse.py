@@ -17,7 +17,7 @@ from pacbound.certificate.schema import Certificate
 from pacbound.certificate.statement import percent_up
 from pacbound.reports.drawn import COLOURS, MARKERS, sheet
 
-DATA = ("cifar10", "cifar10_ekfac", "digits", "fashion-mnist", "mnist")
+DATA = ("cifar10", "cifar10_bars", "cifar10_ekfac", "digits", "fashion-mnist", "mnist")
 TICKS = (0.1, 0.3, 1, 3, 10, 30)
 HEAD = "| data | epochs | minutes of one core | bound |\n|---|---:|---:|---:|\n"
 

@@ -13,13 +13,13 @@ from pacbound.certificate.statement import percent_up
 RESULTS = Path(__file__).parents[1]
 # data set -> files of parameter codes, of picks, of a theta0 trained on half of the sample
 BESIDE = {
-    "mnist": ("features/mnist_ekfac-seed_*.json", "picks/mnist_*.json", "prior/mnist_32.json"),
+    "mnist": ("features/mnist_bars-seed_*.json", "picks/mnist_*.json", "prior/mnist_32.json"),
     "fashion-mnist": (
-        "features/fashion-mnist_ekfac-seed_*.json",
+        "features/fashion-mnist_bars-seed_*.json",
         "picks/fashion-mnist_*.json",
         "prior/fashion-mnist_32.json",
     ),
-    "cifar10": ("features/cifar10_ekfac-seed_*.json", "picks/cifar10_0.json", "prior/cifar10_32.json"),
+    "cifar10": ("features/cifar10_bars-seed_*.json", "picks/cifar10_0.json", "prior/cifar10_32.json"),
     "features of cifar10": ("", "picks/cifar10_features.json", ""),
     "digits": ("features/digits-seed_*.json", "picks/digits_*.json", "prior/digits_32.json"),
 }
