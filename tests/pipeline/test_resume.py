@@ -31,7 +31,7 @@ REQUESTS = {
 
 
 def run(request: pb.Request, state: Path | None) -> pb.Certificate:
-    return certify(network(), clouds(600), request=request, state=state, progress=False)
+    return certify(network(), clouds(360), request=request, state=state, progress=False)
 
 
 def few_examples(*arguments: Any) -> PosteriorSettings:
