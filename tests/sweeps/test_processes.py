@@ -119,7 +119,7 @@ def digests(folder: Path) -> dict[int, str | None]:
 
 @pytest.mark.parametrize(("runs", "jobs"), [(4, 1), pytest.param(24, 2, marks=pytest.mark.slow)])
 def test_killed_three_times_at_random_moments_it_ends_as_if_left_alone(runs: int, jobs: int, tmp_path: Path) -> None:
-    (tmp_path / "s.toml").write_text(DIGITS.format(epochs=12) + GRIDS[runs])
+    (tmp_path / "s.toml").write_text(DIGITS.format(epochs=8) + GRIDS[runs])
     whole = ends(tmp_path, "whole", jobs)
     generator, unfinished = np.random.default_rng(runs), 0
     for lines in np.sort(generator.permutation(runs - 1)[:3]):  # how far it is, and a moment later, whatever it does
