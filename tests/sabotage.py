@@ -2227,8 +2227,8 @@ MUTATIONS = (
     Mutation(
         "a symbol on the lattice without a zero is priced as if it had one",
         "pacbound/bits/trellis.py",
-        "stream.symbols(ITEM, tables[state >> 1, i : i + 1], 1, WHY, sent)",
-        "stream.symbols(ITEM, tables[0, i : i + 1], 1, WHY, sent)",
+        "stream.symbols(ITEM, tables[state >> 1, i : i + 1], 1, WHY)",
+        "stream.symbols(ITEM, tables[0, i : i + 1], 1, WHY)",
         "tests/bits/test_trellis.py::test_header_and_symbols_come_back_at_the_price_of_their_tables",
     ),
     Mutation(

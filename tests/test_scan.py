@@ -22,13 +22,20 @@ MACHINE = {
 }
 
 
+def spelled(node: ast.expr) -> str:
+    """What ast.unparse writes, for names and their attributes in a tenth of its time."""
+    if isinstance(node, ast.Name):
+        return node.id
+    return f"{spelled(node.value)}.{node.attr}" if isinstance(node, ast.Attribute) else ast.unparse(node)
+
+
 def can_fail(function: ast.AST, helpers: frozenset[str] = frozenset()) -> bool:
     """Whether a test asserts something computed, expects an exception, or calls a helper that does."""
     for node in ast.walk(function):
         if isinstance(node, ast.Assert) and not is_constant(node.test):
             return True
         if isinstance(node, ast.Call):
-            name = ast.unparse(node.func)
+            name = spelled(node.func)
             if (
                 name in ("pytest.raises", "pytest.fail")
                 or name.split(".")[-1].startswith(("assert_", "validate"))
@@ -93,7 +100,7 @@ def vacuous(source: str) -> list[str]:
         if isinstance(node, ast.Call) and not has_reason(node):
             complaints.append(f"{node.lineno}: {ast.unparse(node.func)} gives no reason")
         off = isinstance(node, ast.Attribute) and node.attr in ("skip", "xfail")
-        if off and ast.unparse(node) in ("pytest.mark.skip", "pytest.mark.xfail"):
+        if off and spelled(node) in ("pytest.mark.skip", "pytest.mark.xfail"):
             complaints.append(f"{node.lineno}: {ast.unparse(node)} switches a test off; repair or delete it")
     return complaints
 
@@ -105,7 +112,7 @@ def swallows(handler: ast.ExceptHandler) -> bool:
 
 
 def has_reason(call: ast.Call) -> bool:
-    name = ast.unparse(call.func)
+    name = spelled(call.func)
     if name in ("pytest.skip", "pytest.importorskip"):
         return bool(call.args or call.keywords)
     if name == "pytest.mark.skipif":
@@ -156,10 +163,12 @@ def test_the_scan_lets_pass_what_can_fail(source: str) -> None:
 
 @pytest.mark.parametrize("file", TEXT_FILES, ids=lambda file: str(file.relative_to(REPOSITORY)))
 def test_nothing_of_one_machine_and_nothing_unfinished_is_written_down(file: Path) -> None:
+    text = file.read_text("utf-8")
     found = [
         f"{number}: {what}: {line.strip()[:80]}"
-        for number, line in enumerate(file.read_text("utf-8").splitlines(), 1)
         for what, pattern in MACHINE.items()
+        if pattern.search(text)
+        for number, line in enumerate(text.splitlines(), 1)
         if pattern.search(line)
     ]
     assert found == []
@@ -186,7 +195,7 @@ def reckless(source: str, prints: bool) -> list[str]:
         if isinstance(node, ast.ExceptHandler) and swallows(node):
             complaints.append(f"{node.lineno}: a failure is swallowed")
         if isinstance(node, ast.Call):
-            name = ast.unparse(node.func)
+            name = spelled(node.func)
             safe = name != "torch.load" or "weights_only=True" in [ast.unparse(keyword) for keyword in node.keywords]
             if name in ("eval", "exec", "pickle.load", "pickle.loads") or not safe:
                 complaints.append(f"{node.lineno}: {name} runs what it reads")

@@ -231,8 +231,10 @@ def _sent(table: Table, symbols: Symbols) -> tuple[NDArray[np.int64], NDArray[np
     """Frequencies of the symbols sent and how often each was, both of shape (m,)."""
     if table.ndim == 1:
         return table, np.bincount(symbols, minlength=len(table))
-    used = table[np.arange(len(symbols)), symbols].astype(np.int32)  # int32 sorts twice as fast
-    distinct, counts = np.unique(used, return_counts=True)
+    used = table[np.arange(len(symbols)), symbols]
+    if len(used) == 1:  # of a trellis
+        return used, np.ones(1, np.int64)
+    distinct, counts = np.unique(used.astype(np.int32), return_counts=True)  # which sorts twice as fast
     return distinct.astype(np.int64), counts
 
 

@@ -52,14 +52,19 @@ def state_after(integers: NDArray[np.integer]) -> int:
     return state
 
 
+@lru_cache(maxsize=2)
 def trellis_tables(spec: TrellisSpec, d: int) -> Table:
     """Return integer frequencies of the symbols -20..20 for h = 0 and 1, shape (2, d, 41), rows summing to 2^24.
+
+    Read-only: a message is decoded, and written again to see that it says nothing else, under the same tables.
 
     Raises: CodeError where d is not in 1..65536.
     """
     if not 1 <= d <= MAX_COEFFICIENTS:
         raise CodeError(f"TrellisSpec: a trellis has 1 to {MAX_COEFFICIENTS} coefficients, got {d}.")
-    return np.stack([profile_tables(spec, d), np.stack([_shifted_table(g) for g in profile_grid(spec, d)])])
+    tables = np.stack([profile_tables(spec, d), np.stack([_shifted_table(g) for g in profile_grid(spec, d)])])
+    tables.setflags(write=False)
+    return tables
 
 
 @lru_cache(maxsize=1 << 14)
@@ -89,9 +94,11 @@ def code_trellis_header(stream: Stream, spec: TrellisSpec | None) -> TrellisSpec
 def code_trellis_symbols(stream: Stream, spec: TrellisSpec, count: int, symbols: Symbols | None = None) -> Symbols:
     """Carry `count` symbols in [0, 41), 20 standing for k = 0, each under the table of the state before it."""
     tables = trellis_tables(spec, count)
+    if symbols is not None:  # so that every state is known; a wrong number of them is refused by the stream
+        h = halves(symbols - PROFILE_REACH) if symbols.shape == (count,) else 0
+        return stream.symbols(ITEM, tables[h, np.arange(count)], count, WHY, symbols)
     decoded, state = np.zeros(count, np.int32), 0
     for i in range(count):
-        sent = None if symbols is None else symbols[i : i + 1]
-        decoded[i : i + 1] = stream.symbols(ITEM, tables[state >> 1, i : i + 1], 1, WHY, sent)
+        decoded[i : i + 1] = stream.symbols(ITEM, tables[state >> 1, i : i + 1], 1, WHY)
         state = NEXT[state][(int(decoded[i]) - PROFILE_REACH) & 1]
     return decoded

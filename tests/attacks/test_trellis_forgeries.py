@@ -48,7 +48,14 @@ def test_the_honest_trellis_stands(certificate: Certificate, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("rule", [((0, 0),) * 4, ((0, 2), (2, 0), (3, 1), (1, 3)), ((2, 0), (0, 2), (1, 3), (3, 1))])
 def test_a_message_under_another_state_rule_is_refused(rule: tuple[tuple[int, int], ...], tmp_path: Path) -> None:
-    with _instead(NEXT=rule):
+    def halves(integers: np.ndarray) -> np.ndarray:
+        """h_i of integers k (d,) by the rule."""
+        states = [0]
+        for k in integers.tolist():
+            states.append(rule[states[-1]][k & 1])
+        return np.array(states[:-1]) >> 1
+
+    with _instead(NEXT=rule, halves=halves):
         forged = honest_of(_hypothesis(), _symbols())
     forged.save(tmp_path / "forged.json")
     assert caught(tmp_path / "forged.json") in (("message", "decode"), ("message", "ledger"), ("message", "sums"))

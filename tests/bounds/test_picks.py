@@ -52,7 +52,7 @@ def test_published_figures_from_both_sides(k, n, percent):
 @pytest.mark.parametrize(
     ("k", "n", "bits", "delta"),
     [
-        (0, 60_000, 0, 0.05),
+        (0, 6000, 0, 0.05),
         (1386, 60_000, SIZE_BITS, 0.05),
         (9158, 60_000, 6, 0.05),
         (300, 6000, 900, 0.05),

@@ -9,6 +9,8 @@ from pacbound_cli.main import app
 from typer.testing import CliRunner, Result
 
 import pacbound as pb
+from tests.several import forked
+from tests.sweeps.test_processes import sweeping
 from tests.tiny import save_clouds
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -46,11 +48,13 @@ def test_a_dry_run_says_what_is_free_what_is_paid_and_what_the_grid_costs(folder
     assert found["ways"] == {"rate": "free", "d": "message", "model": "grid"}
 
 
+@pytest.mark.one_worker
 def test_it_runs_says_which_is_best_and_the_best_verifies(folder: Path) -> None:
-    done = run(folder, TINY + "[grid]\nd = [4, 8]\n", "--json")
-    err = ANSI.sub("", done.stderr)
-    assert done.exit_code == 0, err
-    summary = json.loads(done.stdout)
+    (folder / "s.toml").write_text(TINY + "[grid]\nd = [4, 8]\n")
+    done = forked(sweeping, "s.toml", "--json", folder=folder).end()
+    err = ANSI.sub("", done.err)
+    assert done.code == 0, err
+    summary = json.loads(done.out)
     assert (summary["runs"], summary["finished"]) == (2, 2)
     best = folder / "s" / summary["best"]["file"]
     assert "2 of 2 runs finished" in err

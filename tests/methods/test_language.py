@@ -43,12 +43,12 @@ def streamed(tmp_path_factory) -> tuple[str, LanguageCertificate]:
 
 @pytest.fixture(scope="module")
 def positioned(tmp_path_factory) -> tuple[str, LanguageCertificate]:
-    return made(tmp_path_factory.mktemp("positions"), statement="positions", positions=1500)
+    return made(tmp_path_factory.mktemp("positions"), statement="positions", positions=1500, epochs=10)
 
 
 @pytest.fixture(scope="module")
 def documented(tmp_path_factory) -> tuple[str, LanguageCertificate]:
-    return made(tmp_path_factory.mktemp("documents"), statement="documents", separator="\\n")
+    return made(tmp_path_factory.mktemp("documents"), statement="documents", separator="\\n", epochs=10)
 
 
 def by_hand(certificate: LanguageCertificate, symbols: list[int]) -> np.ndarray:

@@ -188,7 +188,7 @@ DOUBTED: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "a tensor is changed after it was read": (Net(changed_later, a=dense(2, 3), b=dense(3, 1), c=dense(3, 1)), (2,)),
     "one layer twice": (Net(shared, a=dense(2, 2), b=dense(2, 1), c=dense(2, 1)), (4,)),
     "a running sum": (Net(running_sum, a=dense(2, 3), b=dense(3, 1)), (2,)),
-    "groups across groups": (nn.Sequential(conv(2, 4, 2), nn.ChannelShuffle(2), conv(4, 4, 2), conv(4, 1)), (2, 1, 1)),
+    "groups across groups": (nn.Sequential(conv(2, 4, 2), nn.ChannelShuffle(2), conv(4, 2, 2), conv(2, 1)), (2, 1, 1)),
 }  # fmt: skip
 
 

@@ -365,7 +365,7 @@ def test_global_random_numbers_and_settings_neither_matter_nor_change() -> None:
 @pytest.mark.parametrize("order", ["priority", "worst"])
 @pytest.mark.parametrize("module", [network, normalised])
 def test_a_selection_goes_on_after_every_round_with_the_same_bits(order: str, module: Callable[[], nn.Module]) -> None:
-    examples, kept = noisy(60), list[Learned]()
+    examples, kept = noisy(40), list[Learned]()
     whole = list(Selection(module(), examples, PLAIN, recipe(order=order)).rounds(keep=kept.append, progress=False))
     assert len(kept) == len(whole) - 1 > 5
     for number, start in enumerate(kept, 1):

@@ -27,7 +27,7 @@ from tests.tiny import quick
 GREY, COLOUR = (8, 8), (3, 8, 8)
 LEVELS: tuple[Level, ...] = ("arithmetic", "message", "risk")
 BEHIND = "edges2-A3-L"  # D is 82 for each class at 8 x 8; of two classes 64 directions move the outputs
-QUICK = ["--encoder", "plain", "--d", "64", "--epochs", "12", "--rate", "0.05", "--beta", "1"]
+QUICK = ["--encoder", "plain", "--d", "64", "--epochs", "8", "--rate", "0.05", "--beta", "1"]
 
 
 def pictures(shape: tuple[int, ...] = GREY, classes: int = 10, seed: int = 0) -> pb.Examples:
@@ -164,9 +164,10 @@ def test_the_command_pays_for_the_default_and_verify_counts_it_again_at_every_le
 
 
 def test_the_default_is_what_its_word_asks_for() -> None:
-    asked: dict[str, object] = {"d": 64, "epochs": 8, "batch": 71, "beta": 1.0}
+    asked: dict[str, object] = {"d": 64, "epochs": 8, "batch": 50, "beta": 1.0}
+    sample = load("digits").subset(range(500))
     made, named = (
-        pb.certify(BEHIND, "digits", request=quick(**asked, **more), progress=False)
+        pb.certify(BEHIND, sample, request=quick(**asked, **more), progress=False)
         for more in ({}, {"projector": "ekfac"})
     )
     assert made.hypothesis.projector is not None
@@ -176,7 +177,7 @@ def test_the_default_is_what_its_word_asks_for() -> None:
 def test_a_sweep_over_networks_has_the_directions_of_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(driver, "executor_of", lambda folder, where, minutes: InThisProcess(folder))
-    request = quick(data="digits", d=64, epochs=12, batch=71, beta=1.0)
+    request = quick(data="digits", d=64, epochs=8, batch=71, beta=1.0)
     plan = make_plan(request, Search(), {"model": [BEHIND, "c4k3-R-A3-L"]})
     assert sweep(plan, tmp_path / "s", progress=False).finished == 2
     kinds = {}

@@ -40,7 +40,7 @@ def test_the_result_is_the_best_of_the_single_runs_and_its_ledger_that_of_one() 
 
 
 def test_a_state_that_has_ended_one_seed_goes_on_with_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """test_resume kills three seeds of the posterior at several saves; here it is said what is not trained again."""
+    """test_resume kills two seeds of the posterior at several saves; here it is said what is not trained again."""
     begun: list[int] = []
     once = encoding._encoded_once
 

@@ -350,7 +350,8 @@ def test_a_reference_network_certifies_pixels_by_constants() -> None:
     assert (result.stands, result.recount) == (True, made.risk)
 
 
-def test_the_default_encoder_beats_guessing_and_stands() -> None:
+def test_the_default_encoder_beats_guessing_and_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoding, "posterior_settings", brief)
     made = run(Request(d=16, epochs=40, batch=60), train=clouds(MANY))
     assert made.hypothesis.quantizer is not None
     assert made.hypothesis.quantizer.kind == "trellis"

@@ -39,7 +39,7 @@ class Plain(Backbone):
         return self.head(self.body(x))
 
 
-REQUEST = quick(base="values", train="head.*", d=8, epochs=20, batch=60, beta=1.0)
+REQUEST = quick(base="values", train="head.*", d=8, epochs=12, batch=60, beta=1.0)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """What every projector promises, over the table of cases."""
 
+import functools
 import warnings
 
 import pytest
@@ -8,9 +9,21 @@ from torch.func import jacrev, jvp, vmap
 
 from pacbound.errors import SubspaceError
 from pacbound.specs.specs import PROJECTOR_KINDS
+from pacbound.subspace.projector import Projector
 from tests.cases import PROJECTORS, ProjectorCase
 
 each_case = pytest.mark.parametrize("case", PROJECTORS, ids=lambda case: case.name)
+
+
+@functools.cache
+def made(case: ProjectorCase) -> Projector:
+    """Of a case, once for all tests: the calls of one leave nothing behind for another."""
+    return case.make()
+
+
+@functools.cache
+def matrix_of(case: ProjectorCase) -> torch.Tensor:
+    return made(case).as_matrix()
 
 
 def _normal(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -23,21 +36,21 @@ def test_every_kind_has_a_case() -> None:
 
 @each_case
 def test_project_is_linear(case: ProjectorCase) -> None:
-    p, u, w = case.make(), _normal(case.spec.d), _normal(case.spec.d, seed=1)
+    p, u, w = made(case), _normal(case.spec.d), _normal(case.spec.d, seed=1)
     torch.testing.assert_close(p.project(2 * u - 3 * w), 2 * p.project(u) - 3 * p.project(w), rtol=1e-4, atol=1e-5)
 
 
 @each_case
 def test_adjoint_is_the_transpose_of_project(case: ProjectorCase) -> None:
-    p = case.make()
+    p = made(case)
     transposed = p.adjoint(torch.eye(case.spec.D))
     assert transposed.shape == (case.spec.D, case.spec.d)
-    torch.testing.assert_close(transposed, p.as_matrix(), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(transposed, matrix_of(case), rtol=1e-4, atol=1e-6)
 
 
 @each_case
 def test_matrix_columns_are_projected_unit_vectors(case: ProjectorCase) -> None:
-    p, matrix = case.make(), case.make().as_matrix()
+    p, matrix = made(case), matrix_of(case)
     assert matrix.shape == (case.spec.D, case.spec.d)
     for j in (0, case.spec.d // 2, case.spec.d - 1):
         unit = torch.zeros(case.spec.d)
@@ -55,43 +68,43 @@ def test_a_spec_determines_its_matrix_whatever_the_global_seed(case: ProjectorCa
 @each_case
 def test_another_seed_gives_an_unrelated_matrix(case: ProjectorCase) -> None:
     if case.spec.kind == "identity":
-        assert torch.equal(case.make().as_matrix(), case.reseeded().as_matrix())
+        assert torch.equal(matrix_of(case), case.reseeded().as_matrix())
         return
     if case.spec.kind == "ekfac":  # directions of one network, found on other noise
-        assert not torch.allclose(case.make().as_matrix(), case.reseeded().as_matrix(), atol=1e-3)
+        assert not torch.allclose(matrix_of(case), case.reseeded().as_matrix(), atol=1e-3)
         return
-    one, other = case.make().as_matrix(), case.reseeded().as_matrix()
+    one, other = matrix_of(case), case.reseeded().as_matrix()
     cosines = (one * other).sum(0) / (one.norm(dim=0) * other.norm(dim=0))
     assert cosines.abs().mean() < 0.2
 
 
 @each_case
 def test_columns_have_unit_norm_within_the_stated_error(case: ProjectorCase) -> None:
-    norms = case.make().as_matrix().norm(dim=0)
+    norms = matrix_of(case).norm(dim=0)
     assert (norms - 1).abs().max() <= case.column_error
 
 
 @each_case
 def test_random_coefficients_keep_their_norm_on_average(case: ProjectorCase) -> None:
     w = _normal(200, case.spec.d)
-    squares = (case.make().project(w).norm(dim=1) / w.norm(dim=1)) ** 2
+    squares = (made(case).project(w).norm(dim=1) / w.norm(dim=1)) ** 2
     assert abs(squares.mean().item() - 1) <= 2 * case.mean_error
 
 
 @each_case
 def test_gradient_is_the_adjoint(case: ProjectorCase) -> None:
-    p = case.make()
+    p = made(case)
     w, v = _normal(case.spec.d).requires_grad_(), _normal(case.spec.D, seed=1)
     (gradient,) = torch.autograd.grad(p.project(w) @ v, w)
-    torch.testing.assert_close(gradient, p.as_matrix().T @ v, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(gradient, matrix_of(case).T @ v, rtol=1e-4, atol=1e-4)
     v.requires_grad_()
     (gradient,) = torch.autograd.grad(p.adjoint(v) @ w.detach(), v)
-    torch.testing.assert_close(gradient, p.as_matrix() @ w.detach(), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(gradient, matrix_of(case) @ w.detach(), rtol=1e-4, atol=1e-4)
 
 
 @each_case
 def test_batches_of_any_shape_are_projected_row_by_row(case: ProjectorCase) -> None:
-    p, w, v = case.make(), _normal(2, 3, case.spec.d), _normal(2, 3, case.spec.D)
+    p, w, v = made(case), _normal(2, 3, case.spec.d), _normal(2, 3, case.spec.D)
     projected, back = p.project(w), p.adjoint(v)
     assert projected.shape == (2, 3, case.spec.D)
     assert back.shape == (2, 3, case.spec.d)
@@ -101,7 +114,7 @@ def test_batches_of_any_shape_are_projected_row_by_row(case: ProjectorCase) -> N
 
 @each_case
 def test_transforms_of_torch_func_see_through_the_product(case: ProjectorCase) -> None:
-    p, w = case.make(), _normal(case.spec.d)
+    p, w = made(case), _normal(case.spec.d)
     with warnings.catch_warnings():  # torch's own forward mode loads a deprecated part of torch
         warnings.simplefilter("ignore", DeprecationWarning)
         value, tangent = jvp(p.project, (w,), (w,))
@@ -110,12 +123,12 @@ def test_transforms_of_torch_func_see_through_the_product(case: ProjectorCase) -
     torch.testing.assert_close(vmap(p.project, in_dims=2)(rows), p.project(rows.permute(2, 0, 1)), rtol=1e-4, atol=1e-5)
     pick = torch.arange(0, case.spec.D, case.spec.D // 4)
     rows_of_p = jacrev(lambda w: p.project(w)[pick])(w)
-    torch.testing.assert_close(rows_of_p, p.as_matrix()[pick], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(rows_of_p, matrix_of(case)[pick], rtol=1e-4, atol=1e-5)
 
 
 @each_case
 def test_products_are_fresh_memory_and_leave_the_operand_alone(case: ProjectorCase) -> None:
-    p, w, v = case.make(), _normal(case.spec.d), _normal(case.spec.D)
+    p, w, v = made(case), _normal(case.spec.d), _normal(case.spec.D)
     p.project(w).mul_(0)
     p.adjoint(v).mul_(0)
     assert torch.equal(w, _normal(case.spec.d))
@@ -125,7 +138,7 @@ def test_products_are_fresh_memory_and_leave_the_operand_alone(case: ProjectorCa
 @each_case
 @pytest.mark.parametrize("wrong", [torch.zeros(7), torch.zeros(()), None], ids=["length", "scalar", "dtype"])
 def test_operands_of_another_shape_or_dtype_are_refused(case: ProjectorCase, wrong: torch.Tensor | None) -> None:
-    p = case.make()
+    p = made(case)
     with pytest.raises(SubspaceError, match=rf"{case.spec.kind} projector: project takes float32"):
         p.project(torch.zeros(case.spec.d, dtype=torch.float64) if wrong is None else wrong)
     with pytest.raises(SubspaceError, match=rf"{case.spec.kind} projector: adjoint takes float32"):

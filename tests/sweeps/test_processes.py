@@ -3,18 +3,21 @@
 import dataclasses
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 import numpy as np
 import pytest
+import torch
 
 from pacbound.request.request import Request
-from pacbound.sweeps import executors, worker
+from pacbound.sweeps import executors
 from pacbound.sweeps.driver import begin
 from pacbound.sweeps.executors import Processes
 from pacbound.sweeps.folder import Folder
@@ -31,43 +34,77 @@ GRIDS = {
 
 
 class Fork:
-    """A worker as subprocess.Popen would start it, but without the seconds that importing takes."""
+    """`python -m MODULE WORD` as subprocess.Popen would start it, but without the seconds that importing takes."""
 
-    def __init__(self, command: list[str], stderr: IO[bytes], **_: object) -> None:
-        assert command[:-1] == [sys.executable, "-m", "pacbound.sweeps.worker"]
+    returncode: int | None = None
+
+    def __init__(
+        self, command: list[str], stdin: int | None = None, stdout: IO[str] | int | None = None,
+        stderr: IO[bytes] | None = None, env: dict[str, str] | None = None, **_: object,
+    ) -> None:  # fmt: skip
+        python, *options, module, word = command
+        assert (python, options[-1]) == (sys.executable, "-m")
         (asked, self._stdin), (self._stdout, answers) = os.pipe(), os.pipe()
         self.pid = os.fork()
         if not self.pid:
             os.setsid()
-            for number, end in enumerate((asked, answers, stderr.fileno())):
+            out = answers if stdout is None or isinstance(stdout, int) else stdout.fileno()
+            for number, end in enumerate((asked, out, 2 if stderr is None else stderr.fileno())):
                 os.dup2(end, number)
             os.closerange(3, 1024)  # above all the end that tells a worker that its owner is gone
-            sys.stdin = open(0)  # noqa: SIM115
-            worker.main(Path(command[-1]))
+            os.environ.update(env or {})
+            sys.argv, sys.stdin = [module, word], open(0)  # noqa: SIM115
+            run_as_main(module)
         os.close(asked)
         os.close(answers)
         self.stdin, self.stdout = open(self._stdin, "w"), open(self._stdout)  # noqa: SIM115
 
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
     def kill(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
+
+    def poll(self, options: int = os.WNOHANG) -> int | None:
+        if self.returncode is None:
+            ended, status = os.waitpid(self.pid, options)
+            self.returncode = os.waitstatus_to_exitcode(status) if ended else None
+        return self.returncode
 
     def wait(self) -> None:
-        self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        self.poll(0)
+
+
+def run_as_main(module: str) -> NoReturn:
+    """What `python -m` does, up to the end of the process."""
+    code: int | str | None = 1
+    try:
+        runpy.run_module(module, run_name="__main__")
+        code = 0
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(int(code or 0))
 
 
 def sweeping(*words: str) -> None:
-    """`pacbound sweep WORDS`, whose workers are forks of it."""
+    """`pacbound sweep WORDS`, whose workers and jobs are forks of it."""
+    torch.set_num_threads(1)  # nothing may have run in parallel before a fork
     executors.subprocess.Popen = Fork  # type: ignore[assignment, misc]
     pacbound("sweep", *words)
 
 
-def start(folder: Path, output: str, jobs: int) -> Begun:
-    words = ("s.toml", "--json", "--output", output, "--jobs", str(jobs))
+def start(folder: Path, output: str, jobs: int, *words: str) -> Begun:
+    words = ("s.toml", "--json", "--output", output, "--jobs", str(jobs), *words)
     return forked(sweeping, *words, folder=folder, environment={"OMP_NUM_THREADS": "1"})
 
 
-def ends(folder: Path, output: str, jobs: int) -> dict[str, object]:
-    return said(start(folder, output, jobs))
+def ends(folder: Path, output: str, jobs: int, *words: str) -> dict[str, object]:
+    return said(start(folder, output, jobs, *words))
 
 
 def said(begun: Begun) -> dict[str, object]:
@@ -82,7 +119,7 @@ def digests(folder: Path) -> dict[int, str | None]:
 
 @pytest.mark.parametrize(("runs", "jobs"), [(4, 1), pytest.param(24, 2, marks=pytest.mark.slow)])
 def test_killed_three_times_at_random_moments_it_ends_as_if_left_alone(runs: int, jobs: int, tmp_path: Path) -> None:
-    (tmp_path / "s.toml").write_text(DIGITS.format(epochs=12) + GRIDS[runs])
+    (tmp_path / "s.toml").write_text(DIGITS.format(epochs=8) + GRIDS[runs])
     whole = ends(tmp_path, "whole", jobs)
     generator, unfinished = np.random.default_rng(runs), 0
     for lines in np.sort(generator.permutation(runs - 1)[:3]):  # how far it is, and a moment later, whatever it does
@@ -164,9 +201,7 @@ def test_a_worker_that_is_killed_is_told_and_another_goes_on(folder: Folder) -> 
 def test_jobs_of_submitit_end_with_the_same_certificates(tmp_path: Path) -> None:
     pytest.importorskip("submitit", reason="runs on Slurm are optional")
     (tmp_path / "s.toml").write_text(DIGITS.format(epochs=4) + "[grid]\nd = [16, 32]\n")
-    words = ("s.toml", "--json", "--output", "jobs", "--jobs", "2", "--where", "local")
-    ended = forked(pacbound, "sweep", *words, folder=tmp_path, environment={"PYTHONPATH": os.pathsep.join(sys.path)})
-    by_jobs, by_processes = said(ended), ends(tmp_path, "processes", 1)
+    by_jobs, by_processes = ends(tmp_path, "jobs", 2, "--where", "local"), ends(tmp_path, "processes", 1)
     assert (by_jobs["finished"], by_jobs["broken"]) == (2, {})
     assert digests(tmp_path / "jobs") == digests(tmp_path / "processes")
     best, other = (dict(one["best"]) for one in (by_jobs, by_processes))  # type: ignore[call-overload]

@@ -1,5 +1,6 @@
 """The whole encoder on a problem of a second: messages decode, killed runs resume, every part can be switched off."""
 
+import functools
 import importlib
 import math
 import shutil
@@ -37,6 +38,8 @@ QUICK = PosteriorSettings(
     batch=30, warm_steps=40, smooth_steps=120, bounded_steps=60, block_steps=5, fisher_examples=200, blocks=3,
     beam=16, refine_rounds=2, refine_trials=6,
 )  # fmt: skip
+BRIEF = QUICK.model_copy(update={"warm_steps": 20, "smooth_steps": 60, "bounded_steps": 30})  # learns the clouds, too
+SHORT = {"warm_steps": 5, "smooth_steps": 20, "bounded_steps": 10}  # for what does not ask how well they are learned
 
 
 def _problem() -> tuple[Base, Subspace, Sample]:
@@ -134,8 +137,7 @@ def test_a_killed_run_resumes_to_the_same_message(lives: int, whole: Encoded, co
     ids=lambda change: next(iter(change)),
 )
 def test_every_part_can_be_switched_off(change: dict[str, object]) -> None:
-    short = {"warm_steps": 5, "smooth_steps": 20, "bounded_steps": 10}
-    candidates = _encode(QUICK.model_copy(update=short | change))
+    candidates = _encode(QUICK.model_copy(update=SHORT | change))
     assert candidates
     assert all(((one.symbols >= 0) & (one.symbols <= 40)).all() for one in candidates)
 
@@ -154,11 +156,11 @@ def test_each_part_of_the_bounded_stage_begins_with_the_fisher_of_softer_predict
         return original(rows, *rest, **named)
 
     monkeypatch.setattr(progressive, "curvature", watched)
-    settings = QUICK.model_copy(update={"blocks": 1, "bounded_steps": 25, "refreshes": refreshes})
+    settings = QUICK.model_copy(update={**SHORT, "blocks": 1, "bounded_steps": 25, "refreshes": refreshes})
     run = _Run(_task(subspace, sample, settings, Checkpoint(None, "")))
     run.trained()
-    assert [steps for steps, _ in measured] == [40, 160, 169, 177][: 1 + refreshes]
-    assert run.steps == settings.steps == 185
+    assert [steps for steps, _ in measured] == [5, 25, 34, 42][: 1 + refreshes]
+    assert run.steps == settings.steps == 50
     temperatures = [temperature for _, temperature in measured]
     assert temperatures[0] == 1
     assert 1 not in temperatures[1:]
@@ -184,7 +186,7 @@ def test_before_each_block_but_the_first_the_fisher_of_what_is_free_is_measured_
 
     monkeypatch.setattr(progressive, "curvature", watched)
     monkeypatch.setattr("pacbound.training.settings.BLOCKS_DIMENSION", least)
-    settings = QUICK.model_copy(update={"blocks": 3, "refreshes": refreshes, "fisher_examples": 90})
+    settings = QUICK.model_copy(update={**SHORT, "blocks": 3, "refreshes": refreshes, "fisher_examples": 90})
     now = _Run(_task(subspace, sample, settings, Checkpoint(None, ""))).trained()
     assert [rows.d for rows in seen] == measured == settings.matrices(12)
     if 5 in measured:
@@ -249,11 +251,15 @@ def test_a_point_counts_errors_and_nats_of_the_decoded_coefficients(profile: Pro
     assert int((point.margins <= 0).sum()) == point.errors
 
 
+@functools.cache
+def _found(trellis: bool) -> np.ndarray:
+    """The integers that the encoder finds."""
+    return (_encode(BRIEF.model_copy(update={"trellis": trellis}))[0].symbols - 20).astype(np.int32)
+
+
 def _spoilt(profile: ProfileSpec | TrellisSpec = PROFILES[0]) -> np.ndarray:
     """What the encoder finds, moved away from it."""
-    integers = (_encode(QUICK.model_copy(update={"trellis": profile is PROFILES[1]}))[0].symbols - 20).astype(np.int32)
-    integers[:3] += 2
-    return integers
+    return _found(profile is PROFILES[1]) + np.array([2] * 3 + [0] * (D_SMALL - 3), np.int32)
 
 
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.kind)
@@ -300,7 +306,7 @@ def test_beyond_the_dense_the_curvature_is_of_low_rank(monkeypatch: pytest.Monke
     for module in ("training.progressive", "training.settings", "subspace.curvature"):
         monkeypatch.setattr(f"pacbound.{module}.DENSE_DIMENSION", D_SMALL - 1)
     _, subspace, sample = _problem()
-    symbols, profile, _ = _first(_encode())
+    symbols, profile, _ = _first(_encode(BRIEF))
     assert _errors(subspace, sample, torch.from_numpy(dequantize(symbols, 41, profile))) < 0.2 * sample.n
 
 
@@ -340,7 +346,7 @@ def test_where_a_later_part_fails_the_last_good_posterior_becomes_the_message(
     name: str, fails: Callable[..., bool], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     _failing(monkeypatch, name, fails)
-    symbols, profile, _ = _first(_encode())
+    symbols, profile, _ = _first(_encode(BRIEF))
     assert "broken for the test. Going on with what was trained before." in caplog.text
     monkeypatch.undo()
     _, subspace, sample = _problem()
@@ -352,7 +358,7 @@ def test_where_nothing_can_be_rounded_no_message_is_offered_and_the_cause_is_sai
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     _failing(monkeypatch, "rounding.beam", lambda *_: True)
-    assert _encode() == []
+    assert _encode(BRIEF) == []
     assert "broken for the test. Nothing of it can be rounded: w = 0 is what is left to certify." in caplog.text
 
 

@@ -35,7 +35,7 @@ def test_it_learns_the_clouds_and_refinement_makes_no_bound_larger() -> None:
     base = make_base(network(), 0)
     subspace = make_subspace(base, every_weight(base.layout.D), True)
     sample = Sample(*clouds(300))
-    plan = WeightsPlan(steps=300, batch=50, rate=0.05, beta=1.0, seed=0)
+    plan = WeightsPlan(steps=200, batch=50, rate=0.05, beta=1.0, seed=0)
     refined, first = encode_weights(subspace, sample, plan, Checkpoint(None, ""), False).candidates
     points = [evaluate_point(subspace, sample, c.symbols - 20, prices_of(c.quantizer), 0) for c in (refined, first)]
     assert points[0].bound <= points[1].bound
@@ -69,7 +69,7 @@ def test_lattices_of_other_tensors_of_the_same_total_are_refused() -> None:
 
 
 def test_a_certificate_of_every_weight_stands_at_every_level_and_a_cheaper_one_does_not(tmp_path) -> None:
-    request = pb.Request(encoder="weights", epochs=60, batch=60, rate=0.05, beta=1.0)
+    request = pb.Request(encoder="weights", epochs=30, batch=60, rate=0.05, beta=1.0)
     made = pb.certify(network(), clouds(600), request=request, progress=False)
     assert made.hypothesis.quantizer.kind == "tensors"
     made.save(tmp_path / "c.json")
