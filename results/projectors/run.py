@@ -9,7 +9,6 @@ from experiment import run
 WAYS = {
     "digits": ["--data", "digits", "--model", "mlp", "--epochs", "60"],
     "mnist": ["--data", "mnist", "--model", "edges2-c12k5-R-A4s3-L", "--epochs", "4"],
-    "mnist_mlp": ["--data", "mnist", "--model", "mlp", "--epochs", "1"],
     "cifar10": ["--data", "cifar10", "--model", "flip-opponent-c16k3p1-R-A3-c32k3p1-R-A3-L", "--epochs", "2"],
 }
 COMMANDS = {
