@@ -41,6 +41,8 @@ def test_the_readmes_say_what_results_say(monkeypatch):
         ("features/fashion-mnist-seed_0", 0.193), ("features/fashion-mnist_ekfac-seed_0", 0.187),
         ("features/cifar10_long-seed_0", 0.495), ("features/cifar10_longest-seed_0", 0.49),
         ("features/digits-seed_0", 0.29), ("features/cifar10_ekfac-seed_0", 0.485),
+        ("features/mnist_bars-seed_0", 0.039), ("features/fashion-mnist_bars-seed_0", 0.18),
+        ("features/cifar10_bars-seed_0", 0.425), ("features/cifar10_bars_long-seed_0", 0.417),
         ("features/cifar10_ekfac_longest-seed_0", 0.475), ("prior/cifar10_32", 0.135),
         ("curves/cifar10-epochs_3", 0.6), ("curves/digits-epochs_200", 0.28),
         ("small/wine_quarter-seed_0", 0.3), ("small/wine_all_picks-seed_0", 0.4),
@@ -69,7 +71,7 @@ SLOW = [
     ("plain/fashion-mnist", "fashion-mnist"), ("mnist/seed_0", "mnist"), ("fashion_mnist/seed_0", "fashion-mnist"),
     ("cifar10/default", "cifar10"), ("direct/lenet_tuned_0.125", "mnist"),
     ("features/fashion-mnist-seed_1", "fashion-mnist"), ("features/cifar10-seed_1", "cifar10"),
-    ("features/cifar10_ekfac-seed_1", "cifar10"),
+    ("features/cifar10_ekfac-seed_1", "cifar10"), ("features/cifar10_bars-seed_1", "cifar10"),
 ]  # fmt: skip
 COUNTED = [
     ("plain/mnist", "mnist"), ("features/mnist-seed_0", "mnist"),
