@@ -761,8 +761,8 @@ MUTATIONS = (
     Mutation(
         "maps of features are held whatever memory there is",
         "pacbound/pipeline/capturing.py",
-        "nbytes > MOST_SHARE * limit_bytes():",
-        "nbytes > MOST_SHARE * limit_bytes() < 0:",
+        "nbytes <= MOST_SHARE * limit_bytes()\n",
+        "nbytes >= 0\n",
         "tests/models/test_features.py::test_training_runs_on_features_made_once_and_the_whole_network_is_counted",
     ),
     Mutation(

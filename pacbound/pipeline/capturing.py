@@ -32,7 +32,7 @@ def timed(setup: Setup, examples: int) -> tuple[Setup, float]:
     The setup as it is, and 0, where the whole network runs in training.
     """
     frozen = frozen_of(setup, front=True)
-    if isinstance(frozen, str):
+    if isinstance(frozen, str) or not _held(setup, frozen):
         return setup, 0.0
     few = setup.train.x[:examples]
     batch = batch_for(frozen.inputs, few)
@@ -49,16 +49,26 @@ def with_captured(setup: Setup, state: Path | None, progress: bool = True) -> Se
     Raises: StateError where it cannot be written.
     """
     frozen = frozen_of(setup, front=True)
-    fixed = all(parameter.requires_grad for parameter in setup.base.module.parameters())
+    fixed = _fixed(setup)
     if isinstance(frozen, str):
         if not fixed:
             LOG.info("the whole network runs at every step of training: %s", frozen)
         return setup
-    if fixed and setup.train.n * frozen.inputs(setup.train.x[:1]).nbytes > MOST_SHARE * limit_bytes():
+    if not _held(setup, frozen):
         LOG.info("features are computed at every step of training: those of all examples take too much memory")
         return setup
     store, key = (None, "") if fixed else store_of(setup, setup.digest, state)
     return replace(setup, captured=capture(frozen, setup.train.x, store, key, progress))
+
+
+def _fixed(setup: Setup) -> bool:
+    """Whether nothing but features stands before the trained part."""
+    return all(parameter.requires_grad for parameter in setup.base.module.parameters())
+
+
+def _held(setup: Setup, frozen: Frozen) -> bool:
+    """Whether training runs on captured inputs: always behind a frozen part, behind features where memory is enough."""
+    return not _fixed(setup) or setup.train.n * frozen.inputs(setup.train.x[:1]).nbytes <= MOST_SHARE * limit_bytes()
 
 
 def store_of(setup: Setup, digest: str, state: Path | None, *computed: str) -> tuple[Path | None, str]:

@@ -11,7 +11,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from pacbound.data.registry import load
 from pacbound.methods.table import certify
+from pacbound.pipeline import capturing
 from pacbound.pipeline.encoding import plan_of
 from pacbound.pipeline.forecast import Forecast, forecast
 from pacbound.pipeline.preparation import prepare
@@ -70,6 +72,17 @@ def test_the_pass_through_what_is_frozen_is_part_of_the_time_and_told_apart(tmp_
     found = forecast(setup)
     assert found.stages["frozen part"] >= 0.3  # three passes of four batches of 30 examples, a pause for each
     assert found.seconds > found.stages["frozen part"]  # the training comes on top
+
+
+def test_maps_that_memory_does_not_hold_are_no_pass_of_their_own_and_take_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    setup = prepare("flip-bars1-A3-L", load("digits").subset(range(200)), None, quick(d=32), "zero_one")
+    held = forecast(setup)
+    monkeypatch.setattr(capturing, "limit_bytes", lambda: 1000)
+    computed = forecast(setup)
+    assert "frozen part" in held.stages
+    assert "frozen part" not in computed.stages
+    pooled, pixels = 2 * 16 * 3 * 3, 8 * 8  # numbers: two views of 16 maps, and what comes in
+    assert held.memory_bytes - computed.memory_bytes == 200 * 4 * (pooled - pixels)
 
 
 PAUSE = 0.03
