@@ -754,8 +754,8 @@ MUTATIONS = (
     Mutation(
         "bars read whatever has channels",
         "pacbound/models/architecture.py",
-        "        if colours not in read:\n",
-        "        if colours not in read and channels > 3:\n",
+        "        if images not in read:\n",
+        "        if images not in read and channels > 3:\n",
         "tests/models/test_features.py::test_images_that_features_do_not_read_are_refused",
     ),
     Mutation(

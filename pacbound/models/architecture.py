@@ -143,10 +143,10 @@ class _Draft:
     def _feature(self, layer: Layer) -> None:
         channels, *sides = self.shape
         size, read = layer.size or 1, READ_BY.get(layer.kind, ("grey",))
-        colours = "colour" if channels == len(CIFAR_MEAN) else "grey" if channels == 1 else None
-        if colours not in read:
+        images = {1: "grey", len(CIFAR_MEAN): "colour"}.get(channels)
+        if images not in read:
             raise self._unfit(f"it reads {' or '.join(read)} images, got {channels} channels")
-        if colours == "colour":
+        if images == "colour":
             if min(sides) < 3:
                 raise self._unfit(f"it reads colour images with sides of at least 3, got shape {self.shape}")
             maps = ColourBars(smooth=size == 2) if layer.kind == "bars" else Opponent()

@@ -5,6 +5,7 @@ does not matter how pixels were scaled before.
 """
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 
 import torch
@@ -92,9 +93,7 @@ class Opponent(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Filter a batch."""
         v = _even_colours(x)
-        edges = F.conv2d(v[:, :1], _kernels(_edges(), x), padding=2)
-        both = F.conv2d(v, _kernels(_spots(), x).repeat(3, 1, 1, 1), padding=2, groups=3)
-        return F.avg_pool2d(F.relu(torch.cat([edges, both, -both], 1)), 3, 2)
+        return _beside_edges(v, F.conv2d(v, _kernels(_spots(), x).repeat(3, 1, 1, 1), padding=2, groups=3))
 
 
 class Bars(nn.Module):
@@ -135,12 +134,9 @@ class ColourBars(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Filter a batch."""
-        v = _even_colours(x)
-        edges = F.conv2d(v[:, :1], _kernels(_edges(), x), padding=2)
-        filters = _filters_of_colours(self.smooth)
+        v, filters = _even_colours(x), _filters_of_colours(self.smooth)
         every = [F.conv2d(v[:, k : k + 1], _kernels(own, x), padding=2) for k, own in enumerate(filters)]
-        both = torch.cat(every, 1)
-        return F.avg_pool2d(F.relu(torch.cat([edges, both, -both], 1)), 3, 2) - CENTRE
+        return _beside_edges(v, torch.cat(every, 1)) - CENTRE
 
 
 def stretched(x: Tensor) -> Tensor:
@@ -171,6 +167,12 @@ def _even_colours(x: Tensor) -> Tensor:
     local = mixed - _blurred(mixed)
     contrast = _blurred(local.square()).sqrt()
     return ((mixed - mean) / (spread + NARROW) + local / (contrast + NARROW)) / 2
+
+
+def _beside_edges(v: Tensor, both: Tensor) -> Tensor:
+    """Half-rectify and average the edges of the first of even colours v, and other maps with both signs."""
+    edges = F.conv2d(v[:, :1], _kernels(_edges(), v), padding=2)
+    return F.avg_pool2d(F.relu(torch.cat([edges, both, -both], 1)), 3, 2)
 
 
 def _ink(v: Tensor) -> Tensor:
@@ -214,26 +216,25 @@ def _kernels(values: tuple[tuple[float, ...], ...], like: Tensor) -> Tensor:
 @lru_cache(maxsize=1)
 def _edges() -> Filters:
     """The filters of `Edges`."""
-    found = []
-    for turn in range(TURNS):
-        angle = 2 * math.pi * turn / TURNS
-        values = [
-            math.exp(-(x * x + y * y) / (2 * SPREAD**2)) * (x * math.cos(angle) + y * math.sin(angle))
-            for y, x in _places()
-        ]
-        found.append(_balanced(values))
-    return tuple(found)
+    return _oriented(TURNS, SPREAD, lambda across: across)
 
 
 @lru_cache(maxsize=2)
 def _bars(spread: float) -> Filters:
     """Four bars of a width."""
+    return _oriented(TURNS // 2, spread, lambda across: 1 - (across / (BAR_WIDTH * spread)) ** 2)
+
+
+def _oriented(count: int, spread: float, profile: Callable[[float], float]) -> Filters:
+    """A profile across each of the first directions, under a Gaussian window."""
     found = []
-    for turn in range(TURNS // 2):
+    for turn in range(count):
         angle = 2 * math.pi * turn / TURNS
-        across = [(x * math.cos(angle) + y * math.sin(angle)) / (BAR_WIDTH * spread) for y, x in _places()]
-        window = [math.exp(-(x * x + y * y) / (2 * spread**2)) for y, x in _places()]
-        found.append(_balanced([g * (1 - u * u) for g, u in zip(window, across, strict=True)]))
+        values = [
+            math.exp(-(x * x + y * y) / (2 * spread**2)) * profile(x * math.cos(angle) + y * math.sin(angle))
+            for y, x in _places()
+        ]
+        found.append(_balanced(values))
     return tuple(found)
 
 

@@ -15,8 +15,7 @@ from ..specs.grammar import (
     ACTIVATIONS,
     FEATURES,
     HEADS,
-    MAX_BARS,
-    MAX_EDGES,
+    KINDS,
     ON_MAPS,
     VIEWS,
     WIDE,
@@ -44,7 +43,7 @@ ON_IMAGES = (
 WIDTHS = (0.5, 0.75, 1.5, 2.0)  # factors
 KERNELS = (3, 5)
 POOLS = (("A", 2, 2), ("A", 3, 2), ("A", 4, 3), ("M", 2, 2), ("M", 3, 2))
-NUMBERED = {"edges": MAX_EDGES, "bars": MAX_BARS}  # features of several forms, of which a network has one
+NUMBERED = {kind: KINDS[kind][0][3] for kind in FEATURES if KINDS[kind]}  # of several forms: a network has one of them
 TRIES = 200  # changes that lead nowhere new before a search proposes no more
 Change = Callable[[list[Layer], np.random.Generator], list[Layer]]
 

@@ -7,22 +7,23 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from experiment import run
 
 MNIST = ["--model", "moments-edges1-c8k5-R-A4s3-L"]
-FASHION = ["--model", "edges2-c12k5-R-A4s3-L", "--epochs", "86"]
+FASHION = ["--model", "edges2-c12k5-R-A4s3-L"]
 CIFAR = ["--model", "flip-opponent-c16k3p1-R-A3-c32k3p1-R-A3-L", "--d", "2048"]
 MNIST_BARS = ["--model", "moments-bars1-c8k5-R-A4s3-L"]
-FASHION_BARS = ["--model", "bars2-c8k5-R-A4s3-L", "--epochs", "86"]
+FASHION_BARS = ["--model", "bars2-c8k5-R-A4s3-L"]
 CIFAR_BARS = ["--model", "flip-bars2-c12k3p1-R-A3-c32k3p1-R-A3-L", "--d", "2048"]
 DIGITS = ["--model", "c16k3-R-A2-L"]
 RANDOM, EKFAC = ["--projector", "fastfood"], ["--projector", "ekfac"]
+TWICE = ["--epochs", "86"]
 FOUR = ["--encoder-seeds", "4"]
 WAYS = {
     "mnist": [*MNIST, *RANDOM],
     "mnist_4": [*MNIST, *RANDOM, *FOUR],
     "mnist_ekfac": [*MNIST, *EKFAC],
     "mnist_bars": [*MNIST_BARS, *EKFAC],
-    "fashion-mnist": [*FASHION, *RANDOM],
-    "fashion-mnist_ekfac": [*FASHION, *EKFAC],
-    "fashion-mnist_bars": [*FASHION_BARS, *EKFAC],
+    "fashion-mnist": [*FASHION, *TWICE, *RANDOM],
+    "fashion-mnist_ekfac": [*FASHION, *TWICE, *EKFAC],
+    "fashion-mnist_bars": [*FASHION_BARS, *TWICE, *EKFAC],
     "cifar10": [*CIFAR, *RANDOM],
     "cifar10_long": [*CIFAR, *RANDOM, "--epochs", "104"],
     "cifar10_longest": [*CIFAR, *RANDOM, "--epochs", "208"],

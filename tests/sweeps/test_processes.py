@@ -77,18 +77,17 @@ class Fork:
 
 def run_as_main(module: str) -> NoReturn:
     """What `python -m` does, up to the end of the process."""
-    code: int | str | None = 1
+    code = 0
     try:
         runpy.run_module(module, run_name="__main__")
-        code = 0
     except SystemExit as end:
-        code = end.code
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:
         traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(int(code or 0))
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def sweeping(*words: str) -> None:
