@@ -45,9 +45,16 @@ def test_proposals_are_new_networks_that_read_the_examples(shape: tuple[int, ...
 def test_children_differ_from_their_parents_in_every_way_that_is_offered() -> None:
     parent = ["c4k5-R-A3-c12k5-R-A3-L"]
     made = children(parent, parent, (28, 28), 10, 200, np.random.default_rng(1))
-    for part in ("flip-", "moments-", "edges3-", "silu", "M2", "k3", "p2", "h32", "c24k5", "c6k5"):
+    for part in ("flip-", "moments-", "edges3-", "bars1-", "bars2-", "silu", "M2", "k3", "p2", "h32", "c24k5", "c6k5"):
         assert any(part in name for name in made), part
     assert any(name.count("c") < 2 for name in made)
+
+
+def test_edges_take_the_place_of_bars_and_bars_have_their_other_form() -> None:
+    parent = ["bars2-c8k5-R-A4s3-L"]
+    made = children(parent, parent, (28, 28), 10, 200, np.random.default_rng(1))
+    for start in ("edges1-", "edges2-", "edges3-", "edges4-", "bars1-", "c"):
+        assert any(name.startswith(start) for name in made), start
 
 
 def test_a_search_ends_in_the_best_of_its_certificates_which_pays_for_its_string_alone(here: Path) -> None:
