@@ -10,6 +10,7 @@ import torch
 
 from ..networks.captured import CHECKED, Captured, Frozen, capture, frozen_before
 from ..networks.passes import batch_for
+from ..stages import clocked
 from ..subspace.layout import frozen_digest
 from .memory import limit_bytes
 from .preparation import Setup
@@ -58,7 +59,8 @@ def with_captured(setup: Setup, state: Path | None, progress: bool = True) -> Se
         LOG.info("features are computed at every step of training: those of all examples take too much memory")
         return setup
     store, key = (None, "") if fixed else store_of(setup, setup.digest, state)
-    return replace(setup, captured=capture(frozen, setup.train.x, store, key, progress))
+    with clocked("frozen part"):
+        return replace(setup, captured=capture(frozen, setup.train.x, store, key, progress))
 
 
 def _fixed(setup: Setup) -> bool:

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from ..errors import SubspaceError, first_line
 from ..specs.specs import ProjectorSpec
+from ..stages import clocked
 from . import random
 from .layout import Layout, Slot, frozen_digest
 from .projector import Projector
@@ -118,6 +119,7 @@ def leading_directions(spec: ProjectorSpec, layout: Layout, start: Start) -> Ekf
 
 
 @lru_cache(maxsize=1)
+@clocked("directions")
 def _found(spec: ProjectorSpec, layout: Layout, start: Start, frozen: str) -> Ekfac:
     """Find it. Numbers are compared: theta0 as a copy that nobody else has, all that is frozen by its digest."""
     return Ekfac(spec, layout, start)

@@ -94,7 +94,7 @@ def check_files() -> None:
         certificate = pb.Certificate.load(path)
         assert certificate.expected_digest() == certificate.digest
     for path in Path.cwd().glob("*.state"):
-        assert set(torch.load(path, weights_only=True)) == {"key", "tensors", "notes"}
+        assert set(torch.load(path, weights_only=True)) == {"key", "tensors", "notes", "seconds"}
 
 
 def kill_at_random_times(kills: int, seed: int) -> None:
