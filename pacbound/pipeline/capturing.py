@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -16,6 +16,7 @@ from .memory import limit_bytes
 from .preparation import Setup
 
 LOG = logging.getLogger("pacbound")
+TIMED_SECONDS, TIMED_BATCH, TIMED_BYTES = 1.0, 25, 1 << 26
 MOST_SHARE = 0.5  # of the memory of this process for maps that are computed again by every run, and held there
 
 
@@ -27,19 +28,39 @@ def frozen_of(setup: Setup, front: bool = False) -> Frozen | str:
     return frozen_before(setup.base.module, setup.train.x[: max(CHECKED)], setup.preprocess, front)
 
 
-def timed(setup: Setup, examples: int) -> tuple[Setup, float]:
-    """Return a setup that trains on the first examples' captured inputs, and the seconds that one takes to get there.
+@dataclass(frozen=True)
+class Reached:
+    """What reaches the trained part of a setup, of some examples, and the seconds that one takes to get there: among
+    others, and alone. The setup as it is, and 0, where the whole network runs in training."""
 
-    The setup as it is, and 0, where the whole network runs in training.
+    setup: Setup
+    each: float = 0.0
+    alone: float = 0.0
+
+
+def timed(setup: Setup, examples: int) -> Reached:
+    """Time what is frozen, or features, on the first examples: for a second, or on all of them.
+
+    Where these are fewer they stand there repeatedly, up to so many, as far as TIMED_BYTES hold them.
     """
     frozen = frozen_of(setup, front=True)
     if isinstance(frozen, str) or not _held(setup, frozen):
-        return setup, 0.0
+        return Reached(setup)
     few = setup.train.x[:examples]
-    batch = batch_for(frozen.inputs, few)
+    batch = min(TIMED_BATCH, batch_for(frozen.inputs, few))
+    frozen.inputs(few[:1])  # what is set up once
+    found, started = [], time.perf_counter()
+    for part in few.split(batch):
+        found.append(frozen.inputs(part))
+        if (seconds := time.perf_counter() - started) > TIMED_SECONDS:
+            break
+    x = torch.cat(found)
     started = time.perf_counter()
-    x = torch.cat([frozen.inputs(part) for part in few.split(batch)])
-    return replace(setup, captured=Captured(frozen.part(), x)), (time.perf_counter() - started) / len(x)
+    frozen.inputs(few[:1])
+    alone = time.perf_counter() - started
+    held = max(len(x), min(examples, setup.train.n, TIMED_BYTES // x[:1].nbytes))
+    captured = Captured(frozen.part(), x[torch.arange(held) % len(x)])
+    return Reached(replace(setup, captured=captured), seconds / len(x), alone)
 
 
 def with_captured(setup: Setup, state: Path | None, progress: bool = True) -> Setup:

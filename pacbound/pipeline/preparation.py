@@ -49,6 +49,7 @@ from ..specs.specs import (
     every_weight,
 )
 from ..specs.tensors import DirectSpec
+from ..stages import clocked
 from ..subspace.curvature import LARGE
 from ..subspace.layout import NORM_BUFFERS
 from ..subspace.subspace import Subspace
@@ -204,7 +205,8 @@ def prepare(
     loss = function if name_of_loss == CUSTOM else name_of_loss
     _refuse_unfit(base, sample, preprocess, loss, request)
     if not (planned and base.layout.D > LARGE):
-        _refuse_undetermined(base, sample, preprocess)
+        with clocked("checks"):
+            _refuse_undetermined(base, sample, preprocess)
     return Setup(
         request=request,
         train=sample,

@@ -10,6 +10,7 @@ knows the network, theta0, the shape of an input and a seed.
 
 import copy
 import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -66,13 +67,14 @@ class Ekfac(Projector):
     """
 
     def __init__(self, spec: ProjectorSpec, layout: Layout, start: Start) -> None:
-        """Find the directions.
+        """Find the directions; `seconds` is what that took.
 
         Raises:
             SubspaceError: a weight matrix is too large, the network does not take inputs of the shape, or fewer than d
                 directions move its outputs.
         """
         _refuse_large(layout)
+        started = time.perf_counter()
         self.spec = spec
         self._slots = layout.slots
         left, right = _moments(spec, layout, start)
@@ -91,6 +93,7 @@ class Ekfac(Projector):
             )
         self._chosen = torch.from_numpy(leading.copy())
         self._bases = [(left.float(), right.float()) for left, right in self._bases]
+        self.seconds = time.perf_counter() - started
 
     def _times(self, w: Tensor) -> Tensor:
         along = w.new_zeros(len(w), self.spec.D)
