@@ -12,11 +12,12 @@ from ..networks.captured import CHECKED, Captured, Frozen, capture, frozen_befor
 from ..networks.passes import batch_for
 from ..stages import clocked
 from ..subspace.layout import frozen_digest
+from ..training.timing import median_seconds, within
 from .memory import limit_bytes
 from .preparation import Setup
 
 LOG = logging.getLogger("pacbound")
-TIMED_SECONDS, TIMED_BATCH, TIMED_BYTES = 1.0, 25, 1 << 26
+TIMED_BYTES = 1 << 26
 MOST_SHARE = 0.5  # of the memory of this process for maps that are computed again by every run, and held there
 
 
@@ -39,28 +40,22 @@ class Reached:
 
 
 def timed(setup: Setup, examples: int) -> Reached:
-    """Time what is frozen, or features, on the first examples: for a second, or on all of them.
+    """Time what is frozen, or features, on so many examples, or on fewer where they take long.
 
-    Where these are fewer they stand there repeatedly, up to so many, as far as TIMED_BYTES hold them.
+    These stand there repeatedly then, up to so many, as far as TIMED_BYTES hold them.
     """
     frozen = frozen_of(setup, front=True)
     if isinstance(frozen, str) or not _held(setup, frozen):
         return Reached(setup)
     few = setup.train.x[:examples]
-    batch = min(TIMED_BATCH, batch_for(frozen.inputs, few))
-    frozen.inputs(few[:1])  # what is set up once
-    found, started = [], time.perf_counter()
-    for part in few.split(batch):
-        found.append(frozen.inputs(part))
-        if (seconds := time.perf_counter() - started) > TIMED_SECONDS:
-            break
-    x = torch.cat(found)
+    count = within(lambda count: frozen.inputs(few[:count]), min(len(few), batch_for(frozen.inputs, few)))
     started = time.perf_counter()
-    frozen.inputs(few[:1])
-    alone = time.perf_counter() - started
+    x = frozen.inputs(few[:count])
+    each = (time.perf_counter() - started) / count
+    alone = median_seconds(lambda _: frozen.inputs(few[:1]), 1)
     held = max(len(x), min(examples, setup.train.n, TIMED_BYTES // x[:1].nbytes))
     captured = Captured(frozen.part(), x[torch.arange(held) % len(x)])
-    return Reached(replace(setup, captured=captured), seconds / len(x), alone)
+    return Reached(replace(setup, captured=captured), each, alone)
 
 
 def with_captured(setup: Setup, state: Path | None, progress: bool = True) -> Setup:
@@ -80,7 +75,7 @@ def with_captured(setup: Setup, state: Path | None, progress: bool = True) -> Se
         LOG.info("features are computed at every step of training: those of all examples take too much memory")
         return setup
     store, key = (None, "") if fixed else store_of(setup, setup.digest, state)
-    with clocked("frozen part"):
+    with clocked("features"):
         return replace(setup, captured=capture(frozen, setup.train.x, store, key, progress))
 
 

@@ -85,7 +85,7 @@ def forecast(setup: Setup, compared: Comparison | None = None, prepared: Mapping
         stages = {
             **prepared,
             "theta0": seconds_to_start(setup),
-            "frozen part": reached.each * setup.train.n,
+            "features": reached.each * setup.train.n,
             "directions": found,
             **_stages(setup, plan, subspace, sample, Work(asked=reached.each, alone=reached.alone)),
         }

@@ -65,13 +65,14 @@ def test_it_is_quick_writes_nothing_and_draws_from_no_global_generator(
 
 
 def test_the_pass_through_what_is_frozen_is_part_of_the_time_and_told_apart(tmp_path: Path) -> None:
-    assert "frozen part" not in plan().stages
+    assert "features" not in plan().stages
     save_file(network(3).state_dict(), tmp_path / "w.safetensors")
     options = {"checkpoint": str(tmp_path / "w.safetensors"), "disjoint": True, "new_head": True, "train": "head"}
     setup = prepare(Slow(), clouds(), None, quick(**options), "zero_one")
     found = forecast(setup)
-    assert found.stages["frozen part"] >= 0.3  # three passes of four batches of 30 examples, a pause for each
-    assert found.seconds > found.stages["frozen part"]  # the training comes on top
+    assert 1 <= found.stages["features"] / PAUSE <= 1 + 120 / 4  # one pass of 120 examples, a pause for each batch
+    assert found.stages["counting"] >= 120 * PAUSE  # the whole network is asked about each of them alone
+    assert found.seconds > found.stages["features"] + found.stages["counting"]  # the training comes on top
 
 
 def test_maps_that_memory_does_not_hold_are_no_pass_of_their_own_and_take_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,8 +80,8 @@ def test_maps_that_memory_does_not_hold_are_no_pass_of_their_own_and_take_none(m
     held = forecast(setup)
     monkeypatch.setattr(capturing, "limit_bytes", lambda: 1000)
     computed = forecast(setup)
-    assert "frozen part" in held.stages
-    assert "frozen part" not in computed.stages
+    assert "features" in held.stages
+    assert "features" not in computed.stages
     pooled, pixels = 2 * 16 * 3 * 3, 8 * 8  # numbers: two views of 16 maps, and what comes in
     assert held.memory_bytes - computed.memory_bytes == 200 * 4 * (pooled - pixels)
 
