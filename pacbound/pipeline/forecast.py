@@ -14,6 +14,7 @@ from ..bits.ledger import Entry
 from ..bits.message import pack
 from ..bits.weights import fit_tables
 from ..certificate.accounting import Comparison, complete
+from ..data.preprocess import preprocessed
 from ..networks.passes import batch_for
 from ..records import Record
 from ..specs.grammar import OWN_NETWORK
@@ -31,7 +32,7 @@ from ..training.weights import WeightsPlan
 from .capturing import timed
 from .costs import Work, amounts_of, asking, checking, counting, measured, ranking
 from .encoding import BATCH, POSTERIOR_TRAINING_SHARE, batch_of, plan_of, seconds_a_pass
-from .memory import peak_bytes
+from .memory import directions_bytes, peak_bytes
 from .preparation import Setup, sample_of
 from .starting import seconds_to_start
 
@@ -90,6 +91,10 @@ def forecast(setup: Setup, compared: Comparison | None = None, prepared: Mapping
             **_stages(setup, plan, subspace, sample, Work(asked=reached.each, alone=reached.alone)),
         }
         peak = peak_bytes(subspace, sample, plan.batch, isinstance(plan, PosteriorSettings))
+        peak += _read_bytes(sample, setup.train.n)
+        if isinstance(subspace.projector, Ekfac):  # before what training reads is there
+            module, few = setup.base.module, preprocessed(setup.train.x[:2], setup.preprocess)
+            peak = max(peak, directions_bytes(module, few, subspace.layout.D))
     drawn = setup.request.posterior == "draw"
     sizes = [slot.stop - slot.start for slot in setup.base.layout.slots]
     typical = Candidate(NO_SYMBOLS, TYPICAL_DRAW, None) if drawn else _typical(plan, subspace.d, sizes)
@@ -107,7 +112,7 @@ def forecast(setup: Setup, compared: Comparison | None = None, prepared: Mapping
         seconds=round(sum(stages.values()), 3),
         threads=threads,
         stages={stage: round(seconds, 3) for stage, seconds in stages.items() if seconds},
-        memory_bytes=_read_bytes(sample, setup.train.n) + setup.train.x.nbytes + peak,
+        memory_bytes=setup.train.x.nbytes + peak,
         ledger=complete(
             coded,
             spec,

@@ -3,7 +3,9 @@
 import gc
 import os
 import time
+from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,13 +13,20 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from pacbound import stages
 from pacbound.data.registry import load
+from pacbound.methods.plans import plans
 from pacbound.methods.table import certify
-from pacbound.pipeline import capturing
+from pacbound.pipeline import capturing, encoding
 from pacbound.pipeline.encoding import plan_of
 from pacbound.pipeline.forecast import Forecast, forecast
 from pacbound.pipeline.preparation import prepare
+from pacbound.request.request import Request
+from pacbound.specs.specs import ProjectorSpec
+from pacbound.subspace import ekfac
+from pacbound.training.settings import PosteriorSettings
 from pacbound.training.state import Checkpoint
+from tests.several import brief
 from tests.tiny import clouds, network, quick
 
 
@@ -111,3 +120,87 @@ def test_a_forecast_leaves_nothing_behind() -> None:
     before = held()
     forecast(prepare(net, clouds(), None, quick(d=16), "zero_one"))
     assert held() == before
+
+
+BEHIND_FEATURES = {"model": "bars1-A3-L", "d": 32, "epochs": 1}
+FOUND = 7.0  # seconds, far more than anything else takes here
+
+
+@pytest.fixture
+def slow_directions(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let directions take FOUND seconds by every clock; how often they were found."""
+    late, found, ours, counter = [0.0], list[int](), stages.clock, time.perf_counter
+    eigenvectors = ekfac._moments
+
+    def moments(spec: ProjectorSpec, *rest: Any) -> Any:
+        late[0] += FOUND
+        found.append(spec.d)
+        return eigenvectors(spec, *rest)
+
+    monkeypatch.setattr(ekfac, "_moments", moments)
+    monkeypatch.setattr(stages, "clock", lambda: ours() + late[0])
+    monkeypatch.setattr(time, "perf_counter", lambda: counter() + late[0])
+    ekfac._found.cache_clear()
+    return found
+
+
+def test_a_forecast_and_a_run_tell_the_same_stages_apart_and_both_find_the_directions_once(
+    slow_directions: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoding, "posterior_settings", brief)
+    request = Request(**BEHIND_FEATURES)
+    plan = plans(request)["subspace"]
+    assert isinstance(plan, Forecast)
+    assert slow_directions == [32]
+    made = certify(request=request, progress=False)
+    assert slow_directions == [32, 32]  # a run that begins anew finds them anew
+    assert made.hypothesis.projector is not None
+    assert made.hypothesis.projector.kind == "ekfac"
+    run = made.environment.seconds
+    assert set(run) == set(plan.stages) >= {"directions", "features", "training", "curvature", "counting"}
+    for seconds in (plan.stages["directions"], run["directions"]):
+        assert FOUND <= seconds < 2 * FOUND
+    for told in (plan.stages, run):
+        assert sum(told.values()) - told["directions"] < FOUND  # it is in no other stage
+    assert plan.seconds == pytest.approx(sum(plan.stages.values()), abs=0.06)
+
+
+def test_directions_that_are_random_take_no_time_worth_saying(slow_directions: list[int]) -> None:
+    plan = plans(Request(**BEHIND_FEATURES, projector="fastfood"))["subspace"]
+    assert isinstance(plan, Forecast)
+    assert "directions" not in plan.stages
+    assert slow_directions == []
+
+
+def test_what_was_found_before_the_forecast_still_counts(slow_directions: list[int]) -> None:
+    setup = prepare(BEHIND_FEATURES["model"], "digits", None, Request(**BEHIND_FEATURES), "zero_one")
+    assert slow_directions == [32]
+    for _ in range(2):
+        assert FOUND <= forecast(setup).stages["directions"] < 2 * FOUND
+    assert slow_directions == [32]
+
+
+class SlowLayer(nn.Linear):
+    """A layer that takes its time for each example, and counts them."""
+
+    asked: int | None = None  # nothing is counted, and no time taken, until this is 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        if SlowLayer.asked is not None and not torch._C._functorch.maybe_current_level():
+            SlowLayer.asked += len(x)
+            time.sleep(PAUSE * len(x))
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("train", ["all", "last"])
+def test_few_examples_are_timed_where_each_takes_long(train: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch has 250 of them, and the network is asked about 64: a pause for each is a minute."""
+    first, last = (SlowLayer(6, 6), nn.Linear(6, 3)) if train == "last" else (nn.Linear(6, 6), SlowLayer(6, 3))
+    net = nn.Sequential(OrderedDict(first=first, last=last))
+    setup = prepare(net, clouds(5000), None, Request(d=16, train=train, base="values"), "zero_one")
+    monkeypatch.setattr(SlowLayer, "asked", 0)
+    found = forecast(setup)
+    assert SlowLayer.asked is not None
+    assert SlowLayer.asked < 120
+    stage, passes = ("training", PosteriorSettings().steps * 250 / 5000) if train == "all" else ("features", 1)
+    assert found.stages[stage] == pytest.approx(passes * 5000 * PAUSE, rel=0.2)
