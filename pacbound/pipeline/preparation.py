@@ -20,7 +20,7 @@ from ..data.examples import Examples
 from ..data.inputs import check_apart, check_repeats, distinct_inputs, same_shape
 from ..data.likeness import recognise
 from ..data.mixed import Pictures, Raw
-from ..data.preprocess import preprocessed, shape_after, treated
+from ..data.preprocess import IMAGE_DIMENSIONS, preprocessed, shape_after, treated
 from ..data.registry import DATA_SETS, FILES, load, load_any, load_held_out
 from ..data.split import Split, split_examples
 from ..data.tokens import cut_texts, package, padding_number
@@ -554,7 +554,7 @@ def _test_examples(
 
 def _say_how_long(shape: tuple[int, ...], preprocess: PreprocessSpec) -> None:
     """Say of large images how they are read in less time, where that is for nobody but the user to choose."""
-    side = min(shape[-2:]) if len(shape) >= 2 else 0
+    side = min(shape[-2:]) if len(shape) == IMAGE_DIMENSIONS - 1 else 0
     if side >= LARGE_SIDE and preprocess.resize is None and preprocess.name in PREPROCESS:
         LOG.info(
             "images of %s pixels are read as they are, about %d times as long as at %d x %d, which --preprocess %s@%d "
