@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from ..networks.captured import CHECKED, Captured, Frozen, capture, frozen_before
+from ..networks.captured import CHECKED, STAGE, Captured, Frozen, capture, frozen_before
 from ..networks.passes import batch_for
 from ..stages import clocked
 from ..subspace.layout import frozen_digest
@@ -75,7 +75,7 @@ def with_captured(setup: Setup, state: Path | None, progress: bool = True) -> Se
         LOG.info("features are computed at every step of training: those of all examples take too much memory")
         return setup
     store, key = (None, "") if fixed else store_of(setup, setup.digest, state)
-    with clocked("features"):
+    with clocked(STAGE):
         return replace(setup, captured=capture(frozen, setup.train.x, store, key, progress))
 
 

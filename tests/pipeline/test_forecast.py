@@ -85,7 +85,9 @@ def test_the_pass_through_what_is_frozen_is_part_of_the_time_and_told_apart(tmp_
 
 
 def test_maps_that_memory_does_not_hold_are_no_pass_of_their_own_and_take_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    setup = prepare("flip-bars1-A3-L", load("digits").subset(range(200)), None, quick(d=32), "zero_one")
+    request = quick(d=32, projector="fastfood")
+    setup = prepare("flip-bars1-A3-L", load("digits").subset(range(200)), None, request, "zero_one")
+    monkeypatch.setattr("pacbound.pipeline.forecast.peak_bytes", lambda *_: 0)  # beside the sample
     held = forecast(setup)
     monkeypatch.setattr(capturing, "limit_bytes", lambda: 1000)
     computed = forecast(setup)
