@@ -15,7 +15,7 @@ import torch
 
 from ..bits.coder import Symbols
 from ..bits.codes import fit_code
-from ..distributed import share
+from ..distributed import processes, share
 from ..errors import CodeError, QuantizeError
 from ..quantize.codebook import Init, initial_centroids, to_codebook
 from ..quantize.lattice import step_of, to_lattice
@@ -100,7 +100,7 @@ def seconds_an_epoch(subspace: Subspace, sample: Sample, batch: int) -> float:
     rows, there = min(batch, sample.n), len(sample.x)
 
     def step(size: int) -> None:
-        one_step(subspace, sample, size)()
+        one_step(subspace, sample, max(size, processes()))()  # each process has a part of it
 
     return seconds_of(step, rows, TIMED_STEPS, there) * max(1, sample.n // batch)
 
