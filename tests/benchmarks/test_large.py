@@ -25,19 +25,19 @@ FACTOR = 1.5
 KEPT = Path(__file__).parents[2] / "results" / "benchmarks" / "large_124M.json"
 
 
-@pytest.mark.parametrize("model", ["auto", "bars2-c8k3p1-R-A3-L"])
-def test_the_digits_take_as_long_as_forecast(model: str, figure: Callable[..., None]) -> None:
-    """Of the whole, and of each stage; the second network is behind features, along leading directions."""
+@pytest.mark.parametrize(("model", "named"), [("auto", "digits"), ("bars2-c8k3p1-R-A3-L", "digits behind features")])
+def test_the_digits_take_as_long_as_forecast(model: str, named: str, figure: Callable[..., None]) -> None:
+    """Of the whole, and of each stage; behind features along leading directions, which are found first."""
     request = pb.Request(model=model, epochs=200)
     plan = plans(request)["subspace"]
     assert isinstance(plan, Forecast)
     real = pb.certify(request=request, progress=False).environment.seconds
     assert ("directions" in plan.stages) == ("directions" in real) == (model != "auto")
     for stage, seconds in plan.stages.items():
-        figure(f"forecast of {stage}, digits, {model}", seconds, real[stage], "the stage")
+        figure(f"forecast of {stage}, {named}", seconds, real[stage], "the stage")
     whole = sum(real.values())
     assert plan.seconds >= whole / FACTOR
-    figure(f"forecast, digits, {model}", plan.seconds, whole, "the run", most=FACTOR)
+    figure(f"forecast, {named}", plan.seconds, whole, "the run", most=FACTOR)
 
 
 @pytest.mark.parametrize("size", ["11M", "30M"])
