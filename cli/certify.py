@@ -88,7 +88,7 @@ def _certify(**options: object) -> None:
         kept = f"; --resume goes on from {state}" if begun else ""
         typer.echo(f"\npacbound: interrupted{kept}.", err=True)
         raise typer.Exit(130) from None
-    first(lambda: certificate.save(output))
+    beside = first(lambda: certificate.save(output))
     if leads():
         state.unlink(missing_ok=True)
         shutil.rmtree(methods_folder(state), ignore_errors=True)
@@ -98,7 +98,8 @@ def _certify(**options: object) -> None:
     if changed := differences(request):
         typer.echo("\nDiffers from the defaults\n" + "\n".join(f"  - {line}" for line in changed), err=as_json)
     check = f"pacbound verify {shlex.quote(str(output))}{_verify_hint(request, options['data_dir'])}"
-    typer.echo(f"\nwritten to {output}\ncheck it with: {check}", err=True)
+    kept = f", which needs {' and '.join(beside)} beside it" if beside else ""
+    typer.echo(f"\nwritten to {output}{kept}\ncheck it with: {check}", err=True)
 
 
 def _state_beside(output: Path, options: dict[str, object]) -> Path:
@@ -173,25 +174,33 @@ def _verify_hint(request: "Request", data_dir: object) -> str:
 
 
 def _in_words(plan: "Forecast") -> str:
+    coded = (
+        f"d = {plan.d:,} coefficients"
+        if plan.d
+        else f"made from picks, at most {plan.picks:,}"
+        if plan.picks
+        else "which are coded themselves"
+    )
     lines = [
-        f"data     {plan.data}, n = {plan.n:,}",
-        f"network  {plan.model}, D = {plan.D:,} parameters, "
-        + (
-            f"d = {plan.d:,} coefficients"
-            if plan.d
-            else f"made from picks, at most {plan.picks:,}"
-            if plan.picks
-            else "which are coded themselves"
+        *_told("data", f"{plan.data}, n = {plan.n:,}"),
+        *_told("network", f"{plan.model}, D = {plan.D:,} parameters, {coded}"),
+        *_told(
+            "training",
+            f"{plan.epochs} epochs in batches of {plan.batch}, about {plan.seconds:,.0f} s on "
+            f"{_threads(plan.threads)} of this machine",
         ),
-        f"training {plan.epochs} epochs in batches of {plan.batch}, about {plan.seconds:,.0f} s on "
-        f"{_threads(plan.threads)} of this machine",
-        *([f"         {_by_stage(plan.stages)}"] if plan.stages else []),
-        f"memory   about {plan.memory_bytes / 2**20:,.0f} MiB beside the program",
+        *(_told("", _by_stage(plan.stages)) if plan.stages else []),
+        *_told("memory", f"about {plan.memory_bytes / 2**20:,.0f} MiB beside the program"),
         "ledger   expected, in bits",
     ]
     for entry in plan.ledger:
         lines += sentence_lines(entry.why, f"  {entry.item:<18}{entry.bits:>8,}  ", " " * 30)
     return "\n".join([*lines, f"  {'sum':<18}{plan.bits:>8,}"])
+
+
+def _told(what: str, sentence: str) -> list[str]:
+    """A line of a plan, broken to the width of the terminal."""
+    return sentence_lines(sentence, f"{what:<9}", " " * 9)
 
 
 def _threads(count: int) -> str:
@@ -203,20 +212,25 @@ def _by_stage(stages: dict[str, float]) -> str:
 
 
 def _language_in_words(plan: "LanguageForecast") -> list[str]:
-    text = f"text     {plan.text}, {plan.symbols:,} symbols, {plan.losses:,} losses"
+    text = _told("text", f"{plan.text}, {plan.symbols:,} symbols, {plan.losses:,} losses")
     if plan.seconds is None:
         looked_at = ", ".join(f"{count:,} of {k}" for k, count in enumerate(plan.contexts, 1)) or "none"
         return [
-            text,
-            f"network  {plan.model}, of the frequent contexts ({looked_at} symbols) those that save their bits",
-            "training none: it is fitted at once, in time that grows with the contexts",
+            *text,
+            *_told(
+                "network", f"{plan.model}, of the frequent contexts ({looked_at} symbols) those that save their bits"
+            ),
+            *_told("training", "none: it is fitted at once, in time that grows with the contexts"),
         ]
     coded = "all of which are coded" if plan.d is None else f"d = {plan.d:,} coefficients"
     return [
-        text,
-        f"network  {plan.model}, D = {plan.D:,} parameters, {coded}",
-        f"training {plan.steps:,} steps, about {plan.seconds:,.0f} s on {_threads(plan.threads)} of this machine, "
-        "counting included",
+        *text,
+        *_told("network", f"{plan.model}, D = {plan.D:,} parameters, {coded}"),
+        *_told(
+            "training",
+            f"{plan.steps:,} steps, about {plan.seconds:,.0f} s on {_threads(plan.threads)} of this machine, "
+            "counting included",
+        ),
     ]
 
 

@@ -92,6 +92,18 @@ def test_held_out_examples_are_reported(folder: Path, monkeypatch: pytest.Monkey
     assert re.search(r"test error +\d+ of 60 .*bound from the test set", out)
 
 
+def test_a_file_beside_the_certificate_is_named_where_it_is_written_and_where_it_is_missing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, _, err = in_process(folder, *QUICK, "--prior-share", "0.5", monkeypatch=monkeypatch)
+    (beside,) = folder.glob("*.safetensors")
+    assert (code, f"written to clouds.json, which needs {beside.name} beside it\n" in err) == (0, True)
+    beside.unlink()
+    done = CliRunner().invoke(app, ["verify", "clouds.json", "--data", "clouds.npz"])
+    assert done.exit_code == 1
+    assert f"sidecar '{beside.name}' is missing. Put it beside the certificate" in " ".join(done.stdout.split())
+
+
 def test_a_dry_run_prints_the_plan_and_writes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = [*QUICK, "--epochs", "20", "--dry-run"]
     code, out, err = in_process(folder, *asked, "--output", "no/such/c.json", monkeypatch=monkeypatch)
