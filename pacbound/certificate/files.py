@@ -34,7 +34,8 @@ def write_atomic(path: Path, content: bytes) -> None:
             raise
     except OSError as cause:
         raise CertificateError(
-            f"Certificate: {path.name!r} could not be written ({cause.strerror}). Choose a folder where files can be made."
+            f"Certificate: {path.name!r} could not be written ({cause.strerror}). Choose a folder where files can "
+            "be made."
         ) from None
 
 
