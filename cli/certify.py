@@ -88,7 +88,8 @@ def _certify(**options: object) -> None:
         kept = f"; --resume goes on from {state}" if begun else ""
         typer.echo(f"\npacbound: interrupted{kept}.", err=True)
         raise typer.Exit(130) from None
-    beside = first(lambda: certificate.save(output))
+    written = first(lambda: _unwritten(output, bool(options["force"]), certificate.digest))
+    beside = first(lambda: certificate.save(written))
     if leads():
         state.unlink(missing_ok=True)
         shutil.rmtree(methods_folder(state), ignore_errors=True)
@@ -97,9 +98,11 @@ def _certify(**options: object) -> None:
     typer.echo(render(certificate, width=columns(sys.stderr if as_json else None)), err=as_json)
     if changed := differences(request):
         typer.echo("\nDiffers from the defaults\n" + "\n".join(f"  - {line}" for line in changed), err=as_json)
-    check = f"pacbound verify {shlex.quote(str(output))}{_verify_hint(request, options['data_dir'])}"
+    if written != output:
+        typer.echo(f"\npacbound: {output} was written by another run meanwhile, and is left as it is.", err=True)
+    check = f"pacbound verify {shlex.quote(str(written))}{_verify_hint(request, options['data_dir'])}"
     kept = f", which needs {' and '.join(beside)} beside it" if beside else ""
-    typer.echo(f"\nwritten to {output}{kept}\ncheck it with: {check}", err=True)
+    typer.echo(f"\nwritten to {written}{kept}\ncheck it with: {check}", err=True)
 
 
 def _state_beside(output: Path, options: dict[str, object]) -> Path:
@@ -122,6 +125,12 @@ def _state_beside(output: Path, options: dict[str, object]) -> Path:
             f"certify: {begun} holds an unfinished run. Add --resume to go on with it, or delete it to start afresh."
         )
     return state
+
+
+def _unwritten(output: Path, force: bool, digest: str) -> Path:
+    """Where a certificate goes: beside one that another run has finished there meanwhile, never over it."""
+    taken = output.exists() and not force
+    return output.with_name(f"{output.stem}-{digest[:8]}{output.suffix}") if taken else output
 
 
 def _request(options: dict[str, object]) -> "Request":
