@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import computed_field
 
 from ..bounds.claims import RiskEstimate
+from ..certificate.accounting import FIXED_LEARNER
 from ..certificate.difference import DifferenceCertificate
 from ..certificate.documents import AnyCertificate, load_document
 from ..certificate.language import LanguageCertificate
@@ -442,6 +443,8 @@ def _unchecked(certificate: Certificate, level: Level, counted: Counted) -> tupl
     if certificate.measures:
         unchecked.append("the measures, which carry no probability")
     unchecked.append("that the data are independent draws from the source that matters to you")
-    unchecked.append("what is declared: " + "; ".join(certificate.declarations))
+    again = counted.replay is not None and counted.replay.reproduced
+    declared = [one for one in certificate.declarations if not (again and one == FIXED_LEARNER)]
+    unchecked.append("what is declared: " + "; ".join(declared))
     unchecked.append("who wrote it: the digest shows integrity, not authorship")
     return tuple(unchecked)
