@@ -33,7 +33,7 @@ from .document import (
     read_theta0,
     schema_id,
 )  # fmt: skip
-from .language_statement import write_language_statement
+from .language_statement import bits_a_byte, write_language_statement
 from .statement import percent_up
 
 LANGUAGE_VERSION: Literal["language-1"] = "language-1"
@@ -287,8 +287,8 @@ class LanguageCertificate(Document):
 
     @property
     def bits_a_byte(self) -> float:
-        """The headline in bits a byte of the text, where its symbols are tokens; no figure about answers."""
-        return self.stated_bound.value * self.text.symbols / self.text.bytes
+        """The headline in bits a byte of the text, rounded up, where symbols are tokens; no figure about answers."""
+        return bits_a_byte(self.stated_bound.value, self.text)
 
     @property
     def predictors(self) -> tuple[OtherPredictor, ...]:

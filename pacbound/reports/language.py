@@ -2,7 +2,7 @@
 
 from ..certificate.language import LanguageCertificate, OtherAnswers, OtherForm, OtherPredictor
 from ..certificate.language_recheck import recheck_language_arithmetic
-from ..certificate.language_statement import bits_up, unit_name
+from ..certificate.language_statement import bits_a_byte_up, bits_up, unit_name
 from ..certificate.statement import confidence, percent_up, share_up
 from .shared import DECODED, INTEGRITY, UNPAID, added_to_theta0, theta0_words
 
@@ -38,7 +38,7 @@ def language_facts(certificate: LanguageCertificate) -> tuple[tuple[str, str], .
     if certificate.errors is not None:
         facts.insert(1, ("errors", _wrong(certificate.errors, certificate.losses.n)))
     elif text.alphabet.kind == "tokenizer":
-        facts.insert(1, ("bits a byte", f"{bits_up(certificate.bits_a_byte)}, at {text.symbols:,} tokens"))
+        facts.insert(1, ("bits a byte", f"{bits_a_byte_up(stated.value, text)}, at {text.symbols:,} tokens"))
     facts += [_beside(other, unit) for other in certificate.also]
     every = "" if prediction.stride is None else f", every {prediction.step:,}"
     facts += [
