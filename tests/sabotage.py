@@ -193,8 +193,8 @@ MUTATIONS = (
     Mutation(
         "nobody counts distinct documents again",
         "pacbound/verification/language_losses.py",
-        "    return None if found == units.distinct else",
-        "    return None if found <= (units.distinct or 0) else",
+        "None if found == units.distinct else",
+        "None if found <= (units.distinct or 0) else",
         f"{LANGUAGE_FLOW}::test_copies_of_documents_are_no_draws",
     ),
     Mutation(
@@ -259,6 +259,13 @@ MUTATIONS = (
         "    if data is not None and data.repeats is not None:\n",
         "    if data is None:\n",
         f"{QUANTIZATION}::test_why_examples_repeat_is_declared",
+    ),
+    Mutation(
+        "runs of a grid may start from as many theta0",
+        "pacbound/sweeps/plan.py",
+        "    if request.start_minutes is not None:\n",
+        "    if request.start_minutes == 0:\n",
+        "tests/sweeps/test_plan.py::test_theta0_of_a_split_is_one_for_runs_whose_messages_say_the_same",
     ),
     Mutation(
         "the mean ceiling of a language model may lie below its ceiling",
@@ -2227,7 +2234,7 @@ MUTATIONS = (
     Mutation(
         "answers: copies need no reason",
         "pacbound/certificate/language_recheck.py",
-        '    return check_repeats(n, distinct, units.repeats, "prompts")\n',
+        "    return check_repeats(n, distinct, units.repeats, units.apart)\n",
         "    return None\n",
         "tests/methods/test_language_answers.py::test_forgeries_are_refused_at_the_first_level_that_sees_them",
     ),
@@ -2431,8 +2438,8 @@ MUTATIONS = (
     Mutation(
         "figures printed rounded down",
         "pacbound/certificate/statement.py",
-        "quantize(PERCENT_STEP, ROUND_CEILING)",
-        "quantize(PERCENT_STEP, ROUND_FLOOR)",
+        "    return number.quantize(step, ROUND_CEILING, EXACT)\n",
+        "    return number.quantize(step, ROUND_FLOOR, EXACT)\n",
         "tests/certificate/test_statement.py"
         "::test_printed_risks_are_never_below_the_number_and_less_than_one_step_above",
     ),

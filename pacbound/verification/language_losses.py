@@ -148,9 +148,7 @@ def _other_distinct(certificate: LanguageCertificate, text: "Text") -> str | Non
     if spans is None:
         return _other_prompts(units.distinct, text)
     found = distinct_beginnings(text, spans.spans, window)
-    return (
-        None if found == units.distinct else f"there are {found:,} distinct {units.apart}, stated are {units.distinct}"
-    )
+    return None if found == units.distinct else f"there are {found:,} distinct {units.apart}, not {units.distinct}"
 
 
 def _other_prompts(stated: int | None, text: "Text") -> str | None:
