@@ -261,6 +261,13 @@ MUTATIONS = (
         f"{QUANTIZATION}::test_why_examples_repeat_is_declared",
     ),
     Mutation(
+        "what theta0 of a split started from has not seen held-out examples, nobody says",
+        "pacbound/reports/shared.py",
+        'base.kind == "split" and base.split is not None and base.split.start is None',
+        'base.kind == "split" and base.split is not None',
+        "tests/reports/test_show.py::test_a_held_out_figure_says_its_condition_where_weights_came_from_elsewhere",
+    ),
+    Mutation(
         "runs of a grid may start from as many theta0",
         "pacbound/sweeps/plan.py",
         "    if request.start_minutes is not None:\n",
