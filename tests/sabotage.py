@@ -268,6 +268,13 @@ MUTATIONS = (
         "tests/reports/test_show.py::test_a_held_out_figure_says_its_condition_where_weights_came_from_elsewhere",
     ),
     Mutation(
+        "one line of a certificate rounds its bound to the nearest",
+        "pacbound/certificate/schema.py",
+        'said = f"risk <= {rounded_up(stated.value)} by',
+        'said = f"risk <= {stated.value:.6f} by',
+        "tests/certificate/test_statement.py::test_one_line_of_a_certificate_does_not_round_its_bound_down",
+    ),
+    Mutation(
         "runs of a grid may start from as many theta0",
         "pacbound/sweeps/plan.py",
         "    if request.start_minutes is not None:\n",

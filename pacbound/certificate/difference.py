@@ -20,7 +20,7 @@ from .canonical import Json
 from .difference_statement import write_difference_statement
 from .document import Document, Environment, Sha256, declared_sentences, schema_id
 from .language import TextRecord
-from .language_statement import bits_a_byte
+from .language_statement import bits_a_byte, bits_up
 from .parts import OriginalNetwork
 from .schema import DataRecord
 
@@ -112,8 +112,8 @@ class DifferenceCertificate(Document):
 
     def __repr__(self) -> str:
         """One line: data, versions and their bounds."""
-        rows = ", ".join(f"{row.name} {row.value:.4f}" for row in self.versions)
-        return f"DifferenceCertificate({self.about}: {rows} by {self.theorem}, delta {self.delta:g})"
+        rows = ", ".join(f"{row.name} {bits_up(row.value)}" for row in self.versions)
+        return f"DifferenceCertificate({self.about}: {rows} by {self.theorem}, delta {self.delta!r})"
 
     @classmethod
     def issue(
