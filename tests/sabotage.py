@@ -275,6 +275,20 @@ MUTATIONS = (
         "tests/certificate/test_statement.py::test_one_line_of_a_certificate_does_not_round_its_bound_down",
     ),
     Mutation(
+        "held-out examples may be bounded at any confidence",
+        "pacbound/certificate/recheck.py",
+        "    if other.delta != certificate.stated_bound.delta:\n",
+        "    if not other.delta:\n",
+        f"{FORGERIES}::test_every_forgery_is_refused_at_the_lowest_level_that_can_see_it",
+    ),
+    Mutation(
+        "two held-out figures may stand beside a headline, one of which is counted again",
+        "pacbound/certificate/recheck.py",
+        "    if len(set(kinds)) < len(kinds):\n",
+        "    if not kinds and certificate.also:\n",
+        f"{FORGERIES}::test_every_forgery_is_refused_at_the_lowest_level_that_can_see_it",
+    ),
+    Mutation(
         "runs of a grid may start from as many theta0",
         "pacbound/sweeps/plan.py",
         "    if request.start_minutes is not None:\n",
