@@ -279,14 +279,14 @@ MUTATIONS = (
         "pacbound/certificate/recheck.py",
         "    if other.delta != certificate.stated_bound.delta:\n",
         "    if not other.delta:\n",
-        f"{FORGERIES}::test_every_forgery_is_refused_at_the_lowest_level_that_can_see_it",
+        f"{FORGERIES}::test_each_forgery_is_caught_first_at_its_level",
     ),
     Mutation(
         "two held-out figures may stand beside a headline, one of which is counted again",
         "pacbound/certificate/recheck.py",
         "    if len(set(kinds)) < len(kinds):\n",
         "    if not kinds and certificate.also:\n",
-        f"{FORGERIES}::test_every_forgery_is_refused_at_the_lowest_level_that_can_see_it",
+        f"{FORGERIES}::test_each_forgery_is_caught_first_at_its_level",
     ),
     Mutation(
         "runs of a grid may start from as many theta0",

@@ -195,9 +195,8 @@ def _check_statement(certificate: Certificate) -> str | None:
 
 def _check_others(certificate: Certificate) -> str | None:
     """Each stands once, so that what is counted again is what is shown, and with the confidence of the headline."""
-    kinds = [
-        f"{one.kind} {one.sample} {one.theorem if isinstance(one, OtherBound) else ''}" for one in certificate.also
-    ]
+    theorems = [one.theorem if isinstance(one, OtherBound) else one.kind for one in certificate.also]
+    kinds = [f"{name} on {one.sample}" for name, one in zip(theorems, certificate.also, strict=True)]
     if len(set(kinds)) < len(kinds):
         return f"each stands once beside the headline, got {', '.join(kinds)}"
     for other in certificate.also:
