@@ -249,9 +249,9 @@ MUTATIONS = (
     Mutation(
         "a scaler fitted on the rows is not seen",
         "pacbound/data/columns.py",
-        "    return varies\n",
-        "    return False\n",
-        "tests/integrations/test_estimator.py::test_rows_that_their_own_statistics_scaled_are_said",
+        "    still = power == 0.0\n",
+        "    still = power < 2.0\n",
+        "tests/data/test_columns.py::test_rows_scaled_by_their_own_statistics_are_known",
     ),
     Mutation(
         "why held-out examples repeat is not declared",

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..errors import DataError, without_file
 from ..specs.preprocess import PreprocessSpec
+from .mapped import chunks
 from .mixed import Pictures, Raw, of_one_shape
 
 NEAR = 1e-4  # means this near to the sample's own, in its standard deviations, are taken for them
@@ -103,11 +104,11 @@ def scaled_by_itself(x: Raw) -> bool:
     """
     if isinstance(x, Pictures) or x.ndim != 2 or not x.dtype.is_floating_point or len(x) < 2:
         return False
-    varies = False
-    for at in range(x.shape[1]):  # one by one: the first settles it for most samples
-        column = x[:, at].to(torch.float64)
-        mean, std = float(column.mean()), float(column.std(correction=0))
-        if abs(mean) > NEAR or (std != 0.0 and abs(std - 1) > NEAR + 1 / len(x)):  # with n - 1 in the place of n too
-            return False
-        varies |= std != 0.0
-    return varies
+    total, squares = torch.zeros(2, x.shape[1], dtype=torch.float64)
+    for part in chunks(x):
+        rows = part.to(torch.float64)
+        total, squares = total + rows.sum(0), squares + rows.square().sum(0)
+    mean, power = total / len(x), squares / len(x)  # the latter is the variance where the mean is 0
+    still = power == 0.0
+    near = torch.minimum((power - 1).abs(), (power * len(x) / (len(x) - 1) - 1).abs()) < NEAR  # by n, or by n - 1
+    return bool(((mean.abs() < NEAR) & (near | still)).all()) and not bool(still.all())
