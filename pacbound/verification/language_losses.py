@@ -82,7 +82,7 @@ def recount_losses(
     assert stated.sums is not None
     held = _held_out(stated.text, certificate.units, data if test is None else test, root, tokenizer)
     if held is None:
-        return findings, False
+        return (*findings, *_not_held_out(test)), False
     try:
         for seen in (text, *_before(certificate, data, root, tokenizer)):
             check_text_apart(seen, held)
@@ -116,7 +116,7 @@ def _recount_answers(
         return tuple(findings), False
     other = _held_out(held.text, certificate.units, test, root, tokenizer)
     if not isinstance(other, Pairs):
-        return tuple(findings), False
+        return (*findings, *_not_held_out(test)), False
     try:
         wrong = _other_prompts(held.distinct, other)
         check_pairs_apart(pairs, other, certificate.units.repeats)
@@ -126,6 +126,12 @@ def _recount_answers(
     if wrong is None and found > held.errors:
         wrong = f"{found:,} held-out answers are not given exactly, the certificate says {held.errors:,}"
     return (*findings, Finding(check="held-out errors", complaint=wrong)), True
+
+
+def _not_held_out(test: object) -> tuple[Finding, ...]:
+    """Whoever gives a held-out text is told where it is not the one that the certificate names."""
+    wrong = "what was given for it is not the held-out text that the certificate names"
+    return () if test is None else (Finding(check="held-out text", complaint=wrong),)
 
 
 def _before(

@@ -347,6 +347,19 @@ def test_forgeries_are_refused_at_the_first_level_that_sees_them(streamed, tmp_p
         assert verify(file, level="message").stands
 
 
+def test_a_held_out_text_that_is_given_is_counted_or_refused(streamed, positioned, tmp_path):
+    path, certificate = streamed
+    assert certificate.predictors[-1].text is not None
+    held = tmp_path / "held.txt"
+    held.write_bytes(Path(path).read_bytes()[certificate.predictors[-1].text.begin :])
+    assert "held-out losses" in verify(certificate, data=path, test=str(held)).passed
+    held.write_bytes(held.read_bytes()[::-1])
+    assert verify(certificate, data=path, test=str(held)).failed == "held-out text"
+    path, certificate = positioned
+    with pytest.raises(RequestError, match="names no held-out text"):
+        verify(certificate, data=path, test=str(held))
+
+
 def test_another_text_and_another_network_are_refused(streamed, tmp_path):
     _, certificate = streamed
     other = save_text(tmp_path, N, seed=9)
