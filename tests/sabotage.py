@@ -289,6 +289,13 @@ MUTATIONS = (
         f"{FORGERIES}::test_each_forgery_is_caught_first_at_its_level",
     ),
     Mutation(
+        "any text may be given for the held-out one of a language model",
+        "pacbound/verification/language_losses.py",
+        '    return () if test is None else (Finding(check="held-out text", complaint=wrong),)\n',
+        "    return () if wrong else ()\n",
+        f"{LANGUAGE_FLOW}::test_a_held_out_text_that_is_given_is_counted_or_refused",
+    ),
+    Mutation(
         "runs of a grid may start from as many theta0",
         "pacbound/sweeps/plan.py",
         "    if request.start_minutes is not None:\n",
