@@ -15,7 +15,7 @@ from ..certificate.schema import DataRecord
 from ..certificate.sweep import SweepRecord
 from ..certificate.tuned import named_after
 from ..data.class_names import names_of
-from ..data.columns import refuse_own_statistics
+from ..data.columns import OWN_SCALE, refuse_own_statistics, scaled_by_itself
 from ..data.examples import Examples
 from ..data.inputs import check_apart, check_repeats, distinct_inputs, same_shape
 from ..data.likeness import recognise
@@ -300,6 +300,14 @@ def _with_absent(sample: Examples) -> Examples:
     return sample.noting(f"{said}{' ...' if len(absent) > MOST_NAMED else ''}")
 
 
+def _with_own_scale(sample: Examples) -> Examples:
+    """Say in the note of a sample, and to its user, that it looks as if a scaler had been fitted on it."""
+    if not scaled_by_itself(sample.x):
+        return sample
+    LOG.warning("%s. Scale by constants that were fixed beforehand, or by --standardise share.", OWN_SCALE)
+    return sample.noting(OWN_SCALE)
+
+
 def describe(sample: Examples, split: Split | None = None, repeats: str | None = None) -> DataRecord:
     """Return what a certificate says of a sample, or of the rest of a split. repeats: why inputs stand there twice.
 
@@ -312,7 +320,7 @@ def describe(sample: Examples, split: Split | None = None, repeats: str | None =
     return DataRecord.model_validate(
         {
             **record,
-            "note": _with_absent(sample).note,
+            "note": _with_own_scale(_with_absent(sample)).note,
             "distinct": distinct,
             "repeats": repeats,
             "like": like,

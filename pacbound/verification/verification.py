@@ -219,6 +219,9 @@ def _verify_language(
     """Check a language model's certificate. Raises: RequestError where the level asked for is out of reach."""
     lacking = language_lacks(certificate, data, checkpoint, tokenizer)
     _refuse_replay(level)
+    beside = [*(one.name for one in certificate.predictors), *(one.name for one in certificate.beside_answers)]
+    if test is not None and "held_out" not in beside:
+        raise RequestError("verify: this certificate names no held-out text. Leave --test out.")
     reached = _reached(level, lacking, (data, checkpoint, tokenizer, test), "message")
     findings, held = recheck_language(certificate, reached, data, data_dir, checkpoint, tokenizer, test)
     return _found(name, reached, findings, language_unchecked(certificate, reached, held), certificate.statement)
