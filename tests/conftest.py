@@ -1,6 +1,8 @@
 """Fixtures shared by all tests."""
 
+import functools
 import gc
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -8,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.logged import Logged
 
 # The same examples in every run, so that a failure can be repeated; more are tried with --hypothesis-profile=explore.
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -18,6 +22,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one process for each core: threads of
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave their core to others
 os.environ.pop("COLUMNS", None)  # the width of somebody's terminal; tests name one where they mean one
+logging.getLogger().addHandler(logging.NullHandler())  # else warnings that nobody handles go to standard error
 gc.disable()  # what importing and collecting make stays, and looking through it for garbage takes a fifth of their time
 
 
@@ -35,7 +40,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def few_alone() -> Iterator[None]:
-    """Of a sample 100 inputs are asked one by one, not 1,000, which took an eighth of all; test_passes asks them all."""
+    """Of a sample 100 inputs are asked one by one, not 1,000 as for users, which test_passes looks at."""
     passes = sys.modules.get("pacbound.networks.passes")  # if none, somebody tests arithmetic alone
     with pytest.MonkeyPatch.context() as patch:
         if passes is not None:
@@ -50,6 +55,26 @@ def data_root() -> Path:
     if not root:
         pytest.skip("PACBOUND_DATA is not set")
     return Path(root)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unpacked_once() -> Iterator[None]:
+    """Official files are unpacked once a process, which takes a third of a second for one of them."""
+    idx, root = sys.modules.get("pacbound.data.idx"), os.environ.get("PACBOUND_DATA")
+    with pytest.MonkeyPatch.context() as patch:
+        if idx is not None and root:
+            unpack, once = idx._gunzipped, functools.cache(idx._gunzipped)
+            patch.setattr(idx, "_gunzipped", lambda path: (once if path.is_relative_to(root) else unpack)(path))
+        yield
+
+
+@pytest.fixture
+def logged() -> Iterator[Logged]:
+    """In the place of pytest's caplog, whose plugin walks through all loggers of torch six times a test."""
+    handler = Logged()
+    logging.getLogger().addHandler(handler)
+    yield handler
+    logging.getLogger().removeHandler(handler)
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from pacbound.methods.auto import OPTIONS, announced, listed, part_of
 from pacbound.methods.work import Work
 from pacbound.reports.show import render
 from tests.forge import caught, forge
+from tests.logged import Logged
 from tests.methods.task import N, arguments, request, save_original, unlabelled
 from tests.tiny import clouds, network
 
@@ -51,7 +52,7 @@ def test_the_best_stands_and_shows_what_came_of_all(file: Path, certificate: pb.
 
 
 def test_it_is_said_which_methods_are_tried_and_why_not_the_others(
-    file: Path, certificate: pb.Certificate, caplog: pytest.LogCaptureFixture
+    file: Path, certificate: pb.Certificate, logged: Logged
 ) -> None:
     reasons = {
         "method prior does not apply: no --prior-share is given",
@@ -62,10 +63,10 @@ def test_it_is_said_which_methods_are_tried_and_why_not_the_others(
     assert reasons <= set(certificate.environment.notes or ())
     assert all(reason in render(certificate) for reason in reasons)
     asked = pb.Request(checkpoint=str(file), method="auto")
-    with caplog.at_level("INFO", "pacbound"):
+    with logged.at_level("INFO", "pacbound"):
         announced(Work("lenet", None, None, unlabelled(), asked, None, None, None, False))
-    assert caplog.messages[0] == "methods that will be tried: subspace, direct, surrogate, picks"
-    assert reasons == set(caplog.messages[1:])
+    assert logged.messages[0] == "methods that will be tried: subspace, direct, surrogate, picks"
+    assert reasons == set(logged.messages[1:])
 
 
 def test_the_list_cannot_be_shortened_or_dropped_afterwards(certificate: pb.Certificate, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from pacbound.sweeps.driver import sweep
 from pacbound.sweeps.folder import Folder
 from pacbound.sweeps.plan import Search, make_plan
 from pacbound.verification.verification import Level
+from tests.logged import Logged
 from tests.sweeps.test_driver import InThisProcess
 from tests.tiny import quick
 
@@ -108,7 +109,7 @@ def test_the_sample_has_no_say_in_it() -> None:
 
 @pytest.mark.parametrize("why", ["few directions", "large matrix", "large image"])
 def test_where_leading_directions_are_refused_the_default_takes_random_ones_and_says_so(
-    why: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    why: str, monkeypatch: pytest.MonkeyPatch, logged: Logged
 ) -> None:
     sample, options = pictures(classes=2), {"d": 82 if why == "few directions" else 64}
     assert prepared(sample=sample, d=64).projector.kind == "ekfac"
@@ -116,10 +117,10 @@ def test_where_leading_directions_are_refused_the_default_takes_random_ones_and_
         monkeypatch.setattr(ekfac, "LARGEST_SIDE", 80)
     if why == "large image":
         monkeypatch.setattr("pacbound.specs.specs.MAX_INPUT", 63)
-    with caplog.at_level("INFO", "pacbound"):
+    with logged.at_level("INFO", "pacbound"):
         setup = prepared(sample=sample, **options)
     assert setup.projector.kind == "fastfood"
-    assert [record.getMessage() for record in caplog.records if "random" in record.getMessage()] != []
+    assert [record.getMessage() for record in logged.records if "random" in record.getMessage()] != []
     with pytest.raises(pb.PacboundError, match=r"ekfac"):
         prepared(sample=sample, projector="ekfac", **options).subspace()
 

@@ -11,6 +11,7 @@ import pacbound as pb
 from pacbound.data.examples import Examples
 from pacbound.pipeline.first_look import EXAMPLES, first_look
 from pacbound.specs.preprocess import PREPROCESS, PreprocessSpec
+from tests.logged import Logged
 from tests.methods.task import N, original
 from tests.tiny import clouds, network, quick
 
@@ -33,16 +34,16 @@ def pixels(n: int) -> Examples:
     return Examples("pixels", y[:, None].to(torch.uint8), y, classes=10)
 
 
-def test_a_network_that_does_well_is_counted_and_not_doubted(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_network_that_does_well_is_counted_and_not_doubted(logged: Logged) -> None:
     wrong = torch.arange(10)
     wrong[3] = 4  # every 3 is answered by 4
     sample = pixels(500)
-    with caplog.at_level("INFO", "pacbound"):
+    with logged.at_level("INFO", "pacbound"):
         notes = first_look(answering(wrong), sample, RAW)
     share = 100 * int((sample.y == 3).sum()) / 500
     assert len(notes) == 1
     assert f"errs on {share:.2f} % of 500 examples" in notes[0]
-    assert [record.levelno for record in caplog.records] == [logging.INFO]
+    assert [record.levelno for record in logged.records] == [logging.INFO]
 
 
 def test_at_most_two_thousand_random_examples_are_looked_at_and_always_the_same() -> None:
@@ -64,12 +65,12 @@ def test_at_most_two_thousand_random_examples_are_looked_at_and_always_the_same(
     assert 100 < int((before == 3).sum()) < 300
 
 
-def test_one_that_guesses_is_doubted(caplog: pytest.LogCaptureFixture) -> None:
+def test_one_that_guesses_is_doubted(logged: Logged) -> None:
     notes = first_look(answering(torch.arange(1, 11) % 10), pixels(300), RAW)
     assert "errs on 100.00 % of 300" in notes[0]
     assert "little better than guessing" in notes[1]
     assert "--preprocess" in notes[1]
-    assert [record.levelno for record in caplog.records if record.levelno > logging.INFO] == [logging.WARNING]
+    assert [record.levelno for record in logged.records if record.levelno > logging.INFO] == [logging.WARNING]
 
 
 def test_the_constants_with_which_it_does_well_are_named() -> None:
@@ -88,15 +89,15 @@ def test_the_constants_with_which_it_does_well_are_named() -> None:
 
 
 def test_it_stands_in_the_certificate_and_changes_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, logged: Logged
 ) -> None:
     torch.save({"model": original().state_dict(), "ema": network().state_dict()}, tmp_path / "a.pt")
     asked = quick(checkpoint=str(tmp_path / "a.pt"), disjoint=True, key="model")
-    with caplog.at_level("INFO", "pacbound"):
+    with logged.at_level("INFO", "pacbound"):
         made = pb.certify(network(), clouds(N), request=asked, progress=False)
     notes = made.environment.notes or ()
     assert [note[:24] for note in notes] == ["read under the key model", "as it is, the checkpoint"]
-    assert all(any(note in message for message in caplog.messages) for note in notes)
+    assert all(any(note in message for message in logged.messages) for note in notes)
     monkeypatch.setattr("pacbound.methods.work.first_look", lambda *_: ())
     silent = pb.certify(network(), clouds(N), request=asked, progress=False)
     assert silent.core_digest == made.core_digest

@@ -31,6 +31,7 @@ from pacbound.training.plain import Candidate, Encoded
 from pacbound.training.settings import PosteriorSettings
 from pacbound.training.state import Checkpoint
 from tests.forge import Document, forge
+from tests.logged import Logged
 from tests.several import brief
 from tests.tiny import CLASSES, clouds, examples, network, quick
 
@@ -506,7 +507,7 @@ def test_training_that_diverges_is_refused_with_a_remedy() -> None:
 
 
 def test_a_later_phase_that_fails_leaves_the_messages_of_earlier_ones(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, logged: Logged
 ) -> None:
     honest, calls = plain.to_lattice, [0]
 
@@ -519,7 +520,7 @@ def test_a_later_phase_that_fails_leaves_the_messages_of_earlier_ones(
     monkeypatch.setattr(plain, "to_lattice", second_time_broken)
     made = run(GOOD, train=clouds(MANY))
     assert made.hypothesis.projector is not None
-    assert "broken for the test. Going on with the messages of earlier phases." in caplog.text
+    assert "broken for the test. Going on with the messages of earlier phases." in logged.text
 
 
 @pytest.mark.parametrize("scale", [1e-6, 300.0])

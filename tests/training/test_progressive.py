@@ -31,6 +31,7 @@ from pacbound.training.refine import Point, best_point, evaluate_point, refine
 from pacbound.training.rounding import Prices, prices_of
 from pacbound.training.settings import PosteriorSettings, block_edges, posterior_settings
 from pacbound.training.state import Checkpoint
+from tests.logged import Logged
 from tests.tiny import clouds, network
 
 D_SMALL = 12
@@ -343,11 +344,11 @@ def _failing(monkeypatch: pytest.MonkeyPatch, name: str, fails: Callable[..., bo
     ],
 )
 def test_where_a_later_part_fails_the_last_good_posterior_becomes_the_message(
-    name: str, fails: Callable[..., bool], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    name: str, fails: Callable[..., bool], monkeypatch: pytest.MonkeyPatch, logged: Logged
 ) -> None:
     _failing(monkeypatch, name, fails)
     symbols, profile, _ = _first(_encode(BRIEF))
-    assert "broken for the test. Going on with what was trained before." in caplog.text
+    assert "broken for the test. Going on with what was trained before." in logged.text
     monkeypatch.undo()
     _, subspace, sample = _problem()
     w = torch.from_numpy(dequantize(symbols, 41, profile))
@@ -355,14 +356,14 @@ def test_where_a_later_part_fails_the_last_good_posterior_becomes_the_message(
 
 
 def test_where_nothing_can_be_rounded_no_message_is_offered_and_the_cause_is_said(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, logged: Logged
 ) -> None:
     _failing(monkeypatch, "rounding.beam", lambda *_: True)
     assert _encode(BRIEF) == []
-    assert "broken for the test. Nothing of it can be rounded: w = 0 is what is left to certify." in caplog.text
+    assert "broken for the test. Nothing of it can be rounded: w = 0 is what is left to certify." in logged.text
 
 
-def test_when_the_time_is_over_training_stops_and_what_there_is_is_rounded(caplog: pytest.LogCaptureFixture) -> None:
+def test_when_the_time_is_over_training_stops_and_what_there_is_is_rounded(logged: Logged) -> None:
     _, subspace, sample = _problem()
     long = QUICK.model_copy(update={"warm_steps": 10**6})
     over = Deadline(training=0.0, refinement=0.0)
@@ -370,7 +371,7 @@ def test_when_the_time_is_over_training_stops_and_what_there_is_is_rounded(caplo
     encoded = encode_posterior(task)
     symbols, profile, _ = _first(encoded.candidates)
     assert encoded.epochs == pytest.approx(102 * 30 / 200)
-    assert "the budget ended in warm, step 102 of 1000000" in caplog.text
+    assert "the budget ended in warm, step 102 of 1000000" in logged.text
     w = torch.from_numpy(dequantize(symbols, 41, profile))
     assert _errors(subspace, sample, w) < 0.6 * sample.n  # of three classes
     trained = train_posterior(task)

@@ -86,7 +86,7 @@ def test_a_killed_run_ends_where_an_undisturbed_one_does(tmp_path, at):
     assert resumed.quantizer == whole.quantizer
 
 
-def test_what_diverges_late_is_rounded_from_what_was_trained_before(caplog):
+def test_what_diverges_late_is_rounded_from_what_was_trained_before(logged):
     def late(w: Tensor, step: int) -> tuple[Tensor, float]:
         loss, variance = bowl(w, step)
         return (loss * math.nan if step > 270 else loss), variance
@@ -94,7 +94,7 @@ def test_what_diverges_late_is_rounded_from_what_was_trained_before(caplog):
     (found,) = encode_sequences(
         Objective(late, score, D, N, stream_price(N, 2.0)), SETTINGS, 0, Checkpoint(None, "k"), progress=False
     )
-    assert "Going on with what was trained before" in caplog.text
+    assert "Going on with what was trained before" in logged.text
     assert np.abs(decoded(found) - PLACE.numpy()).max() < 0.1
 
 
