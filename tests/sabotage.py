@@ -761,9 +761,23 @@ MUTATIONS = (
     Mutation(
         "maps of features are held whatever memory there is",
         "pacbound/pipeline/capturing.py",
-        "nbytes <= MOST_SHARE * limit_bytes()\n",
-        "nbytes >= 0\n",
+        "return dtype if numbers * dtype.itemsize <= MOST_SHARE * limit_bytes() else None\n",
+        "return dtype\n",
         "tests/models/test_features.py::test_training_runs_on_features_made_once_and_the_whole_network_is_counted",
+    ),
+    Mutation(
+        "many maps of features are held in full",
+        "pacbound/pipeline/capturing.py",
+        "dtype = torch.float32 if numbers * torch.float32.itemsize <= WHOLE_BYTES else torch.float16\n",
+        "dtype = torch.float32\n",
+        "tests/models/test_features.py::test_many_features_are_held_in_halves_and_the_whole_network_is_counted",
+    ),
+    Mutation(
+        "features beyond the range of halves become infinite",
+        "pacbound/networks/captured.py",
+        "kept[rows] = part.clamp(-most, most)\n",
+        "kept[rows] = part\n",
+        "tests/networks/test_captured.py::test_halves_are_near_and_what_is_beyond_their_range_is_cut",
     ),
     Mutation(
         "features may stand behind trained layers",

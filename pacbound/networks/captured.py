@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data.mixed import Raw
-from ..data.preprocess import preprocessed
+from ..data.preprocess import Treated, preprocessed, treated
 from ..distributed import each, first, leads, slices
 from ..errors import StateError, first_line
 from ..models.others import private_copy
@@ -56,10 +56,14 @@ class Part(nn.Module):
 
 @dataclass(frozen=True)
 class Captured:
-    """The trained part of a network and its inputs x (n, ...) float32, one for each example."""
+    """The trained part of a network and its inputs x (n, ...), one for each example, in the type they are held in."""
 
     part: Part
     x: Tensor
+
+    def read(self, device: torch.device | None = None) -> Tensor | Treated:
+        """Return the inputs in float32 on a device, by default their own: whole, or as they are asked for."""
+        return treated(self.x, PreprocessSpec(), device)
 
 
 @dataclass(frozen=True)
@@ -114,18 +118,25 @@ def put_back(whole: nn.Module, part: nn.Module) -> nn.Module:
     return copied
 
 
-def capture(frozen: Frozen, x: Raw, store: Path | None = None, key: str = "", progress: bool = True) -> Captured:
+def capture(
+    frozen: Frozen,
+    x: Raw,
+    store: Path | None = None,
+    key: str = "",
+    progress: bool = True,
+    dtype: torch.dtype = torch.float32,
+) -> Captured:
     """Run all raw examples x (n, ...) through what is frozen, once; of several processes each runs some.
 
     store: the .npy file in which process 0 keeps the result, with how far it is beside it; a pass that was cut off goes
     on from there, and one that is whole is read. key: digest of all that decides the result but the code of the
-    network, which is asked about the first examples again.
+    network, which is asked about the first examples again. dtype: of the result; float32 in a file.
     Raises: StateError where the file cannot be written.
     """
-    batch = min(BATCH, batch_for(frozen.inputs, x))
+    batch, most = min(BATCH, batch_for(frozen.inputs, x)), torch.finfo(dtype).max
     start = frozen.inputs(x[:batch])
     try:
-        kept, done, note = _opened(store if leads() else None, (len(x), *start.shape[1:]), key, start)
+        kept, done, note = _opened(store if leads() else None, (len(x), *start.shape[1:]), key, start, dtype)
         there = first(lambda: kept[:done])
         done = len(there)
         if not leads():
@@ -135,7 +146,7 @@ def capture(frozen: Frozen, x: Raw, store: Path | None = None, key: str = "", pr
         bar = tqdm(total=len(x), initial=done, desc="frozen part", unit="example", disable=hidden(progress), delay=2)
         with bar, measured_threads(lambda: frozen.inputs(x[:PROBED])):
             for rows, part in zip(parts, found, strict=True):
-                kept[rows] = part.numpy()
+                kept[rows] = part.clamp(-most, most)
                 bar.update(rows.stop - rows.start)
                 tick("frozen part")
                 if rows.stop - done >= SAVED_EVERY or rows.stop == len(x):
@@ -146,15 +157,15 @@ def capture(frozen: Frozen, x: Raw, store: Path | None = None, key: str = "", pr
             f"capture: what reaches the trained part is kept in a file that can be written, got: {first_line(why)}. "
             "Choose another folder for --output."
         ) from None
-    return Captured(frozen.part(), torch.from_numpy(kept))
+    return Captured(frozen.part(), kept)
 
 
 def _opened(
-    store: Path | None, shape: tuple[int, ...], key: str, first: Tensor
-) -> tuple[np.ndarray, int, Callable[[int], None]]:
-    """Return the array to fill, how many of its rows are there already, and what notes that."""
+    store: Path | None, shape: tuple[int, ...], key: str, first: Tensor, dtype: torch.dtype
+) -> tuple[Tensor, int, Callable[[int], None]]:
+    """Return the tensor to fill, how many of its rows are there already, and what notes that."""
     if store is None:
-        return np.empty(shape, np.float32), 0, lambda rows: None
+        return torch.empty(shape, dtype=dtype), 0, lambda rows: None
     mark = store.with_suffix(".json")
     rows = 0
     try:
@@ -167,7 +178,7 @@ def _opened(
     except (OSError, ValueError, KeyError, TypeError):
         rows = 0  # no file, or none of ours: it is made anew
     if rows == shape[0]:
-        return np.load(store, mmap_mode="c"), rows, lambda rows: None
+        return torch.from_numpy(np.load(store, mmap_mode="c")), rows, lambda rows: None
     if not rows:
         mark.unlink(missing_ok=True)
     kept = np.lib.format.open_memmap(store, mode="r+" if rows else "w+", dtype=np.float32, shape=shape)
@@ -178,7 +189,7 @@ def _opened(
         temporary.write_text(json.dumps({"key": key, "rows": rows}), "utf-8")
         os.replace(temporary, mark)
 
-    return kept, rows, note
+    return torch.from_numpy(kept), rows, note
 
 
 @torch.no_grad()

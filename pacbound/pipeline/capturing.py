@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from ..data.preprocess import WHOLE_BYTES
 from ..networks.captured import CHECKED, Captured, Frozen, capture, frozen_before
 from ..networks.passes import batch_for
 from ..subspace.layout import frozen_digest
@@ -32,12 +33,13 @@ def timed(setup: Setup, examples: int) -> tuple[Setup, float]:
     The setup as it is, and 0, where the whole network runs in training.
     """
     frozen = frozen_of(setup, front=True)
-    if isinstance(frozen, str) or not _held(setup, frozen):
+    dtype = None if isinstance(frozen, str) else _held_as(setup, frozen)
+    if isinstance(frozen, str) or dtype is None:
         return setup, 0.0
     few = setup.train.x[:examples]
     batch = batch_for(frozen.inputs, few)
     started = time.perf_counter()
-    x = torch.cat([frozen.inputs(part) for part in few.split(batch)])
+    x = torch.cat([frozen.inputs(part).to(dtype) for part in few.split(batch)])
     return replace(setup, captured=Captured(frozen.part(), x)), (time.perf_counter() - started) / len(x)
 
 
@@ -54,11 +56,12 @@ def with_captured(setup: Setup, state: Path | None, progress: bool = True) -> Se
         if not fixed:
             LOG.info("the whole network runs at every step of training: %s", frozen)
         return setup
-    if not _held(setup, frozen):
+    dtype = _held_as(setup, frozen)
+    if dtype is None:
         LOG.info("features are computed at every step of training: those of all examples take too much memory")
         return setup
     store, key = (None, "") if fixed else store_of(setup, setup.digest, state)
-    return replace(setup, captured=capture(frozen, setup.train.x, store, key, progress))
+    return replace(setup, captured=capture(frozen, setup.train.x, store, key, progress, dtype))
 
 
 def _fixed(setup: Setup) -> bool:
@@ -66,9 +69,17 @@ def _fixed(setup: Setup) -> bool:
     return all(parameter.requires_grad for parameter in setup.base.module.parameters())
 
 
-def _held(setup: Setup, frozen: Frozen) -> bool:
-    """Whether training runs on captured inputs: always behind a frozen part, behind features where memory is enough."""
-    return not _fixed(setup) or setup.train.n * frozen.inputs(setup.train.x[:1]).nbytes <= MOST_SHARE * limit_bytes()
+def _held_as(setup: Setup, frozen: Frozen) -> torch.dtype | None:
+    """What training holds captured inputs in, which it always does behind a frozen part; None where it does not.
+
+    Features, which are many times as large as images, are held in float16 beyond WHOLE_BYTES, and not at all where
+    memory is not enough.
+    """
+    if not _fixed(setup):
+        return torch.float32
+    numbers = setup.train.n * frozen.inputs(setup.train.x[:1]).numel()
+    dtype = torch.float32 if numbers * torch.float32.itemsize <= WHOLE_BYTES else torch.float16
+    return dtype if numbers * dtype.itemsize <= MOST_SHARE * limit_bytes() else None
 
 
 def store_of(setup: Setup, digest: str, state: Path | None, *computed: str) -> tuple[Path | None, str]:

@@ -107,7 +107,7 @@ def _in_proportion(setup: Setup, settings: PosteriorSettings) -> PosteriorSettin
     if setup.captured is None:
         module, x = setup.base.module, preprocessed(setup.train.x[:1], setup.preprocess)
     else:
-        module, x = setup.captured.part, setup.captured.x[:1]
+        module, x = setup.captured.part, setup.captured.read()[:1]
     return in_proportion(settings, module, x, setup.base.layout.D, setup.projector.d, setup.train.n)
 
 

@@ -28,6 +28,8 @@ from ..certificate.picked import PicksPart
 from ..certificate.schema import Baseline, Certificate, Environment, HeldOut, MethodRow, OtherBound
 from ..data.examples import Examples
 from ..data.inputs import distinct_inputs
+from ..data.mixed import Raw
+from ..data.preprocess import Treated
 from ..distributed import alike, each, first, slices
 from ..errors import DataError
 from ..networks.hypothesis import Hypothesis
@@ -177,9 +179,9 @@ def _by_one_pass(setup: Setup, hypothesis: Hypothesis) -> RiskEstimate:
     """Count errors once, those of the trained part where its inputs are captured: to rank candidates, never more."""
     name, function = loss_function(setup.loss)
     network: Network = hypothesis
-    x = setup.train.x
+    x: Raw | Treated = setup.train.x
     if setup.captured is not None:
-        network, x = hypothesis.network().get_submodule(setup.captured.part.path), setup.captured.x
+        network, x = hypothesis.network().get_submodule(setup.captured.part.path), setup.captured.read()
     logits = torch.cat(list(each(slices(len(x), batch_for(network, x)), lambda rows: ask(network, x[rows]).float())))
     one = 1 if name == CUSTOM else len(x)  # alone, so that a loss that remembers has seen nothing in company
     total = math.fsum(losses_by(one, name, function, logits, setup.train.y).tolist())

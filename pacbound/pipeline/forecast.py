@@ -101,7 +101,7 @@ def forecast(setup: Setup, compared: Comparison | None = None) -> Forecast:
         seconds=round(sum(stages.values()), 3),
         threads=threads,
         stages={stage: round(seconds, 3) for stage, seconds in stages.items() if seconds},
-        memory_bytes=_read_bytes(sample, setup.train.n) + setup.train.x.nbytes + peak,
+        memory_bytes=_read_bytes(setup, sample) + setup.train.x.nbytes + peak,
         ledger=complete(
             coded,
             spec,
@@ -136,9 +136,12 @@ def _stages(
     return {"training": passes * pass_seconds, "counting": EVALUATION_SHARE * pass_seconds}
 
 
-def _read_bytes(sample: Sample, n: int) -> int:
-    """Bytes of n inputs as the network reads them; of one batch where they are made as they are asked for."""
-    return sample.x[:1].nbytes * (n if isinstance(sample.x, Tensor) else BATCH)
+def _read_bytes(setup: Setup, sample: Sample) -> int:
+    """Bytes of all inputs as the network reads them; of one batch, and of halves, where they are made of these."""
+    one, n, captured = sample.x[:1].nbytes, setup.train.n, setup.captured
+    if captured is not None and captured.x.dtype == torch.float16:
+        return captured.x[:1].nbytes * n + one * BATCH
+    return one * (n if isinstance(sample.x, Tensor) else BATCH)
 
 
 def _epochs(plan: PlainPlan | PosteriorSettings | WeightsPlan, n: int) -> int:

@@ -504,7 +504,7 @@ def sample_of(setup: Setup) -> Sample:
     y = setup.train.y if setup.targets is None else setup.targets
     device = device_of(setup.request.device)
     if setup.captured is not None:
-        return Sample(setup.captured.x.to(device), y)
+        return Sample(setup.captured.read(device), y)
     return Sample(treated(setup.train.x, setup.preprocess, device), y)
 
 

@@ -18,9 +18,9 @@ TWICE = ["--epochs", "86"]
 FOUR = ["--encoder-seeds", "4"]
 WAYS = {
     "mnist": [*MNIST, *RANDOM],
-    "mnist_4": [*MNIST, *RANDOM, *FOUR],
     "mnist_ekfac": [*MNIST, *EKFAC],
     "mnist_bars": [*MNIST_BARS, *EKFAC],
+    "mnist_bars_long": [*MNIST_BARS, *EKFAC, *TWICE],
     "fashion-mnist": [*FASHION, *TWICE, *RANDOM],
     "fashion-mnist_ekfac": [*FASHION, *TWICE, *EKFAC],
     "fashion-mnist_bars": [*FASHION_BARS, *TWICE, *EKFAC],
@@ -31,6 +31,7 @@ WAYS = {
     "cifar10_ekfac_longest": [*EKFAC, *CIFAR, "--epochs", "208"],
     "cifar10_bars": [*CIFAR_BARS, *EKFAC],
     "cifar10_bars_long": [*CIFAR_BARS, *EKFAC, "--epochs", "104"],
+    "cifar10_bars_longest": [*CIFAR_BARS, *EKFAC, "--epochs", "208"],
     "digits": DIGITS,
     "digits_4": [*DIGITS, *FOUR],
     "digits_ekfac": [*DIGITS, *EKFAC],

@@ -13,6 +13,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 import pacbound as pb
+from pacbound.data import preprocess
 from pacbound.data.registry import load
 from pacbound.errors import ModelError
 from pacbound.measures.layers.layers import layers_of
@@ -423,5 +424,24 @@ def test_training_runs_on_features_made_once_and_the_whole_network_is_counted(
     assert sum(asked) - once > once + REQUEST.epochs * 100
     assert abs(made.risk.errors - other.risk.errors) <= 12  # the same training but for rounding
     assert made.hypothesis.model == text
+    made.save(tmp_path / "c.json")
+    assert pb.verify(tmp_path / "c.json", data=(sample.x, sample.y)).stands
+
+
+def test_many_features_are_held_in_halves_and_the_whole_network_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text, sample, held = "flip-edges2-A3-L", load("digits").subset(range(120)), []
+    real = capturing.capture
+    exact = certify(text, (sample.x, sample.y), request=REQUEST, progress=False)
+    monkeypatch.setattr(capturing, "capture", lambda *given: (held.append(real(*given)), held[-1])[1])
+    for module in (capturing, preprocess):
+        monkeypatch.setattr(module, "WHOLE_BYTES", 1000)
+    made = certify(text, (sample.x, sample.y), request=REQUEST, progress=False)
+    assert [captured.x.dtype for captured in held] == [torch.float16]
+    maps = held[0].read()
+    assert not isinstance(maps, Tensor)
+    assert maps[torch.arange(3)].dtype == torch.float32
+    assert abs(made.risk.errors - exact.risk.errors) <= 12  # the same training but for rounding
     made.save(tmp_path / "c.json")
     assert pb.verify(tmp_path / "c.json", data=(sample.x, sample.y)).stands

@@ -116,6 +116,22 @@ def test_captured_inputs_are_what_reaches_the_part_and_the_part_answers_as_the_w
     assert names(captured.part) == {"head.0.weight", "head.0.bias", "head.2.weight", "head.2.bias"}
 
 
+def test_halves_are_near_and_what_is_beyond_their_range_is_cut() -> None:
+    net = train_only(Backbone(), "head.*")
+    with torch.no_grad():
+        net.body[3].bias += torch.tensor([1e6, -1e6, 0, 0])
+    x, _ = clouds(2 * BATCH + 1)
+    found = frozen_before(net, x, PLAIN)
+    assert isinstance(found, Frozen)
+    kept, exact = capture(found, x, progress=False, dtype=torch.float16), capture(found, x, progress=False)
+    assert kept.x.dtype == torch.float16
+    assert torch.isfinite(kept.x).all()
+    near = kept.read()
+    assert isinstance(near, Tensor)
+    assert torch.allclose(near[:, 2:], exact.x[:, 2:], rtol=2**-10, atol=1e-6)
+    assert near[0, :2].tolist() == [65504, -65504]
+
+
 class Counting:
     """A frozen network that counts its questions, and fails at one of them."""
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from pacbound.data.registry import load
 from pacbound.methods.table import certify
 from pacbound.pipeline import capturing
-from pacbound.pipeline.encoding import plan_of
+from pacbound.pipeline.encoding import BATCH, plan_of
 from pacbound.pipeline.forecast import Forecast, forecast
 from pacbound.pipeline.preparation import prepare
 from pacbound.training.state import Checkpoint
@@ -83,6 +83,10 @@ def test_maps_that_memory_does_not_hold_are_no_pass_of_their_own_and_take_none(m
     assert "frozen part" not in computed.stages
     pooled, pixels = 2 * 16 * 3 * 3, 8 * 8  # numbers: two views of 16 maps, and what comes in
     assert held.memory_bytes - computed.memory_bytes == 200 * 4 * (pooled - pixels)
+    monkeypatch.setattr(capturing, "limit_bytes", lambda: 1 << 30)
+    monkeypatch.setattr(capturing, "WHOLE_BYTES", 1000)
+    halves = forecast(setup)
+    assert halves.memory_bytes - computed.memory_bytes == 200 * (2 * pooled - 4 * pixels) + BATCH * 4 * pooled
 
 
 PAUSE = 0.03
