@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MAIN = "Main options"
 RUN = "Run"
+HOUR = 3600  # seconds, from which hours are said too
 
 
 def _certify(**options: object) -> None:
@@ -173,22 +174,24 @@ def _verify_hint(request: "Request", data_dir: object) -> str:
 
 
 def _in_words(plan: "Forecast") -> str:
-    lines = [
-        f"data     {plan.data}, n = {plan.n:,}",
-        f"network  {plan.model}, D = {plan.D:,} parameters, "
-        + (
-            f"d = {plan.d:,} coefficients"
-            if plan.d
-            else f"made from picks, at most {plan.picks:,}"
-            if plan.picks
-            else "which are coded themselves"
-        ),
-        f"training {plan.epochs} epochs in batches of {plan.batch}, about {plan.seconds:,.0f} s on "
-        f"{_threads(plan.threads)} of this machine",
-        *([f"         {_by_stage(plan.stages)}"] if plan.stages else []),
-        f"memory   about {plan.memory_bytes / 2**20:,.0f} MiB beside the program",
-        "ledger   expected, in bits",
-    ]
+    coded = (
+        f"d = {plan.d:,} coefficients"
+        if plan.d
+        else f"made from picks, at most {plan.picks:,}"
+        if plan.picks
+        else "which are coded themselves"
+    )
+    stages = ", ".join(f"{stage} {seconds:,.0f} s" for stage, seconds in plan.stages.items() if seconds >= 1)
+    facts = {
+        "data": f"{plan.data}, n = {plan.n:,}",
+        "network": f"{plan.model}, D = {plan.D:,} parameters, {coded}",
+        "training": f"{plan.epochs} epochs in batches of {plan.batch}",
+        "time": f"about {_duration(plan.seconds)} on {_threads(plan.threads)} of this machine"
+        + (f": {stages}" if stages else ""),
+        "memory": f"about {plan.memory_bytes / 2**20:,.0f} MiB beside the program",
+        "ledger": "expected, in bits",
+    }
+    lines = [line for name, fact in facts.items() for line in sentence_lines(fact, f"{name:<9}", " " * 9)]
     for entry in plan.ledger:
         lines += sentence_lines(entry.why, f"  {entry.item:<18}{entry.bits:>8,}  ", " " * 30)
     return "\n".join([*lines, f"  {'sum':<18}{plan.bits:>8,}"])
@@ -198,8 +201,8 @@ def _threads(count: int) -> str:
     return f"{count} thread{'s' * (count > 1)}"
 
 
-def _by_stage(stages: dict[str, float]) -> str:
-    return ", ".join(f"{stage} {seconds:,.0f} s" for stage, seconds in stages.items() if seconds >= 1)
+def _duration(seconds: float) -> str:
+    return f"{seconds:,.0f} s" + (f" ({seconds / HOUR:,.1f} hours)" if seconds >= HOUR else "")
 
 
 def _language_in_words(plan: "LanguageForecast") -> list[str]:
@@ -215,7 +218,7 @@ def _language_in_words(plan: "LanguageForecast") -> list[str]:
     return [
         text,
         f"network  {plan.model}, D = {plan.D:,} parameters, {coded}",
-        f"training {plan.steps:,} steps, about {plan.seconds:,.0f} s on {_threads(plan.threads)} of this machine, "
+        f"training {plan.steps:,} steps, about {_duration(plan.seconds)} on {_threads(plan.threads)} of this machine, "
         "counting included",
     ]
 

@@ -28,7 +28,7 @@ from pacbound.methods.direct.certify import direct_setup
 from pacbound.methods.work import Work
 from pacbound.networks.checkpoints import start_base
 from pacbound.networks.original import count_differing
-from pacbound.pipeline.finish import finish_one, issue
+from pacbound.pipeline.finish import beside, finish_one, issue
 from pacbound.pipeline.preparation import Setup, prepare
 from pacbound.specs.specs import DrawSpec, HypothesisSpec
 from pacbound.training.plain import Candidate
@@ -71,7 +71,8 @@ def finished_again(file: Path, document: Json) -> Certificate:
     if document["parts"]:
         certificate = compared_again(file, document, setup, candidate, environment)
     else:
-        certificate = issue(setup, finish_one(setup, candidate), environment)
+        one = finish_one(setup, candidate)
+        certificate = issue(setup, one, environment, beside(setup, one))
     assert certificate.hypothesis.model_dump(exclude={"base"}) == spec.model_dump(exclude={"base"}), file
     measures = tuple(Measure.model_validate_json(json.dumps(measure)) for measure in document["measures"])
     return certificate.with_measures(measures) if measures else certificate

@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).parents[1]
 ORDER = (
     "errors", "records", "notebook",
     "specs", "bits", "bounds", "certificate", "request", "reports",  # arithmetic and reading
-    "progress", "distributed",  # other modules at the root
+    "progress", "distributed", "stages",  # other modules at the root
     "threads",  # the last one there: it sets those of torch
     "subspace", "quantize", "data", "models", "networks", "picking", "verification",  # up to counting errors again
     "measures", "training", "pipeline", "methods", "sweeps", "studies", "integrations",

@@ -222,8 +222,7 @@ def _outcome(option: Option, work: Work, names: tuple[str, ...], folder: Path | 
     """Run one method, or read what an interrupted run finished."""
     done = None if folder is None else folder / f"{option.name}.json"
     if done is not None and done.exists():
-        certificate = Certificate.load(done)
-        return Outcome(option.name, certificate, "", sum(certificate.environment.seconds.values()))
+        return _made(option, Certificate.load(done))
     state = None if folder is None else folder / f"{option.name}.state"
     started = time.monotonic()
     try:
@@ -233,7 +232,12 @@ def _outcome(option: Option, work: Work, names: tuple[str, ...], folder: Path | 
         return Outcome(option.name, None, str(refusal), time.monotonic() - started)
     if done is not None:
         certificate.save(done)
-    return Outcome(option.name, certificate, "", time.monotonic() - started)
+    return _made(option, certificate)
+
+
+def _made(option: Option, certificate: Certificate) -> Outcome:
+    """What came of a method that was not refused: its seconds are those of all processes that it took."""
+    return Outcome(option.name, certificate, "", sum(certificate.environment.seconds.values()))
 
 
 def _row(outcome: Outcome) -> MethodRow:

@@ -30,6 +30,7 @@ from ..request.request import Request, refuse_options, trained_word
 from ..specs.grammar import MAX_ORDER, is_described, parse
 from ..specs.language import PredictionSpec, UnitsSpec, place_of_window
 from ..specs.specs import SPLIT_PARTS, BaseOrigin, HypothesisSpec
+from ..stages import Stages, clocked, counted
 from ..threads import measured_threads, one_thread
 from ..training.state import Checkpoint
 from .work import methods_folder
@@ -81,23 +82,31 @@ def certify_language(
     Raises: PacboundError with the reason of a refusal.
     """
     refuse_several("a language model")
-    setup, split = prepare_language(request, data_dir, progress)
-    started = time.monotonic()
+    with counted() as times:
+        return _certified(request, data_dir, state, progress, times)
+
+
+def _certified(
+    request: Request, data_dir: str | Path | None, state: Path | None, progress: bool, times: Stages
+) -> LanguageCertificate:
+    with clocked("preparation"):
+        setup, split = prepare_language(request, data_dir, progress)
     beside = None if state is None else methods_folder(state) / "theta0"
     if (order := tree_order(request.model)) is not None:
-        setup, tree = fit_language_tree(setup, order)
-        made = finish_language(setup, [tree], {"training": time.monotonic() - started}, 1.0, (), progress)
+        with clocked("training"):
+            setup, tree = fit_language_tree(setup, order)
+        made = finish_language(setup, [tree], times.seconds(), 1.0, (), progress)
         return _named(made, request)
     setup = with_text_start(setup, split, request, beside, progress)
     way = way_of(setup, request)
     checkpoint = Checkpoint(state, _key(request, setup))
     losses = losses_of(setup, way, request)
     with measured_threads(lambda: one_step(way, losses, 0), checkpoint):
-        plan = plan_of(request, setup, way, losses, checkpoint)
-        offers = encode(setup, way, request, losses, plan, checkpoint, progress)
-        seconds = {"training": time.monotonic() - started}
+        with clocked("training"):
+            plan = plan_of(request, setup, way, losses, checkpoint)
+            offers = encode(setup, way, request, losses, plan, checkpoint, progress)
         passes = plan.steps / steps_a_pass(request, setup)
-        made = finish_language(setup, offers, seconds, passes, setup.base.notes, progress)
+        made = finish_language(setup, offers, times.seconds(), passes, setup.base.notes, progress)
     return _named(made, request)
 
 

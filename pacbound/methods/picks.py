@@ -3,7 +3,6 @@
 Sample compression by pick-to-learn: picking/selection.py runs it, bounds/preference.py is the theorem.
 """
 
-import time
 from dataclasses import replace
 
 from pydantic import ValidationError
@@ -15,12 +14,13 @@ from ..models.others import failures
 from ..networks.captured import Frozen
 from ..picking.augment import fitting, usual
 from ..pipeline.capturing import frozen_of
-from ..pipeline.finish import Finished, environment, issue
+from ..pipeline.finish import Finished, beside, environment, issue
 from ..pipeline.picked import affordable, best_round, bind, bound_of, finish_picked, select
 from ..pipeline.preparation import Setup, prepare
 from ..request.request import PICK_OPTIONS, Request, refuse_options
 from ..specs.grammar import OWN_NETWORK
 from ..specs.picks import RecipeSpec
+from ..stages import clocked, counted
 from ..training.state import Checkpoint
 from .work import Work, refuse_surrogate_options, with_theta0
 
@@ -36,11 +36,16 @@ def picks(work: Work) -> Certificate:
 
     Raises: RequestError for options of other methods; other PacboundErrors with the reason of a refusal.
     """
-    setup, recipe = chosen(work)
-    with failures("certify", setup.model == OWN_NETWORK):
-        setup = with_theta0(work, setup)
-        finished, seconds = run(setup, recipe, Checkpoint(work.state, setup.key), work.progress)
-        return issue(setup, finished, environment(seconds, 0, (*setup.base.notes, *setup.notes)), work.progress)
+    with counted() as times:
+        with clocked("preparation"):
+            setup, recipe = chosen(work)
+        with failures("certify", setup.model == OWN_NETWORK):
+            setup = with_theta0(work, setup)
+            finished = run(setup, recipe, Checkpoint(work.state, setup.key), work.progress)
+            with clocked("counting"):
+                also = beside(setup, finished, work.progress)
+            made = environment(times.seconds(), 0, (*setup.base.notes, *setup.notes))
+            return issue(setup, finished, made, also)
 
 
 def chosen(work: Work) -> tuple[Setup, RecipeSpec]:
@@ -54,18 +59,15 @@ def chosen(work: Work) -> tuple[Setup, RecipeSpec]:
     return replace(setup, methods=work.methods, sweep=work.sweep), _check_fits(recipe, shape)
 
 
-def run(
-    setup: Setup, recipe: RecipeSpec, checkpoint: Checkpoint, progress: bool = True
-) -> tuple[Finished, dict[str, float]]:
-    """Run a selection and count the errors of the best of its networks; return it, and the seconds of each stage."""
-    started = time.monotonic()
-    selection = bind(setup, recipe, checkpoint.path)
-    last = checkpoint.note("last", lambda: [affordable(selection, most_picks(setup), setup.request.budget)])[0]
-    selected = select(selection, last, checkpoint, progress, bound_of(setup, recipe))
-    taken = best_round(selection, selected)
-    picked = time.monotonic()
-    finished = finish_picked(setup, selection, taken, selected, progress)
-    return finished, {"picking": picked - started, "counting": time.monotonic() - picked}
+def run(setup: Setup, recipe: RecipeSpec, checkpoint: Checkpoint, progress: bool = True) -> Finished:
+    """Run a selection and count the errors of the best of its networks."""
+    with clocked("picking"):
+        selection = bind(setup, recipe, checkpoint.path)
+        last = checkpoint.note("last", lambda: [affordable(selection, most_picks(setup), setup.request.budget)])[0]
+        selected = select(selection, last, checkpoint, progress, bound_of(setup, recipe))
+        taken = best_round(selection, selected)
+    with clocked("counting"):
+        return finish_picked(setup, selection, taken, selected, progress)
 
 
 def recipe_of(request: Request, shape: tuple[int, ...], frozen: bool = False) -> RecipeSpec:

@@ -19,6 +19,7 @@ from ..pipeline.picked import forecast_picks
 from ..pipeline.preparation import prepare
 from ..request.request import Request
 from ..specs.grammar import OWN_NETWORK
+from ..stages import clocked, counted
 from ..threads import one_thread
 from .auto import announced, part_of
 from .direct.forecast import forecast_direct
@@ -58,9 +59,11 @@ def plans(request: Request, data_dir: str | Path | None = None) -> dict[str, For
 def _subspace(work: Work) -> Forecast:
     refuse_surrogate_options(work.request, work.unlabelled)
     loss = work.request.loss if work.loss is None else work.loss
-    setup = prepare(work.model, work.train, work.test, work.request, loss, work.data_dir, planned=True)
+    with counted() as run, clocked("preparation"):
+        setup = prepare(work.model, work.train, work.test, work.request, loss, work.data_dir, planned=True)
+        setup = replace(setup, methods=work.methods)
     with failures("certify", setup.model == OWN_NETWORK):
-        return forecast(replace(setup, methods=work.methods))
+        return forecast(setup, prepared=run.seconds())
 
 
 def _picks(work: Work) -> Forecast:
@@ -73,11 +76,12 @@ def _picks(work: Work) -> Forecast:
 def _surrogate(work: Work) -> Forecast:
     """The forecast of the surrogate, and the time that the original takes to answer."""
     with failures("certify"):
-        task = checked(work)
-        setup = fixed(work, task.train, "subspace")
+        with counted() as run, clocked("preparation"):
+            task = checked(work)
+            setup = fixed(work, task.train, "subspace")
         setup = replace(setup, targets=torch.zeros(setup.train.n, dtype=torch.int64))  # answers cost time
         looks = (work.request.earlier_looks or 0) + 1
-        plan = forecast(setup, Comparison.on(task.record, looks))
+        plan = forecast(setup, Comparison.on(task.record, looks), run.seconds())
         seconds = _seconds_to_answer(task.original, task.inputs) * (task.train.n + task.inputs.m)
         stages = {**plan.stages, "answers": round(seconds, 3)}
         return plan.model_copy(update={"seconds": round(plan.seconds + seconds, 1), "stages": stages})

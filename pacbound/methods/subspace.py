@@ -1,6 +1,5 @@
 """Method subspace: train in a random subspace, code, and certify the decoded network."""
 
-import time
 from dataclasses import replace
 
 from ..certificate.schema import Certificate
@@ -11,6 +10,7 @@ from ..pipeline.encoding import encode
 from ..pipeline.finish import finish
 from ..pipeline.preparation import prepare
 from ..specs.grammar import OWN_NETWORK
+from ..stages import clocked, counted
 from ..training.state import Checkpoint
 from .work import Work, refuse_surrogate_options, with_theta0
 
@@ -22,12 +22,14 @@ def subspace(work: Work) -> Certificate:
     """
     refuse_surrogate_options(work.request, work.unlabelled)
     loss = work.request.loss if work.loss is None else work.loss
-    setup = prepare(work.model, work.train, work.test, work.request, loss, work.data_dir)
-    setup = replace(setup, methods=work.methods, sweep=work.sweep)
-    refuse_differing("sample, network and options", setup.key)
-    started = time.monotonic()
-    with failures("certify", setup.model == OWN_NETWORK):
-        setup = with_theta0(work, setup)
-        setup = with_captured(setup, work.state, work.progress)
-        encoded = encode(setup, Checkpoint(work.state, setup.key), work.progress, work.looks)
-        return finish(setup, encoded, {"training": time.monotonic() - started}, work.progress)
+    with counted() as run:
+        with clocked("preparation"):
+            setup = prepare(work.model, work.train, work.test, work.request, loss, work.data_dir)
+            setup = replace(setup, methods=work.methods, sweep=work.sweep)
+            refuse_differing("sample, network and options", setup.key)
+        with failures("certify", setup.model == OWN_NETWORK):
+            with clocked("training"):
+                setup = with_theta0(work, setup)
+                setup = with_captured(setup, work.state, work.progress)
+                encoded = encode(setup, Checkpoint(work.state, setup.key), work.progress, work.looks)
+            return finish(setup, encoded, run.seconds(), work.progress)

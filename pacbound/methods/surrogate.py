@@ -8,7 +8,6 @@
 """
 
 import hashlib
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -45,6 +44,7 @@ from ..request.request import Method, Request
 from ..specs.grammar import OWN_NETWORK, is_described
 from ..specs.picks import RecipeSpec
 from ..specs.specs import REFERENCE_MODELS
+from ..stages import Stages, clocked, counted
 from ..training.state import Checkpoint
 from .picks import recipe_of, refuse_options_of_codes, run
 from .work import Work
@@ -67,8 +67,10 @@ def surrogate(work: Work) -> Certificate:
     Raises: PacboundError with the reason of a refusal, above all where labelled and unlabelled inputs overlap, or where
         the surrogate's theta0 could follow the original.
     """
-    with failures("certify"):  # the original is somebody else's, and the surrogate may be
-        return _certified(work, checked(work))
+    with failures("certify"), counted() as times:  # the original is somebody else's, and the surrogate may be
+        with clocked("preparation"):
+            task = checked(work)
+        return _certified(work, task, times)
 
 
 @dataclass(frozen=True)
@@ -102,27 +104,29 @@ def checked(work: Work) -> Task:
     return Task(train, inputs, record, original, test)
 
 
-def _certified(work: Work, task: Task) -> Certificate:
+def _certified(work: Work, task: Task, times: Stages) -> Certificate:
     train, inputs, original = task.train, task.inputs, task.original
-    started = time.monotonic()
     seen = first_look(original.module, train, original.record.preprocess, original.record.model)
     if work.request.surrogate_by == "picks":
         setup, recipe = from_labels(work, train)
-        best, seconds = run(setup, recipe, Checkpoint(work.state, setup.key), work.progress)
+        best = run(setup, recipe, Checkpoint(work.state, setup.key), work.progress)
         epochs = 0.0
     else:
-        setup = distilled(work, train, lambda x: answers(original, x, work.progress))
-        setup = with_captured(setup, work.state, work.progress)
-        encoded = encode(setup, Checkpoint(work.state, setup.key), work.progress)
-        trained, epochs = time.monotonic(), encoded.epochs
-        best = best_of(setup, encoded.candidates, work.progress)
-        seconds = {"training": trained - started, "counting": time.monotonic() - trained}
+        with clocked("training"):
+            setup = distilled(work, train, lambda x: answers(original, x, work.progress))
+            setup = with_captured(setup, work.state, work.progress)
+            encoded = encode(setup, Checkpoint(work.state, setup.key), work.progress)
+            epochs = encoded.epochs
+        with clocked("counting"):
+            best = best_of(setup, encoded.candidates, work.progress)
     pair, earlier = _pair(best, inputs, original), work.request.earlier_looks or 0
     looks = number_of_look(work.looks, "comparison", inputs.digest(), pair, earlier)
-    differing = count_differing(best.hypothesis, original, inputs, work.progress)
+    with clocked("answers"):
+        differing = count_differing(best.hypothesis, original, inputs, work.progress)
+        held_out = _held_out(original, task.test, work.request.delta)
     compared = Compared(best, inputs, task.record, differing, looks)
-    made_in = environment(seconds, epochs, (*original.notes, *setup.base.notes, *seen))
-    return _issue(setup, compared, original, _held_out(original, task.test, work.request.delta), made_in)
+    made_in = environment(times.seconds(), epochs, (*original.notes, *setup.base.notes, *seen))
+    return _issue(setup, compared, original, held_out, made_in)
 
 
 def distilled(work: Work, train: Examples, answer: Callable[[Raw], Tensor]) -> Setup:
@@ -133,7 +137,8 @@ def distilled(work: Work, train: Examples, answer: Callable[[Raw], Tensor]) -> S
     answer: from inputs (n, ...) to the original's answers (n,) int64.
     """
     setup = with_start(fixed(work, train, "subspace"), work.start_state, work.progress, work.state)
-    return replace(setup, targets=answer(setup.train.x).clamp(max=train.classes - 1))
+    with clocked("answers"):
+        return replace(setup, targets=answer(setup.train.x).clamp(max=train.classes - 1))
 
 
 def from_labels(work: Work, train: Examples) -> tuple[Setup, RecipeSpec]:

@@ -23,6 +23,7 @@ from ..models.others import private_copy
 from ..models.views import Front
 from ..progress import hidden, tqdm
 from ..specs.specs import PreprocessSpec
+from ..stages import go_on, so_far
 from ..subspace.random import normals
 from ..threads import measured_threads, tick
 from .frozen import named_tensors
@@ -30,6 +31,7 @@ from .passes import PROBED, batch_for
 
 BATCH = 250
 CHECKED = (2, 5)  # sizes of the batches on which the part is compared with the whole
+STAGE = "features"  # whose seconds are kept with a pass that is cut off
 SAVED_EVERY = 2000  # examples: a pass that is cut off goes on from there
 
 
@@ -175,6 +177,8 @@ def _opened(
             found = np.load(store, mmap_mode="r")
             fits = found.shape == shape and found.dtype == np.float32
             rows = rows if fits and np.array_equal(found[: len(first)], first.numpy()) else 0
+            if 0 < rows < shape[0]:  # a pass that was cut off
+                go_on({STAGE: float(said.get("seconds", 0))})
     except (OSError, ValueError, KeyError, TypeError):
         rows = 0  # no file, or none of ours: it is made anew
     if rows == shape[0]:
@@ -186,7 +190,7 @@ def _opened(
     def note(rows: int) -> None:
         kept.flush()
         temporary = mark.with_suffix(".tmp")
-        temporary.write_text(json.dumps({"key": key, "rows": rows}), "utf-8")
+        temporary.write_text(json.dumps({"key": key, "rows": rows, "seconds": so_far().get(STAGE, 0.0)}), "utf-8")
         os.replace(temporary, mark)
 
     return torch.from_numpy(kept), rows, note

@@ -60,8 +60,16 @@ def batch_for(network: Callable[..., object], x: Raw | Treated) -> int:
     No result of an operation of torch, as far as it grows with the batch, exceeds 16 MiB; four inputs at least.
     Raises: ModelError where the network does not answer.
     """
+    return asked_at_once(largest_result(network, x))
+
+
+def largest_result(network: Callable[..., object], x: Raw | Treated) -> int:
+    """Return the bytes by which the largest result of an operation of torch grows with each input of x (n, ...).
+
+    Raises: ModelError where the network does not answer.
+    """
     one, two = (_result_bytes(network, x[torch.arange(count) % len(x)]) for count in (1, 2))
-    return asked_at_once(max((after - before for before, after in zip(one, two, strict=False)), default=0))
+    return max((after - before for before, after in zip(one, two, strict=False)), default=0)
 
 
 def asked_at_once(result_bytes: int) -> int:

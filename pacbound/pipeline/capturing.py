@@ -3,19 +3,22 @@
 import hashlib
 import logging
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from ..data.preprocess import WHOLE_BYTES
-from ..networks.captured import CHECKED, Captured, Frozen, capture, frozen_before
+from ..networks.captured import CHECKED, STAGE, Captured, Frozen, capture, frozen_before
 from ..networks.passes import batch_for
+from ..stages import clocked
 from ..subspace.layout import frozen_digest
+from ..training.timing import LONG, median_seconds, within
 from .memory import limit_bytes
 from .preparation import Setup
 
 LOG = logging.getLogger("pacbound")
+TIMED_BYTES, TIMED_ALONE = 1 << 26, 5
 MOST_SHARE = 0.5  # of the memory of this process for maps that are computed again by every run, and held there
 
 
@@ -27,20 +30,34 @@ def frozen_of(setup: Setup, front: bool = False) -> Frozen | str:
     return frozen_before(setup.base.module, setup.train.x[: max(CHECKED)], setup.preprocess, front)
 
 
-def timed(setup: Setup, examples: int) -> tuple[Setup, float]:
-    """Return a setup that trains on the first examples' captured inputs, and the seconds that one takes to get there.
+@dataclass(frozen=True)
+class Reached:
+    """What reaches the trained part of a setup, of some examples, and the seconds that one takes to get there: among
+    others, and alone. The setup as it is, and 0, where the whole network runs in training."""
 
-    The setup as it is, and 0, where the whole network runs in training.
+    setup: Setup
+    each: float = 0.0
+    alone: float = 0.0
+
+
+def timed(setup: Setup, examples: int) -> Reached:
+    """Time what is frozen, or features, on so many examples, or on fewer where they take long.
+
+    These stand there repeatedly then, up to so many, as far as TIMED_BYTES hold them.
     """
     frozen = frozen_of(setup, front=True)
     dtype = None if isinstance(frozen, str) else _held_as(setup, frozen)
     if isinstance(frozen, str) or dtype is None:
-        return setup, 0.0
+        return Reached(setup)
     few = setup.train.x[:examples]
-    batch = batch_for(frozen.inputs, few)
+    count = within(lambda count: frozen.inputs(few[:count]), min(len(few), batch_for(frozen.inputs, few)))
     started = time.perf_counter()
-    x = torch.cat([frozen.inputs(part).to(dtype) for part in few.split(batch)])
-    return replace(setup, captured=Captured(frozen.part(), x)), (time.perf_counter() - started) / len(x)
+    x = frozen.inputs(few[:count]).to(dtype)
+    each = (time.perf_counter() - started) / count
+    alone = median_seconds(lambda _: frozen.inputs(few[:1]), 1 if each > LONG else TIMED_ALONE)
+    held = max(len(x), min(examples, setup.train.n, TIMED_BYTES // x[:1].nbytes))
+    captured = Captured(frozen.part(), x[torch.arange(held) % len(x)])
+    return Reached(replace(setup, captured=captured), each, alone)
 
 
 def with_captured(setup: Setup, state: Path | None, progress: bool = True) -> Setup:
@@ -61,7 +78,8 @@ def with_captured(setup: Setup, state: Path | None, progress: bool = True) -> Se
         LOG.info("features are computed at every step of training: those of all examples take too much memory")
         return setup
     store, key = (None, "") if fixed else store_of(setup, setup.digest, state)
-    return replace(setup, captured=capture(frozen, setup.train.x, store, key, progress, dtype))
+    with clocked(STAGE):
+        return replace(setup, captured=capture(frozen, setup.train.x, store, key, progress, dtype))
 
 
 def _fixed(setup: Setup) -> bool:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..networks.passes import ALONE
+from ..networks.passes import ALONE, FEW
 from ..networks.passes import BATCH as CHECKED_AT_ONCE
 from ..networks.rebuilt import BATCHES, LABELLED_ROWS, LARGE_ROWS, ROWS
 from ..quantize.beam import beam
@@ -27,6 +27,7 @@ from ..training.fit import Sample
 from ..training.posterior import TIMED_STEPS, seconds_a_step
 from ..training.refine import BORDER, JUDGED, NEAR
 from ..training.settings import PosteriorSettings, block_edges
+from ..training.timing import seconds_of
 
 RANKED = 3  # candidates that are asked once, and one of them counted: w = 0, the best, and the best unrefined
 RANKED_LARGE = 2  # of a large network, which is hardly refined
@@ -79,13 +80,19 @@ def amounts_of(settings: PosteriorSettings, n: int, d: int) -> dict[str, Work]:
     }  # fmt: skip
 
 
-def counting(n: int, D: int) -> Work:
-    """Return what it takes to ask all candidates once, and the best in two passes more, and some examples alone.
-
-    Before these a batch is asked three times, to see that the network gives one answer to one input.
-    """
+def ranking(n: int, D: int) -> Work:
+    """Return what it takes to ask all candidates once."""
     ranked = RANKED if D <= LARGE else RANKED_LARGE
-    return Work(asked=(ranked + 2) * n + 3 * min(n, CHECKED_AT_ONCE), alone=min(n, ALONE), products=ranked + 1)
+    return Work(asked=ranked * n, products=ranked)
+
+
+def counting(n: int) -> Work:
+    """Return what it takes to ask one candidate in two passes, and some examples alone.
+
+    Before these a batch is asked three times, to see that the network gives one answer to one input, and some of it one
+    by one.
+    """
+    return Work(asked=2 * n + 3 * min(n, CHECKED_AT_ONCE), alone=min(n, ALONE) + min(n, FEW), products=1)
 
 
 def checking(at_once: int) -> Work:
@@ -97,28 +104,47 @@ def checking(at_once: int) -> Work:
     return Work(asked=3 * LARGE_ROWS + LARGE_ROWS + programs + 4 * LABELLED_ROWS)
 
 
-def measured(subspace: Subspace, sample: Sample, batch: int, kinds: PosteriorSettings) -> Work:
-    """Return the seconds of one of each kind of work on this machine."""
+def asking(subspace: Subspace, sample: Sample) -> Work:
+    """Return the seconds of asking one example, in a batch and alone, and of one product, on this machine."""
+    large = subspace.layout.D > LARGE
+    times = 1 if large else 2
+    w, x = torch.zeros(subspace.d), sample.x[: min(TIMED_LARGE if large else TIMED_EXAMPLES, sample.n)]
+    theta = subspace.theta(w)
+
+    def ask(count: int) -> object:
+        return subspace.call_at(theta, x[:count])
+
+    with torch.no_grad():
+        asked = _seconds(lambda: ask(len(x)), 1) if large else seconds_of(ask, len(x), times)
+        return Work(
+            asked=asked / len(x),
+            alone=_seconds(lambda: ask(1), times),
+            products=_seconds(lambda: subspace.theta(w), times),
+        )
+
+
+def measured(subspace: Subspace, sample: Sample, batch: int, kinds: PosteriorSettings, units: Work) -> Work:
+    """Return the seconds of one of each kind of work on this machine. units: what `asking` returned."""
     large = subspace.layout.D > LARGE
     times, steps = (1, 1) if large else (2, TIMED_STEPS)
-    w, x = torch.zeros(subspace.d), sample.x[: min(TIMED_LARGE if large else TIMED_EXAMPLES, sample.n)]
-    generator = torch.Generator().manual_seed(0)
+    w, generator = torch.zeros(subspace.d), torch.Generator().manual_seed(0)
     rows = Rows(subspace, sample.x, lambda _: w)
-    places = torch.arange(min(TIMED_ROWS if large else rows.chunk("fisher"), sample.n))
-    theta = subspace.theta(w)
+    chunk = min(rows.chunk("fisher"), sample.n)
     size = min(subspace.d, TIMED_SIZE)
-    with torch.no_grad():
-        asked = _seconds(lambda: subspace.call_at(theta, x), times) / len(x)
-        alone = _seconds(lambda: subspace.call_at(theta, x[:1]), times)
-        product = _seconds(lambda: subspace.theta(w), times)
-    row = _seconds(lambda: rows.of("fisher", places, generator), times) if kinds.curvature else 0.0
-    shared = product * (1 - len(places) / rows.chunk("fisher"))  # a chunk has one product, whatever is timed
-    return Work(
+
+    def of(count: int) -> object:
+        return rows.of("fisher", torch.arange(count), generator)
+
+    if not kinds.curvature:
+        row = 0.0
+    elif large:  # a chunk has one product, whatever is timed
+        count = min(TIMED_ROWS, chunk)
+        row = max(0.0, _seconds(lambda: of(count), times) - units.products * (1 - count / chunk)) / count
+    else:
+        row = seconds_of(of, chunk, times, len(sample.x)) / chunk
+    return units._replace(
         steps=seconds_a_step(subspace, sample, batch, steps),
-        rows=max(0.0, row - shared) / len(places),
-        asked=asked,
-        alone=alone,
-        products=product,
+        rows=row,
         cubes=_seconds(lambda: _algebra(size), times) / size**3,
         rounded=_seconds(lambda: _beam(kinds.beam), times) / TIMED_BLOCK,
     )

@@ -58,7 +58,7 @@ class Finished:
 
 
 def finish(setup: Setup, encoded: Encoded, seconds: dict[str, float], progress: bool = True) -> Certificate:
-    """Issue the certificate of the best candidate of an encoder, w = 0 included.
+    """Issue the certificate of the best candidate of an encoder, w = 0 included. seconds: of the stages before.
 
     All candidates lie under one prior, so that picking the best of them is free; draws have their share of it, and
     delta is shared like the prior.
@@ -66,18 +66,19 @@ def finish(setup: Setup, encoded: Encoded, seconds: dict[str, float], progress: 
     """
     started = time.monotonic()
     best = best_of(setup, encoded.candidates, progress)
+    also = beside(setup, best, progress)
     times = {**seconds, "counting": time.monotonic() - started}
     made = environment(times, encoded.epochs, (*setup.base.notes, *setup.notes))
-    return issue(setup, best, made, progress)
+    return issue(setup, best, made, also)
 
 
-def issue(setup: Setup, best: Finished, made_in: Environment, progress: bool = True) -> Certificate:
+def beside(setup: Setup, best: Finished, progress: bool = True) -> tuple[OtherBound | Baseline, ...]:
+    """Return what stands beside the bound of a candidate that was decoded and counted."""
+    return (*_test_bound(setup, best.hypothesis, progress), baseline(setup), *_default_bound(setup, best))
+
+
+def issue(setup: Setup, best: Finished, made_in: Environment, also: tuple[OtherBound | Baseline, ...]) -> Certificate:
     """Write the certificate of a candidate that was decoded and counted, with what stands beside its bound."""
-    also: tuple[OtherBound | Baseline, ...] = (
-        *_test_bound(setup, best.hypothesis, progress),
-        baseline(setup),
-        *_default_bound(setup, best),
-    )
     return Certificate.issue(
         bound=best.bound,
         risk=best.risk,

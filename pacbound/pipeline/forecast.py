@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -13,22 +14,25 @@ from ..bits.ledger import Entry
 from ..bits.message import pack
 from ..bits.weights import fit_tables
 from ..certificate.accounting import Comparison, complete
+from ..data.preprocess import preprocessed
 from ..networks.passes import batch_for
 from ..records import Record
 from ..specs.grammar import OWN_NETWORK
 from ..specs.specs import PROFILE_CODE, PROFILE_REACH, CodebookSpec, DrawSpec, LatticeSpec, QuantizerSpec, TrellisSpec
 from ..subspace.curvature import LARGE
+from ..subspace.ekfac import Ekfac
 from ..subspace.subspace import Subspace
 from ..threads import measured_threads
 from ..training.fit import Sample
 from ..training.plain import Candidate, PlainPlan, one_step
 from ..training.settings import PosteriorSettings
 from ..training.state import Checkpoint
+from ..training.timing import within
 from ..training.weights import WeightsPlan
 from .capturing import timed
-from .costs import amounts_of, checking, counting, measured
+from .costs import Work, amounts_of, asking, checking, counting, measured, ranking
 from .encoding import BATCH, POSTERIOR_TRAINING_SHARE, batch_of, plan_of, seconds_a_pass
-from .memory import peak_bytes
+from .memory import directions_bytes, peak_bytes
 from .preparation import Setup, sample_of
 from .starting import seconds_to_start
 
@@ -38,8 +42,6 @@ TYPICAL_DRAW = DrawSpec(scale_index=68, index=1, sha256="0" * 64, size=0)
 WEIGHTS_MOVED, TYPICAL_WEIGHT_STEP = 0.1, 60  # share of the weights that training moves from theta0; step index
 TYPICAL_RATIO = 1.9  # bits of ln dQ/dP a coefficient
 NO_SYMBOLS = np.zeros(0, np.int32)
-EVALUATION_SHARE = 0.35  # of an epoch: counting the errors of one candidate takes forward passes only
-FROZEN_PASSES = 3  # of what is frozen: one to capture its outputs, two to count on the whole network
 
 
 class Forecast(Record):
@@ -70,20 +72,29 @@ class Forecast(Record):
         return sum(entry.bits for entry in self.ledger)
 
 
-def forecast(setup: Setup, compared: Comparison | None = None) -> Forecast:
+def forecast(setup: Setup, compared: Comparison | None = None, prepared: Mapping[str, float] | None = None) -> Forecast:
     """Time a few steps and lay out the ledger of a typical message. Trains nothing and writes nothing.
 
-    compared: the inputs, where it is one of a surrogate.
+    compared: the inputs, where it is one of a surrogate. prepared: seconds that stages took of what a run does too.
     """
-    setup, frozen_seconds = timed(setup, setup.request.batch or BATCH)
-    sample, subspace = sample_of(setup), setup.subspace()
-    with measured_threads(one_step(subspace, sample, batch_of(setup))):
+    reached = timed(setup, setup.request.batch or BATCH)
+    setup = reached.setup
+    sample, subspace, prepared = sample_of(setup), setup.subspace(), prepared or {}
+    found = subspace.projector.seconds if isinstance(subspace.projector, Ekfac) else prepared.get("directions", 0.0)
+    with measured_threads(one_step(subspace, sample, _quick_batch(setup, subspace, sample))):
         threads, plan = torch.get_num_threads(), plan_of(setup, Checkpoint(None, setup.key))
-        stages = {"theta0": seconds_to_start(setup), "frozen part": FROZEN_PASSES * frozen_seconds * setup.train.n}
-        runs = setup.request.encoder_seeds
-        for stage, seconds in _stages(setup, plan, subspace, sample).items():
-            stages[stage] = seconds if stage == "checks" else runs * seconds
+        stages = {
+            **prepared,
+            "theta0": seconds_to_start(setup),
+            "features": reached.each * setup.train.n,
+            "directions": found,
+            **_stages(setup, plan, subspace, sample, Work(asked=reached.each, alone=reached.alone)),
+        }
         peak = peak_bytes(subspace, sample, plan.batch, isinstance(plan, PosteriorSettings))
+        peak += _read_bytes(setup, sample)
+        if isinstance(subspace.projector, Ekfac):  # before what training reads is there
+            module, few = setup.base.module, preprocessed(setup.train.x[:2], setup.preprocess)
+            peak = max(peak, directions_bytes(module, few, subspace.layout.D))
     drawn = setup.request.posterior == "draw"
     sizes = [slot.stop - slot.start for slot in setup.base.layout.slots]
     typical = Candidate(NO_SYMBOLS, TYPICAL_DRAW, None) if drawn else _typical(plan, subspace.d, sizes)
@@ -96,12 +107,12 @@ def forecast(setup: Setup, compared: Comparison | None = None) -> Forecast:
         model=setup.model,
         D=setup.base.layout.D,
         d=subspace.d,
-        epochs=runs * _epochs(plan, setup.train.n),
+        epochs=setup.request.encoder_seeds * _epochs(plan, setup.train.n),
         batch=plan.batch,
         seconds=round(sum(stages.values()), 3),
         threads=threads,
         stages={stage: round(seconds, 3) for stage, seconds in stages.items() if seconds},
-        memory_bytes=_read_bytes(setup, sample) + setup.train.x.nbytes + peak,
+        memory_bytes=setup.train.x.nbytes + peak,
         ledger=complete(
             coded,
             spec,
@@ -116,24 +127,38 @@ def forecast(setup: Setup, compared: Comparison | None = None) -> Forecast:
     )
 
 
+def _quick_batch(setup: Setup, subspace: Subspace, sample: Sample) -> int:
+    """How many examples of a batch a step is timed with, to find how many threads are fastest."""
+    batch = min(batch_of(setup), len(sample.x))
+    return batch if subspace.layout.D > LARGE else within(lambda count: one_step(subspace, sample, count)(), batch)
+
+
 def _stages(
-    setup: Setup, plan: PlainPlan | PosteriorSettings | WeightsPlan, subspace: Subspace, sample: Sample
+    setup: Setup, plan: PlainPlan | PosteriorSettings | WeightsPlan, subspace: Subspace, sample: Sample, frozen: Work
 ) -> dict[str, float]:
-    """Seconds of each stage after theta0 is there."""
-    n = setup.train.n
+    """Seconds of each stage after theta0, what reaches the trained part, and the subspace are there.
+
+    frozen: seconds of what a whole network does before that part.
+    """
+    n, runs = setup.train.n, setup.request.encoder_seeds
+    units = asking(subspace, sample)
     if isinstance(plan, PosteriorSettings):
-        units = measured(subspace, sample, plan.batch, plan)
+        units = measured(subspace, sample, plan.batch, plan, units)
         amounts = amounts_of(plan, n, subspace.d)
         if setup.request.posterior == "draw":
             amounts = {stage: amounts[stage] for stage in ("training", "curvature")}
-        amounts["counting"] = counting(n, subspace.layout.D)
-        if setup.model == OWN_NETWORK and subspace.layout.D > LARGE:
-            answer = functools.partial(subspace.call_at, subspace.theta0)
-            amounts["checks"] = checking(batch_for(answer, sample.x))
-        return {stage: amount.times(units) for stage, amount in amounts.items()}
-    pass_seconds = seconds_a_pass(setup.request.encoder, subspace, sample, plan.batch)
-    passes = _epochs(plan, n) / (1 if isinstance(plan, PlainPlan) else POSTERIOR_TRAINING_SHARE)
-    return {"training": passes * pass_seconds, "counting": EVALUATION_SHARE * pass_seconds}
+        stages = {stage: runs * amount.times(units) for stage, amount in amounts.items()}
+    else:
+        pass_seconds = seconds_a_pass(setup.request.encoder, subspace, sample, plan.batch)
+        passes = _epochs(plan, n) / (1 if isinstance(plan, PlainPlan) else POSTERIOR_TRAINING_SHARE)
+        stages = {"training": runs * passes * pass_seconds}
+    stages["counting"] = runs * ranking(n, subspace.layout.D).times(units)
+    for size in (n, 0 if setup.test is None else setup.test.n):
+        stages["counting"] += counting(size).times(units) + counting(size).times(frozen)
+    if setup.model == OWN_NETWORK and subspace.layout.D > LARGE:
+        answer = functools.partial(subspace.call_at, subspace.theta0)
+        stages["checks"] = checking(batch_for(answer, sample.x)).times(units)
+    return stages
 
 
 def _read_bytes(setup: Setup, sample: Sample) -> int:

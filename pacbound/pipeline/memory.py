@@ -2,15 +2,17 @@
 
 import contextlib
 import ctypes
+import functools
+import math
 import os
 import platform
-from collections import Counter
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import ModelError
-from ..networks.passes import asked_at_once
+from ..networks.passes import asked_at_once, largest_result
+from ..subspace import ekfac
 from ..subspace.curvature import CHUNK_ELEMENTS, LARGE, MAX_CHUNK
 from ..subspace.subspace import Subspace
 from ..threads import control_groups
@@ -25,6 +27,7 @@ VECTORS = 7
 KEPT = 3  # copies of what is frozen: in the base, in the subspace, and in the network that is counted
 MATRICES = 56  # bytes for each entry of a d x d matrix: curvature, eigenvectors and workspace, precision, factors
 ROW_COPIES = 4  # of the rows of a chunk, in the adjoint
+NOISE_COPIES = 3  # of all images of noise: as a sum, as one of its terms, and scaled
 LIVING = 4  # how many outputs as large as the largest live at one time
 
 
@@ -61,19 +64,38 @@ def give_back_freed() -> None:
 
 
 def peak_bytes(subspace: Subspace, sample: Sample, batch: int, rounded: bool) -> int:
-    """Return the most that training and counting need at once, the sample left out. rounded: by a d x d precision."""
+    """Return the most that training and counting need at once, the sample left out. rounded: by a d x d precision.
+
+    What a step keeps for its way back is that of a whole batch; what it does not keep, as features that are computed
+    anew, is that of the half which one of its two draws sees.
+    """
     D, d = subspace.layout.D, subspace.d
-    saved, largest = _activations(subspace, sample)
+    with torch.no_grad():
+        largest = largest_result(functools.partial(subspace.call_at, subspace.theta0), sample.x)
+    seen = min(batch, sample.n)
     rows = 0 if D > LARGE else min(MAX_CHUNK, max(1, CHUNK_ELEMENTS // D))  # one alone is among the vectors
-    stages = [min(batch, sample.n) * saved, min(asked_at_once(largest), sample.n) * LIVING * largest]
+    stages = [
+        seen * _saved(subspace, sample),
+        math.ceil(seen / 2) * LIVING * largest,
+        min(asked_at_once(largest), sample.n) * LIVING * largest,
+    ]
     if rounded:
         stages += [ROW_COPIES * rows * D * FLOAT_BYTES, MATRICES * d * d + 2 * min(sample.n, NEAR) * d * FLOAT_BYTES]
     frozen = sum(value.numel() for value in subspace.frozen.values())
     return LIBRARIES + FLOAT_BYTES * (VECTORS * D + KEPT * frozen) + max(stages)
 
 
-def _activations(subspace: Subspace, sample: Sample) -> tuple[int, int]:
-    """Bytes that one more example of a batch keeps for the backward pass, and the largest of them in float32."""
+def directions_bytes(module: nn.Module, x: Tensor, D: int) -> int:
+    """Return the most that finding leading directions needs, before training begins. x: inputs like those of noise."""
+    with torch.no_grad():
+        largest = 2 * largest_result(module, x)  # float64
+    together = max(1, min(ekfac.EXAMPLES, ekfac.CHUNK_ELEMENTS // D))
+    noise = ekfac.EXAMPLES * 2 * x[:1].nbytes
+    return LIBRARIES + NOISE_COPIES * noise + together * (LIVING * largest + 2 * ROW_COPIES * FLOAT_BYTES * D)
+
+
+def _saved(subspace: Subspace, sample: Sample) -> int:
+    """Bytes that one more example of a batch keeps for the backward pass."""
     w = torch.zeros(subspace.d, requires_grad=True)
     kept: list[dict[int, int]] = []
     for count in (1, 2):
@@ -87,6 +109,4 @@ def _activations(subspace: Subspace, sample: Sample) -> tuple[int, int]:
             held = subspace.approximate(w, sample.x[torch.arange(count) % sample.n])
         kept.append(seen)
         del held
-    one, two = (Counter(seen.values()) for seen in kept)
-    more = sum(kept[1].values()) - sum(kept[0].values())
-    return max(more, 0), max((two - one), default=0)
+    return max(sum(kept[1].values()) - sum(kept[0].values()), 0)

@@ -20,7 +20,7 @@ from ..data.examples import Examples
 from ..data.inputs import check_apart, check_repeats, distinct_inputs, same_shape
 from ..data.likeness import recognise
 from ..data.mixed import Pictures, Raw
-from ..data.preprocess import preprocessed, shape_after, treated
+from ..data.preprocess import IMAGE_DIMENSIONS, preprocessed, shape_after, treated
 from ..data.registry import DATA_SETS, FILES, load, load_any, load_held_out
 from ..data.split import Split, split_examples
 from ..data.tokens import cut_texts, package, padding_number
@@ -41,6 +41,7 @@ from ..request.reading import Reading
 from ..request.request import RANDOM_DIRECTIONS, Request, parse_projector, refuse_options, trained_word
 from ..specs.grammar import OWN_NETWORK, begins_with_features
 from ..specs.head import NAMES, HeadSpec, parse_head
+from ..specs.preprocess import PREPROCESS
 from ..specs.specs import (
     SPLIT_PARTS,
     HypothesisSpec,
@@ -49,6 +50,7 @@ from ..specs.specs import (
     every_weight,
 )
 from ..specs.tensors import DirectSpec
+from ..stages import clocked
 from ..subspace.curvature import LARGE
 from ..subspace.layout import NORM_BUFFERS
 from ..subspace.subspace import Subspace
@@ -75,6 +77,7 @@ PICKED_MODELS: Usual = (
     (None, 4, "V1-r32-L"),
     (None, 0, "h64-R-L"),
 )
+USUAL_SIDE, LARGE_SIDE = 32, 64  # pixels that these are for; from twice as many on the user is told what they cost
 MAX_WEIGHTS = 1 << 20  # of which each is coded
 MAX_LED = 1 << 14  # parameters for which leading directions are found where nobody asks for them: in seconds
 MOST_NAMED, NAMED_LENGTH = 5, 40  # of classes that never occur, and characters of each
@@ -188,7 +191,9 @@ def prepare(
         refuse_own_statistics(whole.x, preprocess)
     if model == "auto":
         images = PICKED_MODELS if request.method == "picks" else IMAGE_MODELS
-        model = _usual_network(shape_after(sample.x, preprocess), images)
+        shape = shape_after(sample.x, preprocess)
+        model = _usual_network(shape, images)
+        _say_how_long(shape, preprocess)
     module, name = network_for(model, sample.x, preprocess, sample.classes)
     _refuse_other_padding(module, preprocess)
     if isinstance(model, str) and model.startswith((FOLDER, TIMM)):
@@ -204,7 +209,8 @@ def prepare(
     loss = function if name_of_loss == CUSTOM else name_of_loss
     _refuse_unfit(base, sample, preprocess, loss, request)
     if not (planned and base.layout.D > LARGE):
-        _refuse_undetermined(base, sample, preprocess)
+        with clocked("checks"):
+            _refuse_undetermined(base, sample, preprocess)
     return Setup(
         request=request,
         train=sample,
@@ -544,6 +550,18 @@ def _test_examples(
             f"got {found[0]} {found[1]} in {found[2]}."
         )
     return held_out
+
+
+def _say_how_long(shape: tuple[int, ...], preprocess: PreprocessSpec) -> None:
+    """Say of large images how they are read in less time, where that is for nobody but the user to choose."""
+    side = min(shape[-2:]) if len(shape) == IMAGE_DIMENSIONS - 1 else 0
+    if side >= LARGE_SIDE and preprocess.resize is None and preprocess.name in PREPROCESS:
+        LOG.info(
+            "images of %s pixels are read as they are, about %d times as long as at %d x %d, which --preprocess %s@%d "
+            "brings them to",
+            " x ".join(map(str, shape[-2:])), (side / USUAL_SIDE) ** 2, USUAL_SIDE, USUAL_SIDE, preprocess.name,
+            USUAL_SIDE,
+        )  # fmt: skip
 
 
 def _usual_network(shape: tuple[int, ...], images: Usual) -> str:

@@ -21,6 +21,7 @@ from ..networks.frozen import freeze_network, named_tensors
 from ..networks.hypothesis import Base
 from ..picking.augment import fitting, usual
 from ..specs.specs import CHECKPOINT_KINDS, BaseOrigin, SplitSpec
+from ..stages import clocked
 from ..training.fit import Sample
 from ..training.start import BATCH, DECAY, HEAD_DECAY, STEPS_AN_EPOCH, StartPlan, seconds_an_epoch, train_start
 from ..training.state import Checkpoint
@@ -74,6 +75,7 @@ def kept_theta0(state: Path | None, key: str, train: Callable[[Checkpoint], byte
     """
     checkpoint = Checkpoint(state, hashlib.sha256(key.encode()).hexdigest())
 
+    @clocked("theta0")
     def made() -> bytes:
         finished = (checkpoint.load() or {}).get("theta0")
         if finished is not None:

@@ -19,6 +19,7 @@ from .words import Checking, Declared, Lever, checking, declared, figure, in_wor
 
 TEMPLATES = Path(__file__).with_name("templates")
 MOST_LAYERS = 12  # measures drawn
+SHOWN = 0.5  # seconds of a stage, from which it is said how long it took
 MOST_DRAWN = 6  # certificates with figures of their own; a figure takes a third of a second
 LEFT_OUT = f"Left out of reports on more than {MOST_DRAWN} certificates: report this one alone."
 CHECKED = "For this report its arithmetic and its message were checked; errors were not counted again."
@@ -165,7 +166,7 @@ def _provenance(facts: Pairs, certificate: Certificate) -> Pairs:
     """With the sample's whole digest, versions and times."""
     made = certificate.environment
     versions = ", ".join(f"{name} {version}" for name, version in sorted(made.versions.items()))
-    times = ", ".join(f"{name} {seconds:,.0f} s" for name, seconds in made.seconds.items())
+    times = ", ".join(f"{name} {seconds:,.0f} s" for name, seconds in made.seconds.items() if seconds >= SHOWN)
     rows = [
         *facts,
         ("sample, sha256", certificate.data.digest),

@@ -10,6 +10,7 @@ knows the network, theta0, the shape of an input and a seed.
 
 import copy
 import math
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -22,6 +23,7 @@ from torch.nn import functional as F
 
 from ..errors import SubspaceError, first_line
 from ..specs.specs import ProjectorSpec
+from ..stages import clocked
 from . import random
 from .layout import Layout, Slot, frozen_digest
 from .projector import Projector
@@ -65,13 +67,14 @@ class Ekfac(Projector):
     """
 
     def __init__(self, spec: ProjectorSpec, layout: Layout, start: Start) -> None:
-        """Find the directions.
+        """Find the directions; `seconds` is what that took.
 
         Raises:
             SubspaceError: a weight matrix is too large, the network does not take inputs of the shape, or fewer than d
                 directions move its outputs.
         """
         _refuse_large(layout)
+        started = time.perf_counter()
         self.spec = spec
         self._slots = layout.slots
         left, right = _moments(spec, layout, start)
@@ -90,6 +93,7 @@ class Ekfac(Projector):
             )
         self._chosen = torch.from_numpy(leading.copy())
         self._bases = [(left.float(), right.float()) for left, right in self._bases]
+        self.seconds = time.perf_counter() - started
 
     def _times(self, w: Tensor) -> Tensor:
         along = w.new_zeros(len(w), self.spec.D)
@@ -118,6 +122,7 @@ def leading_directions(spec: ProjectorSpec, layout: Layout, start: Start) -> Ekf
 
 
 @lru_cache(maxsize=1)
+@clocked("directions")
 def _found(spec: ProjectorSpec, layout: Layout, start: Start, frozen: str) -> Ekfac:
     """Find it. Numbers are compared: theta0 as a copy that nobody else has, all that is frozen by its digest."""
     return Ekfac(spec, layout, start)

@@ -15,7 +15,7 @@ import torch
 
 from ..bits.coder import Symbols
 from ..bits.codes import fit_code
-from ..distributed import share
+from ..distributed import processes, share
 from ..errors import CodeError, QuantizeError
 from ..quantize.codebook import Init, initial_centroids, to_codebook
 from ..quantize.lattice import step_of, to_lattice
@@ -25,7 +25,7 @@ from .fit import Sample, fit
 from .losses import cross_entropy
 from .phases import Continuous, NearestCentroid, Optimizer, Parameters, Phase, StraightThrough, UniformNoise
 from .state import Checkpoint
-from .timing import median_seconds
+from .timing import seconds_of
 
 STEPS_AN_EPOCH = 240  # of the 60,000 examples in batches of 250 on which the phases were balanced
 SHARES = {"lattice": (10, 5, 8), "codebook": (15, 8)}  # epochs of such size in each phase
@@ -97,8 +97,12 @@ def one_step(subspace: Subspace, sample: Sample, batch: int) -> Callable[[], Non
 
 def seconds_an_epoch(subspace: Subspace, sample: Sample, batch: int) -> float:
     """Time a few training steps and return the seconds an epoch takes."""
-    step = one_step(subspace, sample, batch)
-    return median_seconds(lambda _: step(), TIMED_STEPS) * max(1, sample.n // batch)
+    rows, there = min(batch, sample.n), len(sample.x)
+
+    def step(size: int) -> None:
+        one_step(subspace, sample, max(size, processes()))()  # each process has a part of it
+
+    return seconds_of(step, rows, TIMED_STEPS, there) * max(1, sample.n // batch)
 
 
 def encode_plain(

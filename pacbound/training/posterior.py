@@ -25,7 +25,7 @@ from .joint import batch_loss
 from .losses import Surrogate
 from .phases import one_cycle
 from .state import moments_of, restore_moments
-from .timing import median_seconds
+from .timing import median_seconds, seconds_of
 
 PAIRED = 1 << 22  # parameters up to which a second product with P is cheap beside a batch
 ROUND_STEPS = 100  # a round is at least this many steps, in whole passes over the sample
@@ -264,12 +264,18 @@ class _StageRun:
 
 
 def seconds_a_step(subspace: Subspace, sample: Sample, batch: int, steps: int = TIMED_STEPS) -> float:
-    """Time so many steps of a stage on the first examples, and return what one takes."""
-    d, generator, rows = subspace.d, Generator().manual_seed(0), torch.arange(min(batch, sample.n))
+    """Time so many steps of a stage on the first examples, and return what one takes. One step: on a whole batch."""
+    d, generator, size = subspace.d, Generator().manual_seed(0), min(batch, sample.n)
     start = Posterior(torch.zeros(d), torch.eye(d), torch.full((d,), TIMED_LOG_STD), torch.tensor(TIMED_LOG_STD))
     stage = Stage("timed", steps, "cross_entropy", 1.0, (0.0, 0.0, 0.0))
-    run = _StageRun(subspace, sample, start, stage, len(rows), torch.zeros(0), 0.0)
-    return median_seconds(lambda _: run.step(rows, generator, 1.0), steps)
+    run = _StageRun(subspace, sample, start, stage, size, torch.zeros(0), 0.0)
+
+    def step(count: int) -> None:
+        run.step(torch.arange(count), generator, 1.0)
+
+    if steps == 1:
+        return median_seconds(lambda _: step(size), 1)
+    return seconds_of(step, size, steps, len(sample.x))
 
 
 def _divergence(along: Tensor, log_std: Tensor, log_s: Tensor) -> Tensor:

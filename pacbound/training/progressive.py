@@ -27,6 +27,7 @@ from ..distributed import first, over
 from ..errors import QuantizeError, SubspaceError
 from ..progress import hidden, tqdm
 from ..specs.specs import PROFILE_CODE, StepSpec
+from ..stages import clocked
 from ..subspace.curvature import DENSE_DIMENSION, Rows, calibrated_temperature, curvature
 from ..subspace.low_rank import low_rank_curvature
 from ..subspace.subspace import Subspace
@@ -160,7 +161,8 @@ class _Run:
             if fixed and self.settings.again_in_blocks(self.subspace.d):
                 now = self._with_curvature(k, now, again=True)
             end = self.edges[self.edges.index(fixed) + 1]
-            now = first(lambda: with_block(now, end - fixed, self.settings))
+            with clocked("rounding"):
+                now = first(lambda: with_block(now, end - fixed, self.settings))
         self.task.checkpoint.save({"stage": torch.tensor(k)} | now.tensors(), force=True)
         return now
 
@@ -172,7 +174,8 @@ class _Run:
         """
         p, n = now.posterior, self.sample.n
         prior = math.exp(-2 * float(p.log_s))
-        values, basis = self._spectrum(k, now, again)
+        with clocked("curvature"):
+            values, basis = self._spectrum(k, now, again)
         values = values.clamp(min=0) * n
         wanted = -2 * float(p.log_std.double().mean())
         factor = _matching_factor(values, prior, wanted) if again else 1 / self.settings.smooth_beta
@@ -233,11 +236,14 @@ class _Run:
     def _finish(self, now: Standing, kap: float) -> list[Candidate]:
         """Round what is free, score a few survivors by the bound, refine the best."""
         settings = self.settings.model_copy(update={"kap": kap})
-        profile, prices, whole = first(lambda: _survivors(now, settings))
-        start = best_point(self.subspace, self.sample, whole, prices, settings.overhead_bits)
-        best = refine(
-            self.subspace, self.sample, start, prices, settings, self.task.progress, self.task.until.refinement
-        )
+        with clocked("rounding"):
+            profile, prices, whole = first(lambda: _survivors(now, settings))
+        with clocked("survivors"):
+            start = best_point(self.subspace, self.sample, whole, prices, settings.overhead_bits)
+        with clocked("refinement"):
+            best = refine(
+                self.subspace, self.sample, start, prices, settings, self.task.progress, self.task.until.refinement
+            )
         return [
             Candidate((point.integers + prices.reach).astype(np.int32), profile, PROFILE_CODE)
             for point in ([best] if best is start else [best, start])

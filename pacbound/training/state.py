@@ -10,13 +10,15 @@ from torch import Tensor
 
 from ..distributed import first, leads
 from ..errors import StateError, first_line
+from ..stages import go_on, so_far
 
 SAVE_EVERY_SECONDS = 2.0
 SAVE_SHARE = 0.05  # of the time, at most: a large state is saved less often
 
 
 class Checkpoint:
-    """Where a long run keeps what it needs to go on: tensors that change, and notes made once at its start.
+    """Where a long run keeps what it needs to go on: tensors that change, notes made once at its start, and the seconds
+    of its stages (stages.py), which a resumed run adds its own to.
 
     path None keeps nothing. key: digest of everything that determines the run. Of several processes process 0 reads,
     makes notes for all and writes.
@@ -70,7 +72,8 @@ class Checkpoint:
         temporary = self.path.with_name(f".{self.path.name}.tmp")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            torch.save({"key": self.key, "tensors": tensors, "notes": self._notes or {}}, temporary)
+            content = {"key": self.key, "tensors": tensors, "notes": self._notes or {}, "seconds": so_far()}
+            torch.save(content, temporary)
             os.replace(temporary, self.path)
         except (OSError, RuntimeError) as cause:  # torch wraps what the system says
             raise StateError(
@@ -86,6 +89,7 @@ class Checkpoint:
         try:
             content = torch.load(self.path, weights_only=True)
             key, _, _ = content["key"], dict(content["tensors"]), dict(content["notes"])
+            seconds = {name: float(value) for name, value in content.get("seconds", {}).items()}  # not in old ones
         except Exception as cause:
             raise StateError(
                 f"resume: {self.path.name} is not a pacbound state ({type(cause).__name__}). Delete it to start afresh."
@@ -95,6 +99,8 @@ class Checkpoint:
                 f"resume: {self.path.name} belongs to another request. "
                 "Repeat the options of the interrupted run, or delete the file to start afresh."
             )
+        if not self._saved:  # what this process saved it counts itself
+            go_on(seconds)
         return dict(content)
 
 

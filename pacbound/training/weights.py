@@ -32,7 +32,7 @@ from .refine import NEAR, evaluate_point, refine
 from .rounding import Prices
 from .settings import PosteriorSettings
 from .state import Checkpoint
-from .timing import median_seconds
+from .timing import seconds_of
 
 FIRST_STEP = 0.05  # of every lattice, in He values of its layer
 SMOOTH = 0.7  # of the steps descend the cross-entropy
@@ -79,13 +79,14 @@ def encode_weights(
 def seconds_an_epoch_of_weights(subspace: Subspace, sample: Sample, batch: int) -> float:
     """Time a few training steps and return the seconds that a pass over the sample takes."""
     lattices, generator = weight_lattices(subspace), generator_of(0)
-    losses = _losses(subspace, sample, WeightsPlan(TIMED_STEPS, batch, 1.0, 1.0, 0), TIMED_STEPS)
+    there = sample.subset(torch.arange(min(batch, sample.n, len(sample.x))))
 
-    def one(step: int) -> None:
+    def step(size: int) -> None:
+        losses = _losses(subspace, there, WeightsPlan(TIMED_STEPS, size, 1.0, 1.0, 0), TIMED_STEPS)
         seen, nats = lattices.apply(True, generator)
-        (losses(seen, step)[0] + nats / sample.n).backward()
+        (losses(seen, 0)[0] + nats / sample.n).backward()
 
-    return median_seconds(one, TIMED_STEPS) * max(1, sample.n // batch)
+    return seconds_of(step, min(batch, sample.n), TIMED_STEPS, there.n) * max(1, sample.n // batch)
 
 
 def weight_lattices(subspace: Subspace) -> Lattices:

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 import pacbound as pb
-from pacbound.pipeline.forecast import forecast
-from pacbound.pipeline.preparation import prepare
+from pacbound.methods.plans import plans
+from pacbound.pipeline.forecast import Forecast
 
 pytestmark = pytest.mark.benchmark
 SCRIPT = Path(__file__).with_name("large.py")
@@ -25,12 +25,19 @@ FACTOR = 1.5
 KEPT = Path(__file__).parents[2] / "results" / "benchmarks" / "large_124M.json"
 
 
-def test_the_digits_take_as_long_as_forecast(figure: Callable[..., None]) -> None:
-    plan = forecast(prepare("auto", "digits", None, pb.Request(epochs=200), "zero_one"))
-    made = pb.certify("auto", "digits", request=pb.Request(epochs=200), progress=False)
-    real = sum(made.environment.seconds.values())
-    assert plan.seconds >= real / FACTOR
-    figure("forecast, digits", plan.seconds, real, "the run", most=FACTOR)
+@pytest.mark.parametrize(("model", "named"), [("auto", "digits"), ("bars2-c8k3p1-R-A3-L", "digits behind features")])
+def test_the_digits_take_as_long_as_forecast(model: str, named: str, figure: Callable[..., None]) -> None:
+    """Of the whole, and of each stage; behind features along leading directions, which are found first."""
+    request = pb.Request(model=model, epochs=200)
+    plan = plans(request)["subspace"]
+    assert isinstance(plan, Forecast)
+    real = pb.certify(request=request, progress=False).environment.seconds
+    assert ("directions" in plan.stages) == ("directions" in real) == (model != "auto")
+    for stage, seconds in plan.stages.items():
+        figure(f"forecast of {stage}, {named}", seconds, real[stage], "the stage")
+    whole = sum(real.values())
+    assert plan.seconds >= whole / FACTOR
+    figure(f"forecast, {named}", plan.seconds, whole, "the run", most=FACTOR)
 
 
 @pytest.mark.parametrize("size", ["11M", "30M"])

@@ -8,11 +8,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pacbound import stages
 from pacbound.errors import ModelError, StateError
-from pacbound.networks.captured import BATCH, Frozen, capture, frozen_before
+from pacbound.networks.captured import BATCH, STAGE, Frozen, capture, frozen_before
 from pacbound.networks.trained import train_only, training_mode
 from pacbound.progress import tqdm
 from pacbound.specs.specs import PreprocessSpec
+from pacbound.stages import clocked, counted
 from tests.tiny import CLASSES, FEATURES, clouds
 
 PLAIN = PreprocessSpec()
@@ -165,6 +167,27 @@ def test_a_pass_that_was_cut_off_goes_on_and_a_whole_one_is_read(tmp_path: Path)
     again = Counting(found)
     assert torch.equal(capture(again, x, store, "key", progress=False).x, whole)  # type: ignore[arg-type]
     assert again.asked == 3
+
+
+def test_a_pass_that_was_cut_off_keeps_the_seconds_that_it_took_until_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, (x, _) = cut(Backbone(), "head.*"), clouds(BATCH * 12 + 7)
+    assert isinstance(found, Frozen)
+    store, ask, now = tmp_path / "frozen.npy", Counting.inputs, [0.0]
+
+    def late(self: Counting, x: Tensor) -> Tensor:
+        now[0] += 1
+        return ask(self, x)
+
+    monkeypatch.setattr(Counting, "inputs", late)
+    monkeypatch.setattr(stages, "clock", lambda: now[0])
+    with counted(), clocked(STAGE), pytest.raises(KeyboardInterrupt):
+        capture(Counting(found, fails_at=11), x, store, "key", progress=False)  # type: ignore[arg-type]
+    for seconds in (10 + 8, 3):  # 10 of the killed one, when its first 8 batches were kept; a whole pass is anybody's
+        with counted() as run, clocked(STAGE):
+            capture(Counting(found), x, store, "key", progress=False)  # type: ignore[arg-type]
+        assert run.seconds() == {STAGE: seconds}
 
 
 @pytest.mark.parametrize("change", ["key", "network", "size", "file"])

@@ -14,9 +14,8 @@ from pacbound.errors import ModelError
 from pacbound.methods.table import certify
 from pacbound.networks import passes, rebuilt
 from pacbound.networks.hypothesis import Hypothesis
-from pacbound.networks.passes import FEW
 from pacbound.pipeline import costs, encoding, memory, preparation
-from pacbound.pipeline.costs import amounts_of, checking, counting, in_proportion
+from pacbound.pipeline.costs import amounts_of, checking, counting, in_proportion, ranking
 from pacbound.pipeline.encoding import plan_of
 from pacbound.pipeline.forecast import forecast
 from pacbound.pipeline.preparation import prepare
@@ -142,9 +141,10 @@ def test_what_a_plan_counts_as_counting_is_asked_of_decoded_networks(monkeypatch
     monkeypatch.setattr(passes, "_result_bytes", lambda *_: [0])  # three questions more, to find the size of batches
     with one_thread(always=True):
         certify(network(), clouds(n), request=Request(d=16, epochs=4), progress=False)
-    planned = counting(n, 83)
-    assert asked["alone"] == planned.alone + FEW  # one candidate is counted
-    assert asked["batches"] in (planned.asked, planned.asked - n)  # one fewer where refinement moved nothing
+    ranked, whole = ranking(n, 83), counting(n)
+    planned = ranked.asked + whole.asked
+    assert asked["alone"] == whole.alone  # one candidate is counted
+    assert asked["batches"] in (planned, planned - n)  # one fewer where refinement moved nothing
 
 
 def test_what_a_plan_counts_as_checks_is_asked_of_a_large_network(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,9 @@
 import gc
 import os
 import time
+from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,13 +13,20 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from pacbound import stages
 from pacbound.data.registry import load
+from pacbound.methods.plans import plans
 from pacbound.methods.table import certify
-from pacbound.pipeline import capturing
+from pacbound.pipeline import capturing, encoding
 from pacbound.pipeline.encoding import BATCH, plan_of
 from pacbound.pipeline.forecast import Forecast, forecast
 from pacbound.pipeline.preparation import prepare
+from pacbound.request.request import Request
+from pacbound.specs.specs import ProjectorSpec
+from pacbound.subspace import ekfac
+from pacbound.training.settings import PosteriorSettings
 from pacbound.training.state import Checkpoint
+from tests.several import brief
 from tests.tiny import clouds, network, quick
 
 
@@ -65,22 +74,25 @@ def test_it_is_quick_writes_nothing_and_draws_from_no_global_generator(
 
 
 def test_the_pass_through_what_is_frozen_is_part_of_the_time_and_told_apart(tmp_path: Path) -> None:
-    assert "frozen part" not in plan().stages
+    assert "features" not in plan().stages
     save_file(network(3).state_dict(), tmp_path / "w.safetensors")
     options = {"checkpoint": str(tmp_path / "w.safetensors"), "disjoint": True, "new_head": True, "train": "head"}
     setup = prepare(Slow(), clouds(), None, quick(**options), "zero_one")
     found = forecast(setup)
-    assert found.stages["frozen part"] >= 0.3  # three passes of four batches of 30 examples, a pause for each
-    assert found.seconds > found.stages["frozen part"]  # the training comes on top
+    assert 1 <= found.stages["features"] / PAUSE <= 1 + 120 / 4  # one pass of 120 examples, a pause for each batch
+    assert found.stages["counting"] >= 120 * PAUSE  # the whole network is asked about each of them alone
+    assert found.seconds > found.stages["features"] + found.stages["counting"]  # the training comes on top
 
 
 def test_maps_that_memory_does_not_hold_are_no_pass_of_their_own_and_take_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    setup = prepare("flip-bars1-A3-L", load("digits").subset(range(200)), None, quick(d=32), "zero_one")
+    request = quick(d=32, projector="fastfood")
+    setup = prepare("flip-bars1-A3-L", load("digits").subset(range(200)), None, request, "zero_one")
+    monkeypatch.setattr("pacbound.pipeline.forecast.peak_bytes", lambda *_: 0)  # beside the sample
     held = forecast(setup)
     monkeypatch.setattr(capturing, "limit_bytes", lambda: 1000)
     computed = forecast(setup)
-    assert "frozen part" in held.stages
-    assert "frozen part" not in computed.stages
+    assert "features" in held.stages
+    assert "features" not in computed.stages
     pooled, pixels = 2 * 16 * 3 * 3, 8 * 8  # numbers: two views of 16 maps, and what comes in
     assert held.memory_bytes - computed.memory_bytes == 200 * 4 * (pooled - pixels)
     monkeypatch.setattr(capturing, "limit_bytes", lambda: 1 << 30)
@@ -114,3 +126,84 @@ def test_a_forecast_leaves_nothing_behind() -> None:
     before = held()
     forecast(prepare(net, clouds(), None, quick(d=16), "zero_one"))
     assert held() == before
+
+
+BEHIND_FEATURES = {"model": "bars1-A3-L", "d": 32, "epochs": 1}
+FOUND = 1000.0  # seconds, far more than anything else takes here
+
+
+@pytest.fixture
+def slow_directions(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let directions take FOUND seconds by every clock; how often they were found."""
+    late, found, ours, counter = [0.0], list[int](), stages.clock, time.perf_counter
+    eigenvectors = ekfac._moments
+
+    def moments(spec: ProjectorSpec, *rest: Any) -> Any:
+        late[0] += FOUND
+        found.append(spec.d)
+        return eigenvectors(spec, *rest)
+
+    monkeypatch.setattr(ekfac, "_moments", moments)
+    monkeypatch.setattr(stages, "clock", lambda: ours() + late[0])
+    monkeypatch.setattr(time, "perf_counter", lambda: counter() + late[0])
+    ekfac._found.cache_clear()
+    return found
+
+
+def test_a_forecast_and_a_run_tell_the_same_stages_apart_and_both_find_the_directions_once(
+    slow_directions: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoding, "posterior_settings", brief)
+    request = Request(**BEHIND_FEATURES)
+    plan = plans(request)["subspace"]
+    assert isinstance(plan, Forecast)
+    assert slow_directions == [32]
+    run = certify(request=request, progress=False).environment.seconds
+    assert slow_directions == [32, 32]  # a run that begins anew finds them anew
+    assert set(run) == set(plan.stages) >= {"directions", "features", "training", "curvature", "counting"}
+    for seconds in (plan.stages["directions"], run["directions"]):
+        assert FOUND <= seconds < 2 * FOUND
+    for told in (plan.stages, run):
+        assert sum(told.values()) - told["directions"] < FOUND  # it is in no other stage
+    assert plan.seconds == pytest.approx(sum(plan.stages.values()), abs=0.06)
+
+
+def test_directions_that_are_random_take_no_time_worth_saying(slow_directions: list[int]) -> None:
+    plan = plans(Request(**BEHIND_FEATURES, projector="fastfood"))["subspace"]
+    assert isinstance(plan, Forecast)
+    assert "directions" not in plan.stages
+    assert slow_directions == []
+
+
+def test_what_was_found_before_the_forecast_still_counts(slow_directions: list[int]) -> None:
+    setup = prepare(BEHIND_FEATURES["model"], "digits", None, Request(**BEHIND_FEATURES), "zero_one")
+    assert slow_directions == [32]
+    for _ in range(2):
+        assert FOUND <= forecast(setup).stages["directions"] < 2 * FOUND
+    assert slow_directions == [32]
+
+
+class SlowLayer(nn.Linear):
+    """A layer that takes its time for each example, and counts them."""
+
+    asked: int | None = None  # nothing is counted, and no time taken, until this is 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        if SlowLayer.asked is not None and not torch._C._functorch.maybe_current_level():
+            SlowLayer.asked += len(x)
+            time.sleep(PAUSE * len(x))
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("train", ["all", "last.*"])
+def test_few_examples_are_timed_where_each_takes_long(train: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch has 250 of them, of which a handful of steps are timed; here all that is timed asks about fewer."""
+    first, last = (SlowLayer(6, 6), nn.Linear(6, 3)) if train == "last.*" else (nn.Linear(6, 6), SlowLayer(6, 3))
+    net = nn.Sequential(OrderedDict(first=first, last=last))
+    setup = prepare(net, clouds(5000), None, Request(d=16, train=train, base="values"), "zero_one")
+    monkeypatch.setattr(SlowLayer, "asked", 0)
+    found = forecast(setup)
+    assert SlowLayer.asked is not None
+    assert SlowLayer.asked < 200
+    stage, passes = ("training", PosteriorSettings().steps * 250 / 5000) if train == "all" else ("features", 1)
+    assert found.stages[stage] == pytest.approx(passes * 5000 * PAUSE, rel=0.2)

@@ -628,7 +628,7 @@ def test_a_state_belongs_to_one_request_one_network_and_one_sample(tmp_path: Pat
 def test_the_certificate_names_versions_and_seconds_and_no_place(certificate: pb.Certificate) -> None:
     environment = json.loads(certificate.to_json())["environment"]
     assert set(environment["versions"]) == {"pacbound", "torch", "numpy", "constriction", "python-flint", "python"}
-    assert set(environment["seconds"]) == {"training", "counting"}
+    assert set(environment["seconds"]) == {"preparation", "checks", "training", "counting"}
     assert environment["epochs"] == GOOD.epochs
     assert re.search(r"/|\\\\", json.dumps(json.loads(certificate.to_json())["environment"])) is None
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import pacbound as pb
+from pacbound import stages
 from pacbound.methods.table import certify
 from pacbound.pipeline import encoding
 from pacbound.training.settings import PosteriorSettings, posterior_settings
@@ -70,6 +71,68 @@ def test_a_run_that_dies_after_any_save_resumes_to_the_same_core(
         assert run(REQUESTS[encoder], left[at - 1] / "a.state").core_digest == whole.core_digest, at
 
 
+class Killed(BaseException):
+    """What ends a run where nothing can catch it."""
+
+
+def resumed_after(request: pb.Request, state: Path, saves: int, monkeypatch: pytest.MonkeyPatch) -> pb.Certificate:
+    """Run with a state that is written at every offer, end after so many of these, and go on."""
+    left = iter(range(saves - 1, -1, -1))
+
+    def save(self: Checkpoint, tensors: dict[str, torch.Tensor], force: bool = False) -> None:
+        SAVE(self, tensors, force=True)
+        if next(left) == 0:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "save", save)
+        with pytest.raises(Killed):
+            run(request, state)
+    return run(request, state)
+
+
+@pytest.fixture
+def second_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let time pass in the steps of Adam alone, a second in each."""
+    now, step = [0.0], torch.optim.Adam.step
+
+    def counted(self: torch.optim.Adam) -> None:
+        step(self)
+        now[0] += 1
+
+    monkeypatch.setattr(stages, "clock", lambda: now[0])
+    monkeypatch.setattr(torch.optim.Adam, "step", counted)
+
+
+@pytest.mark.usefixtures("second_a_step")
+@pytest.mark.parametrize("encoder", REQUESTS)
+def test_a_resumed_run_states_the_seconds_of_all_its_processes(
+    encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoding, "posterior_settings", brief if encoder == "two seeds" else few_examples)
+    whole = run(REQUESTS[encoder], None)
+    (tmp_path / "whole").mkdir()
+    left = keep_what_every_save_leaves(tmp_path / "whole", monkeypatch)
+    run(REQUESTS[encoder], tmp_path / "whole" / "a.state")
+    monkeypatch.setattr(Checkpoint, "save", SAVE)
+    for at in (1, len(left) // 2, len(left)):
+        made = resumed_after(REQUESTS[encoder], tmp_path / f"{at}.state", at, monkeypatch)
+        assert made.environment.seconds["training"] == whole.environment.seconds["training"] > 10, at
+
+
+def test_a_state_that_knows_no_seconds_goes_on_as_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoding, "posterior_settings", few_examples)
+    (tmp_path / "whole").mkdir()
+    left = keep_what_every_save_leaves(tmp_path / "whole", monkeypatch)
+    whole = run(REQUESTS["posterior"], tmp_path / "whole" / "a.state")
+    monkeypatch.setattr(Checkpoint, "save", SAVE)
+    state = left[len(left) // 2] / "a.state"
+    content = torch.load(state, weights_only=True)
+    assert sum(content.pop("seconds").values()) > 0
+    torch.save(content, state)
+    assert run(REQUESTS["posterior"], state).core_digest == whole.core_digest
+
+
 def fork_certify(output: str) -> int:
     """Start `pacbound certify --resume` in a fork that has everything imported; return its process id."""
     child = os.fork()
@@ -88,13 +151,17 @@ def fork_certify(output: str) -> int:
     os._exit(0)
 
 
-def check_files() -> None:
-    """Every certificate loads and carries its own digest; a state is whole."""
+def check_files() -> float:
+    """Every certificate loads and carries its own digest; a state is whole. Returns the seconds that it has kept."""
+    kept = 0.0
     for path in Path.cwd().glob("*.json"):
         certificate = pb.Certificate.load(path)
         assert certificate.expected_digest() == certificate.digest
     for path in Path.cwd().glob("*.state"):
-        assert set(torch.load(path, weights_only=True)) == {"key", "tensors", "notes"}
+        content = torch.load(path, weights_only=True)
+        assert set(content) == {"key", "tensors", "notes", "seconds"}
+        kept = sum(content["seconds"].values())
+    return kept
 
 
 def kill_at_random_times(kills: int, seed: int) -> None:
@@ -103,13 +170,14 @@ def kill_at_random_times(kills: int, seed: int) -> None:
     started = time.monotonic()
     assert os.waitpid(fork_certify("whole.json"), 0)[1] == 0
     duration = time.monotonic() - started
-    killed = 0
+    killed, kept = 0, 0.0
     for fraction in np.random.default_rng(seed).uniform(0, 0.9, kills):
         child = fork_certify("killed.json")
         time.sleep(fraction * duration)
         os.kill(child, signal.SIGKILL)
         killed += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-        check_files()
+        before, kept = kept, check_files()
+        assert kept >= before
     assert os.waitpid(fork_certify("killed.json"), 0)[1] == 0
     check_files()
     assert killed > 0
@@ -117,6 +185,7 @@ def kill_at_random_times(kills: int, seed: int) -> None:
     whole, resumed = (pb.Certificate.load(name) for name in ("whole.json", "killed.json"))
     assert resumed.core_digest == whole.core_digest
     assert resumed.hypothesis.projector is not None
+    assert sum(resumed.environment.seconds.values()) > kept
 
 
 @pytest.mark.one_worker

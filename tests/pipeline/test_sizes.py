@@ -1,5 +1,6 @@
 """Pictures that are resized on their way to the network: it is built for what it reads, here and at verify."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,22 @@ def test_a_described_network_is_built_for_what_it_reads(
 def test_grey_pictures_pass_for_coloured_ones_only_where_the_convention_has_three_channels() -> None:
     with pytest.raises(pb.PacboundError, match=r"reads batches of examples \(1, 4, 4\) in float32"):
         pb.certify(torch.nn.Conv2d(3, 2, 4), pictures(), request=quick(preprocess="photo@4"))
+
+
+@pytest.mark.parametrize(
+    ("side", "model", "preprocess", "said"),
+    [
+        (64, "auto", "auto", "images of 64 x 64 pixels .* 4 times as long as at 32 x 32, .* --preprocess photo@32"),
+        (63, "auto", "auto", None), (64, "auto", "photo@40", None), (64, "mlp", "auto", None),
+    ],
+)  # fmt: skip
+def test_whoever_has_large_images_is_told_how_they_take_less_time(
+    side: int, model: str, preprocess: str, said: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    x = torch.randint(0, 256, (20, 1, side, side), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    sample = pb.Examples("large", x, torch.arange(20) % 2, 2, preprocess="photo")
+    with caplog.at_level("INFO", "pacbound"):
+        prepare(model, sample, None, quick(preprocess=preprocess), "zero_one")
+    found = [record.getMessage() for record in caplog.records if "pixels" in record.getMessage()]
+    assert len(found) == (said is not None)
+    assert all(re.search(said or "", line) for line in found)

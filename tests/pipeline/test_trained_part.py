@@ -1,5 +1,6 @@
 """A part of a network is trained and the rest frozen: what is certified, what it costs, and what verify rebuilds."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -175,12 +176,14 @@ def test_a_rule_that_swaps_two_frozen_tensors_of_the_same_file_is_seen(shared: t
 
 def test_a_dry_run_counts_the_pass_over_what_is_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
     setup = prepare(net(), clouds(600), None, REQUEST, "zero_one")
-    monkeypatch.setattr("pacbound.pipeline.forecast.timed", lambda setup, rows: (setup, 0.0))
+    monkeypatch.setattr("pacbound.pipeline.forecast.timed", lambda setup, rows: capturing.Reached(setup))
     without = forecast(setup)
-    monkeypatch.setattr("pacbound.pipeline.forecast.timed", lambda setup, rows: (capturing.timed(setup, rows)[0], 1.0))
+    slow = replace(capturing.timed(setup, 60), each=1.0)
+    monkeypatch.setattr("pacbound.pipeline.forecast.timed", lambda *_: slow)
     found = forecast(setup)
     assert (found.D, found.d) == (HEAD, 8)
-    assert found.seconds > 1800 > without.seconds  # a second an example, three times
+    assert found.stages["features"] == 600
+    assert found.seconds > 1800 > without.seconds  # a second an example, two more times in counting
 
 
 def test_a_seeded_network_with_a_trained_head_and_one_with_a_typing_error(tmp_path: Path) -> None:
