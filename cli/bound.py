@@ -115,7 +115,7 @@ def _print_picks(picked: int, errors: int, n: int, bits: int, delta: float, orde
         report = {"n": n, "picks": picked, "errors": errors, "total": total, "bits": bits, "delta": delta}
         typer.echo(json.dumps({**report, "bounds": rows}, indent=2))
         return
-    lines = [f"{picked} picks and {errors} errors outside them, in all {total} of {n}, {bits} bits, delta {delta:g}"]
+    lines = [f"{picked} picks and {errors} errors outside them, in all {total} of {n}, {bits} bits, delta {delta!r}"]
     for one in made:
         lines += theorem_lines(one is made[0], one.theorem, rounded_up(one.value), one.reference)
     lines += sentence_lines(f"Each holds by itself {_confidence(delta)}; * is the headline.")
@@ -149,7 +149,7 @@ def _as_table(bounds: "tuple[Bound, ...]", errors: int, n: int, bits: int, delta
     from pacbound.bounds.table import rounded_up
 
     tightest = min(one.value for one in bounds)
-    lines = [f"{errors} errors of {n} (rate {errors / n:.6g}), {bits} bits, delta {delta:g}"]
+    lines = [f"{errors} errors of {n} (rate {errors / n:.6g}), {bits} bits, delta {delta!r}"]
     for one in bounds:
         lines += theorem_lines(one.value == tightest, one.theorem, rounded_up(one.value), one.reference)
     lines += sentence_lines(f"Each holds by itself {_confidence(delta)}; * is the tightest.")
@@ -170,4 +170,4 @@ def _plan_in_words(plan: Plan) -> str:
 
 
 def _confidence(delta: float) -> str:
-    return f"with probability at least 1 - {delta:g} over the examples"
+    return f"with probability at least 1 - {delta!r} over the examples"

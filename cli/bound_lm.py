@@ -62,12 +62,12 @@ def lm(
         return
     from pacbound.bounds.table import rounded_up
 
-    lines = [f"{sums.n} losses, mean {rounded_up(sums.losses / sums.n)}, {bits} bits, delta {delta:g}"]
+    lines = [f"{sums.n} losses, mean {rounded_up(sums.losses / sums.n)}, {bits} bits, delta {delta!r}"]
     for one in made:
         lines += theorem_lines(one is made[0], one.theorem, rounded_up(one.value), one.reference)
         lines += _wrapped(f"about {one.about};") + _wrapped(f"if {'; '.join(one.assumes)}.")
     lines += sentence_lines(
-        f"Each holds by itself, for draws of its own kind, with probability at least 1 - {delta:g}."
+        f"Each holds by itself, for draws of its own kind, with probability at least 1 - {delta!r}."
     )
     if sums.ceiling is None or sums.centre is None:
         lines += sentence_lines("Centres or ceilings vary: what needs one for the whole population is left out.")

@@ -89,7 +89,8 @@ def _certify(**options: object) -> None:
         kept = f"; --resume goes on from {state}" if begun else ""
         typer.echo(f"\npacbound: interrupted{kept}.", err=True)
         raise typer.Exit(130) from None
-    first(lambda: certificate.save(output))
+    written = first(lambda: _unwritten(output, bool(options["force"]), certificate.digest))
+    beside = first(lambda: certificate.save(written))
     if leads():
         state.unlink(missing_ok=True)
         shutil.rmtree(methods_folder(state), ignore_errors=True)
@@ -98,8 +99,11 @@ def _certify(**options: object) -> None:
     typer.echo(render(certificate, width=columns(sys.stderr if as_json else None)), err=as_json)
     if changed := differences(request):
         typer.echo("\nDiffers from the defaults\n" + "\n".join(f"  - {line}" for line in changed), err=as_json)
-    check = f"pacbound verify {shlex.quote(str(output))}{_verify_hint(request, options['data_dir'])}"
-    typer.echo(f"\nwritten to {output}\ncheck it with: {check}", err=True)
+    if written != output:
+        typer.echo(f"\npacbound: {output} was written by another run meanwhile, and is left as it is.", err=True)
+    check = f"pacbound verify {shlex.quote(str(written))}{_verify_hint(request, options['data_dir'])}"
+    kept = f", which needs {' and '.join(beside)} beside it" if beside else ""
+    typer.echo(f"\nwritten to {written}{kept}\ncheck it with: {check}", err=True)
 
 
 def _state_beside(output: Path, options: dict[str, object]) -> Path:
@@ -122,6 +126,12 @@ def _state_beside(output: Path, options: dict[str, object]) -> Path:
             f"certify: {begun} holds an unfinished run. Add --resume to go on with it, or delete it to start afresh."
         )
     return state
+
+
+def _unwritten(output: Path, force: bool, digest: str) -> Path:
+    """Where a certificate goes: beside one that another run has finished there meanwhile, never over it."""
+    taken = output.exists() and not force
+    return output.with_name(f"{output.stem}-{digest[:8]}{output.suffix}") if taken else output
 
 
 def _request(options: dict[str, object]) -> "Request":
@@ -191,10 +201,15 @@ def _in_words(plan: "Forecast") -> str:
         "memory": f"about {plan.memory_bytes / 2**20:,.0f} MiB beside the program",
         "ledger": "expected, in bits",
     }
-    lines = [line for name, fact in facts.items() for line in sentence_lines(fact, f"{name:<9}", " " * 9)]
+    lines = [line for name, fact in facts.items() for line in _told(name, fact)]
     for entry in plan.ledger:
         lines += sentence_lines(entry.why, f"  {entry.item:<18}{entry.bits:>8,}  ", " " * 30)
     return "\n".join([*lines, f"  {'sum':<18}{plan.bits:>8,}"])
+
+
+def _told(what: str, sentence: str) -> list[str]:
+    """A line of a plan, broken to the width of the terminal."""
+    return sentence_lines(sentence, f"{what:<9}", " " * 9)
 
 
 def _threads(count: int) -> str:
@@ -206,20 +221,25 @@ def _duration(seconds: float) -> str:
 
 
 def _language_in_words(plan: "LanguageForecast") -> list[str]:
-    text = f"text     {plan.text}, {plan.symbols:,} symbols, {plan.losses:,} losses"
+    text = _told("text", f"{plan.text}, {plan.symbols:,} symbols, {plan.losses:,} losses")
     if plan.seconds is None:
         looked_at = ", ".join(f"{count:,} of {k}" for k, count in enumerate(plan.contexts, 1)) or "none"
         return [
-            text,
-            f"network  {plan.model}, of the frequent contexts ({looked_at} symbols) those that save their bits",
-            "training none: it is fitted at once, in time that grows with the contexts",
+            *text,
+            *_told(
+                "network", f"{plan.model}, of the frequent contexts ({looked_at} symbols) those that save their bits"
+            ),
+            *_told("training", "none: it is fitted at once, in time that grows with the contexts"),
         ]
     coded = "all of which are coded" if plan.d is None else f"d = {plan.d:,} coefficients"
     return [
-        text,
-        f"network  {plan.model}, D = {plan.D:,} parameters, {coded}",
-        f"training {plan.steps:,} steps, about {_duration(plan.seconds)} on {_threads(plan.threads)} of this machine, "
-        "counting included",
+        *text,
+        *_told("network", f"{plan.model}, D = {plan.D:,} parameters, {coded}"),
+        *_told(
+            "training",
+            f"{plan.steps:,} steps, about {_duration(plan.seconds)} on {_threads(plan.threads)} of this machine, "
+            "counting included",
+        ),
     ]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from .files import certificate_files, read_named
+from .files import certificate_files, read_named, refuse_to_lose
 
 
 class Format(StrEnum):
@@ -43,7 +43,7 @@ def export(
     annex-iv    accuracy and robustness, for technical documentation
 
     \b
-    pacbound export certificate.json --format model-card -o README.md
+    pacbound export certificate.json --format model-card -o card.md
     pacbound export results/mnist --format csv
     pacbound export certificate.json --format in-toto -o claim.json
     cosign attest-blob --statement claim.json --bundle b.json certificate.json
@@ -52,6 +52,7 @@ def export(
     from pacbound.reports.exports.subject import Exported
     from pacbound.reports.exports.table import export as exported
 
+    refuse_to_lose(output, "export")
     found = [read_named(file, Exported.load) for file in certificate_files(certificates, "export")]
     text = exported(found, format.value) + "\n"
     if output is None:

@@ -65,6 +65,20 @@ def refuse_to_overwrite(output: Path, force: bool, verb: str) -> None:
         )
 
 
+def refuse_to_lose(output: Path | None, verb: str) -> None:
+    """Refuse, before any work, to write a page or a claim over a certificate. Raises: RequestError."""
+    from pacbound.certificate.documents import load_document
+    from pacbound.errors import CertificateError, RequestError
+
+    if output is None or not output.is_file():
+        return
+    try:
+        load_document(output)
+    except CertificateError:
+        return
+    raise RequestError(f"{verb}: {str(output)!r} is a certificate, which would be lost. Name another file.")
+
+
 def theorem_lines(best: bool, name: str, figure: str, reference: str) -> list[str]:
     """Return a row of a table of bounds, with its reference broken to the width of the terminal."""
     from pacbound.reports.tables import wrapped

@@ -114,6 +114,9 @@ def _shape(text: str | None) -> tuple[int, ...] | None:
 
 
 def _in_words(measured: "Measured", per_layer: bool) -> str:
+    from pacbound.bounds.table import rounded_up
+    from pacbound.certificate.statement import confidence
+
     width = max(len(one.name) for one in measured.measures)
     lines = [measured.model]
     for one in measured.measures:
@@ -123,9 +126,9 @@ def _in_words(measured: "Measured", per_layer: bool) -> str:
             lines += [f"    {name:<{width - 2}}  {value:>12,.6g}" for name, value in one.per_layer.items()]
     lines += sentence_lines("Measures carry no probability; * rests on a formula proved in pacbound.")
     for bound in measured.bounds:
-        vacuous = " (vacuous: it says nothing)" if bound.value == 1 else ""
-        lines += ["", f"{bound.theorem}: risk <= {bound.value:.6g}{vacuous}"]
-        sure = f"with probability {1 - bound.delta:g} (delta {bound.delta:g}), by itself; {bound.reference}"
+        limit = "1 (vacuous: it says nothing)" if bound.value == 1 else rounded_up(bound.value)
+        lines += ["", f"{bound.theorem}: risk <= {limit}"]
+        sure = f"with probability {confidence(bound.delta)} (delta {bound.delta!r}), by itself; {bound.reference}"
         lines += sentence_lines(sure, "  ", "  ")
         lines += [line for one in bound.assumes for line in sentence_lines(one, "  assumes: ", "    ")]
     return "\n".join(lines)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from .files import certificate_files, named
+from .files import certificate_files, named, refuse_to_lose
 
 if TYPE_CHECKING:
     from pacbound.certificate import Certificate
@@ -61,6 +61,7 @@ def report(
     from pacbound.reports.language_pages import language_report
     from pacbound.reports.report import report as made_of
 
+    refuse_to_lose(output, "report")
     loaded: list[tuple[Path, Certificate]] = []
     texts: list[tuple[Path, LanguageCertificate]] = []
     versions: list[tuple[Path, DifferenceCertificate]] = []

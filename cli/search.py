@@ -53,7 +53,7 @@ def search(
 
 
 def _in_words(found: "Found", output: Path, delta: float) -> list[str]:
-    from pacbound.certificate.statement import percent_up
+    from pacbound.certificate.statement import confidence, percent_up
 
     lines = [f"{len(found.tried)} runs of {len({line.options['model'] for line in found.tried})} networks"]
     lines += [f"  refused  {name}: {why}" for name, why in found.refused.items()]
@@ -65,5 +65,5 @@ def _in_words(found: "Found", output: Path, delta: float) -> list[str]:
         lines.append(f"  {percent_up(line.bound):>8}  {shown:<{width}}  {Path(str(line.file)).parts[0]}")
     if found.best is None or found.best.bound is None:
         return [*lines, f"  runs are left; the same command goes on with {output}"]
-    said = f"with probability {100 * (1 - delta):g} % at most {percent_up(found.best.bound)}"
+    said = f"with probability {confidence(delta)} at most {percent_up(found.best.bound)}"
     return [*lines, f"  {output / 'best.json'}: {said}"]

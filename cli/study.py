@@ -25,7 +25,7 @@ def study(
     ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of data sets (or PACBOUND_DATA).")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs and their options, and stop.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison in JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: the comparison, the plan or the list.")] = False,
 ) -> None:
     """Run a study: a question, the runs that answer it, and a page on which all of them stand.
 
@@ -46,12 +46,17 @@ def study(
     from pacbound.studies.section import check_pictures, document, sections, write_page
 
     if name is None:
-        typer.echo("\n".join(line for one in names() for line in _listed(one, read_study(one))))
+        studies = {one: read_study(one) for one in names()}
+        if as_json:
+            typer.echo(json.dumps({one: each.model_dump(mode="json") for one, each in studies.items()}, indent=1))
+        else:
+            typer.echo("\n".join(line for one, each in studies.items() for line in _listed(one, each)))
         return
     found, output = read_study(name), folder or Path(f"{name}-full" if full else name)
     chosen = _seeds(seeds)
     if dry_run:
-        typer.echo("\n".join(_planned(parts_of(found, full, chosen, data_dir))))
+        parts = parts_of(found, full, chosen, data_dir)
+        typer.echo(json.dumps(_plan_json(parts), indent=1) if as_json else "\n".join(_planned(parts)))
         return
     check_pictures()
     try:
@@ -81,16 +86,37 @@ def _listed(name: str, found: "Study") -> list[str]:
 
 def _planned(parts: "list[Part]") -> list[str]:
     """What would be run, sweep by sweep."""
-    from pacbound.request.request import Request
-
-    default, lines = Request(), []
+    lines = []
     for part in parts:
-        asked = part.plan.request
-        options = [f"{name} {value}" for name, value in asked if value != getattr(default, name)]
-        seeds = ", ".join(str(part.plan.request_of(run).seed) for run in range(len(part.plan.runs)))
+        options = [f"{name} {value}" for name, value in part.plan.request if name in _changed(part)]
+        seeds = ", ".join(map(str, _seeds_of(part)))
         lines += sentence_lines(f"{part.sample}, {part.arm}: {'; '.join(options)}; seeds {seeds}", "  ", "    ")
     runs = sum(len(part.plan.runs) for part in parts)
     return [f"{runs:,} runs", *lines, "nothing was trained or written (--dry-run)"]
+
+
+def _plan_json(parts: "list[Part]") -> list[dict[str, object]]:
+    return [
+        {
+            "sample": part.sample,
+            "arm": part.arm,
+            "options": part.plan.request.model_dump(mode="json", include=_changed(part)),
+            "seeds": _seeds_of(part),
+        }
+        for part in parts
+    ]
+
+
+def _changed(part: "Part") -> set[str]:
+    """Names of the options that are no defaults."""
+    from pacbound.request.request import Request
+
+    default = Request()
+    return {name for name, value in part.plan.request if value != getattr(default, name)}
+
+
+def _seeds_of(part: "Part") -> list[int]:
+    return [part.plan.request_of(run).seed for run in range(len(part.plan.runs))]
 
 
 def _seeds(text: str) -> tuple[int, ...] | None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .files import sentence_lines
+
 if TYPE_CHECKING:
     from pacbound.sweeps.driver import Summary
     from pacbound.sweeps.plan import Plan
@@ -89,14 +91,13 @@ def _plan_in_words(plan: "Plan") -> str:
     lines = [f"{len(plan.runs):,} runs, in the order of engine {plan.search.engine}"]
     for name in plan.options:
         values = ", ".join(dict.fromkeys(_shown(plan.values_of(run)[name]) for run in range(len(plan.runs))))
-        lines += [_cut(f"  {name}: {values}"), f"    {WAYS[ways[name]]}"]
+        lines += [_cut(f"  {name}: {values}"), *sentence_lines(WAYS[ways[name]], "    ", "    ")]
     record = plan.record(0, _number(plan), plan.texts_of())
     bits = (record.choices - 1).bit_length()
-    lines.append(f"the grid costs {bits} bits in every certificate of it, whatever of it is searched")
+    lines += sentence_lines(f"the grid costs {bits} bits in every certificate of it, whatever of it is searched")
     if record.number is not None:
-        lines.append(
-            f"  log2 of {record.combinations} combinations, times j (j + 1) for sweep j = {record.number} or later"
-        )
+        price = f"log2 of {record.combinations} combinations, times j (j + 1) for sweep j = {record.number} or later"
+        lines += sentence_lines(price, "  ", "  ")
     for run in range(min(len(plan.runs), SHOWN)):
         values = ", ".join(f"{name} {_shown(value)}" for name, value in plan.values_of(run).items())
         lines.append(_cut(f"  {run + 1:04d}  {values}"))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .files import certificate_files, columns, named
+from .files import certificate_files, columns, named, refuse_to_lose
 
 if TYPE_CHECKING:
     from pacbound.verification.replay import Replay
@@ -118,6 +118,7 @@ def verify(
     from pacbound.verification.verification import verify as recheck
 
     files, asked = certificate_files(certificates, "verify"), None if level is None else level.value
+    refuse_to_lose(attest, "verify")
     before = None if attest is None else _digest_to_attest(files)
     rules = tuple(rule for rule in rename.split(",") if rule)
     reading = Reading(text_column=text_column, label_column=label_column, encoding=encoding, layout=layout.value)

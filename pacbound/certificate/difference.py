@@ -14,11 +14,13 @@ from ..bounds.losses import LossSums
 from ..notebook import html_table
 from ..records import SparseRecord
 from ..specs.language import PredictionSpec
+from ..specs.repeats import repeats_sentence
 from .accounting import TOKENIZER_OF_TEXT
 from .canonical import Json
 from .difference_statement import write_difference_statement
 from .document import Document, Environment, Sha256, declared_sentences, schema_id
 from .language import TextRecord
+from .language_statement import bits_a_byte, bits_up
 from .parts import OriginalNetwork
 from .schema import DataRecord
 
@@ -110,8 +112,8 @@ class DifferenceCertificate(Document):
 
     def __repr__(self) -> str:
         """One line: data, versions and their bounds."""
-        rows = ", ".join(f"{row.name} {row.value:.4f}" for row in self.versions)
-        return f"DifferenceCertificate({self.about}: {rows} by {self.theorem}, delta {self.delta:g})"
+        rows = ", ".join(f"{row.name} {bits_up(row.value)}" for row in self.versions)
+        return f"DifferenceCertificate({self.about}: {rows} by {self.theorem}, delta {self.delta!r})"
 
     @classmethod
     def issue(
@@ -130,7 +132,7 @@ class DifferenceCertificate(Document):
 
         versions: whose value and rate are set here. Raises: CertificateError where the parts make no certificate.
         """
-        ledger = difference_ledger(len(versions), text)
+        ledger = difference_ledger(len(versions), text, data)
         theorem = "documents" if text is None else "stream"
         rows = []
         for row in versions:
@@ -172,9 +174,9 @@ class DifferenceCertificate(Document):
         return self.versions[0].losses.n
 
     def a_byte(self, value: float) -> float:
-        """Return bits a symbol of the text as bits a byte."""
+        """Return bits a symbol of the text as bits a byte, rounded up."""
         assert self.text is not None
-        return value * self.text.symbols / self.text.bytes
+        return bits_a_byte(value, self.text)
 
     def _repr_html_(self) -> str:
         from .difference_recheck import recheck_difference
@@ -185,9 +187,11 @@ class DifferenceCertificate(Document):
         return html_table(("version", "loss beyond the reference's"), rows, wrong + self.statement)
 
 
-def difference_ledger(versions: int, text: TextRecord | None) -> Ledger:
+def difference_ledger(versions: int, text: TextRecord | None, data: DataRecord | None) -> Ledger:
     """Return the ledger: a choice among the versions, and what is declared."""
     ledger = Ledger().choice("versions", versions, VERSIONS).declare("held out", HELD_OUT)
+    if data is not None and data.repeats is not None:
+        ledger = ledger.declare("repeats", repeats_sentence(data.repeats))
     if text is None:
         return ledger.declare("independent", INDEPENDENT)
     return ledger.declare("tokenizer", TOKENIZER_OF_TEXT) if text.alphabet.kind == "tokenizer" else ledger

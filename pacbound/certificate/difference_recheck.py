@@ -16,7 +16,7 @@ def recheck_difference(certificate: DifferenceCertificate) -> tuple[Finding, ...
 
 
 def _check_ledger(certificate: DifferenceCertificate) -> str | None:
-    right = difference_ledger(len(certificate.versions), certificate.text)
+    right = difference_ledger(len(certificate.versions), certificate.text, certificate.data)
     if right.entries == certificate.entries:
         return None
     wanted = ", ".join(f"{entry.item} ({entry.bits} bits)" for entry in right.entries)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..specs.language import PredictionSpec
-from .language_statement import bits_up, unit_name
+from .language_statement import bits_a_byte_up, bits_up, unit_name
 from .schema import DataRecord
 from .statement import confidence, describe_loss, rate_up
 
@@ -48,4 +48,4 @@ def _bits(value: float, unit: str, text: "TextRecord") -> str:
     figure = f"{bits_up(value)} bits a {unit}"
     if text.alphabet.kind != "tokenizer":
         return figure
-    return f"{figure} ({bits_up(value * text.symbols / text.bytes)} bits a byte)"
+    return f"{figure} ({bits_a_byte_up(value, text)} bits a byte)"

@@ -128,12 +128,16 @@ class Document(SparseRecord):
         made._folder = Path(path).parent
         return made
 
-    def save(self, path: str | Path) -> None:
-        """Write the file, and before it those beside it if there are any; each appears whole or not at all."""
-        target = Path(path)
-        for name, content in self._beside_it().items():
+    def save(self, path: str | Path) -> tuple[str, ...]:
+        """Write the file, and before it those beside it if there are any; each appears whole or not at all.
+
+        Returns: the bare names of those beside it, without which nobody can verify it.
+        """
+        target, beside = Path(path), self._beside_it()
+        for name, content in beside.items():
             write_atomic(target.parent / name, content)
         write_atomic(target, self.to_json())
+        return tuple(beside)
 
     def _beside_it(self) -> dict[str, bytes]:
         """Bare name -> content of every file that belongs to the certificate."""

@@ -34,7 +34,8 @@ def write_atomic(path: Path, content: bytes) -> None:
             raise
     except OSError as cause:
         raise CertificateError(
-            f"Certificate: {path.name!r} could not be written ({cause.strerror}). Choose a folder that exists."
+            f"Certificate: {path.name!r} could not be written ({cause.strerror}). Choose a folder where files can "
+            "be made."
         ) from None
 
 
@@ -76,6 +77,8 @@ def read_sidecar(folder: Path, name: str, size: int, sha256: str) -> bytes:
         )
     if not 0 <= size <= MAX_SIDECAR_BYTES:
         raise CertificateError(f"Certificate: a sidecar has at most {MAX_SIDECAR_BYTES:,} bytes, got {size:,}.")
+    if not os.path.lexists(folder / name):
+        raise CertificateError(f"Certificate: sidecar {name!r} is missing. Put it beside the certificate it came with.")
     content = read_capped(folder / name, size, follow=False)
     if len(content) != size or hashlib.sha256(content).hexdigest() != sha256:
         raise CertificateError(

@@ -33,7 +33,7 @@ from .document import (
     read_theta0,
     schema_id,
 )  # fmt: skip
-from .language_statement import write_language_statement
+from .language_statement import bits_a_byte, bits_up, write_language_statement
 from .statement import percent_up
 
 LANGUAGE_VERSION: Literal["language-1"] = "language-1"
@@ -192,12 +192,12 @@ class LanguageCertificate(Document):
         if self.errors is not None:
             return (
                 f"LanguageCertificate({self.text.name}: at most {percent_up(stated.value)} of prompts not answered "
-                f"exactly by {stated.theorem}, delta {stated.delta:g}; {self.errors:,} of {self.losses.n:,}, "
+                f"exactly by {stated.theorem}, delta {stated.delta!r}; {self.errors:,} of {self.losses.n:,}, "
                 f"{self.ledger.bits:,} bits)"
             )
         return (
-            f"LanguageCertificate({self.text.name}: {stated.value:.4f} bits a symbol by {stated.theorem}, delta "
-            f"{stated.delta:g}; mean {mean:.4f} of {self.losses.n:,}, {self.ledger.bits:,} bits)"
+            f"LanguageCertificate({self.text.name}: {bits_up(stated.value)} bits a symbol by {stated.theorem}, delta "
+            f"{stated.delta!r}; mean {bits_up(mean)} of {self.losses.n:,}, {self.ledger.bits:,} bits)"
         )
 
     @classmethod
@@ -287,8 +287,8 @@ class LanguageCertificate(Document):
 
     @property
     def bits_a_byte(self) -> float:
-        """The headline in bits a byte of the text, where its symbols are tokens; no figure about answers."""
-        return self.stated_bound.value * self.text.symbols / self.text.bytes
+        """The headline in bits a byte of the text, rounded up, where symbols are tokens; no figure about answers."""
+        return bits_a_byte(self.stated_bound.value, self.text)
 
     @property
     def predictors(self) -> tuple[OtherPredictor, ...]:

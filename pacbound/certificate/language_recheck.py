@@ -31,7 +31,7 @@ from .language import FORMS, LanguageCertificate, OtherAnswers, OtherForm, Other
 from .language_statement import write_language_statement
 
 TASK = "the text, its alphabet, what the loss is a mean over, and delta were fixed before the text was seen"
-POSITIONS = "the seed of the positions was fixed before the network, and no other draw was looked at, says the user"
+POSITIONS = "the text was fixed before its positions were drawn, and the words of a seed are independent draws"
 DOCUMENTS = "the documents are independent draws from one source, and the separator tells them apart, says the user"
 PAIRS = "the pairs are independent draws from one source, and what ends an answer was fixed before, says the user"
 ARCHITECTURE = "the network was fixed before the text was seen, says the user"
@@ -58,6 +58,9 @@ def complete_language(
     else:
         ledger = ledger.choice("centre", CENTRES, "one centre for all units, a multiple of 1/16 bit below 16")
         ledger = ledger.choice("windows", CONTEXTS, "2^3 to 2^12 symbols")
+    if units.seed is not None:
+        bits = 2 * (units.seed + 1).bit_length() - 1
+        ledger = ledger.choice("seed of the positions", 1 << bits, "a gamma code: which of the draws was looked at")
     ledger = ledger.choice(
         "package defaults",
         TUNING_OPTIONS,
@@ -164,8 +167,8 @@ def _check_losses(certificate: LanguageCertificate) -> str | None:
 
 def _repeated(n: int, distinct: int, units: UnitsSpec) -> str | None:
     if distinct > n:
-        return f"there are no more prompts than pairs, got {distinct:,} and {n:,}"
-    return check_repeats(n, distinct, units.repeats, "prompts")
+        return f"there are no more {units.apart} than units, got {distinct:,} and {n:,}"
+    return check_repeats(n, distinct, units.repeats, units.apart)
 
 
 def check_sums(
@@ -215,6 +218,9 @@ def _check_statement(certificate: LanguageCertificate) -> str | None:
 
 def _check_others(certificate: LanguageCertificate) -> str | None:
     bits, delta = certificate.ledger.bits, certificate.stated_bound.delta
+    names = [one.theorem if isinstance(one, OtherForm) else one.name for one in certificate.also]
+    if len(set(names)) < len(names):
+        return f"each stands once beside the headline, got {', '.join(names)}"
     for other in certificate.also:
         if isinstance(other, OtherForm):
             if other.theorem not in FORMS[certificate.units.statement][1:]:
@@ -274,6 +280,8 @@ def _check_predictor(certificate: LanguageCertificate, other: OtherPredictor) ->
     wrong = check_sums(other.sums, certificate.prediction, text.alphabet, certificate.units, text.symbols)
     if wrong is not None:
         return f"{other.name}: {wrong}"
+    if other.mean < other.sums.losses / other.sums.n:
+        return f"{other.name} has a mean loss of {other.sums.losses / other.sums.n!r}; stated is {other.mean!r}"
     value = LOSS_THEOREMS["stream"](other.sums, bits, certificate.stated_bound.delta).value
     return None if other.value >= value else f"{other.name} gives {value!r}; stated is {other.value!r}"
 

@@ -1,12 +1,15 @@
 """The sentence of a language model's certificate: what its mean is a mean over, and what it is not."""
 
 import math
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, Decimal, localcontext
 from typing import TYPE_CHECKING
 
+from flint import arb
+
+from ..bounds.balls import rounded_up, working
 from ..specs.language import UnitsSpec
 from ..specs.specs import SplitSpec
-from .statement import confidence, percent_up
+from .statement import EXACT, confidence, percent_up, stepped_up
 
 if TYPE_CHECKING:
     from .language import TextRecord
@@ -14,13 +17,25 @@ if TYPE_CHECKING:
 BITS_STEP = Decimal("0.0001")
 
 
-def bits_up(value: float) -> str:
+def bits_up(value: float | Decimal) -> str:
     """Print bits a symbol, rounded up to four decimals.
 
     >>> bits_up(3.09451)
     '3.0946'
     """
-    return str(Decimal(value).quantize(BITS_STEP, ROUND_CEILING))
+    return str(stepped_up(Decimal(value), BITS_STEP))
+
+
+def bits_a_byte(value: float, text: "TextRecord") -> float:
+    """Return bits a symbol as bits a byte of the text, rounded up."""
+    with working():
+        return rounded_up(arb(value) * text.symbols / text.bytes)
+
+
+def bits_a_byte_up(value: float, text: "TextRecord") -> str:
+    """Print bits a symbol as bits a byte of the text, rounded up to four decimals."""
+    with localcontext(EXACT, rounding=ROUND_CEILING):
+        return bits_up(Decimal(value) * text.symbols / text.bytes)
 
 
 def _after(split: SplitSpec | None) -> str:
@@ -46,8 +61,7 @@ def write_language_statement(
         return f"{sentence} This is vacuous." if value >= 1 else sentence
     figure = f"at most {bits_up(value)} bits a {unit}"
     if text.alphabet.kind == "tokenizer":
-        a_byte = value * text.symbols / text.bytes
-        figure += f" ({bits_up(a_byte)} bits a byte, at {text.symbols:,} tokens for {text.bytes:,} bytes)"
+        figure += f" ({bits_a_byte_up(value, text)} bits a byte, at {text.symbols:,} tokens for {text.bytes:,} bytes)"
     if units.statement == "stream":
         sentence = (
             f"With probability at least {sure} over the {n:,} symbols of this text{_after(split)}, each given those "

@@ -194,6 +194,11 @@ def _check_statement(certificate: Certificate) -> str | None:
 
 
 def _check_others(certificate: Certificate) -> str | None:
+    """Each stands once, so that what is counted again is what is shown, and with the confidence of the headline."""
+    theorems = [one.theorem if isinstance(one, OtherBound) else one.kind for one in certificate.also]
+    kinds = [f"{name} on {one.sample}" for name, one in zip(theorems, certificate.also, strict=True)]
+    if len(set(kinds)) < len(kinds):
+        return f"each stands once beside the headline, got {', '.join(kinds)}"
     for other in certificate.also:
         complaint = _baseline(certificate, other) if isinstance(other, Baseline) else _other(certificate, other)
         if complaint is not None:
@@ -203,6 +208,8 @@ def _check_others(certificate: Certificate) -> str | None:
 
 def _other(certificate: Certificate, other: OtherBound) -> str | None:
     risk, total = certificate.risk, certificate.ledger.bits
+    if other.delta != certificate.stated_bound.delta:
+        return f"{other.theorem} has the delta of the headline, {certificate.stated_bound.delta!r}, got {other.delta!r}"
     held_out = "test_set" if risk.counts else "occam_kl"
     if other.sample == "test" and other.theorem != held_out:
         return f"held-out examples go with {held_out} and with nothing else, got {other.theorem}"

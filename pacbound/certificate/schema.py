@@ -13,7 +13,7 @@ from ..bits.message import Message
 from ..bounds.claims import TOP_K, Bound, Measure, RiskEstimate
 from ..bounds.disagreement import disagreement
 from ..bounds.preference import picks
-from ..bounds.table import theorem
+from ..bounds.table import rounded_up, theorem
 from ..errors import CertificateError, LedgerError
 from ..notebook import html_table
 from ..records import Record, SparseRecord
@@ -240,8 +240,8 @@ class Certificate(Document):
     def __repr__(self) -> str:
         """One line: data, bound, theorem, errors and bits."""
         stated, risk = self.stated_bound, self.stated_risk
-        said = f"risk <= {stated.value:.6g} by {stated.theorem}, delta {stated.delta:g}"
-        return f"Certificate({self.data.name}: {said}; {risk.errors:g} of {risk.n:,} errors, {self.ledger.bits:,} bits)"
+        said = f"risk <= {rounded_up(stated.value)} by {stated.theorem}, delta {stated.delta!r}"
+        return f"Certificate({self.data.name}: {said}; {risk.errors:,} of {risk.n:,} errors, {self.ledger.bits:,} bits)"
 
     @classmethod
     def issue(

@@ -9,6 +9,12 @@ from .parts import DisagreementPart
 PERCENT_STEP = Decimal("0.01")
 RATE_STEP = Decimal("0.0001")
 CONFIDENCE_STEP = Decimal("0.000001")
+EXACT = Context(prec=2000)  # of every float and its hundredfold
+
+
+def stepped_up(number: Decimal, step: Decimal) -> Decimal:
+    """Round up to a multiple of a step, however large the number and however small what lies above the multiple."""
+    return number.quantize(step, ROUND_CEILING, EXACT)
 
 
 def percent_up(risk: float | Decimal) -> str:
@@ -17,7 +23,7 @@ def percent_up(risk: float | Decimal) -> str:
     >>> percent_up(0.09571), percent_up(1.0), percent_up(0.0)
     ('9.58 %', '100 %', '0 %')
     """
-    return f"{_plain((100 * Decimal(risk)).quantize(PERCENT_STEP, ROUND_CEILING))} %"
+    return f"{_plain(stepped_up(Decimal(risk).scaleb(2, EXACT), PERCENT_STEP))} %"
 
 
 def rate_up(risk: float | Decimal) -> str:
@@ -26,7 +32,7 @@ def rate_up(risk: float | Decimal) -> str:
     >>> rate_up(0.09571)
     '0.0958'
     """
-    return str(Decimal(risk).quantize(RATE_STEP, ROUND_CEILING))
+    return str(stepped_up(Decimal(risk), RATE_STEP))
 
 
 def share_up(errors: float, n: int) -> Decimal:
@@ -44,7 +50,7 @@ def confidence(delta: float) -> str:
     >>> confidence(0.05), confidence(0.001), confidence(1e-30)
     ('95 %', '99.9 %', '99.999999 %')
     """
-    with localcontext(prec=400):  # exact for every float
+    with localcontext(EXACT):
         left = 100 * (1 - Decimal(repr(delta)))  # the decimal that was asked for, not its binary neighbour
     return f"{_plain(left.quantize(CONFIDENCE_STEP, ROUND_FLOOR))} %"
 

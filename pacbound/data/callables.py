@@ -43,9 +43,11 @@ def find_named(reference: str, refusal: type[PacboundError]) -> Callable:
     try:
         found: object = _run(lambda: importlib.import_module(module_name), reference, refusal)
     except ModuleNotFoundError as cause:
+        remedy = "Run from the folder that holds it, or install it."
+        if module_name.endswith(".py"):
+            remedy = f"Leave the ending out: {module_name.removesuffix('.py')}:{path}."
         raise refusal(
-            f"{reference}: the module is importable from the working folder, got: {cause}. "
-            "Run from the folder that holds it, or install it."
+            f"{reference}: the module is importable from the working folder, got: {cause}. {remedy}"
         ) from cause
     for part in parts:
         if not hasattr(found, part):

@@ -13,9 +13,14 @@ from torch import Tensor
 
 from ..errors import DataError, without_file
 from ..specs.preprocess import PreprocessSpec
-from .mixed import Raw, of_one_shape
+from .mapped import chunks
+from .mixed import Pictures, Raw, of_one_shape
 
 NEAR = 1e-4  # means this near to the sample's own, in its standard deviations, are taken for them
+OWN_SCALE = (
+    "every column has mean 0 and standard deviation 1 in this sample: where its own statistics scaled it, the network "
+    "with that scaler is a function of the whole sample, which nothing here pays for"
+)
 WHY_NOT = (
     "a network that is standardised by statistics of the sample is a function of the whole sample, which no bit of its "
     "message pays for. Take constants from other data, or from what is known of the columns; or learn them on a share "
@@ -91,3 +96,19 @@ def refuse_own_statistics(x: Raw, spec: PreprocessSpec) -> None:
     spread = scaled.std(0, correction=0).clamp(min=1e-30)
     if x.shape[0] > 1 and bool(((scaled.mean(0) / spread).abs() < NEAR).all()):
         raise DataError(f"certify: constants of columns are no statistics of the sample, got its own means: {WHY_NOT}")
+
+
+def scaled_by_itself(x: Raw) -> bool:
+    """Whether every column of rows x (n, features) that varies has mean 0 and standard deviation 1: of numbers that
+    were not scaled by their own statistics, constants of other rows are off by some 1 / sqrt(n).
+    """
+    if isinstance(x, Pictures) or x.ndim != 2 or not x.dtype.is_floating_point or len(x) < 2:
+        return False
+    total, squares = torch.zeros(2, x.shape[1], dtype=torch.float64)
+    for part in chunks(x):
+        rows = part.to(torch.float64)
+        total, squares = total + rows.sum(0), squares + rows.square().sum(0)
+    mean, power = total / len(x), squares / len(x)  # the latter is the variance where the mean is 0
+    still = power == 0.0
+    near = torch.minimum((power - 1).abs(), (power * len(x) / (len(x) - 1) - 1).abs()) < NEAR  # by n, or by n - 1
+    return bool(((mean.abs() < NEAR) & (near | still)).all()) and not bool(still.all())

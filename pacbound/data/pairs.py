@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from ..request.reading import Reading
 from ..specs.language import ALPHABET_SIZES, AlphabetKind, AlphabetSpec
-from .subwords import read_tokenizer
+from .subwords import read_tokenizer, whole_tokens
 from .tables import TABLES, read_table
 from .texts import Text, find_text
 
@@ -69,7 +69,7 @@ def read_pairs(
     reader = None if tokenizer is None else read_tokenizer(tokenizer)
 
     def symbols(raw: bytes) -> NDArray[np.unsignedinteger]:
-        return np.frombuffer(raw, np.uint8) if reader is None else reader.encode(raw).astype("<u4")
+        return np.frombuffer(raw, np.uint8) if reader is None else whole_tokens(reader, raw).astype("<u4")
 
     parts, edges, place, size, after = [], [], 0, 0, symbols(end)
     for row, (prompt, answer) in enumerate(zip(table[PROMPT], table[ANSWER], strict=True), 1):

@@ -66,6 +66,24 @@ class JsonTokenizer:
             raise DataError(f"tokens: numbers below {self.vocabulary}, got: {first_line(why)}.") from None
 
 
+def whole_tokens(reader: JsonTokenizer | Llama2cTokenizer, text: str | bytes) -> NDArray[np.int64]:
+    """Return the tokens of a text that they give back: bits of tokens that do not are no bits of the text.
+
+    Blanks before it do not count: some tokenizers put one there, which others take off.
+    Raises: DataError where something is lost, such as a word that has no token or the case of letters.
+    """
+    ids = reader.encode(text)
+    raw = text.encode("utf-8") if isinstance(text, str) else text
+    back = reader.decode(ids)
+    if back.lstrip(b" ") != raw.lstrip(b" "):
+        at = next((k for k, (one, other) in enumerate(zip(back, raw, strict=False)) if one != other), 0)
+        raise DataError(
+            f"tokens: a tokenizer loses nothing of a text that is predicted, got {back[at : at + 20]!r} back of "
+            f"{raw[at : at + 20]!r}. Give one of bytes or with all characters, whose file has its decoder."
+        )
+    return ids
+
+
 def read_tokenizer(path: str | Path) -> JsonTokenizer | Llama2cTokenizer:
     """Read a tokenizer.json, the folder that holds one, or a tokenizer of llama2.c (FILE.bin).
 

@@ -16,7 +16,7 @@ from ..errors import DataError, without_file
 from ..progress import hidden, tqdm
 from ..specs.language import ALPHABET_SIZES, AlphabetKind, AlphabetSpec, mask_of
 from .roots import data_root
-from .subwords import read_tokenizer
+from .subwords import read_tokenizer, whole_tokens
 
 CHUNK = 1 << 22  # symbols at a time
 WINDOWS, WINDOW = 64, 64  # of held-out text, looked for in the text itself
@@ -111,6 +111,19 @@ class Text:
         return made
 
 
+def distinct_beginnings(text: Text, spans: NDArray[np.int64], window: int) -> int:
+    """Number of distinct first windows of documents, (m, 2): what follows them is not read.
+
+    A copy with another end is a copy; two that differ by one symbol are distinct.
+    """
+    raw = text.source[text.first : text.last]
+    found = {
+        hashlib.blake2b(np.asarray(raw[begin : min(end, begin + window)]).tobytes(), digest_size=16).digest()
+        for begin, end in spans.tolist()
+    }
+    return len(found)
+
+
 def check_text_apart(text: Text, held_out: Text) -> None:
     """Refuse held-out text that stands in the text itself: of 64 windows of 64 symbols more than one.
 
@@ -202,7 +215,7 @@ def map_tokens(
 ) -> Text:  # fmt: skip
     """Tokenize `count` bytes of a text from one on, into a file that goes when nobody reads it any more.
 
-    Raises: DataError where the text or the tokenizer cannot be read, or a byte is no UTF-8.
+    Raises: DataError where the text or the tokenizer cannot be read, a byte is no UTF-8, or tokens lose some of it.
     """
     name, path = find_text(source, root)
     raw, reader = _mapped(path), read_tokenizer(tokenizer)
@@ -211,7 +224,7 @@ def map_tokens(
     tokens = 0
     with tempfile.TemporaryFile() as file:
         for piece in _pieces(raw, begin, last, path.name, reader.safe_cut, progress):
-            ids = reader.encode(piece)
+            ids = whole_tokens(reader, piece)
             file.write(ids.astype("<u4").tobytes())
             tokens += len(ids)
         file.flush()

@@ -12,7 +12,15 @@ from torch import nn
 from ..certificate.language import LanguageCertificate
 from ..data.inputs import check_repeats
 from ..data.pairs import Pairs, check_pairs_apart, read_pairs
-from ..data.texts import Text, byte_range, character_start, check_text_apart, map_symbols, map_text
+from ..data.texts import (
+    Text,
+    byte_range,
+    character_start,
+    check_text_apart,
+    distinct_beginnings,
+    map_symbols,
+    map_text,
+)
 from ..distributed import refuse_several
 from ..errors import RequestError
 from ..models.language import is_whole, load_language_model
@@ -184,7 +192,7 @@ def prepare_language(
     spec = HypothesisSpec(
         model=name, layout_digest=base.layout.digest, base=base.origin, train=trained_word(request), layer_scale=False
     )
-    units_spec = _units_spec(request, text)
+    units_spec = _units_spec(request, text, window)
     units = answers_of(text, window) if isinstance(text, Pairs) else units_of(text, units_spec)
     if isinstance(text, Pairs) and isinstance(held_out, Pairs):
         held_out.check_fit(window.window)
@@ -272,11 +280,16 @@ def _separator(request: Request) -> bytes:
     return raw.replace("\\n", "\n").replace("\\t", "\t").encode("utf-8")
 
 
-def _units_spec(request: Request, text: Text) -> UnitsSpec:
+def _units_spec(request: Request, text: Text, window: PredictionSpec) -> UnitsSpec:
     if request.statement == "positions":
         return UnitsSpec(statement="positions", count=request.positions or POSITIONS, seed=request.seed)
     if request.statement == "documents":
-        return UnitsSpec(statement="documents", separator=_separator(request).hex())
+        spans = text.documents(_separator(request))
+        distinct = distinct_beginnings(text, spans, window.window)
+        check_repeats(len(spans), distinct, "documents", request.repeats)
+        return UnitsSpec(
+            statement="documents", separator=_separator(request).hex(), distinct=distinct, repeats=request.repeats
+        )  # fmt: skip
     if isinstance(text, Pairs):
         return UnitsSpec(
             statement="answers", separator=_separator(request).hex(), distinct=len(set(text.prompts())),
@@ -347,8 +360,8 @@ def _refuse(request: Request) -> None:
         raise RequestError("certify: --held-out and --stride are for --statement stream. Leave them out.")
     if request.test is not None and request.statement not in ("stream", "answers"):
         raise RequestError("certify: --test is for --statement stream and answers. Leave it out.")
-    if request.repeats is not None and request.statement != "answers":
-        raise RequestError("certify: --repeats is for --statement answers. Leave it out.")
+    if request.repeats is not None and request.statement not in ("documents", "answers"):
+        raise RequestError("certify: --repeats is for --statement documents and answers. Leave it out.")
     if request.statement == "answers" and request.data == default.data:
         raise RequestError("certify: --statement answers is about a table of pairs, got none. Give it with --data.")
     if request.tokenizer is not None and request.alphabet != default.alphabet:

@@ -47,6 +47,8 @@ def load_model(source: str, input_shape: Sequence[int], classes: int) -> tuple[n
         except ModelError as cause:
             near = difflib.get_close_matches(source, REFERENCE_MODELS, n=1)
             remedy = f"Did you mean {near[0]!r}?" if near else f"{cause}{from_hub(source)}"
+            if (file := Path(source).with_suffix(".py")).is_file():
+                remedy = f"For a function in {file} write {file.stem}:FUNCTION, in the folder that holds it."
             raise ModelError(
                 f"load_model: a network is one of {', '.join(REFERENCE_MODELS)}, a description, {FOLDER}FOLDER, "
                 f"{TIMM}NAME or module:callable, got {source!r}. {remedy}"

@@ -15,7 +15,7 @@ from ..certificate.schema import DataRecord
 from ..certificate.sweep import SweepRecord
 from ..certificate.tuned import named_after
 from ..data.class_names import names_of
-from ..data.columns import refuse_own_statistics
+from ..data.columns import OWN_SCALE, refuse_own_statistics, scaled_by_itself
 from ..data.examples import Examples
 from ..data.inputs import check_apart, check_repeats, distinct_inputs, same_shape
 from ..data.likeness import recognise
@@ -300,6 +300,14 @@ def _with_absent(sample: Examples) -> Examples:
     return sample.noting(f"{said}{' ...' if len(absent) > MOST_NAMED else ''}")
 
 
+def _with_own_scale(sample: Examples) -> Examples:
+    """Say in the note of a sample, and to its user, that it looks as if a scaler had been fitted on it."""
+    if not scaled_by_itself(sample.x):
+        return sample
+    LOG.warning("%s. Scale by constants that were fixed beforehand, or by --standardise share.", OWN_SCALE)
+    return sample.noting(OWN_SCALE)
+
+
 def describe(sample: Examples, split: Split | None = None, repeats: str | None = None) -> DataRecord:
     """Return what a certificate says of a sample, or of the rest of a split. repeats: why inputs stand there twice.
 
@@ -312,7 +320,7 @@ def describe(sample: Examples, split: Split | None = None, repeats: str | None =
     return DataRecord.model_validate(
         {
             **record,
-            "note": _with_absent(sample).note,
+            "note": _with_own_scale(_with_absent(sample)).note,
             "distinct": distinct,
             "repeats": repeats,
             "like": like,
@@ -405,6 +413,22 @@ def _constants(module: nn.Module, request: Request) -> list[str]:
     return [name for name in buffers if name not in request.frozen_buffers]
 
 
+def _remedy(module: nn.Module, x: torch.Tensor, preprocess: PreprocessSpec) -> str:
+    """What lets a network read a batch that it refused."""
+    if preprocess.name == "tokens":
+        return f"--preprocess tokens@{preprocess.length} reaches beyond what it reads: keep fewer tokens"
+    shape = tuple(x.shape[1:])
+    if len(shape) == 2:  # grey pictures, as most files hold them
+        try:
+            with torch.no_grad():
+                read = len(module(x.unsqueeze(1))) == len(x)
+        except Exception:  # the network reads something else
+            read = False
+        if read:
+            return f"It reads {(1, *shape)}: store the examples with an axis of channels, as x[:, None]"
+    return "Bring a network for such inputs, or reshape the examples"
+
+
 def _refuse_unfit(
     base: Base, sample: Examples, preprocess: PreprocessSpec, loss: str | LossFunction, request: Request
 ) -> None:
@@ -427,13 +451,10 @@ def _refuse_unfit(
         with torch.no_grad():
             logits = asked.module(x)
     except Exception as cause:  # whatever a user's own network raises
-        remedy = "Bring a network for such inputs, or reshape the examples"
-        if preprocess.name == "tokens":
-            remedy = f"--preprocess tokens@{preprocess.length} reaches beyond what it reads: keep fewer tokens"
         raise ModelError(
             f"certify: the network reads batches of examples {tuple(x.shape[1:])} in "
             f"{str(x.dtype).removeprefix('torch.')}, got the error "
-            f"{first_line(cause)!r}. {remedy}."
+            f"{first_line(cause)!r}. {_remedy(asked.module, x, preprocess)}."
         ) from cause
     fits = isinstance(logits, torch.Tensor) and logits.ndim == 2 and logits.dtype.is_floating_point
     if not fits or len(logits) != len(x) or logits.shape[1] < sample.classes:

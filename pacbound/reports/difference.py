@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..certificate.difference import DifferenceCertificate, VersionRow
 from ..certificate.difference_statement import version_name
-from ..certificate.language_statement import bits_up, unit_name
+from ..certificate.language_statement import bits_a_byte_up, bits_up, unit_name
 from ..certificate.statement import confidence, rate_up
 from .beside import Section
 from .complaint import complaint
@@ -113,7 +113,7 @@ def _figures(certificate: DifferenceCertificate, row: VersionRow) -> str:
     if certificate.text is None:
         return f"loses at most {rate_up(row.value)} (measured {rate_up(row.mean)}){width}"
     unit, value, mean = unit_name(certificate.text), row.value, row.mean
-    a_byte = f", {bits_up(certificate.a_byte(value))} bits a byte" if unit == "token" else ""
+    a_byte = f", {bits_a_byte_up(value, certificate.text)} bits a byte" if unit == "token" else ""
     return f"loses at most {bits_up(value)} bits a {unit}{a_byte} (measured {bits_up(mean)} bits a {unit}){width}"
 
 

@@ -2,9 +2,9 @@
 
 from ..certificate.language import LanguageCertificate, OtherAnswers, OtherForm, OtherPredictor
 from ..certificate.language_recheck import recheck_language_arithmetic
-from ..certificate.language_statement import bits_up, unit_name
+from ..certificate.language_statement import bits_a_byte_up, bits_up, unit_name
 from ..certificate.statement import confidence, percent_up, share_up
-from .shared import DECODED, INTEGRITY, UNPAID, added_to_theta0, theta0_words
+from .shared import DECODED, INTEGRITY, UNPAID, added_to_theta0, theta0_words, unseen
 
 ABOUT = {
     "stream": "It is about the pasts of this very text: on new text, whose pasts differ, the loss may be larger.",
@@ -38,8 +38,8 @@ def language_facts(certificate: LanguageCertificate) -> tuple[tuple[str, str], .
     if certificate.errors is not None:
         facts.insert(1, ("errors", _wrong(certificate.errors, certificate.losses.n)))
     elif text.alphabet.kind == "tokenizer":
-        facts.insert(1, ("bits a byte", f"{bits_up(certificate.bits_a_byte)}, at {text.symbols:,} tokens"))
-    facts += [_beside(other, unit) for other in certificate.also]
+        facts.insert(1, ("bits a byte", f"{bits_a_byte_up(stated.value, text)}, at {text.symbols:,} tokens"))
+    facts += [_beside(other, unit, unseen(certificate)) for other in certificate.also]
     every = "" if prediction.stride is None else f", every {prediction.step:,}"
     facts += [
         ("text", f"{text.name}, {text.symbols:,} symbols, {text.bytes:,} bytes, sha256 {text.digest[:16]}"),
@@ -89,19 +89,21 @@ def _units(certificate: LanguageCertificate) -> str:
     ]
 
 
-def _beside(other: OtherForm | OtherPredictor | OtherAnswers, unit: str) -> tuple[str, str]:
+def _beside(other: OtherForm | OtherPredictor | OtherAnswers, unit: str, condition: str) -> tuple[str, str]:
     if isinstance(other, OtherForm):
         return f"by {other.theorem}", f"{bits_up(other.value)} bits a {unit}"
     if isinstance(other, OtherAnswers):
         name, what = NAMES["theta0"] if other.text is None else HELD_OUT_PAIRS
         bits = f" at {other.bits:,} bits" if other.bits else ""
-        return name, f"{percent_up(other.value)} (wrong {_wrong(other.errors, other.n)}{bits}): {what}"
+        seen = "" if other.text is None else condition
+        return name, f"{percent_up(other.value)} (wrong {_wrong(other.errors, other.n)}{bits}): {what}{seen}"
     name, what = NAMES[other.name]
     order = "" if other.order is None else f" of order {other.order}"
     if other.name == "uniform":
         return name, f"{bits_up(other.value)} bits a {unit}: {what}"
     loss = f"mean {bits_up(other.mean)}" + (f" at {other.bits:,} bits" if other.bits else "")
-    return name + order, f"{bits_up(other.value)} bits a {unit} ({loss}): {what}"
+    seen = "" if other.text is None else condition
+    return name + order, f"{bits_up(other.value)} bits a {unit} ({loss}): {what}{seen}"
 
 
 def _alphabet(certificate: LanguageCertificate) -> str:

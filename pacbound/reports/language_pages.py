@@ -8,7 +8,7 @@ from functools import partial
 
 from ..certificate.canonical import Json
 from ..certificate.language import LanguageCertificate, OtherAnswers, OtherForm, OtherPredictor
-from ..certificate.language_statement import bits_up, unit_name
+from ..certificate.language_statement import bits_a_byte_up, bits_up, unit_name
 from ..certificate.statement import confidence, percent_up
 from ..errors import CertificateError
 from .beside import Format, Section, latex_of, markdown_of, text_of
@@ -70,7 +70,12 @@ def compared(certificates: Sequence[NamedLanguage]) -> list[Section]:
     columns = (
         Column("certificate", short, True),
         Column("bound", tuple(_figure(one, one.stated_bound.value) for _, one in rows)),
-        Column("a byte", tuple("" if one.errors is not None else bits_up(one.bits_a_byte) for _, one in rows)),
+        Column(
+            "a byte",
+            tuple(
+                "" if one.errors is not None else bits_a_byte_up(one.stated_bound.value, one.text) for _, one in rows
+            ),
+        ),
         Column("mean", tuple(bits_up(one.mean) for _, one in rows)),
         Column("held out", tuple(_of(one, "held_out") for _, one in rows)),
         Column("n-gram", tuple(_of(one, "n-gram") for _, one in rows)),

@@ -12,12 +12,27 @@ from .words import checking
 
 OfNetwork = Certificate | LanguageCertificate
 
+UNSEEN = ", if its examples had no part in the weights that were handed over"
 INTEGRITY = "The digest shows integrity, not authorship: anybody can write a certificate, so verify it."
 UNPAID = (
     "It is one statement: networks of one's own, other deltas and runs that were thrown away are not paid for, and the "
     "best of J statements holds at J delta."
 )
 DECODED = "It is about the network decoded from the message: not about the one that was trained, before coding."
+
+
+def unseen(certificate: OfNetwork) -> str:
+    """Return the condition of every held-out figure where weights were handed over, which may have seen the examples.
+
+    Those of a network that is drawn from a seed, or made from zeros by its own run, saw the sample alone, and so did
+    what was trained from a seed on a part of it, in a described network.
+    """
+    spec, part = certificate.hypothesis, certificate.comparison if isinstance(certificate, Certificate) else None
+    base = spec.base
+    trained_here = base.kind == "split" and base.split is not None and base.split.start is None
+    own = base.kind == "seeded" or (trained_here and spec.model != "user")
+    own |= base.kind == "zero" and isinstance(certificate, LanguageCertificate)
+    return "" if own and part is None else UNSEEN
 
 
 def added_to_theta0(model: str, certificate: OfNetwork) -> str:

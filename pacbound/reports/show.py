@@ -17,7 +17,7 @@ from .complaint import complaint
 from .difference import difference_facts, difference_not_said
 from .language import language_facts, language_not_said, language_warning
 from .picked import ON_ITS_WORD, facts_of_picks, not_said_of_picks, picked_network
-from .shared import DECODED, INTEGRITY, UNPAID, added_to_theta0, theta0_words
+from .shared import DECODED, INTEGRITY, UNPAID, added_to_theta0, theta0_words, unseen
 from .tables import latex_text, markdown_text, wrapped
 
 Format = Literal["text", "markdown", "latex", "json"]
@@ -44,7 +44,6 @@ NOT_SAID_OF_ORIGINAL = (
     INTEGRITY,
 )
 BY_ITS_AUTHOR = ", as its author counted; not rechecked here (verify --test does)"
-UNSEEN = ", if its examples had no part in the weights that were handed over"
 BY_THE_SET = "; charges which examples were picked, and needs no order of picking"
 CORE = "of all but versions, seconds and notes: the same for whoever runs this again with the same outcome"
 UNBROKEN = 1 << 30  # columns
@@ -222,12 +221,9 @@ def _beside(other: OtherBound | Baseline, certificate: Certificate) -> tuple[str
     at = f"{_figure(other.value, counts)} (confidence {confidence(other.delta)})"
     if other.sample == "train":
         return f"by {other.theorem}", at + (BY_THE_SET if other.theorem == "picks_classical" else "")
-    spec = certificate.hypothesis
-    from_seed = spec.base.kind == "seeded" or (spec.base.kind == "split" and spec.model != "user")
-    handed_over = certificate.comparison is not None or not from_seed
     return "test error", (
         f"{_errors(other.errors, other.n, counts)}{BY_ITS_AUTHOR}; bound from the test set {at}"
-        + (UNSEEN if handed_over else "")
+        + unseen(certificate)
         + (SIMPLER if other.value < certificate.stated_bound.value else "")
     )
 

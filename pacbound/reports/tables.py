@@ -38,17 +38,19 @@ def latex_text(text: str) -> str:
 
 
 def wrapped(text: str, width: int, first: str = "", rest: str = "") -> list[str]:
-    """Break text at its spaces into lines of at most `width` columns.
+    """Break text at its spaces into lines of at most `width` columns, but between no figure and its percent sign.
 
     A word that is longer than a line is broken after its own punctuation only, and sticks out where it has none.
 
     Args: first, rest: what the first line and the others start with.
 
-    >>> wrapped("the error is at most 6 %", 20, "- ", "  ")
-    ['- the error is at', '  most 6 %']
+    >>> wrapped("the error is at most 6 %.", 23, "- ", "  ")
+    ['- the error is at most', '  6 %.']
     """
     room = max(NARROW, width) - max(len(first), len(rest))
-    words = [part for word in text.split(" ") for part in (_pieces(word) if len(word) > room else [word])]
+    words = [
+        part for word in PERCENT.sub(TIE, text).split(" ") for part in (_pieces(word) if len(word) > room else [word])
+    ]
     lines = textwrap.wrap(
         " ".join(words), max(NARROW, width), initial_indent=first, subsequent_indent=rest, break_long_words=False,
         break_on_hyphens=False,
@@ -107,6 +109,8 @@ def _width(column: Column) -> int:
 
 
 GLUE = "\x00"  # ends a piece of a word that goes on
+TIE = "\x01"  # stands for the space before a percent sign
+PERCENT = re.compile(r"(?<=\d) (?=%)")
 
 
 def _pieces(word: str) -> list[str]:
@@ -116,7 +120,7 @@ def _pieces(word: str) -> list[str]:
 
 
 def _joined(line: str) -> str:
-    return line.replace(GLUE + " ", "").replace(GLUE, "")
+    return line.replace(GLUE + " ", "").replace(GLUE, "").replace(TIE, " ")
 
 
 def shortest_names(names: Sequence[str]) -> tuple[str, tuple[str, ...]]:

@@ -45,10 +45,14 @@ def differences(request: Request) -> list[str]:
     ]
     free = free_options(request)
     return [
-        f"{name} = {_shown(getattr(request, name))} (default {_shown(getattr(default, name))}"
+        f"{name} = {_shown(getattr(request, name))} ({_by_default(getattr(default, name))}"
         f"{'; free' if name in free else ''})"
         for name in changed
     ]
+
+
+def _by_default(value: object) -> str:
+    return "not given by default" if value is None else f"default {_shown(value)}"
 
 
 def _shown(value: object) -> str:

@@ -215,7 +215,7 @@ class Stated(Record):
         TrainedWord,
         Field(
             json_schema_extra=_option(
-                "Network", "all, head, lora:RANK, or a pattern of names ('layer4.*') of what is trained; coded [all]"
+                "Network", "all, head, lora:RANK, or a pattern of names ('layer4.*') of what is trained; coded"
             )
         ),
     ] = ALL

@@ -165,7 +165,7 @@ class UnitsSpec(SparseRecord):
     stream: every symbol of the text. positions: `count` of them, drawn with replacement from a seed. documents: what
     stands between separators, each by the mean loss of its first window. answers: pairs of a prompt and its answer,
     each by the mean loss of the answer's symbols and of the separator that ends it. distinct: of answers, how many
-    prompts there are. repeats: why some stand twice.
+    prompts there are, of documents, how many first windows. repeats: why some stand twice.
     """
 
     LEFT_OUT = ("count", "seed", "separator", "distinct", "repeats")
@@ -184,9 +184,16 @@ class UnitsSpec(SparseRecord):
         drawn = self.statement == "positions"
         if (self.count is not None, self.seed is not None) != (drawn, drawn):
             raise ValueError("positions have a count and a seed, and nothing else has")
-        if (self.separator is not None) != (self.statement in ("documents", "answers")):
-            raise ValueError("documents and answers have a separator, and nothing else has")
-        asked = self.statement == "answers"
-        if (self.distinct is not None) != asked or (self.repeats is not None and not asked):
-            raise ValueError("answers have a number of distinct prompts, and nothing else has it or repeats")
+        apart = self.statement in ("documents", "answers")
+        if (self.separator is not None, self.distinct is not None) != (apart, apart):
+            raise ValueError(
+                "documents and answers have a separator and say how many are distinct, and nothing else does"
+            )
+        if self.repeats is not None and not apart:
+            raise ValueError("documents and answers may repeat, and nothing else has a reason to")
         return self
+
+    @property
+    def apart(self) -> str:
+        """What the distinct ones are."""
+        return "prompts" if self.statement == "answers" else "first windows of documents"

@@ -8,6 +8,7 @@ import logging
 import time
 from pathlib import Path
 
+from ..bounds.table import rounded_up
 from ..data.registry import load_any
 from ..pipeline.looks import looks_beside, number_of_look
 from ..progress import hidden, tqdm
@@ -167,7 +168,7 @@ class _Driver:
     def _say(self, bar: "tqdm[None]") -> None:
         values = self._values()
         if values:
-            bar.set_postfix_str(f"best bound {min(values.values()):.4f}")
+            bar.set_postfix_str(f"best bound {rounded_up(min(values.values()))}")
 
 
 def rank(line: Line) -> tuple[float, float, int]:

@@ -168,6 +168,11 @@ def make_plan(request: Request, search: Search, grid: Mapping[str, object]) -> P
     plan = Plan(request=request, search=search, options=tuple(axes), runs=tuple(_runs(axes, search)))
     for run in range(len(plan.runs)):
         _check_run(plan.request_of(run))
+        if "device" in axes and plan.request_of(run).prior_share is not None:
+            raise RequestError(
+                "sweep: theta0 is trained on --device too, where there is a --prior-share, and each rounds otherwise: "
+                "nothing pays for keeping the best. Set device above [grid]."
+            )
     if plan.priced and search.earlier_sweeps is None:
         raise RequestError(
             "sweep: sweep j on a sample has delta / (j (j + 1)) where its grid has a price, so that somebody must say "
@@ -252,6 +257,12 @@ def _check_run(request: Request) -> None:
             "sweep: a surrogate and a draw look at the data anew each time they are made, which looks and draws count "
             f"one by one, got the method {request.method!r} with the posterior {request.posterior!r}. Certify them "
             "alone."
+        )
+    if request.start_minutes is not None:
+        raise RequestError(
+            "sweep: runs whose messages say the same start from the same theta0, got --start-minutes, which end by the "
+            "clock: each run would have another, and nothing pays for keeping the best. Leave them out: then theta0 "
+            "follows from its examples."
         )
     ours, theirs = FREE.get(request.method, ()), free_options(request)
     if not set(ours) <= set(theirs):

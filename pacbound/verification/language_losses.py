@@ -41,7 +41,7 @@ def recount_losses(
     from ..networks.predictions import answers_of, sum_losses, units_of
 
     text = stated_text(certificate.text, data, root, tokenizer, certificate.units)
-    wrong = text_differs(certificate.text, text) or _other_prompts(certificate.units.distinct, text)
+    wrong = text_differs(certificate.text, text) or _other_distinct(certificate, text)
     if wrong is None and (split := certificate.hypothesis.base.split) is not None:
         wrong = _other_whole(split, data, root)
     findings: tuple[Finding, ...] = (Finding(check="text", complaint=wrong),)
@@ -82,9 +82,10 @@ def recount_losses(
     assert stated.sums is not None
     held = _held_out(stated.text, certificate.units, data if test is None else test, root, tokenizer)
     if held is None:
-        return findings, False
+        return (*findings, *_not_held_out(test)), False
     try:
-        check_text_apart(text, held)
+        for seen in (text, *_before(certificate, data, root, tokenizer)):
+            check_text_apart(seen, held)
     except DataError as cause:
         return (*findings, Finding(check="held-out text", complaint=str(cause).rstrip("."))), False
     wrong = smaller(stated.sums, sum_losses(network, held, certificate.prediction, None, tolerance=0.0)[0])
@@ -115,7 +116,7 @@ def _recount_answers(
         return tuple(findings), False
     other = _held_out(held.text, certificate.units, test, root, tokenizer)
     if not isinstance(other, Pairs):
-        return tuple(findings), False
+        return (*findings, *_not_held_out(test)), False
     try:
         wrong = _other_prompts(held.distinct, other)
         check_pairs_apart(pairs, other, certificate.units.repeats)
@@ -125,6 +126,35 @@ def _recount_answers(
     if wrong is None and found > held.errors:
         wrong = f"{found:,} held-out answers are not given exactly, the certificate says {held.errors:,}"
     return (*findings, Finding(check="held-out errors", complaint=wrong)), True
+
+
+def _not_held_out(test: object) -> tuple[Finding, ...]:
+    """Whoever gives a held-out text is told where it is not the one that the certificate names."""
+    wrong = "what was given for it is not the held-out text that the certificate names"
+    return () if test is None else (Finding(check="held-out text", complaint=wrong),)
+
+
+def _before(
+    certificate: LanguageCertificate, data: object, root: str | Path | None, tokenizer: str | Path | None
+) -> "tuple[Text, ...]":
+    """What theta0 of a split was trained on: held-out text stands apart from it too."""
+    if certificate.hypothesis.base.split is None:
+        return ()
+    first = certificate.text.model_copy(update={"begin": 0, "bytes": certificate.text.begin})
+    return (stated_text(first, data, root, tokenizer),)
+
+
+def _other_distinct(certificate: LanguageCertificate, text: "Text") -> str | None:
+    """Whether there are as many distinct prompts, or beginnings of documents, as stated."""
+    from ..data.texts import distinct_beginnings
+    from ..networks.predictions import units_of
+
+    units, window = certificate.units, certificate.prediction.window
+    spans = units_of(text, units) if units.statement == "documents" else None
+    if spans is None:
+        return _other_prompts(units.distinct, text)
+    found = distinct_beginnings(text, spans.spans, window)
+    return None if found == units.distinct else f"there are {found:,} distinct {units.apart}, not {units.distinct}"
 
 
 def _other_prompts(stated: int | None, text: "Text") -> str | None:
@@ -218,11 +248,11 @@ def text_differs(stated: TextRecord, text: "Text") -> str | None:
     if text.alphabet != stated.alphabet:
         return "the tokenizer is another file than the certificate names"
     found = text.digest()
-    if (found, text.n) == (stated.digest, stated.symbols):
+    if (found, text.n, text.bytes_in_all) == (stated.digest, stated.symbols, stated.bytes):
         return None
     return (
-        f"the text has SHA-256 {found[:12]} and {text.n:,} symbols, the certificate names {stated.digest[:12]} and "
-        f"{stated.symbols:,}"
+        f"the text has SHA-256 {found[:12]}, {text.n:,} symbols and {text.bytes_in_all:,} bytes, the certificate names "
+        f"{stated.digest[:12]}, {stated.symbols:,} and {stated.bytes:,}"
     )
 
 
@@ -260,8 +290,11 @@ def _others(certificate: LanguageCertificate, found: "tuple[Beside, ...]") -> st
         return f"beside this text stand {', '.join(one.name for one in found)}, the certificate has {', '.join(stated)}"
     for one in found:
         said, value = stated[one.name], one.value(delta)
-        if (said.bits, said.order) != (one.bits, one.order) or not value - SLACK <= said.value <= value + SLACK:
+        mean = one.sums.losses / one.sums.n
+        near = max(abs(said.value - value), abs(said.mean - mean)) <= SLACK
+        if (said.bits, said.order, said.n) != (one.bits, one.order, one.sums.n) or not near:
             return (
-                f"the {one.name} has a bound of {value:.6f} at {one.bits:,} bits, the certificate says {said.value:.6f}"
+                f"the {one.name} has a bound of {value:.6f} and a mean of {mean:.6f} at {one.bits:,} bits, the "
+                f"certificate says {said.value:.6f} and {said.mean:.6f}"
             )
     return None

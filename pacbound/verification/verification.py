@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import computed_field
 
 from ..bounds.claims import RiskEstimate
+from ..certificate.accounting import FIXED_LEARNER
 from ..certificate.difference import DifferenceCertificate
 from ..certificate.documents import AnyCertificate, load_document
 from ..certificate.language import LanguageCertificate
@@ -218,6 +219,9 @@ def _verify_language(
     """Check a language model's certificate. Raises: RequestError where the level asked for is out of reach."""
     lacking = language_lacks(certificate, data, checkpoint, tokenizer)
     _refuse_replay(level)
+    beside = [*(one.name for one in certificate.predictors), *(one.name for one in certificate.beside_answers)]
+    if test is not None and "held_out" not in beside:
+        raise RequestError("verify: this certificate names no held-out text. Leave --test out.")
     reached = _reached(level, lacking, (data, checkpoint, tokenizer, test), "message")
     findings, held = recheck_language(certificate, reached, data, data_dir, checkpoint, tokenizer, test)
     return _found(name, reached, findings, language_unchecked(certificate, reached, held), certificate.statement)
@@ -442,6 +446,8 @@ def _unchecked(certificate: Certificate, level: Level, counted: Counted) -> tupl
     if certificate.measures:
         unchecked.append("the measures, which carry no probability")
     unchecked.append("that the data are independent draws from the source that matters to you")
-    unchecked.append("what is declared: " + "; ".join(certificate.declarations))
+    again = counted.replay is not None and counted.replay.reproduced
+    declared = [one for one in certificate.declarations if not (again and one == FIXED_LEARNER)]
+    unchecked.append("what is declared: " + "; ".join(declared))
     unchecked.append("who wrote it: the digest shows integrity, not authorship")
     return tuple(unchecked)

@@ -47,6 +47,12 @@ def train_bound_without_bits(document: Document) -> None:
     del document["also"][0]["held_out"]
 
 
+def another_held_out(document: Document) -> None:
+    """Errors on examples that nobody has, beside those that are counted again."""
+    first = document["also"][0]
+    document["also"].append({**first, "held_out": {**first["held_out"], "digest": "9" * 64}})
+
+
 def drop(item: str) -> Edit:
     return lambda document: document["ledger"].remove(entry(document, item))
 
@@ -127,6 +133,8 @@ FORGERIES: tuple[tuple[str, Edit, bool, str, str], ...] = (
     ("declarations emptied", put("declarations", value=[]), False, "arithmetic", "declarations"),
     ("other bound lowered", put("also", 0, "value", value=0.001), False, "arithmetic", "other bounds"),
     ("other bound by other theorem", put("also", 0, "theorem", value="occam_kl"), False, "arithmetic", "other bounds"),
+    ("test-set bound at another confidence", put("also", 0, "delta", value=0.999), False, "arithmetic", "other bounds"),
+    ("two test-set bounds, one to be counted again", another_held_out, False, "arithmetic", "other bounds"),
     ("test-set bound with bits", put("also", 0, "bits", value=7), False, "arithmetic", "other bounds"),
     ("train bound without bits", train_bound_without_bits, False, "arithmetic", "other bounds"),
     ("held-out bound of nobody", lambda d: d["also"][0].pop("held_out"), False, "arithmetic", "schema"),

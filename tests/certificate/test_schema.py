@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from pacbound.bits.message import pack
 from pacbound.bounds.claims import RiskEstimate
-from pacbound.bounds.table import THEOREMS
+from pacbound.bounds.table import THEOREMS, rounded_up
 from pacbound.certificate import Certificate, DataRecord, Environment
 from pacbound.certificate.export import LANGUAGE_PATH, PATH, language_schema_text, schema_text
 from pacbound.certificate.schema import StatedBound
@@ -192,5 +192,5 @@ def test_the_representation_is_one_line_with_bound_theorem_and_data() -> None:
     for text in (repr(certificate), str(certificate), f"{certificate}"):
         assert "\n" not in text
         assert len(text) < 160
-        for part in ("mnist", "occam_binomial", f"{certificate.bound.value:.6g}", "900 of 60,000", "delta 0.05"):
+        for part in ("mnist", "occam_binomial", rounded_up(certificate.bound.value), "900 of 60,000", "delta 0.05"):
             assert part in text

@@ -1,3 +1,4 @@
+import re
 from fractions import Fraction
 
 import pytest
@@ -6,6 +7,7 @@ from hypothesis import strategies as st
 
 from pacbound.bounds.claims import Bound, RiskEstimate
 from pacbound.certificate.statement import confidence, guessing_risk, percent_up, rate_up, vacuous, write_statement
+from tests.forge import honest
 
 
 def bound(value: float, delta: float = 0.05) -> Bound:
@@ -64,3 +66,15 @@ def test_another_loss_is_named_and_not_called_an_error() -> None:
     sentence = write_statement(bound(0.25), RiskEstimate(errors=0.5, n=10, loss="square"), 10)
     assert "the mean square loss of" in sentence
     assert sentence.endswith("at most 0.2500.")
+
+
+@pytest.mark.parametrize("value", [0.1234561, 0.5000004, 1e-9])
+def test_one_line_of_a_certificate_does_not_round_its_bound_down(value: float) -> None:
+    certificate = honest()
+    stated = certificate.stated_bound.model_copy(update={"value": value, "delta": 0.05000001})
+    line = repr(certificate.model_copy(update={"stated_bound": stated}))
+    found = re.search(r"risk <= ([0-9.]+) by \w+, delta ([0-9.]+);", line)
+    assert found is not None
+    shown, delta = found.groups()
+    assert value <= float(shown) < value + 1e-6
+    assert float(delta) == 0.05000001

@@ -15,6 +15,7 @@ from pacbound_cli.main import app
 from typer.testing import CliRunner
 
 import pacbound as pb
+from pacbound.methods import table
 from tests.several import Begun, forked, pacbound
 from tests.tiny import clouds, network, save_clouds
 
@@ -90,6 +91,37 @@ def test_held_out_examples_are_reported(folder: Path, monkeypatch: pytest.Monkey
     code, out, _ = in_process(folder, *QUICK, "--test", "held.npz", monkeypatch=monkeypatch)
     assert code == 0
     assert re.search(r"test error +\d+ of 60 .*bound from the test set", out)
+
+
+def test_a_file_beside_the_certificate_is_named_where_it_is_written_and_where_it_is_missing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, _, err = in_process(folder, *QUICK, "--prior-share", "0.5", monkeypatch=monkeypatch)
+    (beside,) = folder.glob("*.safetensors")
+    assert (code, f"written to clouds.json, which needs {beside.name} beside it\n" in err) == (0, True)
+    beside.unlink()
+    done = CliRunner().invoke(app, ["verify", "clouds.json", "--data", "clouds.npz"])
+    assert done.exit_code == 1
+    assert f"sidecar '{beside.name}' is missing. Put it beside the certificate" in " ".join(done.stdout.split())
+
+
+def test_what_another_run_finished_meanwhile_is_not_overwritten(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = table.certify
+
+    def overtaken(**options: object) -> pb.Certificate:
+        made = asked(**options)
+        (folder / "clouds.json").write_text("of another run")
+        return made
+
+    monkeypatch.setattr(table, "certify", overtaken)
+    code, _, err = in_process(folder, *QUICK, monkeypatch=monkeypatch)
+    assert (code, (folder / "clouds.json").read_text()) == (0, "of another run")
+    (mine,) = folder.glob("clouds-*.json")
+    assert mine.stem == f"clouds-{pb.Certificate.load(mine).digest[:8]}"
+    assert "clouds.json was written by another run meanwhile, and is left as it is." in err
+    assert f"written to {mine.name}\ncheck it with: pacbound verify {mine.name}" in err
+    assert in_process(folder, *QUICK, "--force", monkeypatch=monkeypatch)[0] == 0
+    assert pb.Certificate.load(folder / "clouds.json").data.n == 600
 
 
 def test_a_dry_run_prints_the_plan_and_writes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

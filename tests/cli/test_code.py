@@ -25,3 +25,6 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["code", str(tmp_path / "w.safetensors")])
     assert result.exit_code != 0
     assert "safetensors" in str(result.exception)
+    torch.save({"a": torch.ones(3)}, tmp_path / "w.pt")
+    result = CliRunner().invoke(app, ["code", str(tmp_path / "w.pt")])
+    assert "w.pt is a safetensors file, its header has no sensible length. Save a state_dict" in str(result.exception)

@@ -8,6 +8,7 @@ import pytest
 from pacbound_cli.main import app
 from typer.testing import CliRunner
 
+from pacbound.request.request import Request, help_of
 from tests.command import pacbound
 from tests.forge import honest
 from tests.tiny import save_clouds
@@ -32,6 +33,31 @@ def test_help_at_80_columns_breaks_no_word(command: list[str]) -> None:
     )
     assert max(len(line) for line in ANSI.sub("", narrow).splitlines()) <= 80
     assert words(narrow) - words(wide) == set()
+
+
+def test_no_option_says_its_default_twice() -> None:
+    assert [name for name in Request.model_fields if help_of(name).endswith("]") and _default(name)] == []
+
+
+def _default(name: str) -> object:
+    return Request.model_fields[name].default
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["certify", "--model", "h64-R-L"],
+        ["certify", "--method", "picks"],
+        ["sweep", "docs/examples/seeds.toml"],
+        ["study", "shuffle"],
+    ],
+    ids=" ".join,
+)
+def test_plans_fit_a_narrow_terminal(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])
+    done = CliRunner().invoke(app, [*command, "--dry-run"], env={"COLUMNS": "50"})
+    assert done.exit_code == 0
+    assert [line for line in done.stdout.splitlines() if len(line) > 50] == []
 
 
 def test_the_version_is_printed() -> None:

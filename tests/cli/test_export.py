@@ -28,6 +28,21 @@ def test_export_prints_or_writes_what_the_format_gives(path: Path, name: str) ->
     assert target.read_text("utf-8") == expected
 
 
+@pytest.mark.parametrize("verb", ["export", "report", "verify"])
+def test_no_page_and_no_claim_is_written_over_a_certificate(path: Path, verb: str) -> None:
+    other = path.with_name("b.json")
+    honest(count=100).save(other)
+    options = {"export": ["--format", "csv", "-o"], "report": ["--format", "md", "-o"], "verify": ["--attest"]}
+    for target in (path, other):
+        before = target.read_bytes()
+        result = CliRunner().invoke(app, [verb, str(path), *options[verb], str(target)])
+        assert isinstance(result.exception, RequestError)
+        assert "is a certificate, which would be lost" in str(result.exception)
+        assert target.read_bytes() == before
+    other.write_text("what was written before")
+    assert CliRunner().invoke(app, [verb, str(path), *options[verb], str(other)]).exit_code == 0
+
+
 def test_csv_takes_a_folder_and_says_what_does_not_stand(path: Path) -> None:
     def smaller(document: dict) -> None:  # type: ignore[type-arg]
         document["bound"]["value"] = 0.001

@@ -1,5 +1,6 @@
 """`pacbound study`: a list for people, and refusals before any work."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from pacbound_cli.main import app
 from typer.testing import CliRunner
 
 from pacbound.errors import PacboundError
+from pacbound.request.request import make_request
 from pacbound.studies import running
 from pacbound.studies.catalogue import names, parts_of, read_study
 from pacbound.studies.running import Results, Run
@@ -21,6 +23,17 @@ def test_without_a_name_all_are_listed_with_what_they_show_and_how_long_they_tak
         study = read_study(name)
         assert f"{name} {study.shows}; about {study.small.minutes:,} minutes on 2 cores" in said
     assert max(len(line) for line in result.stdout.splitlines()) <= 80
+
+
+def test_lists_and_plans_are_json_where_that_is_asked_for() -> None:
+    listed = json.loads(CliRunner().invoke(app, ["study", "--json"]).stdout)
+    assert {name: one["shows"] for name, one in listed.items()} == {name: read_study(name).shows for name in names()}
+    planned = json.loads(CliRunner().invoke(app, ["study", "shuffle", "--dry-run", "--json", "--seeds", "7,8"]).stdout)
+    assert {(one["sample"], one["arm"]) for one in planned} == {
+        (part.sample, part.arm) for part in parts_of(read_study("shuffle"), False)
+    }
+    assert all(one["seeds"] in ([7], [8], [7, 8]) for one in planned)
+    assert all(make_request({**one["options"], "seed": 7}, "study").model == "lenet1" for one in planned)
 
 
 def test_a_study_writes_its_page_and_its_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

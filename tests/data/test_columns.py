@@ -11,7 +11,7 @@ import torch
 from pydantic import ValidationError
 
 import pacbound as pb
-from pacbound.data.columns import learn_constants, load_constants
+from pacbound.data.columns import learn_constants, load_constants, scaled_by_itself
 from pacbound.data.preprocess import preprocessed
 from pacbound.data.split import split_examples
 from pacbound.errors import DataError
@@ -146,3 +146,15 @@ def test_what_learns_on_the_sample_itself_is_refused_with_the_reason() -> None:
     described = {"model": "user", "layout_digest": "ab" * 32, "base": BaseOrigin(), "layer_scale": False}
     with pytest.raises(ValidationError, match="first share of a split"):
         HypothesisSpec.model_validate({**described, "preprocess": {"name": "learned", "sha256": "ab" * 32}})
+
+
+@pytest.mark.parametrize(("ddof", "still"), [(0, False), (1, False), (0, True)])
+def test_rows_scaled_by_their_own_statistics_are_known(ddof: int, still: bool) -> None:
+    x, others = np.random.default_rng(0).gamma(2.0, size=(2, 400, 5))
+    own, foreign = ((x - of.mean(0)) / of.std(0, ddof=ddof) for of in (x, others))
+    if still:  # a column that never varies
+        own[:, 2] = foreign[:, 2] = 0.0
+    assert scaled_by_itself(torch.from_numpy(own).float())
+    assert not scaled_by_itself(torch.from_numpy(foreign).float())
+    assert not scaled_by_itself(torch.from_numpy(own * 1.01))
+    assert not scaled_by_itself(torch.zeros(9, 2))

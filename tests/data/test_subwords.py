@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from pacbound.data.llama2c import Llama2cTokenizer
-from pacbound.data.subwords import JsonTokenizer, read_tokenizer
+from pacbound.data.pairs import read_pairs
+from pacbound.data.subwords import JsonTokenizer, read_tokenizer, whole_tokens
+from pacbound.data.texts import map_tokens
 from pacbound.errors import DataError
 from tests.data.test_llama2c import content
 from tests.data.test_tokens import WORDS, write_tokenizer
@@ -60,6 +62,31 @@ def test_what_a_file_adds_to_texts_is_left_out(tmp_path: Path) -> None:
     tokenizer = read_tokenizer(write_tokenizer(tmp_path / "tokenizer.json"))
     assert tokenizer.encode("good film ☂ bad").tolist() == [3, 4, 2, 5]
     assert (tokenizer.vocabulary, tokenizer.start) == (1 + max(WORDS.values()), None)
+
+
+@pytest.mark.parametrize("text", ["good Film", "good film ☂ bad", "good  film"])
+def test_tokens_that_do_not_give_a_text_back_are_not_its_tokens(tmp_path: Path, text: str) -> None:
+    """Bits of tokens are no bits of the bytes of a text that they lose, and no exact answer is one of its words."""
+    pytest.importorskip("tokenizers", reason="tokenizers, of the extra transformers, is not installed")
+    tokenizer = read_tokenizer(write_tokenizer(tmp_path / "tokenizer.json"))
+    assert whole_tokens(tokenizer, "good film bad").tolist() == tokenizer.encode("good film bad").tolist()
+    with pytest.raises(DataError, match="a tokenizer loses nothing"):
+        whole_tokens(tokenizer, text)
+    (tmp_path / "text.txt").write_text(text, "utf-8")
+    with pytest.raises(DataError, match="a tokenizer loses nothing"):
+        map_tokens(tmp_path / "text.txt", tmp_path / "tokenizer.json", None, 0, None)
+    (tmp_path / "pairs.jsonl").write_text(json.dumps({"prompt": "good", "answer": text}) + "\n", "utf-8")
+    with pytest.raises(DataError, match="a tokenizer loses nothing"):
+        read_pairs(tmp_path / "pairs.jsonl", "bytes", tmp_path / "tokenizer.json", b"bad", None)
+
+
+def test_a_blank_before_a_text_is_not_of_it(byte_level: Path) -> None:
+    made = json.loads(byte_level.read_text("utf-8"))
+    made["pre_tokenizer"]["add_prefix_space"] = True
+    byte_level.write_text(json.dumps(made), "utf-8")
+    tokenizer = read_tokenizer(byte_level)
+    assert tokenizer.decode(tokenizer.encode("ab")) == b" ab"
+    assert whole_tokens(tokenizer, "ab").tolist() == [257]
 
 
 def test_a_file_of_llama2c_is_known_by_its_name(tmp_path: Path) -> None:

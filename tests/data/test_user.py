@@ -193,6 +193,7 @@ def test_module_callable_is_imported_from_the_working_folder_and_called(tmp_path
         "ownsample:absent": "has no 'absent'",
         "ownsample:constant": "callable, got int",
         "nosuchmodule_here:f": "importable from the working folder",
+        "mynet.py:build": r"Leave the ending out: mynet:build\.",
         "own sample:f": "module:callable",
         "ownsample:": "module:callable",
     }

@@ -118,3 +118,11 @@ def test_it_leaves_no_trace_in_the_global_generators() -> None:
     before = torch.random.get_rng_state()
     quick(epochs=3).fit(*sample(60))
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_rows_that_their_own_statistics_scaled_are_said(caplog: pytest.LogCaptureFixture) -> None:
+    """A scaler fitted on the rows is a part of the network that no message holds: a pipeline may hide it."""
+    x, y = sample()
+    scaled = (x - x.mean(0)) / x.std(0)
+    assert "its own statistics scaled it" in quick(epochs=1).fit(scaled, y).certificate_.data.note
+    assert "its own statistics scaled it" in caplog.text

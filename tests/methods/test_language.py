@@ -1,7 +1,9 @@
 """Certificates of language models from text to verification: true where the source is known, refused where forged."""
 
+import copy
 import json
 import math
+from fractions import Fraction
 from pathlib import Path
 
 import jsonschema
@@ -12,8 +14,8 @@ from pacbound_cli.main import app
 from typer.testing import CliRunner
 
 from pacbound.certificate.export import language_schema_text
-from pacbound.certificate.language import LanguageCertificate
-from pacbound.certificate.language_statement import write_language_statement
+from pacbound.certificate.language import LanguageCertificate, TextRecord
+from pacbound.certificate.language_statement import bits_a_byte, bits_a_byte_up, bits_up, write_language_statement
 from pacbound.errors import DataError, PacboundError, RequestError
 from pacbound.methods import language
 from pacbound.methods.language import certify_language, encode
@@ -48,7 +50,8 @@ def positioned(tmp_path_factory) -> tuple[str, LanguageCertificate]:
 
 @pytest.fixture(scope="module")
 def documented(tmp_path_factory) -> tuple[str, LanguageCertificate]:
-    return made(tmp_path_factory.mktemp("documents"), statement="documents", separator="\\n", epochs=10)
+    options = {"statement": "documents", "separator": "\\n", "repeats": "lines of the source are short"}
+    return made(tmp_path_factory.mktemp("documents"), epochs=10, **options)
 
 
 def by_hand(certificate: LanguageCertificate, symbols: list[int]) -> np.ndarray:
@@ -135,6 +138,77 @@ def test_documents_are_told_apart_and_bounded(documented):
     assert certificate.losses.n == len([piece for piece in pieces if piece])
     assert certificate.stated_bound.theorem == "documents"
     assert certificate.mean < certificate.stated_bound.value
+    window = certificate.prediction.window
+    assert certificate.units.distinct == len({piece[:window] for piece in pieces if piece}) < len(pieces)
+    assert any("lines of the source are short" in one for one in certificate.declarations)
+
+
+def test_copies_of_documents_are_no_draws(documented, tmp_path):
+    """Forty copies of each document, and copies that differ behind what is read, would divide the gap by six."""
+    path, certificate = documented
+    window = certificate.prediction.window
+    texts = sorted({line for line in Path(path).read_bytes().split(b"\n") if len(line) >= window})
+    assert len(texts) > 20
+    for name, lines in (("copies", texts * 40), ("tails", [line + b"a" * k for k in range(40) for line in texts])):
+        copied = tmp_path / f"{name}.txt"
+        copied.write_bytes(b"\n".join(lines))
+        with pytest.raises(DataError, match="A copy is no draw"):
+            certify_language(
+                Request.model_validate({**QUICK, "data": str(copied), "statement": "documents", "separator": "\\n"}),
+                progress=False,
+            )
+
+    def all_distinct(document):
+        document["units"]["distinct"] = document["losses"]["n"]
+
+    def unsaid(document):
+        del document["units"]["repeats"]
+
+    file = forge(certificate, all_distinct, tmp_path / "distinct.json")
+    assert verify(file, level="message").stands
+    assert verify(file, level="risk", data=path).failed == "text"
+    assert verify(forge(certificate, unsaid, tmp_path / "unsaid.json"), level="arithmetic").failed == "losses"
+
+
+def test_the_seed_of_positions_is_paid(positioned, tmp_path):
+    """Whoever looks at the draws of many seeds and keeps the luckiest pays for its number."""
+    _, certificate = positioned
+    bits = {entry.item: entry.bits for entry in certificate.entries}
+    assert bits["seed of the positions"] == 5  # of 3, by a gamma code
+    assert not any("positions" in one and "says the user" in one for one in certificate.declarations)
+
+    def other_seed(document):
+        document["units"]["seed"] = 7
+
+    file = forge(certificate, other_seed, tmp_path / "seed.json")
+    assert verify(file, level="arithmetic").stands
+    assert verify(file, level="message").failed == "ledger"
+
+
+def test_bytes_that_a_text_does_not_have_make_no_bits_a_byte(positioned, tmp_path):
+    """The headline in bits a byte is the one a symbol times symbols over bytes, so that more bytes would lower it."""
+    path, certificate = positioned
+
+    def ten_times(document):
+        document["text"]["bytes"] *= 10
+
+    file = forge(certificate, ten_times, tmp_path / "bytes.json")
+    assert verify(file, level="message").stands
+    assert verify(file, level="risk", data=path).failed == "text"
+
+
+@pytest.mark.parametrize("value", [1e308, 5e-324])
+def test_figures_of_any_size_are_printed(value):
+    text = TextRecord(
+        name="t",
+        digest="0" * 64,
+        symbols=1 << 40,
+        bytes=1,
+        alphabet={"kind": "tokenizer", "size": 9, "sha256": "0" * 64},
+    )
+    assert float(bits_up(value)) >= value
+    assert Fraction(bits_a_byte_up(value, text)) >= Fraction(value) * (1 << 40)
+    assert bits_a_byte(1 / 3, text.model_copy(update={"bytes": 3})) > Fraction(1 / 3) * (1 << 40) / 3
 
 
 @pytest.mark.parametrize("name", ["streamed", "positioned", "documented"])
@@ -215,7 +289,39 @@ def better_ngram(document: Document, certificate: LanguageCertificate) -> None:
     entry["value"] -= 0.05
 
 
+def lower_mean(document: Document, certificate: LanguageCertificate) -> None:
+    """Exports give the mean on held-out text as its loss."""
+    document["also"][-1]["mean"] = 0.5
+
+
+def lower_mean_of_a_table(document: Document, certificate: LanguageCertificate) -> None:
+    entry = next(one for one in document["also"] if one.get("name") == "bigram")
+    entry["mean"] = 0.5
+
+
+def two_held_out(document: Document, certificate: LanguageCertificate) -> None:
+    """A second one that nobody counts again: its text is not at hand."""
+    other = copy.deepcopy(document["also"][-1])
+    other["text"]["digest"] = "0" * 64
+    document["also"].append(other)
+
+
+def two_tables(document: Document, certificate: LanguageCertificate) -> None:
+    """One to be checked, and one to be shown."""
+    entry = next(one for one in document["also"] if one.get("name") == "bigram")
+    document["also"].insert(0, {**entry, "value": 4.0, "mean": 4.0})
+
+
+def endless(document: Document, certificate: LanguageCertificate) -> None:
+    document["bound"]["value"] = 1e308
+
+
 FORGERIES = [
+    (lower_mean, "arithmetic", "other bounds"),
+    (lower_mean_of_a_table, "risk", "other predictors"),
+    (two_held_out, "arithmetic", "other bounds"),
+    (two_tables, "arithmetic", "other bounds"),
+    (endless, "arithmetic", "statement"),
     (lower_value, "arithmetic", "bound"),
     (lower_sums, "risk", "losses again"),
     (lower_ceiling, "arithmetic", "losses"),
@@ -239,6 +345,19 @@ def test_forgeries_are_refused_at_the_first_level_that_sees_them(streamed, tmp_p
     assert check in (None, found.failed)
     if level == "risk" and check is not None:
         assert verify(file, level="message").stands
+
+
+def test_a_held_out_text_that_is_given_is_counted_or_refused(streamed, positioned, tmp_path):
+    path, certificate = streamed
+    assert certificate.predictors[-1].text is not None
+    held = tmp_path / "held.txt"
+    held.write_bytes(Path(path).read_bytes()[certificate.predictors[-1].text.begin :])
+    assert "held-out losses" in verify(certificate, data=path, test=str(held)).passed
+    held.write_bytes(held.read_bytes()[::-1])
+    assert verify(certificate, data=path, test=str(held)).failed == "held-out text"
+    path, certificate = positioned
+    with pytest.raises(RequestError, match="names no held-out text"):
+        verify(certificate, data=path, test=str(held))
 
 
 def test_another_text_and_another_network_are_refused(streamed, tmp_path):

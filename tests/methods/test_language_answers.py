@@ -262,7 +262,7 @@ def test_adapters_of_a_folder_of_transformers_are_coded_in_a_subspace(tmp_path):
         ({"held_out": 0.1, "test": None}, "are for --statement stream"),
         ({"disjoint": False}, "Add --disjoint"),
         ({"data": "digits"}, "about a table of pairs, got none"),
-        ({"statement": "stream"}, "--repeats is for --statement answers"),
+        ({"statement": "stream"}, "--repeats is for --statement documents and answers"),
     ],
 )
 def test_contradictions_are_refused_before_anything_is_trained(answered, options, match):

@@ -8,6 +8,8 @@ import pytest
 from pacbound.certificate.language import LanguageCertificate
 from pacbound.errors import PacboundError
 from pacbound.methods.language import certify_language
+from pacbound.reports.shared import UNSEEN
+from pacbound.reports.show import render
 from pacbound.request.request import Request
 from pacbound.verification.verification import verify
 from tests.forge import forge
@@ -37,6 +39,8 @@ def test_a_subspace_is_added_to_a_checkpoint_which_stands_beside_it_at_0_bits(ad
     found = verify(certificate, level="risk", **paths)
     assert found.stands, found.reason
     assert {"theta0", "held-out losses"} <= set(found.passed)
+    held = next(line for line in render(certificate).splitlines() if line.strip().startswith("held-out text"))
+    assert held.endswith(UNSEEN)  # nobody said that the checkpoint had not seen them
 
 
 def test_another_checkpoint_or_none_is_no_theta0(adapted, tmp_path):

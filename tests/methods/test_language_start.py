@@ -10,10 +10,14 @@ from typer.testing import CliRunner
 from pacbound.certificate.language import LanguageCertificate
 from pacbound.certificate.language_recheck import theta0_bits
 from pacbound.certificate.language_statement import write_language_statement
+from pacbound.data.texts import map_text
 from pacbound.errors import PacboundError
 from pacbound.methods.language import certify_language, forecast_language
+from pacbound.networks.hypothesis import Hypothesis
 from pacbound.pipeline import language_start
+from pacbound.pipeline.language import held_out_stream
 from pacbound.request.request import Request
+from pacbound.verification.language_losses import rebuild_language_base
 from pacbound.verification.verification import verify
 from tests.forge import Document, forge
 from tests.killed import whole_and_resumed
@@ -100,6 +104,26 @@ def test_another_beginning_of_the_text_is_refused(split, tmp_path):
     rest.write_bytes(Path(path).read_bytes()[1080:4320])
     found = verify(file, level="risk", data=str(rest))
     assert (found.stands, found.failed) == (False, "text")
+
+
+def test_held_out_text_that_theta0_was_trained_on_does_not_stand(split, tmp_path):
+    path, _, certificate = split
+    held = next(one for one in certificate.predictors if one.name == "held_out")
+    assert held.text is not None
+    first = map_text(path, "ascii97", begin=0, count=certificate.text.begin).over(certificate.text.alphabet)
+    network = Hypothesis.unpack(
+        certificate.payload(), certificate.hypothesis, rebuild_language_base(certificate, None)
+    ).network()
+    made = held_out_stream(network, first, certificate.prediction, certificate.stated_bound.delta, progress=False)
+
+    def seen(document):
+        document["also"][-1] = made.model_dump(mode="json")
+
+    forge(certificate, seen, tmp_path / "c.json")
+    (tmp_path / certificate.hypothesis.base.file).write_bytes(certificate.theta0())
+    assert verify(tmp_path / "c.json", level="message").stands
+    found = verify(tmp_path / "c.json", level="risk", data=path)
+    assert (found.stands, found.failed) == (False, "held-out text")
 
 
 def smaller_share(document: Document, certificate: LanguageCertificate) -> None:

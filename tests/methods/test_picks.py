@@ -26,11 +26,14 @@ def certificate() -> pb.Certificate:
 
 
 def test_it_stands_and_is_made_again_bit_for_bit(certificate: pb.Certificate) -> None:
-    assert pb.verify(certificate, clouds(N), network()).require().level == "risk"
+    counted = pb.verify(certificate, clouds(N), network()).require()
+    assert counted.level == "risk"
     again = pb.verify(certificate, clouds(N), network(), level="replay").require()
     assert again.replay is not None
     assert again.replay.reproduced
     assert again.replay.value == certificate.bound.value
+    words = ["the learner of the recipe" in " ".join(one.unchecked) for one in (counted, again)]
+    assert words == [True, False]  # the author's word, until it is run again
 
 
 def test_the_file_beside_it_is_the_network_that_was_counted(certificate: pb.Certificate) -> None:

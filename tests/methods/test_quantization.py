@@ -303,3 +303,11 @@ def test_the_command_writes_shows_reports_and_verifies(of_text, tmp_path):
     assert isinstance(apart.exception, CertificateError)
     assert "what versions of a network lose" in str(apart.exception)
     assert certificate != load_document(file)
+
+
+def test_why_examples_repeat_is_declared(of_examples):
+    paths, _ = of_examples
+    request = Request.model_validate({**METHOD, **paths, "quantize": ("int8",), "repeats": "pens are alike"})
+    certificate = certify_quantization(request, progress=False)
+    assert sum("says the user: pens are alike" in one for one in certificate.declarations) == 1
+    assert verify(certificate, level="arithmetic").stands

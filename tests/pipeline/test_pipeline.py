@@ -482,6 +482,16 @@ def test_a_network_that_cannot_answer_is_refused_before_training(net: nn.Module,
         run(net=net)
 
 
+def test_grey_pictures_without_an_axis_of_channels_are_refused_with_the_axis_that_is_missing() -> None:
+    x, y = torch.rand(60, 6, 6), torch.arange(60) % 3
+    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 3))
+    with pytest.raises(ModelError, match=r"examples \(6, 6\) .* It reads \(1, 6, 6\): store .* as x\[:, None\]"):
+        run(train=(x, y), test=None, net=net)
+    run(train=(x[:, None], y), test=None, net=net)
+    with pytest.raises(ModelError, match="Bring a network for such inputs"):
+        run(train=(x, y), test=None, net=nn.Sequential(nn.Flatten(), nn.Linear(6, 3)))
+
+
 def test_more_outputs_than_classes_in_the_sample_are_no_obstacle() -> None:
     assert run(net=nn.Linear(6, 5)).bound.value <= 1
 

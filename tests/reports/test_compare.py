@@ -14,6 +14,10 @@ def at_delta(certificate: Certificate, delta: float) -> Certificate:
     """The same run stated at another delta."""
     document = certificate.document()
     document["bound"]["delta"] = delta
+    for other in document["also"]:
+        if other["kind"] == "bound":
+            other["delta"] = delta
+            other["value"] = theorem(other["theorem"])(other["errors"], other["n"], other["bits"], delta).value
     make_consistent(document)
     document["digest"] = digest_of(document)
     return Certificate.from_json(json.dumps(document).encode())

@@ -1,8 +1,14 @@
 import pytest
 
 from pacbound.certificate import Certificate, Environment
+from pacbound.reports.exports.annex_iv import annex_iv
+from pacbound.reports.exports.subject import Exported
+from pacbound.reports.shared import UNSEEN
 from pacbound.reports.show import FORMATS, NOT_SAID, render
+from pacbound.specs.specs import BaseOrigin, SplitSpec
 from tests.forge import honest
+
+SPLIT = SplitSpec(seed=0, parts=32, whole=120_000, digest="3" * 64, size=10)
 
 PEOPLE = [name for name in FORMATS if name != "json"]
 
@@ -99,3 +105,24 @@ def test_text_of_a_width_breaks_between_words_only(width: int) -> None:
     assert max(len(line) for line in lines if len(line.split()) > 1) <= width
     assert [line for line in lines if len(line) > width and len(line.strip()) != 64] == []
     assert broken.split() == whole.split()
+
+
+@pytest.mark.parametrize(
+    ("base", "handed_over"),
+    [
+        (BaseOrigin(seed=3), False),
+        (BaseOrigin(kind="split", sha256="1" * 64, split=SPLIT), False),
+        (BaseOrigin(kind="split", sha256="1" * 64, split=SPLIT.model_copy(update={"start": "2" * 64})), True),
+        (BaseOrigin(kind="checkpoint", sha256="1" * 64, values="2" * 64, disjoint=True), True),
+        (BaseOrigin(kind="values", sha256="1" * 64), True),
+    ],
+)
+def test_a_held_out_figure_says_its_condition_where_weights_came_from_elsewhere(
+    base: BaseOrigin, handed_over: bool
+) -> None:
+    """A theta0 that was trained on a share may have begun from weights that saw the held-out examples."""
+    spec = honest().hypothesis.model_copy(update={"base": base})
+    certificate = honest().model_copy(update={"hypothesis": spec})
+    exported = Exported("c.json", "0" * 64, certificate, "")
+    for text in (render(certificate), annex_iv(exported)):
+        assert (UNSEEN in text) == handed_over

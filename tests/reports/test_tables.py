@@ -52,6 +52,15 @@ def test_sentences_break_at_spaces_only(width: int) -> None:
     assert " ".join(line[2:] for line in lines) == sentence
 
 
+@pytest.mark.parametrize("width", range(20, 60))
+def test_a_percent_sign_stays_with_its_figure(width: int) -> None:
+    sentence = "new data from the same source is at most 29.32 %, and 8.62 % (confidence 95 %) of the test set"
+    lines = wrapped(sentence, width)
+    assert max(len(line) for line in lines) <= width
+    assert not [line for line in lines if line.startswith("%")]
+    assert " ".join(lines) == sentence
+
+
 def test_a_long_word_breaks_after_its_punctuation_or_not_at_all() -> None:
     text = "layers c4k5-R-A3-c8k5-R-A3-L10-R-L10 end"
     lines = wrapped(text, 24)

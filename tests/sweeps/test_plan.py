@@ -94,6 +94,24 @@ def test_what_looks_at_the_data_anew_each_time_is_no_run_of_a_grid(request_of: R
         plan({"d": [8, 9]}, request=request_of)
 
 
+@pytest.mark.parametrize(
+    ("grid", "options"),
+    [
+        ({"encoder_seed": [0, 1]}, {"prior_share": 0.5, "start_minutes": 1.0}),
+        ({"start_minutes": [1.0, 2.0]}, {"prior_share": 0.5}),
+        ({"device": ["cpu", "cuda"]}, {"prior_share": 0.5}),
+        ({"device": ["cpu", "cuda"], "prior_share": [0.25, 0.5]}, {}),
+    ],
+)
+def test_theta0_of_a_split_is_one_for_runs_whose_messages_say_the_same(
+    grid: dict[str, object], options: dict[str, object]
+) -> None:
+    """Bounds of four theta0 that the clock made were .61 to .45 on digits, and the grid paid nothing."""
+    with pytest.raises(RequestError, match="nothing pays for keeping the best"):
+        plan(grid, Search(earlier_sweeps=0), Request.model_validate(options))
+    assert len(plan({"encoder_seed": [0, 1]}, Search(), Request(prior_share=0.5)).runs) == 2
+
+
 def test_networks_and_files_are_shown_by_digest_and_never_by_path(tmp_path: Path) -> None:
     one, two = tmp_path / "one.pt", tmp_path / "two.pt"
     one.write_bytes(b"one")

@@ -191,7 +191,10 @@ def safetensors_entries(path: Path) -> tuple[_Entry, ...]:
             size = os.fstat(file.fileno()).st_size
             length = int.from_bytes(file.read(8), "little")
             if not 2 <= length <= min(MAX_INDEX_BYTES, size - 8):
-                raise ModelError(f"code_file: {path.name} is a safetensors file, its header has no sensible length.")
+                raise ModelError(
+                    f"code_file: {path.name} is a safetensors file, its header has no sensible length. Save a "
+                    "state_dict by safetensors.torch.save_file."
+                )
             header = json.loads(file.read(length))
             entries = [_entry(name, e, 8 + length) for name, e in header.items() if name != "__metadata__"]
     except PacboundError:

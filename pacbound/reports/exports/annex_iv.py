@@ -6,6 +6,7 @@ Facts of the certificate, and what it is silent on; no legal advice, and no clai
 from ...certificate.schema import Certificate
 from ...certificate.statement import confidence, describe_loss, percent_up, share_up
 from ...errors import RequestError
+from ..shared import unseen
 from ..show import sheet
 from ..tables import markdown_text
 from ..words import checking, declared, figure
@@ -69,7 +70,7 @@ def _held_out(certificate: Certificate) -> str:
     return _plain(
         f"{other.errors:,} errors of {other.n:,} ({percent_up(share_up(other.errors, other.n))}), as their author "
         f"counted, not checked again; at most {figure(other.value, risk)} by {other.theorem}, confidence "
-        f"{confidence(other.delta)}; SHA-256 {other.held_out.digest}."
+        f"{confidence(other.delta)}{unseen(certificate)}; SHA-256 {other.held_out.digest}."
     )
 
 
