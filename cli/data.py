@@ -1,5 +1,6 @@
 """`pacbound data`: fetch data sets and say which are there."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -35,7 +36,12 @@ def fetch_command(
 
 
 @app.command("list")
-def list_command(root: Root = None) -> None:
+def list_command(
+    root: Root = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: the root, and of each data set its files.")
+    ] = False,
+) -> None:
     """List the data sets known by name and whether their files are there.
 
     Example of the output:
@@ -44,9 +50,14 @@ def list_command(root: Root = None) -> None:
       cifar10        5 of 6 files missing
     """
     where = data_root(root)
+    files = {name: [file for split in splits.values() for file in split] for name, splits in FILES.items()}
+    missing = {name: [file for split in FILES[name] for file in missing_files(name, where, split)] for name in files}
+    if as_json:
+        found = {name: {"files": len(every), "missing": list(map(str, missing[name]))} for name, every in files.items()}
+        typer.echo(json.dumps({"root": str(where), "data": found}, indent=2))
+        return
     typer.echo(f"data root: {where}")
-    for name, splits in FILES.items():
-        files = [file for split in splits.values() for file in split]
-        missing = [file for split in splits for file in missing_files(name, where, split)]
-        state = f"{len(missing)} of {len(files)} files missing" if missing else "complete" if files else "embedded"
+    for name, every in files.items():
+        left = len(missing[name])
+        state = f"{left} of {len(every)} files missing" if left else "complete" if every else "embedded"
         typer.echo(f"{name:14} {state}")

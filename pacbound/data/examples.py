@@ -155,7 +155,9 @@ def _check_labels(y: Tensor, n: int, classes: int) -> None:
             f"got {y.dtype} in shape {tuple(y.shape)} on {y.device}."
         )
     if classes < 2:
-        raise DataError(f"Examples: there are at least 2 classes, got {classes}. Give the number of classes.")
+        raise DataError(
+            f"Examples: there are at least 2 classes, got {classes}. Give the number of classes (--classes)."
+        )
     low, high = int(y.min()), int(y.max())
     if low < 0 or high >= classes:
         raise DataError(

@@ -1,5 +1,6 @@
 """`pacbound data`: what people see, and exit codes."""
 
+import json
 import subprocess
 import sys
 
@@ -46,6 +47,12 @@ def test_list_says_what_is_there(tmp_path):
         "fashion-mnist": "4 of 4 files missing",
         "cifar10": "5 of 6 files missing",
     }
+    asked = CliRunner().invoke(app, ["data", "list", "--root", str(tmp_path), "--json"])
+    found = json.loads(asked.stdout)["data"]
+    assert {name: (one["files"], len(one["missing"])) for name, one in found.items()} == {
+        "digits": (0, 0), "mnist": (4, 0), "fashion-mnist": (4, 4), "cifar10": (6, 5),
+    }  # fmt: skip
+    assert all("test_batch.bin" not in file for file in found["cifar10"]["missing"])
 
 
 @pytest.mark.parametrize("verb", ["fetch", "list"])
