@@ -1,7 +1,9 @@
 """Fixtures shared by all tests."""
 
+import functools
 import gc
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +34,16 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def few_alone() -> Iterator[None]:
+    """Of a sample 100 inputs are asked one by one, not 1,000 as for users, which test_passes looks at."""
+    passes = sys.modules.get("pacbound.networks.passes")  # if none, somebody tests arithmetic alone
+    with pytest.MonkeyPatch.context() as patch:
+        if passes is not None:
+            patch.setattr(passes, "ALONE", 100)
+        yield
+
+
 @pytest.fixture(scope="session")
 def data_root() -> Path:
     """Folder with one folder per data set; tests that need it are skipped where it is not named."""
@@ -39,6 +51,17 @@ def data_root() -> Path:
     if not root:
         pytest.skip("PACBOUND_DATA is not set")
     return Path(root)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unpacked_once() -> Iterator[None]:
+    """Official files are unpacked once a process, which takes a third of a second for one of them."""
+    idx, root = sys.modules.get("pacbound.data.idx"), os.environ.get("PACBOUND_DATA")
+    with pytest.MonkeyPatch.context() as patch:
+        if idx is not None and root:
+            unpack, once = idx._gunzipped, functools.cache(idx._gunzipped)
+            patch.setattr(idx, "_gunzipped", lambda path: (once if path.is_relative_to(root) else unpack)(path))
+        yield
 
 
 @pytest.fixture(scope="module")

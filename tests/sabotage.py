@@ -2164,8 +2164,8 @@ MUTATIONS = (
     Mutation(
         "losses: rounded towards the smaller sum",
         "pacbound/bounds/losses.py",
-        "    y -= (np.abs(product) + y) * 2.0**-51\n",
-        "    y += (np.abs(product) + y) * 2.0**-51\n",
+        "        y -= (np.abs(product) + y) * 2.0**-51\n",
+        "        y += (np.abs(product) + y) * 2.0**-51\n",
         f"{LOSSES}::test_every_log_sum_lies_just_above_the_exact_one",
     ),
     Mutation(

@@ -20,12 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from pacbound.distributed import together
+from pacbound.networks import passes
 from pacbound.training.settings import PosteriorSettings, posterior_settings
 
 CONTEXT = multiprocessing.get_context("forkserver")
 PRELOADED = ["tests.kept", "torch._dynamo", "pacbound.methods.table", "pacbound.verification.verification"]
 PRELOADED += ["pacbound_cli.main", "typer.rich_utils", "tests.several", "tests.tiny"]
+PRELOADED += ["sklearn.datasets", "pacbound.methods.plans", "pacbound.reports.show", "pacbound.sweeps.driver"]
 CONTEXT.set_forkserver_preload(PRELOADED)
+FEW_ALONE = 100  # inputs of a sample that are asked one by one, in place of 1,000
 PATIENCE = 900.0  # seconds, of a busy machine
 
 
@@ -107,6 +110,7 @@ def _run(
     gc.freeze()  # what the server has imported stays, see tests.kept
     gc.enable()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the server, and a job in the background, ignore Ctrl-C
+    passes.ALONE = FEW_ALONE
     os.environ.update(environment)
     os.chdir(folder)
     for number, name in ((1, "out"), (2, "err")):

@@ -41,7 +41,7 @@ def examples(n: int = 120, seed: int = 0) -> Examples:
 def network(seed: int = 0) -> nn.Sequential:
     """6 -> 8 -> 3, 83 parameters, from torch's own initialisation at a seed."""
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed formats the whole stack, for CUDA
         return nn.Sequential(nn.Linear(FEATURES, 8), nn.ReLU(), nn.Linear(8, CLASSES))
 
 

@@ -37,6 +37,7 @@ def profile_steps(spec: StepSpec, d: int) -> NDArray[np.float64]:
     return np.array([max(1, step) for step in steps], np.float64) * 2.0**-STEP_BITS
 
 
+@lru_cache(maxsize=2)
 def profile_grid(spec: StepSpec, d: int) -> tuple[int, ...]:
     """Return g_i for each coefficient: step over tau in units of 1 / GRID."""
     limit = arb(fmpq(4, 5))

@@ -3,7 +3,7 @@ numpy, whose accuracy nobody promises: products in float64, each correctly round
 
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 from zipfile import BadZipFile
@@ -201,14 +201,15 @@ def _block_sums(x: Column, c: Column, m: Column, lowest: float, lambdas: tuple[f
     reach = math.nextafter(float(np.max(m - c)), math.inf)
     with working():
         centres = arb(_sum_up(c.tolist()))
-        sums = [
-            rounded_up(centres - _log_sum(x - c, rate) / arb(rate)) if rate * reach <= _NEAR_ONE else None
-            for rate in lambdas
-        ]
+        used = [rate for rate in lambdas if rate * reach <= _NEAR_ONE]
+        found = {
+            rate: rounded_up(centres - total / arb(rate))
+            for rate, total in zip(used, _log_sums(x - c, used), strict=True)
+        }
     return LossSums(
         n=x.size,
         lambdas=lambdas,
-        log_sums=tuple(sums),
+        log_sums=tuple(map(found.get, lambdas)),
         reach=reach,
         losses=_sum_up(x.tolist()),
         ceilings=_sum_up(m.tolist()),
@@ -218,20 +219,24 @@ def _block_sums(x: Column, c: Column, m: Column, lowest: float, lambdas: tuple[f
     )
 
 
-def _log_sum(d: Column, rate: float) -> arb:
-    """Return a lower bound of sum_i ln(1 - rate d_i), where d_i is x_i - c_i rounded to nearest."""
-    product = rate * d
-    y = 1.0 - product
-    # three roundings: of the difference and the product 2^-53 |product| each, of y 2^-53 y; half of this room is unused
-    y -= (np.abs(product) + y) * 2.0**-51
-    exponent = 0
-    while y.size > 1:
-        mantissas, exponents = np.frexp(y)
-        exponent += int(exponents.sum(dtype=np.int64))
-        if mantissas.size % 2:
-            mantissas = np.append(mantissas, 1.0)
-        y = mantissas[::2] * mantissas[1::2]
-    return arb(float(y[0])).log() + exponent * arb(2).log() - arb(d.size) * arb(2) ** -52
+def _log_sums(d: Column, rates: Sequence[float]) -> Iterator[arb]:
+    """Yield a lower bound of sum_i ln(1 - rate d_i) for each rate, where d_i is x_i - c_i rounded to nearest."""
+    log_2, rounding = arb(2).log(), arb(d.size) * arb(2) ** -52
+    together = max(1, _BLOCK // d.size)  # rates whose products are taken at once, as few positions need little time
+    for start in range(0, len(rates), together):
+        product = np.multiply.outer(rates[start : start + together], d)  # (rates, n)
+        y = 1.0 - product
+        # three roundings: of the difference and the product 2^-53 |product| each, of y 2^-53 y; half of it is unused
+        y -= (np.abs(product) + y) * 2.0**-51
+        exponent = np.zeros(len(y), np.int64)
+        while y.shape[1] > 1:
+            mantissas, exponents = np.frexp(y)
+            exponent += exponents.sum(1, dtype=np.int64)
+            if mantissas.shape[1] % 2:
+                mantissas = np.append(mantissas, np.ones((len(y), 1)), 1)
+            y = mantissas[:, ::2] * mantissas[:, 1::2]
+        for mantissa, power in zip(y[:, 0].tolist(), exponent.tolist(), strict=True):
+            yield arb(mantissa).log() + power * log_2 - rounding
 
 
 def _sum_up(values: object) -> float:

@@ -4,6 +4,7 @@ The declared vocabulary is what a loss is a loss over; a network may predict few
 lists, and the smoothing reaches the others.
 """
 
+import functools
 import math
 from typing import Literal, Self
 
@@ -70,14 +71,19 @@ class AlphabetSpec(SparseRecord):
         """The bytes that the network knows, in order, where they are listed."""
         if self.occurring is None:
             return None
-        mask = int(self.occurring, 16)
-        return bytes(b for b in range(256) if mask >> b & 1)
+        return _bytes_in(self.occurring)
 
     @property
     def predicted(self) -> int:
         """How many symbols the network predicts."""
         listed = self.listed
         return self.size if listed is None else len(listed)
+
+
+@functools.lru_cache(maxsize=64)  # asked for with every window of a text
+def _bytes_in(mask: str) -> bytes:
+    places = int(mask, 16)
+    return bytes(b for b in range(256) if places >> b & 1)
 
 
 def mask_of(listed: bytes) -> str:

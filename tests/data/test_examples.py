@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from pacbound.data import mapped
 from pacbound.data.examples import Examples
 from pacbound.data.mapped import CHUNK_NUMBERS
 from pacbound.errors import DataError
@@ -36,9 +37,10 @@ def test_digest_is_sha256_of_the_documented_bytes(dtype):
     assert examples.digest() == digest_by_struct(examples.x, examples.y)
 
 
-def test_digest_does_not_depend_on_chunks_or_memory_layout():
+def test_digest_does_not_depend_on_chunks_or_memory_layout(monkeypatch):
+    monkeypatch.setattr(mapped, "CHUNK_NUMBERS", 1 << 12)
     n = 5  # of which four are a chunk
-    x = torch.arange(n * CHUNK_NUMBERS // 4, dtype=torch.float32).reshape(2, n, -1).transpose(0, 1)
+    x = torch.arange(n * mapped.CHUNK_NUMBERS // 4, dtype=torch.float32).reshape(2, n, -1).transpose(0, 1)
     y = torch.zeros(n, dtype=torch.int64)
     assert not x.is_contiguous()
     assert Examples("long", x, y, 2).digest() == digest_by_struct(x, y)

@@ -18,7 +18,7 @@ from pacbound.data.registry import load, load_inputs
 from pacbound.networks.passes import readings
 from pacbound.specs.specs import PreprocessSpec
 
-N, SIDE = 2000, 64  # 24 MB
+N, SIDE = 1200, 64  # 15 MB
 ALLOWED = 6 << 20
 
 

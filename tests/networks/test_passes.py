@@ -15,6 +15,12 @@ from tests.tiny import CLASSES, decoded, examples, network
 N = BATCH + 130
 
 
+@pytest.fixture(autouse=True)
+def many_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as users' are: other tests ask fewer, see conftest.py."""
+    monkeypatch.setattr(passes, "ALONE", ALONE)
+
+
 class Own(nn.Module):
     """Logits are the input, moved by what a subclass says."""
 

@@ -35,7 +35,7 @@ def noisy(n: int = 150, share: float = 0.15, seed: int = 0) -> Examples:
 def normalised(seed: int = 0) -> nn.Module:
     """6 -> 8 -> 3 with batch normalisation, whose running statistics are the learner's."""
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         return nn.Sequential(nn.Linear(FEATURES, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, CLASSES))
 
 

@@ -14,6 +14,7 @@ from pacbound.errors import ModelError
 from pacbound.methods.table import certify
 from pacbound.networks import passes, rebuilt
 from pacbound.networks.hypothesis import Hypothesis
+from pacbound.networks.passes import ALONE
 from pacbound.pipeline import costs, encoding, memory, preparation
 from pacbound.pipeline.costs import amounts_of, checking, counting, in_proportion, ranking
 from pacbound.pipeline.encoding import plan_of
@@ -138,6 +139,7 @@ def test_what_a_plan_counts_as_counting_is_asked_of_decoded_networks(monkeypatch
 
     monkeypatch.setattr(Hypothesis, "__call__", counted)
     monkeypatch.setattr(encoding, "posterior_settings", brief)
+    monkeypatch.setattr(passes, "ALONE", ALONE)  # as many as users' are: tests ask fewer, see conftest.py
     monkeypatch.setattr(passes, "_result_bytes", lambda *_: [0])  # three questions more, to find the size of batches
     with one_thread(always=True):
         certify(network(), clouds(n), request=Request(d=16, epochs=4), progress=False)

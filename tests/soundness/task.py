@@ -50,7 +50,7 @@ def side(x: Tensor) -> Tensor:
 
 def network(repeat: int, hidden: int = 4) -> nn.Module:
     """A small network with a theta0 of its own for each repeat."""
-    torch.manual_seed(repeat)
+    torch.default_generator.manual_seed(repeat)
     return nn.Sequential(nn.Linear(2, hidden), nn.ReLU(), nn.Linear(hidden, 2))
 
 

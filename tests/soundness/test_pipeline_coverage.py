@@ -3,11 +3,17 @@
 Each repeat draws another sample, theta0 and projector, trains, codes, decodes, counts and certifies.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pytest
 
 import pacbound as pb
 from pacbound.bits.ledger import Ledger
+from pacbound.pipeline.encoding import encode
+from pacbound.pipeline.preparation import Setup
+from pacbound.training.plain import Encoded
 from tests.soundness.task import DELTA, Task, certified
 
 LEARNABLE = Task(n=300, noise=0.1)
@@ -58,12 +64,29 @@ def test_certified_risks_are_true_and_not_far_from_it(repeats: int, most: int) -
     assert float(risk.mean()) < 0.3, "nothing was learned, so that the certificates say nothing about training"
 
 
+@pytest.fixture(scope="module")
+def trained_once() -> Iterator[None]:
+    """Training knows no ledger, so that the tests with their bits and without share its messages."""
+    kept: dict[str, Encoded] = {}
+
+    def once(setup: Setup, *rest: Any) -> Encoded:
+        if setup.key not in kept:
+            kept[setup.key] = encode(setup, *rest)
+        return kept[setup.key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pacbound.methods.subspace.encode", once)
+        yield
+
+
+@pytest.mark.usefixtures("trained_once")
 def test_what_training_gains_on_noise_is_given_back_by_the_bits() -> None:
     results = [certified(NOISE_ALONE, repeat, greedy(repeat), hidden=16) for repeat in range(20)]
     assert sum(certificate.bound.value < risk for certificate, risk in results) <= 4  # P[Bin(20, .05) > 4] = .003
     assert all(risk == pytest.approx(0.5, abs=0.02) for _, risk in results)
 
 
+@pytest.mark.usefixtures("trained_once")
 def test_leaving_the_bits_out_breaks_the_promise_so_that_the_tests_above_can_fail(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
