@@ -26,9 +26,7 @@ WAYS = {
     "cifar10_ekfac_longest": [*EKFAC, *CIFAR, "--epochs", "208"],
     "cifar10_bars": [*CIFAR_BARS, *EKFAC],
     "cifar10_bars_long": [*CIFAR_BARS, *EKFAC, "--epochs", "104"],
-    "cifar10_bars_longest": [*CIFAR_BARS, *EKFAC, "--epochs", "208"],
     "digits": DIGITS,
-    "digits_4": [*DIGITS, "--encoder-seeds", "4"],
 }
 COMMANDS = {
     f"{data}-seed_{seed}": ["--data", data.partition("_")[0], *options, "--seed", str(seed)]
