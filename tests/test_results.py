@@ -38,13 +38,13 @@ def test_the_readmes_say_what_results_say(monkeypatch):
         ("picks/digits_0", 0.12), ("picks/digits_1", 0.12), ("picks/mnist_0", 0.022), ("picks/mnist_1", 0.022),
         ("picks/fashion-mnist_0", 0.155), ("picks/fashion-mnist_1", 0.155), ("picks/fashion-mnist_2", 0.155),
         ("features/mnist-seed_0", 0.041), ("features/mnist_ekfac-seed_0", 0.041),
-        ("features/fashion-mnist-seed_0", 0.193), ("features/fashion-mnist_ekfac-seed_0", 0.187),
-        ("features/cifar10_long-seed_0", 0.495), ("features/cifar10_longest-seed_0", 0.49),
+        ("features/fashion-mnist_ekfac-seed_0", 0.187),
         ("features/digits-seed_0", 0.29), ("features/cifar10_ekfac-seed_0", 0.485),
-        ("features/mnist_bars-seed_0", 0.039), ("features/fashion-mnist_bars-seed_0", 0.18),
+        ("features/mnist_bars-seed_0", 0.039), ("features/mnist_bars_long-seed_0", 0.038),
+        ("features/fashion-mnist_bars-seed_0", 0.18),
         ("features/cifar10_bars-seed_0", 0.425), ("features/cifar10_bars_long-seed_0", 0.417),
         ("features/cifar10_ekfac_longest-seed_0", 0.475), ("prior/cifar10_32", 0.135),
-        ("curves/cifar10-epochs_3", 0.6), ("curves/digits-epochs_200", 0.28),
+        ("curves/cifar10-epochs_3", 0.53), ("curves/digits-epochs_200", 0.28),
         ("small/wine_quarter-seed_0", 0.3), ("small/wine_all_picks-seed_0", 0.4),
     ],
 )  # fmt: skip
@@ -70,8 +70,8 @@ def test_the_picks_of_digits_stand_at_level_risk_and_replay_says_whether_this_ma
 SLOW = [
     ("plain/fashion-mnist", "fashion-mnist"), ("mnist/seed_0", "mnist"), ("fashion_mnist/seed_0", "fashion-mnist"),
     ("cifar10/default", "cifar10"), ("direct/lenet_tuned_0.125", "mnist"),
-    ("features/fashion-mnist-seed_1", "fashion-mnist"), ("features/cifar10-seed_1", "cifar10"),
-    ("features/cifar10_ekfac-seed_1", "cifar10"), ("features/cifar10_bars-seed_1", "cifar10"),
+    ("features/fashion-mnist_bars-seed_1", "fashion-mnist"), ("features/cifar10_ekfac-seed_1", "cifar10"),
+    ("features/cifar10_bars-seed_1", "cifar10"),
 ]  # fmt: skip
 COUNTED = [
     ("plain/mnist", "mnist"), ("features/mnist-seed_0", "mnist"),

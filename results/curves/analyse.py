@@ -17,7 +17,8 @@ from pacbound.certificate.schema import Certificate
 from pacbound.certificate.statement import percent_up
 from pacbound.reports.drawn import COLOURS, MARKERS, sheet
 
-DATA = ("cifar10", "cifar10_bars", "cifar10_ekfac", "digits", "fashion-mnist", "mnist")
+# data set -> what its longer runs are called in results/features
+DATA = {"cifar10": "cifar10_bars", "digits": "digits", "fashion-mnist": "fashion-mnist_bars", "mnist": "mnist_bars"}
 TICKS = (0.1, 0.3, 1, 3, 10, 30)
 HEAD = "| data | epochs | minutes of one core | bound |\n|---|---:|---:|---:|\n"
 
@@ -74,23 +75,18 @@ def draw(folder: Path) -> None:
 def _points(folder: Path, data: str) -> list[Point]:
     """Of each length of training the mean over its seeds, the shortest first."""
     files: dict[int, list[Path]] = {}
-    for path in (*folder.glob(f"{data}-epochs_*.json"), *(folder.parent / "features").glob(f"{data}*-seed_*.json")):
-        if re.fullmatch(rf"{data}(_long|_longest)?-(epochs|seed)_\d+", path.stem):
-            files.setdefault(round(Certificate.load(path).environment.epochs or 0), []).append(path)
+    longer = (folder.parent / "features").glob(f"{DATA[data]}*-seed_*.json")
+    named = (path for path in longer if re.fullmatch(rf"{DATA[data]}(_long|_longest)?-seed_\d+", path.stem))
+    for path in (*folder.glob(f"{data}-epochs_*.json"), *named):
+        files.setdefault(round(Certificate.load(path).environment.epochs or 0), []).append(path)
     return [
         Point(
             epochs,
-            mean(_minutes(path) for path in paths),
+            mean(float(costs_of(path.parent)[path.stem, "certify"][0]) for path in paths),
             mean(Certificate.load(path).bound.value for path in paths),
         )
         for epochs, paths in sorted(files.items())
     ]
-
-
-def _minutes(path: Path) -> float:
-    """Minutes of all cores; of the clock where costs.csv has none, of one thread on a busy machine."""
-    found = costs_of(path.parent).get((path.stem, "certify"))
-    return float(found[0]) if found else sum(Certificate.load(path).environment.seconds.values()) / 60
 
 
 if __name__ == "__main__":

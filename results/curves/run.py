@@ -8,18 +8,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from experiment import run
 
 FEATURES = runpy.run_path(str(Path(__file__).parents[1] / "features" / "run.py"))
-NAMES = ("MNIST", "FASHION", "CIFAR", "CIFAR_BARS", "DIGITS", "RANDOM", "EKFAC")
-MNIST, FASHION, CIFAR, CIFAR_BARS, DIGITS, RANDOM, EKFAC = (FEATURES[name] for name in NAMES)
+MNIST, FASHION, CIFAR = (FEATURES[f"{name}_BARS"] for name in ("MNIST", "FASHION", "CIFAR"))
 WAYS = {
-    "mnist": ([*MNIST, *RANDOM], (3, 8, 20)),
-    "fashion-mnist": ([*FASHION, *RANDOM], (3, 8, 20, 43)),
-    "digits": (DIGITS, (16, 64, 200)),
-    "cifar10": ([*CIFAR, *RANDOM], (3, 13)),
-    "cifar10_bars": ([*CIFAR_BARS, *EKFAC], (3, 13)),
-    "cifar10_ekfac": ([*CIFAR, *EKFAC], (3, 13)),
+    "digits": (FEATURES["DIGITS"], (16, 64, 200)),
+    "mnist": ([*MNIST, *FEATURES["EKFAC"]], (3, 8, 20)),
+    "fashion-mnist": ([*FASHION, *FEATURES["EKFAC"]], (3, 8, 20, 43)),
+    "cifar10": ([*CIFAR, *FEATURES["EKFAC"]], (3, 13)),
 }
 COMMANDS = {
-    f"{data}-epochs_{epochs}": ["--data", data.partition("_")[0], *options, "--epochs", str(epochs)]
+    f"{data}-epochs_{epochs}": ["--data", data, *options, "--epochs", str(epochs)]
     for data, (options, lengths) in WAYS.items()
     for epochs in lengths
 }

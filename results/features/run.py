@@ -15,25 +15,18 @@ CIFAR_BARS = ["--model", "flip-bars2-c12k3p1-R-A3-c32k3p1-R-A3-L", "--d", "2048"
 DIGITS = ["--model", "c16k3-R-A2-L"]
 RANDOM, EKFAC = ["--projector", "fastfood"], ["--projector", "ekfac"]
 TWICE = ["--epochs", "86"]
-FOUR = ["--encoder-seeds", "4"]
 WAYS = {
     "mnist": [*MNIST, *RANDOM],
-    "mnist_4": [*MNIST, *RANDOM, *FOUR],
     "mnist_ekfac": [*MNIST, *EKFAC],
     "mnist_bars": [*MNIST_BARS, *EKFAC],
-    "fashion-mnist": [*FASHION, *TWICE, *RANDOM],
+    "mnist_bars_long": [*MNIST_BARS, *EKFAC, *TWICE],
     "fashion-mnist_ekfac": [*FASHION, *TWICE, *EKFAC],
     "fashion-mnist_bars": [*FASHION_BARS, *TWICE, *EKFAC],
-    "cifar10": [*CIFAR, *RANDOM],
-    "cifar10_long": [*CIFAR, *RANDOM, "--epochs", "104"],
-    "cifar10_longest": [*CIFAR, *RANDOM, "--epochs", "208"],
     "cifar10_ekfac": [*EKFAC, *CIFAR],
     "cifar10_ekfac_longest": [*EKFAC, *CIFAR, "--epochs", "208"],
     "cifar10_bars": [*CIFAR_BARS, *EKFAC],
     "cifar10_bars_long": [*CIFAR_BARS, *EKFAC, "--epochs", "104"],
     "digits": DIGITS,
-    "digits_4": [*DIGITS, *FOUR],
-    "digits_ekfac": [*DIGITS, *EKFAC],
 }
 COMMANDS = {
     f"{data}-seed_{seed}": ["--data", data.partition("_")[0], *options, "--seed", str(seed)]

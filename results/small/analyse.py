@@ -7,7 +7,7 @@ from pacbound.certificate.schema import Certificate
 from pacbound.certificate.statement import percent_up
 
 WAYS = (
-    "usps_like_before", "usps_like", "usps_like_moments", "breast_cancer_before", "breast_cancer",
+    "usps_like_before", "usps_like", "usps_like_bars", "usps_like_moments", "breast_cancer_before", "breast_cancer",
     "breast_cancer_share", "wine_before", "wine", "wine_share",
     "wine_quarter", "wine_all", "wine_all_picks",
 )  # fmt: skip

@@ -1,10 +1,10 @@
 """Small samples with default settings, three seeds each, none selected; samples.py says what they are.
 
-`_before`: by the defaults of before, lenet1 for pictures of 16 x 16 and d near 5.6 sqrt(n) whatever n is. `_moments`:
-behind moment normalisation. `_share`: theta0, and the constants of the columns, from half of all rows, the
-statement about the other half; `_quarter`: from a quarter. `wine_all`: all 178 rows are the sample, and no other row
-gives constants: each number's logarithm is read; `_picks`: picks teach a linear layer behind a batch norm, whose
-statistics are then those of the picks.
+`_before`: by the defaults of before, lenet1 for pictures of 16 x 16 and d near 5.6 sqrt(n) whatever n is. `_bars`:
+behind `bars2`; `_moments`: behind moment normalisation. `_share`: theta0, and the constants of the columns, from half
+of all rows, the statement about the other half; `_quarter`: from a quarter. `wine_all`: all 178 rows are the sample,
+and no other row gives constants: each number's logarithm is read; `_picks`: picks teach a linear layer behind a batch
+norm, whose statistics are then those of the picks.
 """
 
 import os
@@ -16,7 +16,6 @@ sys.path.insert(0, str(HERE.parent))
 from experiment import run  # noqa: E402
 
 PICTURES = ["--data", "samples:usps_like", "--test", "samples:usps_like_test"]
-RANDOM = ["--projector", "fastfood"]  # behind features, where leading directions are the default by now
 SHARE = ["--prior-share", "0.5", "--standardise", "share"]
 QUARTER = ["--prior-share", "0.25", "--standardise", "share"]
 PICKS = ["--method", "picks", "--model", "B-L", "--pick-first", "8", "--pick-growth", "2"]
@@ -24,8 +23,9 @@ BREAST_CANCER = ["--data", "samples:breast_cancer", "--standardise", "constants/
 WINE = ["--data", "samples:wine", "--standardise", "constants/wine.json"]
 WAYS = {
     "usps_like_before": [*PICTURES, "--model", "lenet1"],
-    "usps_like": [*PICTURES, *RANDOM],
-    "usps_like_moments": [*PICTURES, "--model", "moments-edges2-c12k3-R-A2-L", *RANDOM],
+    "usps_like": [*PICTURES, "--model", "edges2-c12k3-R-A2-L"],
+    "usps_like_bars": [*PICTURES, "--model", "bars2-c12k3-R-A2-L"],
+    "usps_like_moments": [*PICTURES, "--model", "moments-edges2-c12k3-R-A2-L"],
     "breast_cancer_before": [*BREAST_CANCER, "--d", "128"],
     "breast_cancer": BREAST_CANCER,
     "breast_cancer_share": ["--data", "samples:breast_cancer_whole", *SHARE],
