@@ -1,4 +1,4 @@
-"""The embedded digits at default settings, and by the network that was the default before: five seeds, none selected."""
+"""The embedded digits at default settings, and by the default network of before: five seeds, none selected."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from experiment import run
 
-WAYS = {"seed": [], "mlp_seed": ["--model", "mlp"]}
+WAYS = {"seed": [], "with_mlp": ["--model", "mlp"]}
 COMMANDS = {
     f"{way}_{seed}": ["--data", "digits", *options, "--seed", str(seed)]
     for way, options in WAYS.items()
