@@ -68,6 +68,7 @@ IMAGE_MODELS: Usual = (
     (None, 32, "pooled"),
     (1, 24, "bars2-c8k5-R-A4s3-L"),
     (1, 16, "edges2-c12k3-R-A2-L"),
+    (1, 8, "c16k3-R-A2-L"),
     (None, 16, "lenet1"),
 )
 # The same where a learner makes the network from picked examples: its parameters cost nothing, its description does.

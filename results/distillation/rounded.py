@@ -47,7 +47,7 @@ class Case:
 
 
 CASES = {
-    "digits": Case("auto", None, "V1-r32-L", 40, 3),
+    "digits": Case("mlp", None, "V1-r32-L", 40, 3),
     "mnist": Case("moments-edges1-c8k5-R-A4s3-L", 8, "c16k3p1-R-M2-c32k3p1-R-c32k3p1-R-M2-c64k3p1-R-G-L", 5, 3),
 }
 

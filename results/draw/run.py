@@ -12,11 +12,11 @@ from experiment import run
 
 EARLIER = 50
 SEEDS = {
-    f"seed_{seed}": f"--data digits --posterior draw --seed {seed} --earlier-draws {EARLIER + seed}".split()
+    f"seed_{seed}": f"--data digits --model mlp --posterior draw --seed {seed} --earlier-draws {EARLIER + seed}".split()
     for seed in range(3)
 }
 IMAGES = {
-    name: f"--data {name} --posterior draw --d 512 --earlier-draws {EARLIER}".split()
+    name: f"--data {name} --model lenet1 --posterior draw --d 512 --earlier-draws {EARLIER}".split()
     for name in ("mnist", "fashion-mnist")
 }
 COMMANDS = SEEDS | IMAGES

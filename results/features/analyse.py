@@ -20,7 +20,7 @@ BEFORE = {
     "mnist": "mnist/seed_*.json",
     "fashion-mnist": "fashion_mnist/seed_*.json",
     "cifar10": "cifar10/default.json",
-    "digits": "digits/seed_*.json",
+    "digits": "digits/with_mlp_*.json",
 }
 HEAD = (
     "| data | network | before | bound | standard deviation | training error | test error | bits | CPU minutes |\n"

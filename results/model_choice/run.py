@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from pacbound.bounds.occam import occam_kl
 from pacbound.data.preprocess import preprocessed
 from pacbound.data.registry import load
-from pacbound.models.reference import MeanOverPlaces
+from pacbound.models.architecture import MeanOverPlaces
 from pacbound.networks.hypothesis import make_base, make_subspace
 from pacbound.specs.specs import PreprocessSpec, ProjectorSpec
 from pacbound.training.fit import Sample
