@@ -176,9 +176,12 @@ def kill_at_random_times(kills: int, seed: int) -> None:
         time.sleep(fraction * duration)
         os.kill(child, signal.SIGKILL)
         killed += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        if Path("killed.json").exists():  # what was left took less time than that, and no state is left
+            break
         before, kept = kept, check_files()
         assert kept >= before
-    assert os.waitpid(fork_certify("killed.json"), 0)[1] == 0
+    if not Path("killed.json").exists():
+        assert os.waitpid(fork_certify("killed.json"), 0)[1] == 0
     check_files()
     assert killed > 0
     assert list(Path.cwd().glob("*.state")) == []
