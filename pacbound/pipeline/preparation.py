@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -193,7 +194,7 @@ def prepare(
     if model == "auto":
         images = PICKED_MODELS if request.method == "picks" else IMAGE_MODELS
         shape = shape_after(sample.x, preprocess)
-        model = _usual_network(shape, images)
+        model = usual_network(shape, images)
         _say_how_long(shape, preprocess)
     module, name = network_for(model, sample.x, preprocess, sample.classes)
     _refuse_other_padding(module, preprocess)
@@ -586,7 +587,7 @@ def _say_how_long(shape: tuple[int, ...], preprocess: PreprocessSpec) -> None:
         )  # fmt: skip
 
 
-def _usual_network(shape: tuple[int, ...], images: Usual) -> str:
+def usual_network(shape: Sequence[int], images: Usual = IMAGE_MODELS) -> str:
     """Name the network that `auto` reads examples of a shape with."""
     side = min(shape[-2:]) if len(shape) >= 2 else 0
     channels = shape[0] if len(shape) == 3 else 1

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import ModelError
 from ..models.architecture import build_architecture
+from ..pipeline.preparation import usual_network
 from ..specs.grammar import (
     ACTIVATIONS,
     FEATURES,
@@ -49,10 +50,10 @@ Change = Callable[[list[Layer], np.random.Generator], list[Layer]]
 
 
 def beginnings(shape: Sequence[int], classes: int, count: int) -> list[str]:
-    """Return so many networks that read examples of a shape, the first ones first; fewer where there are fewer."""
+    """Return so many networks that read examples of a shape, that of `auto` first; fewer where there are fewer."""
     images = len(shape) in (2, 3) and min(shape[-2:]) >= 4
-    names = [canonical_name(text) for text in (ON_IMAGES if images else ON_ROWS)]
-    return [name for name in names if _fits(parse(name), shape, classes)][:count]
+    names = [canonical_name(text) for text in (usual_network(shape), *(ON_IMAGES if images else ON_ROWS))]
+    return [name for name in dict.fromkeys(names) if _fits(parse(name), shape, classes)][:count]
 
 
 def children(
