@@ -53,7 +53,7 @@ def list_command(
     files = {name: [file for split in splits.values() for file in split] for name, splits in FILES.items()}
     missing = {name: [file for split in FILES[name] for file in missing_files(name, where, split)] for name in files}
     if as_json:
-        found = {name: {"files": len(every), "missing": list(map(str, missing[name]))} for name, every in files.items()}
+        found = {name: {"files": len(every), "missing": missing[name]} for name, every in files.items()}
         typer.echo(json.dumps({"root": str(where), "data": found}, indent=2))
         return
     typer.echo(f"data root: {where}")

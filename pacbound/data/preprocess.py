@@ -11,7 +11,7 @@ from torch.nn.functional import interpolate
 from ..errors import DataError
 from ..specs.preprocess import PREPROCESS, PreprocessSpec
 from .columns import standardised
-from .mapped import CHUNK_NUMBERS, chunks, give_back
+from .mapped import chunks, give_back
 from .mixed import Pictures, Raw
 from .tokens import token_ids
 
@@ -150,8 +150,6 @@ def _table(scale: float, mean: float, std: float) -> Tensor:
 
 
 def _looked_up(x: Tensor, table: Tensor) -> Tensor:
-    if x.numel() <= CHUNK_NUMBERS:
-        return torch.index_select(table, 0, x.flatten().to(torch.int32)).view(x.shape)
     out = torch.empty(x.shape, dtype=torch.float32, device=x.device)
     for rows, numbers in zip(chunks(x), chunks(out), strict=True):  # an index has 4 bytes a pixel: keep it small
         torch.index_select(table, 0, rows.flatten().to(torch.int32), out=numbers.view(-1))

@@ -284,11 +284,12 @@ def _units_spec(request: Request, text: Text, window: PredictionSpec) -> UnitsSp
     if request.statement == "positions":
         return UnitsSpec(statement="positions", count=request.positions or POSITIONS, seed=request.seed)
     if request.statement == "documents":
-        spans = text.documents(_separator(request))
+        separator = _separator(request)
+        spans = text.documents(separator)
         distinct = distinct_beginnings(text, spans, window.window)
         check_repeats(len(spans), distinct, "documents", request.repeats)
         return UnitsSpec(
-            statement="documents", separator=_separator(request).hex(), distinct=distinct, repeats=request.repeats
+            statement="documents", separator=separator.hex(), distinct=distinct, repeats=request.repeats
         )  # fmt: skip
     if isinstance(text, Pairs):
         return UnitsSpec(

@@ -46,8 +46,7 @@ def timed(setup: Setup, examples: int) -> Reached:
     These stand there repeatedly then, up to so many, as far as TIMED_BYTES hold them.
     """
     frozen = frozen_of(setup, front=True)
-    dtype = None if isinstance(frozen, str) else _held_as(setup, frozen)
-    if isinstance(frozen, str) or dtype is None:
+    if isinstance(frozen, str) or (dtype := _held_as(setup, frozen)) is None:
         return Reached(setup)
     few = setup.train.x[:examples]
     count = within(lambda count: frozen.inputs(few[:count]), min(len(few), batch_for(frozen.inputs, few)))
