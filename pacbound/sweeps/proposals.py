@@ -50,9 +50,9 @@ Change = Callable[[list[Layer], np.random.Generator], list[Layer]]
 
 
 def beginnings(shape: Sequence[int], classes: int, count: int) -> list[str]:
-    """Return so many networks that read examples of a shape, that of `auto` first; fewer where there are fewer."""
+    """Return so many networks that read examples of a shape, that of `auto` among them; fewer where there are fewer."""
     images = len(shape) in (2, 3) and min(shape[-2:]) >= 4
-    names = [canonical_name(text) for text in (usual_network(shape), *(ON_IMAGES if images else ON_ROWS))]
+    names = [canonical_name(text) for text in ((usual_network(shape), *ON_IMAGES) if images else ON_ROWS)]
     return [name for name in dict.fromkeys(names) if _fits(parse(name), shape, classes)][:count]
 
 

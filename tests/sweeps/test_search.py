@@ -46,13 +46,19 @@ def test_proposals_are_new_networks_that_read_the_examples(shape: tuple[int, ...
     ("shape", "usual"),
     [
         ((8, 8), "c16k3-R-A2-L"), ((1, 16, 16), "edges2-c12k3-R-A2-L"), ((28, 28), "bars2-c8k5-R-A4s3-L"),
-        ((3, 32, 32), "flip-bars2-c12k3p1-R-A3-c32k3p1-R-A3-L"), ((13,), canonical_name("mlp")),
+        ((3, 32, 32), "flip-bars2-c12k3p1-R-A3-c32k3p1-R-A3-L"),
     ],
 )  # fmt: skip
 def test_a_search_begins_with_what_auto_would_take(shape: tuple[int, ...], usual: str) -> None:
     first = beginnings(shape, 10, 8)
     assert first[0] == usual
     assert len(set(first)) == len(first) == 8
+
+
+def test_a_search_on_rows_begins_small_and_comes_to_what_auto_would_take() -> None:
+    first = beginnings((13,), 10, 8)
+    assert first[0] == "L"
+    assert canonical_name("mlp") in first
 
 
 def test_children_differ_from_their_parents_in_every_way_that_is_offered() -> None:
