@@ -64,7 +64,9 @@ class Captured:
     x: Tensor
 
     def read(self, device: torch.device | None = None) -> Tensor | Treated:
-        """Return the inputs in float32 on a device, by default their own: whole, or as they are asked for."""
+        """Return the inputs in float32 on a device, by default their own: whole; halves, which are many, as asked."""
+        if self.x.dtype == torch.float16:
+            return Treated(self.x, PreprocessSpec(), device or self.x.device)
         return treated(self.x, PreprocessSpec(), device)
 
 

@@ -31,7 +31,7 @@ from ..training.timing import seconds_of
 
 RANKED = 3  # candidates that are asked once, and one of them counted: w = 0, the best, and the best unrefined
 RANKED_LARGE = 2  # of a large network, which is hardly refined
-ROUNDS_TAKEN, TRIALS_TAKEN = 0.3, 0.1  # of the rounds of refinement that are allowed, and of the trials of each
+ROUNDS_TAKEN, TRIALS_TAKEN = 0.3, 0.1  # of the rounds of refinement that are allowed, one at least; of their trials
 TIMED_EXAMPLES, TIMED_SIZE, TIMED_BLOCK = 64, 512, 32
 TIMED_LARGE, TIMED_ROWS = 8, 2  # examples asked, and rows, of a large network: each of its passes takes long
 
@@ -65,13 +65,14 @@ def amounts_of(settings: PosteriorSettings, n: int, d: int) -> dict[str, Work]:
     """Return what each stage does, in their order; what it does not know beforehand as runs have it on average."""
     edges, near = block_edges(d, settings.blocks), min(n, NEAR)
     free = [d - edge for edge in edges[:-1]]  # before each block is rounded
-    rounds = ROUNDS_TAKEN * settings.refine_rounds
+    rounds = min(settings.refine_rounds, max(1.0, ROUNDS_TAKEN * settings.refine_rounds))
     trials = rounds * TRIALS_TAKEN * settings.refine_trials
+    again = n * (1 - 1 / settings.survivors)  # the best, which is rarely the first
     return {
         "training": Work(steps=settings.steps - (settings.blocks - len(free)) * settings.block_steps),
         "curvature": Work(rows=_rows(settings, d), cubes=sum(m**3 for m in settings.matrices(d))),
         "rounding": Work(cubes=sum(m**3 for m in free), rounded=d),
-        "survivors": Work(asked=n + (settings.survivors - 1) * min(n, BORDER), products=settings.survivors),
+        "survivors": Work(asked=n + (settings.survivors - 1) * min(n, BORDER) + again, products=settings.survivors),
         "refinement": Work(
             rows=rounds * near,
             asked=trials * min(n, JUDGED) + n * bool(rounds),
@@ -108,16 +109,16 @@ def asking(subspace: Subspace, sample: Sample) -> Work:
     """Return the seconds of asking one example, in a batch and alone, and of one product, on this machine."""
     large = subspace.layout.D > LARGE
     times = 1 if large else 2
-    w, x = torch.zeros(subspace.d), sample.x[: min(TIMED_LARGE if large else TIMED_EXAMPLES, sample.n)]
+    w, size = torch.zeros(subspace.d), min(TIMED_LARGE if large else TIMED_EXAMPLES, sample.n)
     theta = subspace.theta(w)
 
     def ask(count: int) -> object:
-        return subspace.call_at(theta, x[:count])
+        return subspace.call_at(theta, sample.x[torch.arange(count) % len(sample.x)])
 
     with torch.no_grad():
-        asked = _seconds(lambda: ask(len(x)), 1) if large else seconds_of(ask, len(x), times)
+        asked = _seconds(lambda: ask(size), 1) if large else seconds_of(ask, size, times)
         return Work(
-            asked=asked / len(x),
+            asked=asked / size,
             alone=_seconds(lambda: ask(1), times),
             products=_seconds(lambda: subspace.theta(w), times),
         )
@@ -168,7 +169,7 @@ def in_proportion(
     row, product = 3 * forward + ROW_PASSES * D, PRODUCT_PASSES * D
     survivor = min(n, BORDER) * forward + product
     each = amounts_of(settings.model_copy(update={"refine_rounds": 1}), n, d)["refinement"]
-    a_round = (each.rows * row + each.asked * forward + each.products * product) / ROUNDS_TAKEN
+    a_round = each.rows * row + each.asked * forward + each.products * product
     less = {
         "survivors": min(settings.survivors, 1 + int(SURVIVORS_SHARE * training / survivor)),
         "refine_rounds": min(settings.refine_rounds, int(SHARE * training / a_round)),

@@ -138,7 +138,7 @@ def _stages(
 ) -> dict[str, float]:
     """Seconds of each stage after theta0, what reaches the trained part, and the subspace are there.
 
-    frozen: seconds of what a whole network does before that part.
+    frozen: seconds of asking a whole network before whose trained part all is frozen, or features; else nothing.
     """
     n, runs = setup.train.n, setup.request.encoder_seeds
     units = asking(subspace, sample)
@@ -154,7 +154,7 @@ def _stages(
         stages = {"training": runs * passes * pass_seconds}
     stages["counting"] = runs * ranking(n, subspace.layout.D).times(units)
     for size in (n, 0 if setup.test is None else setup.test.n):
-        stages["counting"] += counting(size).times(units) + counting(size).times(frozen)
+        stages["counting"] += counting(size).times(frozen if frozen.asked else units)
     if setup.model == OWN_NETWORK and subspace.layout.D > LARGE:
         answer = functools.partial(subspace.call_at, subspace.theta0)
         stages["checks"] = checking(batch_for(answer, sample.x)).times(units)

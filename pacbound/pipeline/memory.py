@@ -17,7 +17,7 @@ from ..subspace.curvature import CHUNK_ELEMENTS, LARGE, MAX_CHUNK
 from ..subspace.subspace import Subspace
 from ..threads import control_groups
 from ..training.fit import Sample
-from ..training.refine import NEAR
+from ..training.refine import JUDGED, NEAR
 
 LIMITS = ("memory.max", "memory.limit_in_bytes")  # of a control group, version 2 and 1
 FLOAT_BYTES = 4
@@ -80,7 +80,9 @@ def peak_bytes(subspace: Subspace, sample: Sample, batch: int, rounded: bool) ->
         min(asked_at_once(largest), sample.n) * LIVING * largest,
     ]
     if rounded:
-        stages += [ROW_COPIES * rows * D * FLOAT_BYTES, MATRICES * d * d + 2 * min(sample.n, NEAR) * d * FLOAT_BYTES]
+        near, one = min(sample.n, NEAR), (sample.x if isinstance(sample.x, Tensor) else sample.x.x)[:1].nbytes
+        copied = (min(sample.n, JUDGED) + near) * one  # examples near the boundary, as the sample holds them
+        stages += [ROW_COPIES * rows * D * FLOAT_BYTES, MATRICES * d * d + 2 * near * d * FLOAT_BYTES + copied]
     frozen = sum(value.numel() for value in subspace.frozen.values())
     return LIBRARIES + FLOAT_BYTES * (VECTORS * D + KEPT * frozen) + max(stages)
 

@@ -25,6 +25,7 @@ from ..stages import clocked
 from ..training.fit import Sample
 from ..training.start import BATCH, DECAY, HEAD_DECAY, STEPS_AN_EPOCH, StartPlan, seconds_an_epoch, train_start
 from ..training.state import Checkpoint
+from ..training.timing import within
 from .capturing import frozen_of, store_of
 from .preparation import Setup, device_of
 
@@ -159,6 +160,10 @@ def seconds_to_start(setup: Setup) -> float:
     seconds = (time.perf_counter() - started) * first.n / few.n
     if plan.minutes is not None:
         return seconds + 60 * plan.minutes
-    rows = torch.arange(min(first.n, TIMED)) % few.n  # batches of the size that training has
-    timed = seconds_an_epoch(module, sample.subset(rows), plan) * first.n / len(rows)
-    return seconds + plan.epochs(first.n) * timed
+
+    def seconds_a_pass(batch: int) -> float:
+        """By steps on as many examples."""
+        rows = torch.arange(min(first.n, batch * STEPS_AN_EPOCH)) % few.n
+        return seconds_an_epoch(module, sample.subset(rows), plan) * first.n / len(rows)
+
+    return seconds + plan.epochs(first.n) * seconds_a_pass(within(seconds_a_pass, plan.batch(first.n)))

@@ -126,7 +126,7 @@ def test_amounts_are_those_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen["rows"] == planned["curvature"].rows
     few = planned["curvature"].rows + n * seen["survivors"]  # whatever refinement finds to do
     assert few <= planned["curvature"].rows + planned["survivors"].asked
-    taken = costs.ROUNDS_TAKEN * costs.TRIALS_TAKEN
+    taken = costs.TRIALS_TAKEN * costs.ROUNDS_TAKEN
     assert few <= seen["asked"] <= few + planned["refinement"].asked / taken + 2 * n
 
 
