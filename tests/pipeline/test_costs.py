@@ -126,8 +126,21 @@ def test_amounts_are_those_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen["rows"] == planned["curvature"].rows
     few = planned["curvature"].rows + n * seen["survivors"]  # whatever refinement finds to do
     assert few <= planned["curvature"].rows + planned["survivors"].asked
-    taken = costs.TRIALS_TAKEN * costs.ROUNDS_TAKEN
+    taken = costs.ROUNDS_TAKEN * costs.TRIALS_TAKEN
     assert few <= seen["asked"] <= few + planned["refinement"].asked / taken + 2 * n
+
+
+def test_the_best_of_the_survivors_is_counted_wholly_and_as_a_rule_another_one_before() -> None:
+    assert amounts_of(SHORT, 10_000, 16)["survivors"].asked == 10_000 * (1 + 7 / 8) + 7 * 6000
+    assert amounts_of(SHORT.model_copy(update={"survivors": 1}), 10_000, 16)["survivors"].asked == 10_000
+
+
+def test_where_rounds_of_refinement_are_allowed_one_is_made() -> None:
+    rounds = [
+        amounts_of(SHORT.model_copy(update={"refine_rounds": allowed}), 10_000, 16)["refinement"].rows / 4000
+        for allowed in (0, 1, 3, 10)
+    ]
+    assert rounds == pytest.approx([0, 1, 1, 3])
 
 
 def test_what_a_plan_counts_as_counting_is_asked_of_decoded_networks(monkeypatch: pytest.MonkeyPatch) -> None:

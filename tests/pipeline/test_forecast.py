@@ -14,16 +14,20 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from pacbound import stages
+from pacbound.data.preprocess import Treated
 from pacbound.data.registry import load
 from pacbound.methods.plans import plans
 from pacbound.methods.table import certify
 from pacbound.pipeline import capturing, encoding
 from pacbound.pipeline.encoding import BATCH, plan_of
 from pacbound.pipeline.forecast import Forecast, forecast
+from pacbound.pipeline.memory import peak_bytes
 from pacbound.pipeline.preparation import prepare
+from pacbound.pipeline.starting import seconds_to_start
 from pacbound.request.request import Request
-from pacbound.specs.specs import ProjectorSpec
+from pacbound.specs.specs import PreprocessSpec, ProjectorSpec
 from pacbound.subspace import ekfac
+from pacbound.training.fit import Sample
 from pacbound.training.settings import PosteriorSettings
 from pacbound.training.state import Checkpoint
 from tests.several import brief
