@@ -211,3 +211,31 @@ def test_few_examples_are_timed_where_each_takes_long(train: str, monkeypatch: p
     assert SlowLayer.asked < 200
     stage, passes = ("training", PosteriorSettings().steps * 250 / 5000) if train == "all" else ("features", 1)
     assert found.stages[stage] == pytest.approx(passes * 5000 * PAUSE, rel=0.2)
+
+
+def test_the_whole_network_is_counted_not_its_trained_part_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, n = nn.Sequential(OrderedDict(first=nn.Linear(6, 6), last=SlowLayer(6, 3))), 5000
+    setup = prepare(net, clouds(n), None, Request(d=16, train="last.*", base="values"), "zero_one")
+    monkeypatch.setattr(SlowLayer, "asked", 0)
+    found, asked = forecast(setup).stages["counting"], 3 * n + 2 * n + 3 * 500  # of each candidate; of one; before that
+    assert found == pytest.approx((asked + 1000 + 2) * PAUSE, rel=0.2)  # and alone
+
+
+def test_few_examples_are_timed_of_a_theta0_where_each_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = nn.Sequential(nn.Linear(6, 6), SlowLayer(6, 3))
+    setup = prepare(net, clouds(5000), None, Request(d=16, prior_share=0.5), "zero_one")
+    monkeypatch.setattr(SlowLayer, "asked", 0)
+    seconds = seconds_to_start(setup)
+    assert SlowLayer.asked is not None
+    assert SlowLayer.asked < 150  # a batch has 125, of which six are timed
+    assert seconds == pytest.approx(20 * 2500 * PAUSE, rel=0.2)  # 20 passes
+
+
+def test_copies_of_what_lies_near_the_boundary_count_as_the_sample_holds_them() -> None:
+    x, y, held = torch.rand(20_000, 600), torch.arange(20_000) % 3, []
+    halves = Treated(x.half(), PreprocessSpec(), x.device)
+    net = nn.Linear(600, 3)
+    subspace = prepare(net, (x[:9], y[:9]), None, Request(d=16), "zero_one").subspace()
+    for sample in (Sample(x, y), Sample(halves, y)):
+        held.append(peak_bytes(subspace, sample, 30, rounded=True))
+    assert held[0] - held[1] == (12_000 + 4_000) * 600 * 2  # those that moves are judged on, and of these the nearest
