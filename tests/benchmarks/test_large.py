@@ -1,4 +1,4 @@
-"""Forecast over real by stage, and peak memory, of whole certificates at four sizes, the larger three verified too.
+"""Forecast over real by stage, and peak memory, of whole certificates: of images, and of networks of three sizes.
 
 Run: python -m pytest -m benchmark tests/benchmarks/test_large.py
 124 million parameters take half an hour of one core, so that their figures are those of a run of its own, the last line
@@ -38,6 +38,36 @@ def test_the_digits_take_as_long_as_forecast(model: str, named: str, figure: Cal
     whole = sum(real.values())
     assert plan.seconds >= whole / FACTOR
     figure(f"forecast, {named}", plan.seconds, whole, "the run", most=FACTOR)
+
+
+@pytest.mark.parametrize("data", ["mnist", "cifar10"])
+def test_images_take_as_long_and_as_much_memory_as_forecast(
+    data: str, data_root: Path, tmp_path: Path, figure: Callable[..., None]
+) -> None:
+    """Of all 50,000 or 60,000, behind features that nobody computes twice; those of CIFAR-10 are held in halves."""
+    plan, path = plans(pb.Request(data=data, epochs=3))["subspace"], tmp_path / "c.json"
+    assert isinstance(plan, Forecast)
+    program_gb = peak_gb("-c", "import pacbound.methods.table")
+    grown_gb = peak_gb("-m", "pacbound_cli", "certify", "--data", data, "--epochs", "3", "--output", path) - program_gb
+    real = pb.Certificate.load(path).environment.seconds
+    for stage, seconds in plan.stages.items():
+        figure(f"forecast of {stage}, {data}", seconds, real[stage], "the stage")
+    whole = sum(real.values())
+    figure(f"forecast, {data}", plan.seconds, whole, "the run", most=FACTOR)
+    figure(f"forecast of memory, {data}", plan.memory_bytes / 1e9, grown_gb, "the run", unit="GB", most=FACTOR)
+    assert plan.seconds >= whole / FACTOR
+    assert plan.memory_bytes / 1e9 >= grown_gb / FACTOR
+
+
+def peak_gb(*arguments: object) -> float:
+    """The most memory that Python with such arguments held."""
+    code = (
+        "import resource, subprocess, sys\n"
+        "subprocess.run([sys.executable, *sys.argv[1:]], check=True, stdout=subprocess.DEVNULL)\n"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) * 1024 / 1e9
 
 
 @pytest.mark.parametrize("size", ["11M", "30M"])
