@@ -109,7 +109,7 @@ def _certified(
     way = way_of(setup, request)
     checkpoint = Checkpoint(state, _key(request, setup))
     losses = losses_of(setup, way, request)
-    with measured_threads(lambda: one_step(way, losses, 0), checkpoint):
+    with measured_threads(lambda: one_step(way, losses), checkpoint):
         with clocked("training"):
             plan = plan_of(request, setup, way, losses, checkpoint)
             offers = encode(setup, way, request, losses, plan, checkpoint, progress)
@@ -136,7 +136,7 @@ def forecast_language(request: Request, data_dir: str | Path | None = None) -> L
         )  # fmt: skip
     way = way_of(setup, request)
     losses = losses_of(setup, way, request)
-    with measured_threads(lambda: one_step(way, losses, 0)):
+    with measured_threads(lambda: one_step(way, losses)):
         threads, plan = torch.get_num_threads(), plan_of(request, setup, way, losses, Checkpoint(None, ""))
         started = time.perf_counter()
         units = max(1, sum(len(block.lengths) if setup.units else block.lengths.sum() for block in _timed(setup)))

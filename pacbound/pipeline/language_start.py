@@ -18,9 +18,8 @@ from ..specs.specs import CHECKPOINT_KINDS, SplitSpec
 from ..threads import measured_threads, tick
 from ..training.phases import one_cycle
 from ..training.state import Checkpoint, moments_of, restore_moments
-from ..training.timing import median_seconds
 from .language import LanguageSetup
-from .language_training import BATCH, LENGTH, TIMED_STEPS, WITH_OPTIMISER, Losses, losses_on
+from .language_training import BATCH, LENGTH, TIMED_STEPS, Losses, losses_on, seconds_between
 from .starting import base_of, kept_theta0
 
 PASSES, LEAST_STEPS, MOST_STEPS = 10.0, 300, 12_000
@@ -97,7 +96,9 @@ def seconds_a_step_of_start(setup: LanguageSetup, split: TextSplit, request: Req
     named: dict[str, Tensor] = dict(module.named_parameters())
     losses = _losses(module, setup, split, request)
     with measured_threads(lambda: losses(named, 0)[0].backward()):
-        return median_seconds(lambda step: losses(named, step)[0].backward(), TIMED_STEPS) * WITH_OPTIMISER
+        return seconds_between(
+            lambda seen: train_text(module, seen, TIMED_STEPS, TUNED_RATE, 1, Checkpoint(None, ""), False), losses
+        )
 
 
 def train_text(

@@ -3,7 +3,9 @@
 Everything here is free: only the message counts.
 """
 
+import copy
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -32,7 +34,6 @@ from ..training.lattices import FIRST_VARIANCE, Lattices, Plan, stream_price, tr
 from ..training.plain import Candidate
 from ..training.sequence_posterior import Objective, encode_sequences, settings_of
 from ..training.state import Checkpoint
-from ..training.timing import median_seconds
 from ..training.weights import rounded_weights, weight_lattices
 from .language import LanguageSetup, Offer
 from .preparation import whole_space
@@ -45,8 +46,7 @@ WEIGHT_RATE, WEIGHT_STEP = 0.03, 0.05
 AROUND_RATE = 0.01  # of weights that a checkpoint has already
 COEFFICIENT_RATE, COEFFICIENT_STEP = 0.002, 0.004  # a coarser first step destroys what a checkpoint knows
 VECTOR_UNIT = 0.5  # of biases and other vectors
-TIMED_STEPS = 5
-WITH_OPTIMISER = 1.1  # of the seconds of a step without it
+TIMED_STEPS = 6
 POSTERIOR_STEPS = 400  # of a training that is long enough for the stages of a posterior
 USUAL_ALPHA = 0.03
 
@@ -327,12 +327,25 @@ def plan_of(
     return Plan(checkpoint.note("steps", steps)[0], rate, setup.n, price, FIRST_VARIANCE, symbols, request.encoder_seed)
 
 
-def one_step(way: Way, losses: Losses, step: int) -> None:
+def one_step(way: Way, losses: Losses) -> None:
     """One step of training without the optimiser."""
     seen, _ = way.lattices.apply(True, torch.Generator().manual_seed(0))
-    losses(seen, step)[0].backward()
+    losses(seen, 0)[0].backward()
 
 
 def seconds_a_step(way: Way, losses: Losses) -> float:
-    """Return the seconds of a step on this machine."""
-    return median_seconds(lambda step: one_step(way, losses, step), TIMED_STEPS) * WITH_OPTIMISER
+    """Return the seconds of a step on this machine, by a few of a training on a copy."""
+    plan, copied = Plan(TIMED_STEPS, way.rate, 1, lambda *_: 0.0, 0.0), copy.deepcopy(way.lattices)
+    return seconds_between(lambda seen: train_lattices(copied, seen, plan, Checkpoint(None, ""), False), losses)
+
+
+def seconds_between(train: Callable[[Losses], None], losses: Losses) -> float:
+    """Return the median of the seconds between the steps of a training, each of which asks for its losses once."""
+    begun: list[float] = []
+
+    def noted(seen: Tensors, step: int) -> tuple[Tensor, float]:
+        begun.append(time.perf_counter())
+        return losses(seen, step)
+
+    train(noted)
+    return float(np.median(np.diff(begun)))

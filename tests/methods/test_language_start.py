@@ -1,8 +1,10 @@
 """Theta0 of a language model from the first share of a text: what it saw, what the statement is about, forgeries."""
 
+import time
 from pathlib import Path
 
 import pytest
+import torch
 from pacbound_cli.main import app
 from safetensors.torch import load, save
 from typer.testing import CliRunner
@@ -195,6 +197,20 @@ def test_a_forecast_counts_the_training_of_theta0(tmp_path):
     with_it = forecast_language(asked(tmp_path))
     assert with_it.losses == N - N // 4
     assert with_it.d == 24
+
+
+def test_a_forecast_counts_the_optimiser_of_both_trainings(tmp_path, monkeypatch):
+    step, pause = torch.optim.Adam.step, 0.02
+
+    def slow(self, *rest):
+        time.sleep(pause)
+        return step(self, *rest)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", slow)
+    steps = {"epochs": 100, "encoder": "plain"}
+    alone, with_start = (forecast_language(asked(tmp_path, **steps, prior_share=share)) for share in (None, 0.25))
+    assert alone.steps * pause < alone.seconds < 2 * alone.steps * pause
+    assert with_start.seconds - with_start.steps * pause > 300 * pause  # of theta0
 
 
 def test_the_command_writes_theta0_beside_the_certificate(tmp_path):
