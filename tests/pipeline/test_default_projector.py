@@ -30,6 +30,12 @@ BEHIND = "edges2-A3-L"  # D is 82 for each class at 8 x 8; of two classes 64 dir
 QUICK = ["--encoder", "plain", "--d", "64", "--epochs", "3", "--batch", "30", "--rate", "0.05", "--beta", "1"]
 
 
+@pytest.fixture(autouse=True)
+def little_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Directions are found on few inputs: here it matters which there are, not how good they are."""
+    monkeypatch.setattr(ekfac, "EXAMPLES", 128)
+
+
 def pictures(shape: tuple[int, ...] = GREY, classes: int = 10, seed: int = 0) -> pb.Examples:
     generator = torch.Generator().manual_seed(seed)
     x = torch.randint(0, 256, (60, *shape), generator=generator).to(torch.uint8)
