@@ -5,6 +5,7 @@ import json
 import re
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ from tests.tiny import CLASSES, clouds, examples, network, quick
 def run(request: Request | None = None, net: nn.Module | str | None = None, **arguments: object) -> pb.Certificate:
     module = network() if net is None else net
     data = arguments.pop("train", None) or clouds()
-    return certify(module, data, request=request or quick(), progress=False, **arguments)  # type: ignore[arg-type]
+    return certify(module, data, request=request or quick(batch=60), progress=False, **arguments)  # type: ignore[arg-type]
 
 
 GOOD = quick(base="values", d=8, epochs=4, batch=60, rate=0.3, beta=1.0)
@@ -112,6 +113,11 @@ def test_the_callers_module_and_its_mode_are_untouched_and_irrelevant() -> None:
     assert pb.verify(in_train, data=clouds(), model=net.train()).stands
 
 
+def two_blocks(*arguments: Any) -> PosteriorSettings:
+    """A posterior that is rounded in one part and the rest: it trains in 4 stages, not in 9."""
+    return brief(*arguments).model_copy(update={"blocks": 2})
+
+
 PROJECTORS = ["fastfood", "cosine", "sparse", "kron", "kron_qr", "dense", "film", "identity", "ekfac",
               "dense+permuted:sparse", "permuted:film"]  # fmt: skip
 
@@ -121,7 +127,7 @@ PROJECTORS = ["fastfood", "cosine", "sparse", "kron", "kron_qr", "dense", "film"
 def test_every_projector_and_encoder_goes_through_certify_save_load_verify(
     projector: str, encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(encoding, "posterior_settings", brief)
+    monkeypatch.setattr(encoding, "posterior_settings", two_blocks)
     plain = {} if encoder == "posterior" else {"beta": 0.3, "rate": 0.1}
     request = Request.model_validate(
         {"projector": projector, "encoder": encoder, "d": 10, "epochs": 1, "batch": 30, **plain}
@@ -285,7 +291,7 @@ def test_held_out_examples_may_lack_the_last_class_and_are_of_the_samples_type()
 
 @pytest.mark.parametrize("base", ["seeded", "values"])
 def test_the_official_test_split_stands_only_beside_a_network_that_nobody_trained(base: str) -> None:
-    asked = quick(base=base, d=4, epochs=1)
+    asked = quick(base=base, d=4, batch=500)
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     made = pb.certify(net, "digits", request=asked, progress=False)
     assert [other.n for other in made.also if other.kind == "bound"] == ([360] if base == "seeded" else [])
@@ -325,18 +331,19 @@ def test_a_loss_of_ones_own_stands_as_far_as_it_can_be_checked() -> None:
 class Pairs(torch.utils.data.Dataset[tuple[np.ndarray, int]]):
     """A map-style data set of arrays."""
 
+    x, y = clouds()
+
     def __len__(self) -> int:
         return 120
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
         if index >= 120:
             raise IndexError
-        x, y = clouds()
-        return x[index].numpy(), int(y[index])
+        return self.x[index].numpy(), int(self.y[index])
 
 
 def test_a_map_style_data_set_arrays_and_tensors_are_one_sample() -> None:
-    x, y = clouds()
+    x, y = Pairs.x, Pairs.y
     first = run(train=(x, y)).core_digest
     assert run(train=Pairs()).core_digest == first
     assert run(train=(x.numpy(), y.numpy())).core_digest == first
@@ -540,7 +547,9 @@ def test_a_later_phase_that_fails_leaves_the_messages_of_earlier_ones(
 def test_a_prior_scale_that_leaves_the_header_still_ends_in_a_certificate_that_stands(
     scale: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(encoding, "posterior_settings", lambda *a: brief(*a).model_copy(update={"first_scale": scale}))
+    monkeypatch.setattr(
+        encoding, "posterior_settings", lambda *a: two_blocks(*a).model_copy(update={"first_scale": scale})
+    )
     made = run(Request(d=8, epochs=5, batch=60), train=clouds(MANY))
     assert pb.verify(made, data=clouds(MANY), model=network(), level="risk").require().stands
 
