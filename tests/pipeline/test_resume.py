@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,22 +19,29 @@ from pacbound import stages
 from pacbound.methods.table import certify
 from pacbound.pipeline import encoding
 from pacbound.training import posterior, weights
+from pacbound.training.settings import PosteriorSettings
 from pacbound.training.state import Checkpoint
 from tests.several import brief, forked
 from tests.tiny import clouds, network, save_clouds
 
 REQUESTS = {
-    "posterior": pb.Request(d=16, epochs=6, batch=60),
-    "draw": pb.Request(posterior="draw", earlier_draws=0, d=16, epochs=6, batch=60),
-    "two seeds": pb.Request(d=16, epochs=2, batch=60, encoder_seeds=2),
-    "plain": pb.Request(encoder="plain", d=12, epochs=4, batch=60, rate=0.1),
-    "codebook": pb.Request(encoder="codebook", d=12, epochs=4, batch=60, rate=0.1, levels=3, code=("adaptive",)),
-    "weights": pb.Request(encoder="weights", epochs=4, batch=60, rate=0.05, beta=0.5),
+    "posterior": pb.Request(d=16, epochs=6, batch=40),
+    "draw": pb.Request(posterior="draw", earlier_draws=0, d=32, epochs=6, batch=40),
+    "two seeds": pb.Request(d=16, epochs=2, batch=40, encoder_seeds=2),
+    "plain": pb.Request(encoder="plain", d=12, epochs=4, batch=40, rate=0.3),
+    "codebook": pb.Request(encoder="codebook", d=12, epochs=4, batch=40, rate=0.1, levels=3, code=("adaptive",)),
+    "weights": pb.Request(encoder="weights", epochs=4, batch=40, rate=0.05, beta=0.5),
 }
 
 
 def run(request: pb.Request, state: Path) -> pb.Certificate:
-    return certify(network(), clouds(360), request=request, state=state, progress=False)
+    return certify(network(), clouds(240), request=request, state=state, progress=False)
+
+
+def three_blocks(*arguments: Any) -> PosteriorSettings:
+    """A posterior that is rounded in two parts and the rest, so that it trains in 5 stages; no draw is."""
+    settings = brief(*arguments)
+    return settings.model_copy(update={"blocks": min(3, settings.blocks)})
 
 
 def tensors_in(folder: Path) -> dict[str, torch.Tensor]:
@@ -76,9 +84,9 @@ def saving(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         now[0] += 1
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encoding, "posterior_settings", brief)
+        patch.setattr(encoding, "posterior_settings", three_blocks)
         patch.setattr(posterior, "ROUND_STEPS", 1)  # whole passes over the sample, after each of which it may save
-        patch.setattr(weights, "SETTINGS", brief(60, None))
+        patch.setattr(weights, "SETTINGS", brief(40, None))
         patch.setattr(stages, "clock", lambda: now[0])
         patch.setattr(torch.optim.Adam, "step", counted)
         with pytest.MonkeyPatch.context() as saves:
