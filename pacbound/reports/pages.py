@@ -1,5 +1,6 @@
 """A report as a page of HTML that needs nothing else, and as Markdown: templates filled from plain records."""
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -83,7 +84,9 @@ def markdown(report: Report) -> str:
     return text.rstrip()
 
 
+@functools.cache
 def _environment(html: bool) -> Environment:
+    """Templates, which are read once a process."""
     made = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=html, undefined=StrictUndefined)
     made.filters["plain"] = markdown_text
     made.filters["told"] = markdown_of

@@ -12,7 +12,7 @@ from pacbound.pipeline.preparation import prepare
 from tests.forge import Document, caught, forge
 from tests.tiny import quick
 
-QUICK = ["--encoder", "plain", "--d", "16", "--epochs", "6", "--rate", "0.05", "--beta", "1"]
+QUICK = ["--encoder", "plain", "--d", "16", "--epochs", "3", "--rate", "0.05", "--beta", "1"]
 
 
 @pytest.mark.parametrize(

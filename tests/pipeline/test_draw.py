@@ -24,11 +24,16 @@ from pacbound.training.state import Checkpoint
 from tests.tiny import clouds, network
 
 pytestmark = pytest.mark.usefixtures("brief_posterior")
-QUICK = Request(posterior="draw", earlier_draws=0, base="values", d=8, epochs=10, batch=60)
+QUICK = Request(posterior="draw", earlier_draws=0, base="values", d=32, epochs=5, batch=60)
 
 
 def run(request: Request = QUICK, state: Path | None = None) -> Certificate:
     return certify(network(), clouds(600), request=request, state=state, progress=False)
+
+
+@pytest.fixture(scope="module")
+def made(brief_posterior: None) -> Certificate:
+    return run()
 
 
 def index_of(certificate: Certificate) -> int:
@@ -50,14 +55,15 @@ def test_what_does_not_go_with_a_draw_is_refused_before_training(options: dict[s
         prepare(network(), clouds(), None, Request.model_validate({"d": 8, **options}), "zero_one")
 
 
-def test_the_certificate_is_about_the_drawn_network_and_no_other_bound_of_the_sample_stands_beside_it() -> None:
-    made = run()
+def test_the_certificate_is_about_the_drawn_network_and_no_other_bound_of_the_sample_stands_beside_it(
+    made: Certificate,
+) -> None:
     spec = made.hypothesis
     assert isinstance(spec.quantizer, DrawSpec)
     base = make_base(network(), None)
     hypothesis = Hypothesis.unpack(made.payload(), spec, base, made.beside())
     x, y = clouds(600)
-    w = draw(made.beside(), spec.quantizer, 8).coefficients
+    w = draw(made.beside(), spec.quantizer, 32).coefficients
     setup = prepare(network(), clouds(600), None, QUICK, "zero_one")
     expected = setup.subspace().call(torch.from_numpy(w), x)
     assert torch.allclose(hypothesis(x), expected, atol=1e-5)
@@ -100,10 +106,10 @@ def test_a_draw_seen_before_the_run_died_is_the_same_draw_after_it_and_another_p
     assert {entry.item: entry.bits for entry in second.entries}["draws"] == 3
 
 
-def test_the_plan_has_no_blocks_and_the_items_of_the_certificate_that_follows() -> None:
+def test_the_plan_has_no_blocks_and_the_items_of_the_certificate_that_follows(made: Certificate) -> None:
     setup = prepare(network(), clouds(600), None, QUICK, "zero_one")
     plan = plan_of(setup, Checkpoint(None, ""))
     assert isinstance(plan, PosteriorSettings)
     assert (plan.blocks, plan.beta_scale) == (1, 1.0)
-    assert plan.steps == pytest.approx(100, abs=3)
-    assert [entry.item for entry in forecast(setup).ledger] == [entry.item for entry in run().entries]
+    assert plan.steps == pytest.approx(50, abs=3)
+    assert [entry.item for entry in forecast(setup).ledger] == [entry.item for entry in made.entries]

@@ -1,5 +1,6 @@
 """Several seeds of the encoder under one theta0, projector and format: the best message of all, for nothing."""
 
+import functools
 from pathlib import Path
 
 import pytest
@@ -17,16 +18,22 @@ from pacbound.training.settings import PosteriorSettings
 from pacbound.training.state import Checkpoint
 from tests.tiny import clouds, network, quick
 
-GOOD = quick(d=8, epochs=12, batch=60, rate=0.1, beta=1.0)
-MANY = 600
+GOOD = quick(base="values", d=8, epochs=4, batch=60, rate=0.3, beta=1.0)
+MANY = 300
 
 
 def run(request: pb.Request, state: Path | None = None) -> pb.Certificate:
     return certify(network(), clouds(MANY), request=request, state=state, progress=False)
 
 
+@functools.cache
+def single(seed: int) -> pb.Certificate:
+    """A run from one seed: of 4, 5 and 6 the second is the best."""
+    return run(GOOD.model_copy(update={"encoder_seed": seed}))
+
+
 def test_the_result_is_the_best_of_the_single_runs_and_its_ledger_that_of_one() -> None:
-    singles = [run(GOOD.model_copy(update={"encoder_seed": seed})) for seed in (4, 5, 6)]
+    singles = [single(seed) for seed in (4, 5, 6)]
     together = run(GOOD.model_copy(update={"encoder_seed": 4, "encoder_seeds": 3}))
     values = [single.bound.value for single in singles]
     best = singles[values.index(min(values))]
@@ -51,7 +58,7 @@ def test_a_state_that_has_ended_one_seed_goes_on_with_the_next(tmp_path: Path, m
         return once(setup, checkpoint, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(encoding, "_encoded_once", noted)
-    request, state = GOOD.model_copy(update={"encoder_seeds": 2}), tmp_path / "run.state"
+    request, state = GOOD.model_copy(update={"encoder_seed": 5, "encoder_seeds": 2}), tmp_path / "run.state"
     with pytest.raises(KeyboardInterrupt):
         run(request, state)
     monkeypatch.undo()
@@ -60,7 +67,8 @@ def test_a_state_that_has_ended_one_seed_goes_on_with_the_next(tmp_path: Path, m
     monkeypatch.setattr(torch.optim.Adam, "step", lambda self: (steps.append(1), plain(self))[1])
     resumed = run(request, state)
     assert len(steps) == (GOOD.epochs or 0) * (MANY // 60)  # of the second seed alone
-    assert resumed.core_digest == run(request).core_digest
+    assert single(5).bound.value < single(6).bound.value
+    assert resumed.core_digest == single(5).core_digest
 
 
 def test_a_seed_that_diverges_leaves_the_others_and_all_of_them_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +81,7 @@ def test_a_seed_that_diverges_leaves_the_others_and_all_of_them_are_an_error(mon
 
     monkeypatch.setattr(encoding, "_encoded_once", diverging)
     two = GOOD.model_copy(update={"encoder_seed": 4, "encoder_seeds": 2})
-    assert run(two).payload() == run(GOOD.model_copy(update={"encoder_seed": 4})).payload()
+    assert run(two).payload() == single(4).payload()
     broken.add(4)
     with pytest.raises(QuantizeError, match="became nan"):
         run(two)
@@ -98,7 +106,7 @@ def test_a_budget_is_shared_among_the_seeds(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_budget_is_measured_once_so_that_no_later_seed_finds_it_too_small(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = iter([0.6, 1e9])
     monkeypatch.setattr(encoding, "seconds_an_epoch", lambda *_: next(seconds))
-    assert run(pb.Request(d=8, encoder="plain", budget=0.1, encoder_seeds=2)).environment.epochs == 2 * 5
+    assert run(pb.Request(d=8, encoder="plain", batch=100, budget=0.1, encoder_seeds=2)).environment.epochs == 2 * 5
 
 
 def test_a_forecast_multiplies_epochs_and_seconds() -> None:

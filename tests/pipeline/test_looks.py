@@ -45,7 +45,7 @@ def test_a_record_that_cannot_be_read_is_refused_and_stays_as_it_is(content: str
 
 def test_draws_of_two_runs_in_one_folder_are_two_looks_though_both_say_none(tmp_path: Path) -> None:
     def draws(seed: int) -> int:
-        request = pb.Request(posterior="draw", earlier_draws=0, d=8, epochs=10, batch=60, encoder_seed=seed)
+        request = pb.Request(posterior="draw", earlier_draws=0, d=8, epochs=3, batch=60, encoder_seed=seed)
         state = tmp_path / f"{seed}.state"
         made = pb.certify(network(), clouds(240), request=request, state=state, progress=False)
         return made.hypothesis.quantizer.index if made.hypothesis.quantizer is not None else 0  # type: ignore[union-attr]

@@ -5,6 +5,7 @@ import json
 import re
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,17 +39,17 @@ from tests.tiny import CLASSES, clouds, examples, network, quick
 def run(request: Request | None = None, net: nn.Module | str | None = None, **arguments: object) -> pb.Certificate:
     module = network() if net is None else net
     data = arguments.pop("train", None) or clouds()
-    return certify(module, data, request=request or quick(), progress=False, **arguments)  # type: ignore[arg-type]
+    return certify(module, data, request=request or quick(batch=60), progress=False, **arguments)  # type: ignore[arg-type]
 
 
-GOOD = quick(base="values", d=8, epochs=12, batch=60, rate=0.1, beta=1.0)
-MANY = 600
+GOOD = quick(base="values", d=8, epochs=4, batch=60, rate=0.3, beta=1.0)
+MANY = 300
 NOTHING = Encoded([], 0)  # w = 0 is a candidate all the same
 
 
 @pytest.fixture(scope="module")
 def certificate() -> pb.Certificate:
-    """Not vacuous, with errors: 26 of 600 and 94 bits."""
+    """Not vacuous, with errors: 18 of 300 and 83 bits."""
     return run(GOOD, train=clouds(MANY))
 
 
@@ -112,6 +113,11 @@ def test_the_callers_module_and_its_mode_are_untouched_and_irrelevant() -> None:
     assert pb.verify(in_train, data=clouds(), model=net.train()).stands
 
 
+def two_blocks(*arguments: Any) -> PosteriorSettings:
+    """A posterior that is rounded in one part and the rest: it trains in 4 stages, not in 9."""
+    return brief(*arguments).model_copy(update={"blocks": 2})
+
+
 PROJECTORS = ["fastfood", "cosine", "sparse", "kron", "kron_qr", "dense", "film", "identity", "ekfac",
               "dense+permuted:sparse", "permuted:film"]  # fmt: skip
 
@@ -121,17 +127,17 @@ PROJECTORS = ["fastfood", "cosine", "sparse", "kron", "kron_qr", "dense", "film"
 def test_every_projector_and_encoder_goes_through_certify_save_load_verify(
     projector: str, encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(encoding, "posterior_settings", brief)
+    monkeypatch.setattr(encoding, "posterior_settings", two_blocks)
     plain = {} if encoder == "posterior" else {"beta": 0.3, "rate": 0.1}
     request = Request.model_validate(
-        {"projector": projector, "encoder": encoder, "d": 10, "epochs": 3, "batch": 30, **plain}
+        {"projector": projector, "encoder": encoder, "d": 10, "epochs": 1, "batch": 30, **plain}
     )
-    setup = prepare(named(), clouds(), None, request, "zero_one")
-    made = force(setup, encoding.encode(setup, Checkpoint(None, ""), False).candidates[-1])
+    setup = prepare(named(), clouds(60), None, request, "zero_one")
+    made = trained(setup)
     assert made.hypothesis.projector == setup.projector
     made.save(tmp_path / "c.json")
     assert pb.Certificate.load(tmp_path / "c.json") == made
-    result = pb.verify(tmp_path / "c.json", data=clouds(), model=named())
+    result = pb.verify(tmp_path / "c.json", data=clouds(60), model=named())
     assert (result.stands, result.level, result.reason) == (True, "risk", None)
     assert result.recount == made.risk
 
@@ -157,7 +163,7 @@ def test_another_shape_of_inputs_in_the_record_is_not_what_the_message_says() ->
     x = x.unsqueeze(1)
     net = nn.Sequential(nn.Flatten(), nn.Linear(x.shape[2], 3))
     setup = prepare(net, (x, y), None, Request(projector="ekfac", d=8, epochs=4, batch=30, encoder="plain"), "zero_one")
-    made = force(setup, encoding.encode(setup, Checkpoint(None, ""), False).candidates[-1])
+    made = trained(setup)
     assert pb.verify(made, data=(x, y), model=net).stands
     projector = made.hypothesis.projector
     assert projector is not None
@@ -176,6 +182,11 @@ def force(setup: Setup, candidate: Candidate) -> pb.Certificate:
         return finish(setup, NOTHING, {}, False)
     finally:
         finishing.finish_one = original
+
+
+def trained(setup: Setup) -> pb.Certificate:
+    """The certificate of what was trained, good or bad."""
+    return force(setup, encoding.encode(setup, Checkpoint(None, ""), False).candidates[-1])
 
 
 def test_w_zero_wins_on_random_labels_and_the_statement_says_what_that_is_worth(tmp_path: Path) -> None:
@@ -280,7 +291,7 @@ def test_held_out_examples_may_lack_the_last_class_and_are_of_the_samples_type()
 
 @pytest.mark.parametrize("base", ["seeded", "values"])
 def test_the_official_test_split_stands_only_beside_a_network_that_nobody_trained(base: str) -> None:
-    asked = quick(base=base, d=4, epochs=1)
+    asked = quick(base=base, d=4, batch=500)
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     made = pb.certify(net, "digits", request=asked, progress=False)
     assert [other.n for other in made.also if other.kind == "bound"] == ([360] if base == "seeded" else [])
@@ -320,18 +331,19 @@ def test_a_loss_of_ones_own_stands_as_far_as_it_can_be_checked() -> None:
 class Pairs(torch.utils.data.Dataset[tuple[np.ndarray, int]]):
     """A map-style data set of arrays."""
 
+    x, y = clouds()
+
     def __len__(self) -> int:
         return 120
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
         if index >= 120:
             raise IndexError
-        x, y = clouds()
-        return x[index].numpy(), int(y[index])
+        return self.x[index].numpy(), int(self.y[index])
 
 
 def test_a_map_style_data_set_arrays_and_tensors_are_one_sample() -> None:
-    x, y = clouds()
+    x, y = Pairs.x, Pairs.y
     first = run(train=(x, y)).core_digest
     assert run(train=Pairs()).core_digest == first
     assert run(train=(x.numpy(), y.numpy())).core_digest == first
@@ -343,8 +355,7 @@ def test_a_reference_network_certifies_pixels_by_constants() -> None:
     y = torch.arange(60) % 2
     x = torch.randint(0, 60, (60, 1, 4, 4), generator=generator, dtype=torch.uint8)
     x[y == 1, :, :2] += 150
-    setup = prepare("cnn", (x, y), None, quick(d=16), "zero_one")
-    made = force(setup, encoding.encode(setup, Checkpoint(None, ""), False).candidates[-1])
+    made = trained(prepare("cnn", (x, y), None, quick(d=16), "zero_one"))
     assert (made.hypothesis.model, made.hypothesis.preprocess.name) == ("cnn", "photo")
     result = pb.verify(made, data=(x, y))
     assert (result.stands, result.recount) == (True, made.risk)
@@ -352,11 +363,11 @@ def test_a_reference_network_certifies_pixels_by_constants() -> None:
 
 def test_the_default_encoder_beats_guessing_and_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoding, "posterior_settings", brief)
-    made = run(Request(d=16, epochs=40, batch=60), train=clouds(MANY))
+    made = run(Request(d=32, epochs=10, batch=60), train=clouds(600))
     assert made.hypothesis.quantizer is not None
     assert made.hypothesis.quantizer.kind == "trellis"
     assert made.bound.value < 0.3
-    assert pb.verify(made, data=clouds(MANY), model=network()).stands
+    assert pb.verify(made, data=clouds(600), model=network()).stands
 
 
 @pytest.mark.parametrize(
@@ -412,7 +423,7 @@ def _with(net: nn.Sequential, change: object) -> nn.Sequential:
 @pytest.mark.parametrize("name", ZOO)
 def test_networks_of_the_zoo_are_certified_and_verified(name: str, tmp_path: Path) -> None:
     net = ZOO[name]()
-    made = run(quick(epochs=20, frozen_buffers=LISTED.get(name, ())), net=net)
+    made = trained(prepare(net, clouds(), None, quick(frozen_buffers=LISTED.get(name, ())), "zero_one"))
     made.save(tmp_path / "c.json")
     result = pb.verify(tmp_path / "c.json", data=clouds(), model=net)
     assert result.stands, result.reason
@@ -506,7 +517,7 @@ def test_test_examples_that_stand_in_the_sample_are_refused(share: float | None)
     x, y = clouds(MANY)
     for k in (0, MANY - 1):  # whichever part theta0 was trained on
         test = (torch.cat([examples(60, 1).x, x[k : k + 1]]), torch.cat([examples(60, 1).y, y[k : k + 1]]))
-        with pytest.raises(DataError, match=r"the 61 test inputs .* 600 training examples, got 1 that stand in both"):
+        with pytest.raises(DataError, match=r"the 61 test inputs .* 300 training examples, got 1 that stand in both"):
             run(GOOD.model_copy(update={"prior_share": share}), train=(x, y), test=test)
 
 
@@ -536,7 +547,9 @@ def test_a_later_phase_that_fails_leaves_the_messages_of_earlier_ones(
 def test_a_prior_scale_that_leaves_the_header_still_ends_in_a_certificate_that_stands(
     scale: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(encoding, "posterior_settings", lambda *a: brief(*a).model_copy(update={"first_scale": scale}))
+    monkeypatch.setattr(
+        encoding, "posterior_settings", lambda *a: two_blocks(*a).model_copy(update={"first_scale": scale})
+    )
     made = run(Request(d=8, epochs=5, batch=60), train=clouds(MANY))
     assert pb.verify(made, data=clouds(MANY), model=network(), level="risk").require().stands
 

@@ -27,7 +27,7 @@ def repeated(times: int, n: int = 120) -> Sample:
 
 def certified(train: Sample, **options: object) -> pb.Certificate:
     test = options.pop("test", None)
-    return pb.certify(network(), train, test=test, request=quick(**options), progress=False)
+    return pb.certify(network(), train, test=test, request=quick(batch=60, **options), progress=False)
 
 
 COPIES: dict[str, Callable[[Tensor, Tensor], Sample]] = {
@@ -54,18 +54,23 @@ def test_one_copy_in_a_hundred_is_let_through_and_counted() -> None:
     assert "120 of 121" in render(made)
 
 
-def test_the_users_word_stands_in_the_ledger_the_certificate_and_every_rendering(tmp_path: Path) -> None:
-    made = certified(repeated(2), repeats=WORD)
-    assert (made.data.n, made.data.distinct, made.data.repeats) == (240, 120, WORD)
-    (entry,) = [entry for entry in made.entries if entry.item == "repeats"]
+@pytest.fixture(scope="module")
+def twice() -> pb.Certificate:
+    """Of every example twice, by the user's word."""
+    return certified(repeated(2), repeats=WORD)
+
+
+def test_the_users_word_stands_in_the_ledger_the_certificate_and_every_rendering(twice: pb.Certificate) -> None:
+    assert (twice.data.n, twice.data.distinct, twice.data.repeats) == (240, 120, WORD)
+    (entry,) = [entry for entry in twice.entries if entry.item == "repeats"]
     assert (entry.kind, entry.bits) == ("declared", 0)
     assert entry.why.endswith(f"says the user: {WORD}")
-    assert entry.why in made.declarations
+    assert entry.why in twice.declarations
     for name in ("text", "markdown", "latex"):
-        assert "120 of 240" in render(made, name)  # type: ignore[arg-type]
-        assert WORD in render(made, name)  # type: ignore[arg-type]
-    assert json.loads(render(made, "json"))["data"]["distinct"] == 120
-    result = pb.verify(made, data=repeated(2), model=network()).require()
+        assert "120 of 240" in render(twice, name)  # type: ignore[arg-type]
+        assert WORD in render(twice, name)  # type: ignore[arg-type]
+    assert json.loads(render(twice, "json"))["data"]["distinct"] == 120
+    result = pb.verify(twice, data=repeated(2), model=network()).require()
     assert result.distinct == 120
     assert any(WORD in sentence for sentence in result.unchecked)
 
@@ -76,9 +81,7 @@ def test_no_word_no_declaration() -> None:
     assert "repeats" not in made.document()["data"]  # type: ignore[operator]
 
 
-def test_a_forger_who_drops_the_word_or_the_number_is_caught(tmp_path: Path) -> None:
-    made = certified(repeated(2), repeats=WORD)
-
+def test_a_forger_who_drops_the_word_or_the_number_is_caught(twice: pb.Certificate, tmp_path: Path) -> None:
     def without_word(document: Document) -> None:
         del document["data"]["repeats"]
         document["ledger"] = [entry for entry in document["ledger"] if entry["item"] != "repeats"]
@@ -88,16 +91,17 @@ def test_a_forger_who_drops_the_word_or_the_number_is_caught(tmp_path: Path) -> 
         document["data"]["distinct"] = 240
 
     given = {"data": repeated(2), "model": network()}
-    assert caught(forge(made, without_word, tmp_path / "a.json", consistent=True), "risk", **given) == (
+    assert caught(forge(twice, without_word, tmp_path / "a.json", consistent=True), "risk", **given) == (
         "arithmetic",
         "sample",
     )
-    assert caught(forge(made, all_distinct, tmp_path / "b.json", consistent=True), "risk", **given) == (
+    assert caught(forge(twice, all_distinct, tmp_path / "b.json", consistent=True), "risk", **given) == (
         "risk",
         "distinct",
     )
 
 
+@pytest.mark.usefixtures("short_start")
 def test_examples_that_theta0_saw_do_not_come_back_in_the_rest() -> None:
     x, y = clouds(200)
     with pytest.raises(DataError, match="training examples"):

@@ -5,6 +5,8 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,121 +18,108 @@ import pacbound as pb
 from pacbound import stages
 from pacbound.methods.table import certify
 from pacbound.pipeline import encoding
-from pacbound.training.settings import PosteriorSettings, posterior_settings
+from pacbound.training import posterior, weights
+from pacbound.training.settings import PosteriorSettings
 from pacbound.training.state import Checkpoint
 from tests.several import brief, forked
 from tests.tiny import clouds, network, save_clouds
 
 REQUESTS = {
-    "posterior": pb.Request(d=16, epochs=12, batch=60),
-    "draw": pb.Request(posterior="draw", earlier_draws=0, d=16, epochs=6, batch=60),
-    "two seeds": pb.Request(d=16, epochs=4, batch=60, encoder_seeds=2),
-    "plain": pb.Request(encoder="plain", d=12, epochs=6, batch=60, rate=0.1),
-    "codebook": pb.Request(encoder="codebook", d=12, epochs=6, batch=60, rate=0.1, levels=3, code=("adaptive",)),
-    "weights": pb.Request(encoder="weights", epochs=4, batch=60, rate=0.05, beta=0.5),
+    "posterior": pb.Request(d=16, epochs=6, batch=40),
+    "draw": pb.Request(posterior="draw", earlier_draws=0, d=32, epochs=6, batch=40),
+    "two seeds": pb.Request(d=16, epochs=2, batch=40, encoder_seeds=2),
+    "plain": pb.Request(encoder="plain", d=12, epochs=4, batch=40, rate=0.3),
+    "codebook": pb.Request(encoder="codebook", d=12, epochs=4, batch=40, rate=0.1, levels=3, code=("adaptive",)),
+    "weights": pb.Request(encoder="weights", epochs=4, batch=40, rate=0.05, beta=0.5),
 }
 
 
-def run(request: pb.Request, state: Path | None) -> pb.Certificate:
-    return certify(network(), clouds(360), request=request, state=state, progress=False)
+def run(request: pb.Request, state: Path) -> pb.Certificate:
+    return certify(network(), clouds(240), request=request, state=state, progress=False)
 
 
-def few_examples(*arguments: Any) -> PosteriorSettings:
-    """The default but for them, with every round of refinement, by which a lost beta shows in the message."""
-    return posterior_settings(*arguments).model_copy(update={"fisher_examples": 300, "refine_rounds": 8})
+def three_blocks(*arguments: Any) -> PosteriorSettings:
+    """A posterior that is rounded in two parts and the rest, so that it trains in 5 stages; no draw is."""
+    settings = brief(*arguments)
+    return settings.model_copy(update={"blocks": min(3, settings.blocks)})
 
 
-SAVE = Checkpoint.save
+def tensors_in(folder: Path) -> dict[str, torch.Tensor]:
+    """What the states in a folder hold: all bits of it, of which a message has few."""
+    states = {path.name: torch.load(path, weights_only=True)["tensors"] for path in folder.rglob("*.state")}
+    return {f"{state}: {name}": value for state, tensors in states.items() for name, value in tensors.items()}
 
 
-def keep_what_every_save_leaves(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """Take every offer to save, and copy the folder after each: what a run that died there would have left."""
-    left: list[Path] = []
+@dataclass(frozen=True)
+class Saving:
+    """A run, its steps of Adam, and the folders that each of its saves left: those of a run that died there."""
+
+    request: pb.Request
+    whole: pb.Certificate
+    steps: float
+    left: list[Path]
+    _resumed: dict[int, tuple[pb.Certificate, Path]] = field(default_factory=dict)
+
+    def resumed(self, at: int) -> tuple[pb.Certificate, Path]:
+        """The run that goes on after a save, from 1, once for all tests, and its folder."""
+        if at not in self._resumed:
+            folder = shutil.copytree(self.left[at - 1], self.left[at - 1].with_name(f"resumed-{at}"))
+            self._resumed[at] = run(self.request, folder / "a.state"), folder
+        return self._resumed[at]
+
+
+@pytest.fixture(scope="module", params=REQUESTS)
+def saving(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Saving]:
+    """Every offer to save is taken, and time passes in the steps of Adam alone, a second in each."""
+    folder = tmp_path_factory.mktemp("saving") / "whole"
+    folder.mkdir()
+    now, left, save, step = [0.0], [], Checkpoint.save, torch.optim.Adam.step
 
     def copied(self: Checkpoint, tensors: dict[str, torch.Tensor], force: bool = False) -> None:
-        SAVE(self, tensors, force=True)
+        save(self, tensors, force=True)
         left.append(shutil.copytree(folder, folder.with_name(str(len(left) + 1))))
-
-    monkeypatch.setattr(Checkpoint, "save", copied)
-    return left
-
-
-@pytest.mark.parametrize("encoder", REQUESTS)
-def test_a_run_that_dies_after_any_save_resumes_to_the_same_core(
-    encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(encoding, "posterior_settings", brief if encoder == "two seeds" else few_examples)
-    (tmp_path / "whole").mkdir()
-    left = keep_what_every_save_leaves(tmp_path / "whole", monkeypatch)
-    whole = run(REQUESTS[encoder], tmp_path / "whole" / "a.state")
-    monkeypatch.setattr(Checkpoint, "save", SAVE)
-    assert whole.hypothesis.projector is not None
-    total = len(left)
-    assert total >= 2
-    for at in sorted({1, total // 3, (2 * total) // 3, total - 1, total} - {0}):
-        assert run(REQUESTS[encoder], left[at - 1] / "a.state").core_digest == whole.core_digest, at
-
-
-class Killed(BaseException):
-    """What ends a run where nothing can catch it."""
-
-
-def resumed_after(request: pb.Request, state: Path, saves: int, monkeypatch: pytest.MonkeyPatch) -> pb.Certificate:
-    """Run with a state that is written at every offer, end after so many of these, and go on."""
-    left = iter(range(saves - 1, -1, -1))
-
-    def save(self: Checkpoint, tensors: dict[str, torch.Tensor], force: bool = False) -> None:
-        SAVE(self, tensors, force=True)
-        if next(left) == 0:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoint, "save", save)
-        with pytest.raises(Killed):
-            run(request, state)
-    return run(request, state)
-
-
-@pytest.fixture
-def second_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let time pass in the steps of Adam alone, a second in each."""
-    now, step = [0.0], torch.optim.Adam.step
 
     def counted(self: torch.optim.Adam) -> None:
         step(self)
         now[0] += 1
 
-    monkeypatch.setattr(stages, "clock", lambda: now[0])
-    monkeypatch.setattr(torch.optim.Adam, "step", counted)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoding, "posterior_settings", three_blocks)
+        patch.setattr(posterior, "ROUND_STEPS", 1)  # whole passes over the sample, after each of which it may save
+        patch.setattr(weights, "SETTINGS", brief(40, None))
+        patch.setattr(stages, "clock", lambda: now[0])
+        patch.setattr(torch.optim.Adam, "step", counted)
+        with pytest.MonkeyPatch.context() as saves:
+            saves.setattr(Checkpoint, "save", copied)
+            whole = run(REQUESTS[request.param], folder / "a.state")
+        yield Saving(REQUESTS[request.param], whole, now[0], left)
 
 
-@pytest.mark.usefixtures("second_a_step")
-@pytest.mark.parametrize("encoder", REQUESTS)
-def test_a_resumed_run_states_the_seconds_of_all_its_processes(
-    encoder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(encoding, "posterior_settings", brief if encoder == "two seeds" else few_examples)
-    whole = run(REQUESTS[encoder], None)
-    (tmp_path / "whole").mkdir()
-    left = keep_what_every_save_leaves(tmp_path / "whole", monkeypatch)
-    run(REQUESTS[encoder], tmp_path / "whole" / "a.state")
-    monkeypatch.setattr(Checkpoint, "save", SAVE)
-    for at in (1, len(left) // 2, len(left)):
-        made = resumed_after(REQUESTS[encoder], tmp_path / f"{at}.state", at, monkeypatch)
-        assert made.environment.seconds["training"] == whole.environment.seconds["training"] > 10, at
+def test_a_run_that_dies_after_any_save_resumes_to_the_same_core(saving: Saving) -> None:
+    assert saving.whole.hypothesis.projector is not None
+    total, ended = len(saving.left), tensors_in(saving.left[-1])
+    assert total >= 2
+    for at in sorted({1, total // 3, (2 * total) // 3, total - 1, total} - {0}):
+        certificate, folder = saving.resumed(at)
+        assert certificate.core_digest == saving.whole.core_digest, at
+        found = tensors_in(folder)
+        assert found.keys() == ended.keys()
+        assert all(torch.equal(value, ended[name]) for name, value in found.items()), at
 
 
-def test_a_state_that_knows_no_seconds_goes_on_as_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoding, "posterior_settings", few_examples)
-    (tmp_path / "whole").mkdir()
-    left = keep_what_every_save_leaves(tmp_path / "whole", monkeypatch)
-    whole = run(REQUESTS["posterior"], tmp_path / "whole" / "a.state")
-    monkeypatch.setattr(Checkpoint, "save", SAVE)
-    state = left[len(left) // 2] / "a.state"
-    content = torch.load(state, weights_only=True)
+def test_a_resumed_run_states_the_seconds_of_all_its_processes(saving: Saving) -> None:
+    assert saving.whole.environment.seconds["training"] == saving.steps > 10
+    total = len(saving.left)
+    for at in sorted({1, total // 3, (2 * total) // 3, total} - {0}):
+        assert saving.resumed(at)[0].environment.seconds["training"] == saving.steps, at
+
+
+@pytest.mark.parametrize("saving", ["posterior"], indirect=True)
+def test_a_state_that_knows_no_seconds_goes_on_as_ever(saving: Saving, tmp_path: Path) -> None:
+    content = torch.load(saving.left[len(saving.left) // 2] / "a.state", weights_only=True)
     assert sum(content.pop("seconds").values()) > 0
-    torch.save(content, state)
-    assert run(REQUESTS["posterior"], state).core_digest == whole.core_digest
+    torch.save(content, tmp_path / "a.state")
+    assert run(saving.request, tmp_path / "a.state").core_digest == saving.whole.core_digest
 
 
 def fork_certify(output: str) -> int:

@@ -25,9 +25,10 @@ from pacbound.reports.compare import compare
 from pacbound.reports.show import render
 from pacbound.specs.specs import BaseOrigin, SplitSpec
 from pacbound.subspace.layout import Layout
-from tests.tiny import FEATURES, clouds, network, quick
+from tests.tiny import FEATURES, clouds, network, quick, save_clouds
 
 N = 320
+pytestmark = pytest.mark.usefixtures("short_start")
 
 
 def asked(**options: object) -> pb.Request:
@@ -35,11 +36,17 @@ def asked(**options: object) -> pb.Request:
 
 
 @pytest.fixture(scope="module")
-def certificate() -> Certificate:
+def certificate(short_start: None) -> Certificate:
     return certify(network(), clouds(N), request=asked(seed=3), progress=False)
 
 
-def test_a_split_is_certified_on_its_rest_and_says_so(certificate: Certificate) -> None:
+@pytest.fixture(scope="module")
+def plain() -> Certificate:
+    """The same without a split."""
+    return certify(network(), clouds(N), request=quick(d=8, epochs=2, batch=60), progress=False)
+
+
+def test_a_split_is_certified_on_its_rest_and_says_so(certificate: Certificate, plain: Certificate) -> None:
     split = certificate.hypothesis.base.split
     assert split is not None
     assert (split.seed, split.parts, split.first, split.whole) == (3, 32, 160, N)
@@ -50,7 +57,6 @@ def test_a_split_is_certified_on_its_rest_and_says_so(certificate: Certificate) 
     assert any("theta0 was trained on 160 examples of the split" in line for line in certificate.declarations)
     bits = {entry.item: (entry.kind, entry.bits) for entry in certificate.entries}
     assert bits["split"] == ("counted", 5 + 6)  # gamma(3) takes 5
-    plain = certify(network(), clouds(N), request=quick(d=8, epochs=2, batch=60), progress=False)
     assert certificate.bound.value < plain.bound.value
 
 
@@ -152,10 +158,9 @@ def test_a_split_belongs_to_the_method_subspace() -> None:
         prepare(network(), clouds(N), None, asked(method="surrogate"), "zero_one")
 
 
-def test_people_read_of_the_split_and_tables_set_it_apart(certificate: Certificate) -> None:
+def test_people_read_of_the_split_and_tables_set_it_apart(certificate: Certificate, plain: Certificate) -> None:
     text = render(certificate)
     assert "theta0 saw the first 160 of 320 examples, permuted by seed 3" in text
-    plain = certify(network(), clouds(N), request=quick(d=8, epochs=1, batch=60), progress=False)
     table = render_comparison(compare([("whole", plain), ("split", certificate)]), width=200)
     assert "user (160 examples apart from 160 that theta0 saw" in table
 
@@ -170,10 +175,11 @@ def test_a_split_network_is_measured_on_the_part_that_it_is_certified_on(
 
 def test_the_command_line_splits_and_verifies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    options = ["--prior-share", "0.25", "--encoder", "plain", "--d", "4", "--epochs", "1", "-o", "c.json"]
-    done = CliRunner().invoke(app, ["certify", *options])
+    save_clouds(tmp_path)
+    options = ["--data", "clouds.npz", "--model", "h4-R-L", "--prior-share", "0.25", "--encoder", "plain", "--d", "4"]
+    done = CliRunner().invoke(app, ["certify", *options, "--epochs", "1", "-o", "c.json"])
     assert done.exit_code == 0, done.output
-    done = CliRunner().invoke(app, ["verify", "c.json"])
+    done = CliRunner().invoke(app, ["verify", "c.json", "--data", "clouds.npz"])
     assert (done.exit_code, "stands, at level risk" in done.stdout) == (0, True)
 
 
@@ -191,8 +197,8 @@ class Scaled(nn.Module):
 
 def test_a_buffer_that_the_file_of_theta0_does_not_hold_is_declared_and_bound(tmp_path: Path) -> None:
     request = quick(prior_share=0.5, frozen_buffers=("factor",))
-    made = pb.certify(Scaled(1.0), clouds(240), request=request, progress=False)
+    made = pb.certify(Scaled(1.0), clouds(), request=request, progress=False)
     assert "constants" in {entry.item for entry in made.entries if entry.kind == "declared"}
     made.save(tmp_path / "c.json")
-    assert pb.verify(tmp_path / "c.json", data=clouds(240), model=Scaled(1.0)).stands
-    assert not pb.verify(tmp_path / "c.json", data=clouds(240), model=Scaled(1.02)).stands
+    assert pb.verify(tmp_path / "c.json", data=clouds(), model=Scaled(1.0)).stands
+    assert not pb.verify(tmp_path / "c.json", data=clouds(), model=Scaled(1.02)).stands

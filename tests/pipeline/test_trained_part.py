@@ -40,7 +40,8 @@ class Plain(Backbone):
         return self.head(self.body(x))
 
 
-REQUEST = quick(base="values", train="head.*", d=8, epochs=12, batch=60, beta=1.0)
+REQUEST = quick(base="values", train="head.*", d=8, epochs=4, batch=100, rate=0.4, beta=1.0)
+SPLIT = REQUEST.model_copy(update={"prior_share": 0.5, "epochs": 3})
 
 
 @pytest.fixture(scope="module")
@@ -109,25 +110,24 @@ def test_candidates_are_ranked_by_the_part_and_counted_on_the_whole(monkeypatch:
     assert made.risk.errors >= 390  # nothing was learned, and nothing is claimed
 
 
+@pytest.mark.usefixtures("short_start")
 def test_theta0_of_a_split_learns_the_head_alone_and_what_reached_it_is_kept(tmp_path: Path) -> None:
-    request = REQUEST.model_copy(update={"prior_share": 0.5, "epochs": 2})
-    made = certify(net(), clouds(600), request=request, state=tmp_path / "c.state", progress=False)
-    start, theta0 = net().state_dict(), load(made.theta0())
-    assert all(torch.equal(theta0[name], start[name]) for name in start if name.startswith("body."))
-    assert not torch.equal(theta0["head.2.weight"], start["head.2.weight"])
+    made = certify(net(), clouds(120), request=SPLIT, state=tmp_path / "c.state", progress=False)
+    before, theta0 = net().state_dict(), load(made.theta0())
+    assert all(torch.equal(theta0[name], before[name]) for name in before if name.startswith("body."))
+    assert not torch.equal(theta0["head.2.weight"], before["head.2.weight"])
     assert len(list(tmp_path.glob("frozen-*.npy"))) == 2  # of the first examples, and of the rest
     made.save(tmp_path / "c.json")
-    assert pb.verify(tmp_path / "c.json", data=clouds(600), model=net()).stands
+    assert pb.verify(tmp_path / "c.json", data=clouds(120), model=net()).stands
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def shared(tmp_path_factory: pytest.TempPathFactory, short_start: None) -> tuple[Path, Path]:
     """A certificate whose head learned from a share of the sample, and the checkpoint under it."""
     folder = tmp_path_factory.mktemp("shared")
     torch.save(net().state_dict(), folder / "net.pt")
     fields = {"base": "seeded", "checkpoint": str(folder / "net.pt"), "disjoint": True, "new_head": True}
-    request = REQUEST.model_copy(update={**fields, "prior_share": 0.5, "epochs": 2})
-    certify(net(), clouds(600), request=request, progress=False).save(folder / "c.json")
+    certify(net(), clouds(120), request=SPLIT.model_copy(update=fields), progress=False).save(folder / "c.json")
     return folder / "c.json", folder / "net.pt"
 
 
@@ -138,19 +138,19 @@ def test_a_file_beside_holds_what_was_trained_and_the_checkpoint_all_else(shared
     assert {name for name in beside if "running" not in name and "num_batches" not in name} == {
         "head.0.weight", "head.0.bias", "head.2.weight", "head.2.bias",
     }  # fmt: skip
-    verdict = pb.verify(certificate, data=clouds(600), model=net(), checkpoint=file)
+    verdict = pb.verify(certificate, data=clouds(120), model=net(), checkpoint=file)
     assert verdict.stands
     assert verdict.level == "risk"
 
 
 @pytest.mark.one_worker
+@pytest.mark.usefixtures("short_start")
 def test_adapters_learned_from_a_share_stand_on_a_checkpoint_that_knows_nothing_of_them(tmp_path: Path) -> None:
     pytest.importorskip("peft", reason="the extra peft is not installed")
     torch.save(net().state_dict(), tmp_path / "net.pt")
     fields = {"base": "seeded", "checkpoint": str(tmp_path / "net.pt"), "disjoint": True, "train": "lora:2"}
-    request = REQUEST.model_copy(update={**fields, "prior_share": 0.5, "epochs": 2})
-    certify(net(), clouds(600), request=request, progress=False).save(tmp_path / "c.json")
-    verdict = pb.verify(tmp_path / "c.json", data=clouds(600), model=net(), checkpoint=tmp_path / "net.pt")
+    certify(net(), clouds(120), request=SPLIT.model_copy(update=fields), progress=False).save(tmp_path / "c.json")
+    verdict = pb.verify(tmp_path / "c.json", data=clouds(120), model=net(), checkpoint=tmp_path / "net.pt")
     assert (verdict.reason, verdict.level) == (None, "risk")
 
 
@@ -159,17 +159,17 @@ def test_without_the_checkpoint_under_a_head_or_with_another_nothing_is_counted(
 ) -> None:
     certificate, _ = shared
     with pytest.raises(RequestError, match="the checkpoint"):
-        pb.verify(certificate, data=clouds(600), model=net(), level="risk")
+        pb.verify(certificate, data=clouds(120), model=net(), level="risk")
     with torch.random.fork_rng():
         torch.manual_seed(4)
         torch.save(Plain().state_dict(), tmp_path / "other.pt")
-    assert not pb.verify(certificate, data=clouds(600), model=net(), checkpoint=tmp_path / "other.pt").stands
+    assert not pb.verify(certificate, data=clouds(120), model=net(), checkpoint=tmp_path / "other.pt").stands
 
 
 def test_a_rule_that_swaps_two_frozen_tensors_of_the_same_file_is_seen(shared: tuple[Path, Path]) -> None:
     certificate, file = shared
     swapped = ("^body.1.weight$=mid", "^body.1.bias$=body.1.weight", "^mid$=body.1.bias")
-    verdict = pb.verify(certificate, data=clouds(600), model=net(), checkpoint=file, rename=swapped)
+    verdict = pb.verify(certificate, data=clouds(120), model=net(), checkpoint=file, rename=swapped)
     assert not verdict.stands
     assert "values with SHA-256" in str(verdict)
 

@@ -1,5 +1,6 @@
 """A checkpoint as theta0: declared, pinned by its digest, and rebuilt by whoever verifies."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from pacbound.reports.show import render
 from pacbound.request.request import Request
 from pacbound.specs.specs import BaseOrigin, HypothesisSpec
 from tests.forge import Document, forge
-from tests.tiny import CLASSES, FEATURES, clouds, quick
+from tests.tiny import CLASSES, FEATURES, clouds, quick, save_clouds
 
 
 def normalised(classes: int = CLASSES) -> nn.Sequential:
@@ -29,10 +30,10 @@ def normalised(classes: int = CLASSES) -> nn.Sequential:
         return nn.Sequential(nn.Linear(FEATURES, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, classes))
 
 
-@pytest.fixture
-def weights(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network trained on other clouds, with running statistics, in a file."""
-    net = normalised()
+    net, file = normalised(), tmp_path_factory.mktemp("trained") / "w.pt"
     x, y = clouds(200, seed=9)
     optimiser = torch.optim.Adam(net.parameters(), 0.02)
     for _ in range(60):
@@ -40,8 +41,20 @@ def weights(tmp_path: Path) -> Path:
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    torch.save({"state_dict": net.state_dict()}, tmp_path / "w.pt")
-    return tmp_path / "w.pt"
+    torch.save({"state_dict": net.state_dict()}, file)
+    return file
+
+
+@pytest.fixture
+def weights(trained: Path, tmp_path: Path) -> Path:
+    """A copy of the file."""
+    return shutil.copy(trained, tmp_path / "w.pt")
+
+
+@pytest.fixture(scope="module")
+def transferred(trained: Path) -> pb.Certificate:
+    """A certificate around it."""
+    return certify(normalised(), clouds(), request=asked(trained), progress=False)
 
 
 def asked(weights: Path, **options: object) -> Request:
@@ -60,18 +73,19 @@ def test_a_checkpoint_is_declared_and_its_certificate_stands_with_the_file(weigh
     assert result.recount == certificate.risk
 
 
-def test_another_file_does_not_stand_and_a_missing_one_is_the_callers_mistake(weights: Path) -> None:
-    certificate = certify(normalised(), clouds(), request=asked(weights), progress=False)
+def test_another_file_does_not_stand_and_a_missing_one_is_the_callers_mistake(
+    transferred: pb.Certificate, weights: Path
+) -> None:
     other = weights.with_name("other.pt")
     torch.save(normalised().state_dict(), other)
-    result = pb.verify(certificate, data=clouds(), model=normalised(), checkpoint=other)
+    result = pb.verify(transferred, data=clouds(), model=normalised(), checkpoint=other)
     assert (result.stands, result.failed) == (False, "checkpoint")
     assert file_digest(other)[:12] in str(result.reason)
     with pytest.raises(ModelError, match="readable file"):
-        pb.verify(certificate, data=clouds(), model=normalised(), checkpoint=weights.with_name("none.pt"))
+        pb.verify(transferred, data=clouds(), model=normalised(), checkpoint=weights.with_name("none.pt"))
     with pytest.raises(RequestError, match="--checkpoint"):
-        pb.verify(certificate, data=clouds(), model=normalised())
-    assert pb.verify(certificate).level == "message"
+        pb.verify(transferred, data=clouds(), model=normalised())
+    assert pb.verify(transferred).level == "message"
 
 
 def test_running_statistics_come_from_the_file_and_not_from_the_module(weights: Path) -> None:
@@ -149,28 +163,42 @@ def test_a_checkpoint_needs_the_name_of_its_network_and_raw_pixels_where_it_scal
         prepare("lenet-mnist", sample, None, request.model_copy(update={"preprocess": "ink"}), "zero_one")
 
 
-def test_a_certified_transfer_is_measured_with_its_file(weights: Path) -> None:
-    certificate = certify(normalised(), clouds(), request=asked(weights), progress=False)
-    found = measure(certificate, normalised(), measures=("stable_rank",), input_shape=(FEATURES,), checkpoint=weights)
+def test_a_certified_transfer_is_measured_with_its_file(transferred: pb.Certificate, weights: Path) -> None:
+    found = measure(transferred, normalised(), measures=("stable_rank",), input_shape=(FEATURES,), checkpoint=weights)
     assert found.measures
     with pytest.raises(ModelError, match="Give --checkpoint"):
-        measure(certificate, normalised(), measures=("stable_rank",), input_shape=(FEATURES,))
+        measure(transferred, normalised(), measures=("stable_rank",), input_shape=(FEATURES,))
 
 
 def test_the_command_line_certifies_and_verifies_a_transfer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    net = build("mlp", (8, 8), 10)
+    save_clouds(tmp_path)
+    net = build("h4-R-L", (FEATURES,), CLASSES)
     initialise(net, 4)
     torch.save({f"backbone.{name}": value for name, value in net.state_dict().items()}, "w.th")
-    options = ["--model", "mlp", "--checkpoint", "w.th", "--rename", r"^backbone\.=", "--new-head", "-o", "c.json"]
+    options = [
+        "--data",
+        "clouds.npz",
+        "--model",
+        "h4-R-L",
+        "--checkpoint",
+        "w.th",
+        "--rename",
+        r"^backbone\.=",
+        "--new-head",
+        "-o",
+        "c.json",
+    ]
     quickly = ["--encoder", "plain", "--d", "4", "--epochs", "1"]
     refused = CliRunner().invoke(app, ["certify", *options, *quickly])
     assert isinstance(refused.exception, RequestError)
     done = CliRunner().invoke(app, ["certify", *options, *quickly, "--disjoint"])
     assert done.exit_code == 0, done.output
     assert "trained on data disjoint from this sample" in " ".join(done.stdout.split())
-    assert r"pacbound verify c.json --checkpoint w.th --rename '^backbone\.='" in " ".join(done.stderr.split())
-    arguments = ["verify", "c.json", "--checkpoint", "w.th", "--rename", r"^backbone\.="]
+    assert r"pacbound verify c.json --data clouds.npz --checkpoint w.th --rename '^backbone\.='" in " ".join(
+        done.stderr.split()
+    )
+    arguments = ["verify", "c.json", "--data", "clouds.npz", "--checkpoint", "w.th", "--rename", r"^backbone\.="]
     done = CliRunner().invoke(app, arguments)
     assert (done.exit_code, "stands, at level risk" in done.stdout) == (0, True)
 
@@ -191,12 +219,10 @@ def test_rules_that_give_another_theta0_from_the_same_file_do_not_stand(tmp_path
 
 
 def test_a_certificate_that_does_not_pin_the_values_of_its_checkpoint_is_malformed(
-    weights: Path, tmp_path: Path
+    transferred: pb.Certificate, tmp_path: Path
 ) -> None:
-    certificate = certify(normalised(), clouds(), request=asked(weights), progress=False)
-
     def unpinned(document: Document) -> None:
         del document["hypothesis"]["base"]["values"]
 
-    result = pb.verify(forge(certificate, unpinned, tmp_path / "old.json"))
+    result = pb.verify(forge(transferred, unpinned, tmp_path / "old.json"))
     assert (result.failed, "has values, got none" in str(result.reason)) == ("schema", True)

@@ -1,5 +1,6 @@
 """A study runs its sweeps, names its certificates, and goes on with what is left; runs stay in this process."""
 
+import shutil
 from collections import deque
 from pathlib import Path
 
@@ -64,32 +65,45 @@ def summed(results: Results) -> list[tuple[str, str, str]]:
     return [(run.name, run.arm, run.certificate.core_digest) for run in results.runs]
 
 
-def test_every_run_has_a_certificate_under_a_name_of_its_own_that_stands(here: Path) -> None:
-    results = run_study(study(), here / "s", progress=False)
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Results]:
+    """The folder of a study that is done, and its results."""
+    folder = tmp_path_factory.mktemp("finished")
+    save_clouds(folder, 120)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(driver, "executor_of", InThisProcess)
+        patch.setattr(InThisProcess, "started", 0)
+        return folder / "s", run_study(study(), folder / "s", progress=False)
+
+
+def test_every_run_has_a_certificate_under_a_name_of_its_own_that_stands(
+    here: Path, finished: tuple[Path, Results]
+) -> None:
+    done, results = finished
     assert [run.name for run in results.runs] == [
         f"clouds-{arm}-seed_{seed}" for arm in ("as_it_is", "random_labels") for seed in (0, 1)
     ]
     assert {run.certificate.data.digest for run in results.runs[:2]} == {pb.load("clouds.npz").digest()}
     assert len({run.certificate.data.digest for run in results.runs}) == 3
     for run in results.runs:
-        file = here / "s" / "certificates" / f"{run.name}.json"
+        file = done / "certificates" / f"{run.name}.json"
         assert pb.Certificate.load(file) == run.certificate
         assert run.certificate.ledger.bits_of("choice") == 0
     assert below_true_risk(results.runs) == (0, 2)
     altered = results.runs[-1]
     data = "clouds.npz+random_labels_1"
-    assert pb.verify(here / "s" / "certificates" / f"{altered.name}.json", data=data, level="risk").require().recount
+    assert pb.verify(done / "certificates" / f"{altered.name}.json", data=data, level="risk").require().recount
     measured = [run for run in results.runs if run.across is not None]
     assert all(run.across == run.certificate.measures[0].value for run in measured)
     assert all((run.across is None) == (run.certificate.hypothesis.projector is None) for run in results.runs)
-    assert results_of(study(), here / "s" / "certificates") == results
+    assert results_of(study(), done / "certificates") == results
 
 
 def test_what_is_finished_is_not_run_again_and_a_broken_study_goes_on(
-    here: Path, monkeypatch: pytest.MonkeyPatch
+    here: Path, finished: tuple[Path, Results], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = run_study(study(), here / "whole", progress=False)
-    monkeypatch.setattr(InThisProcess, "started", 0)
+    whole = finished[1]
     monkeypatch.setattr(InThisProcess, "most", 3)
     with pytest.raises(KeyboardInterrupt):
         run_study(study(), here / "s", progress=False)
@@ -111,9 +125,12 @@ def test_what_is_refused_is_said_and_a_study_of_refusals_is_refused(here: Path) 
         run_study(study(arms={"unreadable": {"options": {"model": "c4k5-L"}}}), here / "none", progress=False)
 
 
-def test_a_certificate_of_another_run_is_not_shown_under_its_name(here: Path) -> None:
-    results = run_study(study(), here / "s", progress=False)
-    folder = here / "s" / "certificates"
+def test_a_certificate_of_another_run_is_not_shown_under_its_name(
+    here: Path, finished: tuple[Path, Results], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done, results = finished
+    folder = shutil.copytree(done, here / "s") / "certificates"
+    monkeypatch.setattr(InThisProcess, "most", 0)  # nothing is left to run
     results.runs[3].certificate.save(folder / f"{results.runs[0].name}.json")
     with pytest.raises(StateError, match="is of another run"):
         run_study(study(), here / "s", progress=False)

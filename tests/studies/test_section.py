@@ -97,10 +97,11 @@ def test_the_comparison_is_json() -> None:
 @pytest.mark.parametrize(("across", "figures"), [(None, 2), ("parameters", 3), ("flatness", 3)])
 def test_the_page_has_a_picture_of_every_sample_and_every_certificate(across: Across | None, figures: int) -> None:
     pytest.importorskip("matplotlib", reason="the report extra is not installed")
-    page = report_of(study(across), results()).html()
+    made = report_of(study(across), results())
+    page = made.html()
     assert page == report_of(study(across), results()).html()
     assert len(set(re.findall(r'<svg class="figure"[^>]*aria-labelledby="(study-[^"]+)"', page))) == figures
     assert "<script" not in page
     assert all(one.name in page for one in RUNS)
     assert page.index("What this means") < page.index('<section class="certificate"')
-    assert "so that no grid has to be paid for" in report_of(study(across), results()).markdown()
+    assert "so that no grid has to be paid for" in made.markdown()

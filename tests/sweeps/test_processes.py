@@ -23,6 +23,7 @@ from pacbound.sweeps.executors import Processes
 from pacbound.sweeps.folder import Folder
 from pacbound.sweeps.plan import Search, make_plan
 from tests.several import Begun, forked, pacbound
+from tests.tiny import save_clouds
 
 pytestmark = pytest.mark.one_worker
 
@@ -141,7 +142,8 @@ def test_killed_three_times_at_random_moments_it_ends_as_if_left_alone(runs: int
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
     """A plan of two runs of some seconds, written down."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
-    request = Request(data="digits", encoder="plain", model="h16-R-L", epochs=400)
+    data = save_clouds(tmp_path)  # in place of the digits, for which a process imports scikit-learn
+    request = Request(data=str(data), encoder="plain", model="h16-R-L", epochs=400)
     folder = Folder(tmp_path / "s")
     begin(make_plan(request, Search(), {"d": [16, 32]}), folder, None)
     return folder

@@ -8,6 +8,7 @@ import pytest
 import pacbound as pb
 from pacbound.errors import RequestError, StateError
 from pacbound.models.reference import build
+from pacbound.pipeline import encoding
 from pacbound.request.request import Request
 from pacbound.specs.grammar import canonical_name
 from pacbound.sweeps import driver, search
@@ -20,8 +21,9 @@ REQUEST = Request(data="clouds.npz", encoder="plain", d=8, batch=60, rate=0.05)
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with clouds.npz, few and short rounds, and runs in this process."""
+    """A folder with clouds.npz, few and short rounds, and runs in this process, which take as long as is said here."""
     save_clouds(tmp_path, 120)
+    monkeypatch.setattr(encoding, "seconds_an_epoch", lambda *_: 0.005)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(search, "ROUNDS", ((2, 1), (2, 1), (1, 2)))
     monkeypatch.setattr(search, "LAST", 3)
