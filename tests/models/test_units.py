@@ -34,7 +34,7 @@ def test_lenet_of_mnist_has_its_channels_and_hidden_units_with_blocks_of_columns
 
 @pytest.mark.parametrize(("name", "blocks"), [("resnet20-bn", 3), ("resnet32-bn", 5)])
 def test_padded_shortcuts_leave_the_new_channels_of_each_stage(name: str, blocks: int) -> None:
-    found = groups(build(name, (3, 32, 32), 10), 3, 32, 32)
+    found = groups(build(name, (3, 8, 8), 10), 3, 8, 8)
     inner = [width for width in (16, 32, 64) for _ in range(blocks)]
     expected = residual_group((16, 32, 64), inner, projected=False)
     assert sorted(g.size for g in found) == sorted(size for _, size, _ in expected.factors)
