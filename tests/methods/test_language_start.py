@@ -29,9 +29,11 @@ QUICK = {
     "prior_share": SHARE,
 }  # fmt: skip
 
+pytestmark = pytest.mark.usefixtures("brief_start")
 
-def asked(folder: Path, **options: object) -> Request:
-    return Request.model_validate({**QUICK, "data": str(save_text(folder, N)), **options})
+
+def asked(folder: Path, n: int = N, **options: object) -> Request:
+    return Request.model_validate({**QUICK, "data": str(save_text(folder, n)), **options})
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +176,7 @@ def test_forged_splits_are_refused_at_the_first_level_that_sees_them(split, tmp_
 @pytest.mark.parametrize("saves", [5, 30])  # in the training of theta0, and after it
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, monkeypatch, saves):
     monkeypatch.setattr(language_start, "LEAST_STEPS", 20)
-    whole, resumed = whole_and_resumed(asked(tmp_path, epochs=10), tmp_path / "c.json.state", monkeypatch, saves)
+    whole, resumed = whole_and_resumed(asked(tmp_path, 1500, epochs=30), tmp_path / "c.json.state", monkeypatch, saves)
     assert resumed.core_digest == whole.core_digest
 
 
