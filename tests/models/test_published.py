@@ -141,6 +141,6 @@ def test_published_files_load_and_are_as_accurate_as_they_were_measured(
     net = build(name, sample.shape, 10)
     load_checkpoint(net, data_root / "checkpoints" / file)
     with torch.no_grad():
-        logits = torch.cat([net.eval()(part.float()) for part in sample.x.split(200)])
+        logits = torch.cat([net.eval()(part.float()) for part in sample.x.split(50)])
     low, high = errors
     assert low <= int((logits.argmax(1) != sample.y).sum()) <= high

@@ -289,15 +289,15 @@ def test_the_learner_makes_the_same_network_where_the_picks_are_all_there_is(mod
 
 
 def test_of_two_equal_examples_one_may_be_picked_and_the_other_stay() -> None:
-    one = noisy(60)
+    one = noisy(40)
     twice = Examples("clouds", torch.cat([one.x, one.x]), torch.cat([one.y, one.y]), classes=CLASSES)
     for order in ORDERS:
         rounds = select(twice, order=order)
         picked = rounds[-1].picked.tolist()
         assert len(set(picked)) == len(picked)
-        swapped = Examples("clouds", twice.x.roll(60, 0), twice.y.roll(60), classes=CLASSES)
+        swapped = Examples("clouds", twice.x.roll(40, 0), twice.y.roll(40), classes=CLASSES)
         assert_same(rounds, select(swapped, order=order))
-    copies = [row for row in picked if (row + 60) % 120 in picked]
+    copies = [row for row in picked if (row + 40) % 80 in picked]
     assert copies, "no example was picked twice"
 
 
