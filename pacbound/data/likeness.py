@@ -50,6 +50,8 @@ def recognise(x: Raw) -> str | None:
         x = x[x.sizes[x.rows].prod(1) * x.channels <= SMALL]
         if not len(x):
             return None
+    elif x[0].numel() < RICH:  # too plain, every row
+        return None
     for view in (_as_it_is, _inverted, _each_by_itself):
         for scaled in scales(x, x.dtype.is_floating_point):
             found = np.unique(_all_of(map(coarse_fingerprints, levels(scaled, COARSE, view))))
