@@ -23,8 +23,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(file: Path, state: Path | None = None, **options: Any) -> pb.Certificate:
-    picks = {"pick_steps": 25, "pick_epochs": 0, "max_picks": 20}
-    asked = request(file, **{**picks, **options}).model_copy(update={"method": "auto"})
+    little = {"epochs": 3, "pick_steps": 25, "pick_epochs": 0, "max_picks": 20}
+    asked = request(file, **{**little, **options}).model_copy(update={"method": "auto"})
     return pb.certify(network(), clouds(N), unlabelled=unlabelled(), request=asked, state=state, progress=False)
 
 
