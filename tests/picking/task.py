@@ -11,7 +11,7 @@ from pacbound.data.examples import Examples
 from pacbound.picking.selection import Round, Selection
 from pacbound.specs.picks import RecipeSpec
 from pacbound.specs.specs import PreprocessSpec
-from tests.tiny import CLASSES, FEATURES, clouds, network
+from tests.tiny import CLASSES, FEATURES, clouds
 
 PLAIN = PreprocessSpec(name="none")
 TIE = 1e-4
@@ -30,6 +30,13 @@ def noisy(n: int = 150, share: float = 0.15, seed: int = 0) -> Examples:
     flipped = torch.rand(n, generator=generator) < share
     y = torch.where(flipped, (y + 1 + torch.randint(CLASSES - 1, (n,), generator=generator)) % CLASSES, y)
     return Examples("clouds", x, y, classes=CLASSES)
+
+
+def network(seed: int = 0) -> nn.Module:
+    """6 -> 3, linear: a selection asks no more of a network."""
+    with torch.random.fork_rng():
+        torch.default_generator.manual_seed(seed)
+        return nn.Linear(FEATURES, CLASSES)
 
 
 def normalised(seed: int = 0) -> nn.Module:

@@ -14,10 +14,9 @@ from typer.testing import CliRunner
 from pacbound.picking.selection import END, Selection
 from pacbound.pipeline.picked import select
 from pacbound.training.state import Checkpoint
-from tests.picking.task import PLAIN, noisy, normalised, recipe
+from tests.picking.task import PLAIN, network, noisy, normalised, recipe
 from tests.picking.task import select as rounds
 from tests.several import forked, pacbound
-from tests.tiny import network
 
 
 def last_rounds(threads: int) -> tuple[int, list[tuple[list[int], bytes]]]:
@@ -53,7 +52,7 @@ class Killed(Checkpoint):
 @pytest.mark.parametrize("order", ["priority", "worst"])
 def test_a_run_killed_after_any_round_ends_with_the_same_rounds_and_networks(order: str, tmp_path: Path) -> None:
     def selection() -> Selection:
-        return Selection(network(), noisy(40), PLAIN, recipe(order=order))
+        return Selection(network(), noisy(60, 0.05), PLAIN, recipe(order=order))
 
     whole = select(selection(), END, Checkpoint(None, "key"), progress=False)
     assert len(whole.rounds) > 5

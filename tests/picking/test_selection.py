@@ -16,8 +16,8 @@ from pacbound.picking.order import GAP
 from pacbound.picking.selection import END, Learned, Round, Selection
 from pacbound.specs.picks import GROWTH_PARTS, RecipeSpec, sizes
 from pacbound.specs.specs import PreprocessSpec
-from tests.picking.task import PLAIN, Broken, logits_of, noisy, normalised, priority, recipe, select, wrong
-from tests.tiny import CLASSES, FEATURES, clouds, network
+from tests.picking.task import PLAIN, Broken, logits_of, network, noisy, normalised, priority, recipe, select, wrong
+from tests.tiny import CLASSES, FEATURES, clouds
 
 ORDERS = ("priority", "worst", "boundary")
 
