@@ -2108,7 +2108,7 @@ MUTATIONS = (
     Mutation(
         "picks: dropout draws from whatever was drawn before",
         "pacbound/picking/learner.py",
-        "        torch.manual_seed(torchs)  # of dropout, in a network of the user's own\n",
+        "        seed(torchs)  # of dropout, in a network of the user's own\n",
         "",
         f"{LEARNER}::test_dropout_in_a_network_of_the_users_own_is_drawn_from_the_recipe",
     ),
