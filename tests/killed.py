@@ -20,9 +20,7 @@ def whole_and_resumed(
     return certify_language(request, progress=False), resumed(request, state, monkeypatch, saves)
 
 
-def resumed(
-    request: Request, state: Path, monkeypatch: pytest.MonkeyPatch, saves: int = SAVES
-) -> LanguageCertificate:
+def resumed(request: Request, state: Path, monkeypatch: pytest.MonkeyPatch, saves: int = SAVES) -> LanguageCertificate:
     """Certify with a training that saves at every step, is killed, and goes on from its state."""
     left, plain = iter(range(saves, -1, -1)), Checkpoint.save
 
