@@ -2248,8 +2248,8 @@ MUTATIONS = (
     Mutation(
         "answers: a symbol that the network lacks is right",
         "pacbound/networks/predictions.py",
-        "    return known & ~lost\n",
-        "    return ~lost\n",
+        "    return known & ~lost.reshape(symbols.shape)\n",
+        "    return ~lost.reshape(symbols.shape)\n",
         "tests/networks/test_answers.py::test_a_symbol_that_the_network_does_not_know_is_an_error",
     ),
     Mutation(
