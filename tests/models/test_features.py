@@ -411,7 +411,12 @@ def test_norms_of_a_network_with_features_are_refused_by_name() -> None:
 REQUEST = quick(d=32, epochs=2, batch=40)
 
 
-TEXT, DIGITS = "flip-edges2-A3-L", load("digits").subset(range(80))
+TEXT = "flip-edges2-A3-L"
+
+
+def sample() -> tuple[Tensor, Tensor]:
+    digits = load("digits").subset(range(80))
+    return digits.x, digits.y
 
 
 @pytest.fixture(scope="module")
@@ -424,7 +429,7 @@ def whole() -> tuple[pb.Certificate, int]:
 
 
 def certified() -> pb.Certificate:
-    return certify(TEXT, (DIGITS.x, DIGITS.y), request=REQUEST, progress=False)
+    return certify(TEXT, sample(), request=REQUEST, progress=False)
 
 
 def test_training_runs_on_features_made_once_and_the_whole_network_is_counted(
@@ -439,7 +444,7 @@ def test_training_runs_on_features_made_once_and_the_whole_network_is_counted(
     assert abs(made.risk.errors - other.risk.errors) <= 8  # the same training but for rounding
     assert made.hypothesis.model == TEXT
     made.save(tmp_path / "c.json")
-    assert pb.verify(tmp_path / "c.json", data=(DIGITS.x, DIGITS.y)).stands
+    assert pb.verify(tmp_path / "c.json", data=sample()).stands
 
 
 def test_many_features_are_held_in_halves_and_the_whole_network_is_counted(
@@ -456,4 +461,4 @@ def test_many_features_are_held_in_halves_and_the_whole_network_is_counted(
     assert maps[torch.arange(3)].dtype == torch.float32
     assert abs(made.risk.errors - whole[0].risk.errors) <= 8  # the same training but for rounding
     made.save(tmp_path / "c.json")
-    assert pb.verify(tmp_path / "c.json", data=(DIGITS.x, DIGITS.y)).stands
+    assert pb.verify(tmp_path / "c.json", data=sample()).stands
