@@ -190,7 +190,7 @@ def test_moments_are_those_of_scipy(sides: tuple[int, int]) -> None:
 @pytest.mark.parametrize(("normalised", "intensity"), [(True, False), (True, True), (False, False), (False, True)])
 @pytest.mark.parametrize("sides", [(28, 28), (8, 8), (16, 21)])
 def test_edges_are_those_of_scipy(sides: tuple[int, int], normalised: bool, intensity: bool) -> None:
-    x = strokes(4, *sides).double()
+    x = strokes(2, *sides).double()
     found = Edges(normalised, intensity)(x)
     for image, answer in zip(x, found, strict=True):
         assert np.allclose(edges_by_hand(image[0].numpy(), normalised, intensity), answer, atol=1e-9)
@@ -207,7 +207,7 @@ def test_colours_are_those_of_scipy() -> None:
 @pytest.mark.parametrize("intensity", [False, True])
 @pytest.mark.parametrize("sides", [(28, 28), (8, 8), (16, 21)])
 def test_bars_are_those_of_scipy(sides: tuple[int, int], intensity: bool) -> None:
-    x = strokes(4, *sides).double()
+    x = strokes(2, *sides).double()
     found = Bars(intensity)(x)
     assert found.shape[1] == 16 + intensity
     for image, answer in zip(x, found, strict=True):
@@ -301,7 +301,7 @@ def test_grey_maps_do_not_change_with_the_scale_of_pixels() -> None:
     ("text", "shape"), [*((text, (1, 28, 28)) for text in GREY), *((text, (3, 28, 28)) for text in COLOUR)]
 )
 def test_an_image_is_answered_by_itself(text: str, shape: tuple[int, ...]) -> None:
-    network, x = described(text, shape), strokes(12).expand(-1, *shape).clone()
+    network, x = described(text, shape), strokes(8).expand(-1, *shape).clone()
     with torch.no_grad():
         check_deterministic(network, x)
         changed = x.clone()

@@ -20,7 +20,7 @@ def groups(module: nn.Module, *shape: int) -> tuple[UnitGroup, ...]:
 
 @pytest.mark.parametrize(
     ("name", "shape", "sizes"),
-    [("lenet", (28, 28), [16, 32, 64]), ("mlp", (8, 8), [256]), ("cnn", (3, 32, 32), [16, 32, 32, 64])],
+    [("lenet", (28, 28), [16, 32, 64]), ("mlp", (8, 8), [256]), ("cnn", (3, 8, 8), [16, 32, 32, 64])],
 )
 def test_sizes_are_the_widths_of_the_hidden_layers(name: str, shape: tuple[int, ...], sizes: list[int]) -> None:
     assert sorted(g.size for g in groups(build(name, shape, 10), *shape)) == sizes
