@@ -16,8 +16,12 @@ SAVES = 20  # after which it is killed
 def whole_and_resumed(
     request: Request, state: Path, monkeypatch: pytest.MonkeyPatch, saves: int = SAVES
 ) -> tuple[LanguageCertificate, LanguageCertificate]:
-    """Certify twice: at once, and with a training that saves at every step, is killed, and goes on from its state."""
-    whole = certify_language(request, progress=False)
+    """Certify twice: at once, and `resumed`."""
+    return certify_language(request, progress=False), resumed(request, state, monkeypatch, saves)
+
+
+def resumed(request: Request, state: Path, monkeypatch: pytest.MonkeyPatch, saves: int = SAVES) -> LanguageCertificate:
+    """Certify with a training that saves at every step, is killed, and goes on from its state."""
     left, plain = iter(range(saves, -1, -1)), Checkpoint.save
 
     def killed(checkpoint: Checkpoint, *rest: Any, **options: Any) -> None:
@@ -30,4 +34,4 @@ def whole_and_resumed(
         patch.setattr(Checkpoint, "save", killed)
         with pytest.raises(KeyboardInterrupt):
             certify_language(request, state=state, progress=False)
-    return whole, certify_language(request, state=state, progress=False)
+    return certify_language(request, state=state, progress=False)

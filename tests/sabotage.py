@@ -2108,7 +2108,7 @@ MUTATIONS = (
     Mutation(
         "picks: dropout draws from whatever was drawn before",
         "pacbound/picking/learner.py",
-        "        torch.manual_seed(torchs)  # of dropout, in a network of the user's own\n",
+        "        seed(torchs)  # of dropout, in a network of the user's own\n",
         "",
         f"{LEARNER}::test_dropout_in_a_network_of_the_users_own_is_drawn_from_the_recipe",
     ),
@@ -2241,15 +2241,15 @@ MUTATIONS = (
     Mutation(
         "answers: near-ties are right",
         "pacbound/networks/predictions.py",
-        "    lost = zero_one(logits, torch.from_numpy(np.where(known, symbols, 0))).numpy() > 0\n",
-        "    lost = logits.argmax(1).numpy() != symbols\n",
+        "    lost = zero_one(logits.flatten(0, 1), asked.flatten()).numpy() > 0\n",
+        "    lost = logits.flatten(0, 1).argmax(1).numpy() != symbols.flatten()\n",
         "tests/networks/test_answers.py::test_a_near_tie_is_an_error",
     ),
     Mutation(
         "answers: a symbol that the network lacks is right",
         "pacbound/networks/predictions.py",
-        "    return known & ~lost\n",
-        "    return ~lost\n",
+        "    return known & ~lost.reshape(symbols.shape)\n",
+        "    return ~lost.reshape(symbols.shape)\n",
         "tests/networks/test_answers.py::test_a_symbol_that_the_network_does_not_know_is_an_error",
     ),
     Mutation(

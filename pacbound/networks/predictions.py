@@ -160,21 +160,21 @@ def _predict_batch(network: nn.Module, text: Text, batch: list[tuple[int, int, i
     chosen = torch.from_numpy(np.minimum(symbols, size - 1))[..., None]
     own = np.where(symbols < size, p.gather(-1, chosen)[..., 0].numpy(), 0.0)
     keep = [slice(first - begin, end - begin) for begin, first, end in batch]
+    clear = _led(logits[..., :size], symbols) if led else None
     return Predicted(
         np.concatenate([own[k, part] for k, part in enumerate(keep)]),
         torch.cat([p[k, part] for k, part in enumerate(keep)]).numpy(),
         np.array([end - first for _, first, end in batch], np.int64),
-        np.concatenate([_led(logits[k, part, :size], symbols[k, part]) for k, part in enumerate(keep)])
-        if led
-        else None,
+        None if clear is None else np.concatenate([clear[k, part] for k, part in enumerate(keep)]),
     )
 
 
 def _led(logits: Tensor, symbols: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether each symbol (m,) is the clear winner of its logits (m, size); one that the network lacks never is."""
+    """Whether each symbol (rows, m) is the clear winner of its logits (rows, m, size); an unknown one never is."""
     known = symbols < logits.shape[-1]
-    lost = zero_one(logits, torch.from_numpy(np.where(known, symbols, 0))).numpy() > 0
-    return known & ~lost
+    asked = torch.from_numpy(np.where(known, symbols, 0))
+    lost = zero_one(logits.flatten(0, 1), asked.flatten()).numpy() > 0
+    return known & ~lost.reshape(symbols.shape)
 
 
 def predicting(

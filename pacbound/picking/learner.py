@@ -70,7 +70,8 @@ def learn(
     mean: list[Tensor] = []
     training_mode(module)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(torchs)  # of dropout, in a network of the user's own
+        seed = torch.manual_seed if x.is_cuda else torch.default_generator.manual_seed  # the former formats the stack
+        seed(torchs)  # of dropout, in a network of the user's own
         for step in range(steps):
             inputs, labels = batches.draw()
             adam.zero_grad()

@@ -60,8 +60,8 @@ def errors_of(module: nn.Module) -> int:
 
 def test_what_the_fit_made_is_coded_and_left_as_it_is(tmp_path: Path) -> None:
     fitted = Loss()
-    optimizer = torch.optim.Adam(fitted.parameters(), 0.02)
-    for _ in range(60):
+    optimizer = torch.optim.Adam(fitted.parameters(), 0.05)
+    for _ in range(30):
         optimizer.zero_grad()
         fitted(*clouds(N))["loss"].backward()
         optimizer.step()
@@ -77,7 +77,7 @@ def test_what_the_fit_made_is_coded_and_left_as_it_is(tmp_path: Path) -> None:
 
 def test_a_surrogate_is_about_the_weights_as_they_are(tmp_path: Path) -> None:
     request = Request(
-        method="surrogate", surrogate="mlp", earlier_looks=0, encoder="plain", d=16, epochs=8, batch=30, rate=0.05
+        method="surrogate", surrogate="mlp", earlier_looks=0, encoder="plain", d=16, epochs=8, batch=60, rate=0.1
     )
     inputs = clouds(M, 7)[0]
     made = after(tmp_path, request=request, unlabelled=inputs).certify(Loss())
@@ -118,7 +118,7 @@ def test_trainer_ends_with_a_certificate_and_logs_it(tmp_path: Path) -> None:
     pytest.importorskip("accelerate", reason="Trainer needs accelerate")
     callback, model = trainer_callback(after(tmp_path)), Loss()
     arguments = transformers.TrainingArguments(
-        output_dir=str(tmp_path / "trainer"), num_train_epochs=20, per_device_train_batch_size=30, learning_rate=0.02,
+        output_dir=str(tmp_path / "trainer"), num_train_epochs=8, per_device_train_batch_size=30, learning_rate=0.05,
         report_to=[], save_strategy="no", use_cpu=True, disable_tqdm=True, dataloader_pin_memory=False,
     )  # fmt: skip
     trainer = transformers.Trainer(model=model, args=arguments, train_dataset=Rows(), callbacks=[callback])
@@ -146,13 +146,13 @@ def test_lightning_ends_with_a_certificate_and_logs_it(tmp_path: Path) -> None:
             return nn.functional.cross_entropy(self.net(batch[0]), batch[1])
 
         def configure_optimizers(self) -> torch.optim.Optimizer:
-            return torch.optim.Adam(self.parameters(), 0.02)
+            return torch.optim.Adam(self.parameters(), 0.05)
 
     callback, task = lightning_callback(after(tmp_path)), Task()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's own, of what it calls in torch and of data loaders
         trainer = lightning.Trainer(
-            max_epochs=20, accelerator="cpu", callbacks=[callback], logger=CSVLogger(tmp_path),
+            max_epochs=8, accelerator="cpu", callbacks=[callback], logger=CSVLogger(tmp_path),
             enable_progress_bar=False, enable_model_summary=False, enable_checkpointing=False, log_every_n_steps=1,
         )  # fmt: skip
         trainer.fit(task, DataLoader(TensorDataset(*clouds(N)), batch_size=30, shuffle=True))

@@ -14,6 +14,8 @@ from tests.forge import caught, forge
 from tests.methods.task import N, arguments, request, save_original, unlabelled
 from tests.tiny import clouds, network
 
+pytestmark = pytest.mark.usefixtures("brief_start")
+
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -21,7 +23,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(file: Path, state: Path | None = None, **options: Any) -> pb.Certificate:
-    asked = request(file, **options).model_copy(update={"method": "auto"})
+    little = {"epochs": 3, "pick_steps": 25, "pick_epochs": 0, "max_picks": 20}
+    asked = request(file, **{**little, **options}).model_copy(update={"method": "auto"})
     return pb.certify(network(), clouds(N), unlabelled=unlabelled(), request=asked, state=state, progress=False)
 
 

@@ -22,7 +22,7 @@ from pacbound.request.request import Request
 from pacbound.verification.language_losses import rebuild_language_base
 from pacbound.verification.verification import verify
 from tests.forge import Document, forge
-from tests.killed import whole_and_resumed
+from tests.killed import resumed
 from tests.markov import save_text
 
 N, SHARE = 4800, 0.25
@@ -31,9 +31,11 @@ QUICK = {
     "prior_share": SHARE,
 }  # fmt: skip
 
+pytestmark = pytest.mark.usefixtures("brief_start")
 
-def asked(folder: Path, **options: object) -> Request:
-    return Request.model_validate({**QUICK, "data": str(save_text(folder, N)), **options})
+
+def asked(folder: Path, n: int = N, **options: object) -> Request:
+    return Request.model_validate({**QUICK, "data": str(save_text(folder, n)), **options})
 
 
 @pytest.fixture(scope="module")
@@ -173,11 +175,19 @@ def test_forged_splits_are_refused_at_the_first_level_that_sees_them(split, tmp_
     assert found.failed == check
 
 
-@pytest.mark.parametrize("saves", [5, 30])  # in the training of theta0, and after it
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, monkeypatch, saves):
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Request, LanguageCertificate]:
+    request = asked(tmp_path_factory.mktemp("undisturbed"), 1500, epochs=20)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(language_start, "LEAST_STEPS", 20)
+        return request, certify_language(request, progress=False)
+
+
+@pytest.mark.parametrize("saves", [5, 25])  # in the training of theta0, and after it
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(undisturbed, tmp_path, monkeypatch, saves):
+    request, whole = undisturbed
     monkeypatch.setattr(language_start, "LEAST_STEPS", 20)
-    whole, resumed = whole_and_resumed(asked(tmp_path, epochs=10), tmp_path / "c.json.state", monkeypatch, saves)
-    assert resumed.core_digest == whole.core_digest
+    assert resumed(request, tmp_path / "c.json.state", monkeypatch, saves).core_digest == whole.core_digest
 
 
 @pytest.mark.parametrize(

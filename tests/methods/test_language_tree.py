@@ -145,7 +145,7 @@ def test_a_split_goes_on_from_such_a_file_and_its_rest_needs_it_no_more(tree, st
         "disjoint": True,
         "prior_share": 0.5,
         "epochs": 3,
-        "start_minutes": 0.01,
+        "start_minutes": 0.001,
     }
     certificate = certified(data, encoder="weights", **of)
     split = certificate.hypothesis.base.split

@@ -15,9 +15,12 @@ from pacbound.request.request import Request
 from tests.methods.task import N, original, save_original, unlabelled
 from tests.tiny import clouds, network
 
+pytestmark = pytest.mark.usefixtures("brief_start")
+
 
 def asked(**options: object) -> Request:
-    return Request.model_validate({"method": "picks", "pick_first": 8, "pick_steps": 25, "pick_epochs": 1, **options})
+    quick = {"pick_first": 8, "pick_growth": 8, "pick_steps": 25, "pick_epochs": 1, "max_picks": 40}
+    return Request.model_validate({"method": "picks", **quick, **options})
 
 
 @pytest.fixture(scope="module")

@@ -26,13 +26,13 @@ def certified(x: Tensor, y: Tensor, module: nn.Module | None = None, **options: 
     return pb.certify(network() if module is None else module, (x, y), request=request, progress=False)
 
 
-def noise(n: int = 150) -> tuple[Tensor, Tensor]:
+def noise(n: int = 100) -> tuple[Tensor, Tensor]:
     x = torch.randn(n, FEATURES, generator=torch.Generator().manual_seed(0))
     return x, torch.randint(CLASSES, (n,), generator=torch.Generator().manual_seed(1))
 
 
 @pytest.mark.parametrize("order", ["priority", "worst"])
-@pytest.mark.parametrize("most", [None, 150])
+@pytest.mark.parametrize("most", [None, 100])
 def test_on_random_labels_no_bound_is_below_the_true_risk(order: str, most: int | None) -> None:
     made = certified(*noise(), pick_order=order, max_picks=most)
     assert made.picks is not None
@@ -74,9 +74,9 @@ def test_a_network_that_says_no_number_has_the_bound_1() -> None:
 
 
 def test_the_round_with_the_fewest_picks_and_errors_is_taken() -> None:
-    examples = noisy(150)
+    examples = noisy(100)
     sums = []
-    for most in (4, 6, 9, 13, 19, 28, 42):
+    for most in (4, 6, 13, 28, 42):
         made = certified(examples.x, examples.y, max_picks=most)
         assert made.picks is not None
         assert made.picks.picked <= most

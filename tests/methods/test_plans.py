@@ -36,9 +36,9 @@ INPUTS = {
     "surrogate": "mlp",
     "encoder": "plain",
     "d": 16,
-    "batch": 30,
-    "rate": 0.05,
-    "epochs": 8,
+    "batch": 60,
+    "rate": 0.1,
+    "epochs": 3,
 }
 
 

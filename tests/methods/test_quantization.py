@@ -29,7 +29,7 @@ from tests.forge import Document, forge
 from tests.markov import CHAIN, LETTERS, save_text, states
 from tests.models.test_llama import write
 
-N, V, ALPHA = 3000, 256, 0.1
+N, V, ALPHA = 2000, 256, 0.1
 SHAPE = (8, 12, 1, 4, 2, V, 16)  # of a checkpoint of llama2.c that reads bytes, 16 at most
 METHOD = {"method": "quantization-loss", "disjoint": True}
 Paths = dict[str, str]

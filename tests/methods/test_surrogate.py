@@ -27,6 +27,8 @@ from pacbound.specs.specs import PreprocessSpec
 from tests.methods.task import M, N, arguments, certified, original, request, save_original, unlabelled
 from tests.tiny import clouds, examples, network, quick
 
+pytestmark = pytest.mark.usefixtures("brief_start")
+
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -99,15 +99,15 @@ def test_adapters_are_certified_and_verified(net: nn.Module, tmp_path: Path) -> 
     torch.save(net.state_dict(), tmp_path / "net.pt")
     request = quick(train=f"lora:{RANK}", checkpoint=str(tmp_path / "net.pt"), disjoint=True)
     request = request.model_copy(update={"epochs": 30, "batch": 60, "beta": 1.0})
-    made = pb.certify(net, clouds(600), request=request, progress=False)
+    made = pb.certify(net, clouds(300), request=request, progress=False)
     assert made.hypothesis.train == f"lora:{RANK}"
     assert made.hypothesis.parameters == sum(
         parameter.numel() for name, parameter in train_only(net, f"lora:{RANK}").named_parameters()
         if parameter.requires_grad
     )  # fmt: skip
-    assert made.risk.errors < 60  # the checkpoint, never trained, makes 400
+    assert made.risk.errors < 30  # the checkpoint, never trained, makes 200
     made.save(tmp_path / "c.json")
-    given = {"data": clouds(600), "model": net, "checkpoint": tmp_path / "net.pt"}
+    given = {"data": clouds(300), "model": net, "checkpoint": tmp_path / "net.pt"}
     assert pb.verify(tmp_path / "c.json", **given).require().level == "risk"
 
 

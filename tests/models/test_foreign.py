@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from pacbound_cli.main import app
@@ -14,6 +15,7 @@ from torch import nn
 from typer.testing import CliRunner
 
 from pacbound.certificate import Certificate
+from pacbound.data.registry import load
 from pacbound.errors import ModelError
 from pacbound.models.foreign import folder_digest, optional
 from pacbound.models.loading import load_model
@@ -99,14 +101,17 @@ def test_a_folder_is_certified_and_verified_on_the_command_line(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    options = ["--checkpoint", "vit", "--disjoint", "--encoder", "plain", "--d", "4", "--epochs", "1", "-o", "c.json"]
-    done = CliRunner().invoke(app, ["certify", *options])
+    few = load("digits").subset(range(40))
+    np.savez("few.npz", x=few.x.numpy(), y=few.y.numpy())
+    given = ["--data", "few.npz", "--checkpoint", "vit"]
+    options = ["--disjoint", "--encoder", "plain", "--d", "4", "--epochs", "1", "--batch", "20", "-o", "c.json"]
+    done = CliRunner().invoke(app, ["certify", *given, *options])
     assert done.exit_code == 0, done.output
     assert Certificate.load("c.json").hypothesis.base.sha256 == folder_digest(whole)
-    done = CliRunner().invoke(app, ["verify", "c.json", "--checkpoint", "vit"])
+    done = CliRunner().invoke(app, ["verify", "c.json", *given])
     assert (done.exit_code, "stands, at level risk" in done.stdout) == (0, True)
     (whole / "config.json").write_text((whole / "config.json").read_text() + " ")
-    assert verify("c.json", checkpoint="vit").failed == "checkpoint"
+    assert verify("c.json", data="few.npz", checkpoint="vit").failed == "checkpoint"
 
 
 def built_and_filled(folder: Path) -> None:

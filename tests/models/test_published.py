@@ -128,19 +128,18 @@ def test_networks_that_standardise_pixels_themselves_get_raw_ones() -> None:
 @pytest.mark.parametrize(
     ("name", "file", "data", "errors"),
     [
-        ("lenet-mnist", "lenet5-mnist/mnist_lenet5_clntrained.pt", "mnist", (2, 7)),
-        ("resnet20-bn", "resnet-cifar10/resnet20-12fca82f.th", "cifar10", (28, 42)),
-        ("resnet32-bn", "resnet-cifar10/resnet32-d509ac18.th", "cifar10", (22, 33)),
+        ("lenet-mnist", "lenet5-mnist/mnist_lenet5_clntrained.pt", "mnist", 1),
+        ("resnet20-bn", "resnet-cifar10/resnet20-12fca82f.th", "cifar10", 18),
+        ("resnet32-bn", "resnet-cifar10/resnet32-d509ac18.th", "cifar10", 15),
     ],
 )
 def test_published_files_load_and_are_as_accurate_as_they_were_measured(
-    data_root: Path, name: str, file: str, data: str, errors: tuple[int, int]
+    data_root: Path, name: str, file: str, data: str, errors: int
 ) -> None:
-    """On all 10,000: 98.89, 91.73 and 92.63 %; here on the first 400."""
-    sample = load(data, data_root, "test").subset(range(400))
+    """On all 10,000: 98.89, 91.73 and 92.63 %; here on the first 200."""
+    sample = load(data, data_root, "test").subset(range(200))
     net = build(name, sample.shape, 10)
     load_checkpoint(net, data_root / "checkpoints" / file)
     with torch.no_grad():
-        logits = torch.cat([net.eval()(part.float()) for part in sample.x.split(200)])
-    low, high = errors
-    assert low <= int((logits.argmax(1) != sample.y).sum()) <= high
+        logits = torch.cat([net.eval()(part.float()) for part in sample.x.split(50)])
+    assert abs(int((logits.argmax(1) != sample.y).sum()) - errors) <= 1

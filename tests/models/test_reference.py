@@ -58,9 +58,9 @@ def test_resnet20_has_the_size_of_the_published_one():
 def test_every_network_reads_every_image_shape_and_has_no_state(name, shape):
     net = build(name, shape, 5)
     initialise(net, 3)
-    x = torch.randn(6, *shape, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0))
     logits = net.eval()(x)
-    assert logits.shape == (6, 5)
+    assert logits.shape == (3, 5)
     assert logits.std() > 0.01
     assert not list(net.buffers())
     assert torch.equal(logits, net.train()(x))

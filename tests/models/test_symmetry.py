@@ -45,19 +45,25 @@ def tried(module: nn.Module, shape: tuple[int, ...]) -> int:
     parameters = list(network.parameters())
     held = [torch.randn(p.shape, generator=generator, dtype=torch.float64) for p in parameters]
     x = torch.randn(5, *shape, generator=generator, dtype=torch.float64)
-    axes = [(k, a, p.shape[a]) for k, p in enumerate(parameters) for a in range(min(2, p.ndim)) if p.shape[a] > 1]
 
-    def outputs(orders: tuple[tuple[int, ...], ...]) -> Tensor:
-        for parameter, values in zip(parameters, held, strict=True):
-            parameter.data = values
-        for (k, axis, _), order in zip(axes, orders, strict=True):
-            parameters[k].data = parameters[k].data.index_select(axis, torch.tensor(order))
+    def outputs(values: tuple[Tensor, ...]) -> Tensor:
+        for parameter, value in zip(parameters, values, strict=True):
+            parameter.data = value
         return network(x)
 
     with torch.no_grad():
-        before = outputs(tuple(tuple(range(side)) for _, _, side in axes))
-        every = itertools.product(*(itertools.permutations(range(side)) for _, _, side in axes))
-        return sum(float((outputs(orders) - before).abs().max()) < 1e-9 for orders in every)
+        before = outputs(tuple(held))
+        every = itertools.product(*map(reordered, held))
+        return sum(float((outputs(values) - before).abs().max()) < 1e-9 for values in every)
+
+
+def reordered(values: Tensor) -> list[Tensor]:
+    """The values in every order of the first axis, and of the second where there is one."""
+    found = [values]
+    for axis, side in enumerate(values.shape[:2]):
+        orders = [torch.tensor(order) for order in itertools.permutations(range(side))]
+        found = [one.index_select(axis, order) for one in found for order in orders]
+    return found
 
 
 def order_of(module: nn.Module, shape: tuple[int, ...]) -> int:

@@ -1,6 +1,7 @@
 """Text networks of transformers, tiny ones made here: from a folder, and in memory."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,21 +44,34 @@ def texts(n: int) -> Tensor:
     return torch.where(torch.arange(LENGTH) < lengths, ids, PADDING)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def classifier() -> nn.Module:
     return made("BertForSequenceClassification", num_labels=3)
 
 
-@pytest.fixture
-def folder(classifier: nn.Module, tmp_path: Path) -> Path:
-    classifier.save_pretrained(tmp_path / "bert")  # type: ignore[operator]
-    return tmp_path / "bert"
+@pytest.fixture(scope="module")
+def folder(classifier: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("classifier") / "bert"
+    classifier.save_pretrained(path)  # type: ignore[operator]
+    return path
+
+
+@pytest.fixture(scope="module")
+def bare() -> nn.Module:
+    return made("BertModel")
+
+
+@pytest.fixture(scope="module")
+def saved_encoder(bare: nn.Module, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("encoder")
+    bare.save_pretrained(path)  # type: ignore[operator]
+    return path
 
 
 @pytest.fixture
-def encoder(tmp_path: Path) -> Path:
-    made("BertModel").save_pretrained(tmp_path / "encoder")  # type: ignore[operator]
-    return tmp_path / "encoder"
+def encoder(saved_encoder: Path, tmp_path: Path) -> Path:
+    """A copy of its folder that a test may change."""
+    return shutil.copytree(saved_encoder, tmp_path / "encoder")
 
 
 def alone(network: nn.Module, text: Tensor) -> Tensor:
@@ -89,13 +103,12 @@ def test_a_text_is_answered_alike_whatever_stands_beside_it_and_in_whatever_numb
     ("chosen", "unit"), [(None, False), ("mean_tokens", False), ("mean_tokens", True), ("cls_token", True)]
 )
 def test_an_encoder_gets_a_head_on_the_vector_that_its_folder_says(
-    encoder: Path, chosen: str | None, unit: bool
+    encoder: Path, bare: nn.Module, chosen: str | None, unit: bool
 ) -> None:
     if chosen is not None:
         as_sentences(encoder, chosen, unit)
     module, _ = load_model(f"hf:{encoder}", (LENGTH,), 4)
     load_checkpoint(module, encoder, new_head_seed=3)
-    bare = made("BertModel")
     with torch.no_grad():
         for text in texts(4):
             places = alone(bare, text).last_hidden_state[0]
@@ -237,10 +250,10 @@ def test_a_network_that_makes_masks_of_its_own_is_refused() -> None:
 
 
 def test_a_text_network_drawn_from_a_seed_is_certified_and_verified(folder: Path, tmp_path: Path) -> None:
-    x = texts(60).unique(dim=0)
+    x = texts(30).unique(dim=0)
     data = (x.float(), (x[:, 0] > WORDS // 2).long())
     source = f"hf:{folder}"
-    made = pb.certify(source, data, request=Request(d=4, epochs=1, encoder="plain"), progress=False)
+    made = pb.certify(source, data, request=Request(d=4, epochs=1, batch=30, encoder="plain"), progress=False)
     made.save(tmp_path / "c.json")
     assert made.hypothesis.base.constants is not None
     assert pb.verify(tmp_path / "c.json", data=data, model=source).require().level == "risk"
@@ -249,7 +262,7 @@ def test_a_text_network_drawn_from_a_seed_is_certified_and_verified(folder: Path
 def test_a_record_is_certified_and_verified(tmp_path: Path) -> None:
     x = torch.randn(80, 2, generator=torch.Generator().manual_seed(0))
     data = (x, (x.sum(1) > 0).long())
-    request = Request(encoder="plain", d=4, epochs=1)
+    request = Request(encoder="plain", d=4, epochs=1, batch=40)
     pb.certify(Record(), data, request=request, progress=False).save(tmp_path / "c.json")
     assert pb.verify(tmp_path / "c.json", data=data, model=Record()).require().level == "risk"
 
@@ -260,9 +273,10 @@ def test_texts_are_certified_and_verified_from_a_folder(
     import numpy as np
 
     monkeypatch.chdir(tmp_path)
-    x = texts(60).unique(dim=0)
+    x = texts(30).unique(dim=0)
     np.savez("texts.npz", x=x.float().numpy(), y=(x[:, 0] > WORDS // 2).long().numpy())
-    options = ["--checkpoint", "encoder", "--disjoint", "--new-head", "--encoder", "plain", "--d", "4", "--epochs", "1"]
+    options = ["--checkpoint", "encoder", "--disjoint", "--new-head", "--encoder", "plain", "--d", "4"]
+    options += ["--epochs", "1", "--batch", "30"]
     given = ["--data", "texts.npz"]
     done = CliRunner().invoke(app, ["certify", *given, *options, "-o", "c.json"])
     assert done.exit_code == 0, done.output

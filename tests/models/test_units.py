@@ -20,7 +20,7 @@ def groups(module: nn.Module, *shape: int) -> tuple[UnitGroup, ...]:
 
 @pytest.mark.parametrize(
     ("name", "shape", "sizes"),
-    [("lenet", (28, 28), [16, 32, 64]), ("mlp", (8, 8), [256]), ("cnn", (3, 32, 32), [16, 32, 32, 64])],
+    [("lenet", (28, 28), [16, 32, 64]), ("mlp", (8, 8), [256]), ("cnn", (3, 8, 8), [16, 32, 32, 64])],
 )
 def test_sizes_are_the_widths_of_the_hidden_layers(name: str, shape: tuple[int, ...], sizes: list[int]) -> None:
     assert sorted(g.size for g in groups(build(name, shape, 10), *shape)) == sizes
@@ -34,7 +34,7 @@ def test_lenet_of_mnist_has_its_channels_and_hidden_units_with_blocks_of_columns
 
 @pytest.mark.parametrize(("name", "blocks"), [("resnet20-bn", 3), ("resnet32-bn", 5)])
 def test_padded_shortcuts_leave_the_new_channels_of_each_stage(name: str, blocks: int) -> None:
-    found = groups(build(name, (3, 32, 32), 10), 3, 32, 32)
+    found = groups(build(name, (3, 8, 8), 10), 3, 8, 8)
     inner = [width for width in (16, 32, 64) for _ in range(blocks)]
     expected = residual_group((16, 32, 64), inner, projected=False)
     assert sorted(g.size for g in found) == sorted(size for _, size, _ in expected.factors)

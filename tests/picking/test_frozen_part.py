@@ -15,7 +15,7 @@ from pacbound.request.request import Request
 from tests.picking.task import PLAIN, noisy, recipe
 from tests.pipeline.test_trained_part import net
 
-EXAMPLES = noisy(150)
+EXAMPLES = noisy(100)
 
 
 def selection(**fields: object) -> Selection:
@@ -55,7 +55,7 @@ def test_the_frozen_part_is_asked_about_each_example_once() -> None:
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("picks") / "c.json"
     request = Request.model_validate(
-        {"method": "picks", "base": "values", "train": "head.*", "pick_steps": 25, "pick_first": 4, "max_picks": 40}
+        {"method": "picks", "base": "values", "train": "head.*", "pick_steps": 25, "pick_first": 8, "max_picks": 20}
     )
     certify(net(), EXAMPLES, request=request, state=path.with_suffix(".state"), progress=False).save(path)
     return path
@@ -76,4 +76,4 @@ def test_its_certificate_stands_at_level_replay_and_holds_the_whole_network(cert
 
 def test_what_reached_the_head_lies_beside_it_for_another_run(certificate: Path) -> None:
     (kept,) = certificate.parent.glob("frozen-*.npy")
-    assert kept.stat().st_size > 150 * 4 * 4
+    assert kept.stat().st_size > EXAMPLES.n * 4 * 4

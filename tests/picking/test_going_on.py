@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -15,16 +14,15 @@ from typer.testing import CliRunner
 from pacbound.picking.selection import END, Selection
 from pacbound.pipeline.picked import select
 from pacbound.training.state import Checkpoint
-from tests.picking.task import PLAIN, noisy, normalised, recipe
+from tests.picking.task import PLAIN, network, noisy, normalised, recipe
 from tests.picking.task import select as rounds
 from tests.several import forked, pacbound
-from tests.tiny import network
 
 
 def last_rounds(threads: int) -> tuple[int, list[tuple[list[int], bytes]]]:
     """How this process mixes strings, and what both orders end with."""
     torch.set_num_threads(threads)
-    ends = [rounds(noisy(60), normalised(), order=order)[-1] for order in ("priority", "worst")]
+    ends = [rounds(noisy(40), normalised(), order=order)[-1] for order in ("priority", "worst")]
     return hash("picks"), [(end.picked.tolist(), end.network) for end in ends]
 
 
@@ -54,7 +52,7 @@ class Killed(Checkpoint):
 @pytest.mark.parametrize("order", ["priority", "worst"])
 def test_a_run_killed_after_any_round_ends_with_the_same_rounds_and_networks(order: str, tmp_path: Path) -> None:
     def selection() -> Selection:
-        return Selection(network(), noisy(60), PLAIN, recipe(order=order))
+        return Selection(network(), noisy(60, 0.05), PLAIN, recipe(order=order))
 
     whole = select(selection(), END, Checkpoint(None, "key"), progress=False)
     assert len(whole.rounds) > 5
@@ -71,9 +69,21 @@ def test_a_run_killed_after_any_round_ends_with_the_same_rounds_and_networks(ord
 
 
 ARGUMENTS = [
-    "certify", "--method", "picks", "--model", "h8-R-L", "--pick-steps", "800", "--pick-epochs", "0", "--max-picks",
+    "certify", "--method", "picks", "--model", "h8-R-L", "--pick-steps", "25", "--pick-epochs", "0", "--max-picks",
     "31", "--augmentation", "none",
 ]  # fmt: skip
+
+
+def killed_after_one_round(*arguments: str) -> None:
+    """`pacbound ARGUMENTS` in a process that is killed as soon as a state is written."""
+    plain = Checkpoint.save
+
+    def save(checkpoint: Checkpoint, tensors: dict[str, Tensor], force: bool = False) -> None:
+        plain(checkpoint, tensors, force=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    Checkpoint.save = save  # type: ignore[method-assign]
+    pacbound(*arguments)
 
 
 def certificate(path: Path) -> tuple[dict[str, object], bytes]:
@@ -86,11 +96,8 @@ def certificate(path: Path) -> tuple[dict[str, object], bytes]:
 @pytest.mark.one_worker
 def test_kill_9_and_resume_end_with_the_same_certificate(tmp_path: Path) -> None:
     output, state = tmp_path / "killed.json", tmp_path / "killed.json.state"
-    begun = forked(pacbound, *ARGUMENTS, "--output", str(output), folder=tmp_path)
-    while not state.exists() and begun.process.is_alive():
-        time.sleep(0.005)
-    begun.kill()
-    assert begun.end().code == -signal.SIGKILL, "it had ended before it was killed"
+    ended = forked(killed_after_one_round, *ARGUMENTS, "--output", str(output), folder=tmp_path).end()
+    assert ended.code == -signal.SIGKILL, ended.err
     assert (state.exists(), output.exists()) == (True, False)
     again = CliRunner().invoke(app, [*ARGUMENTS, "--output", str(output), "--resume"])
     assert again.exit_code == 0, again.output

@@ -16,8 +16,8 @@ from pacbound.picking.order import GAP
 from pacbound.picking.selection import END, Learned, Round, Selection
 from pacbound.specs.picks import GROWTH_PARTS, RecipeSpec, sizes
 from pacbound.specs.specs import PreprocessSpec
-from tests.picking.task import PLAIN, Broken, logits_of, noisy, normalised, priority, recipe, select, wrong
-from tests.tiny import CLASSES, FEATURES, clouds, network
+from tests.picking.task import PLAIN, Broken, logits_of, network, noisy, normalised, priority, recipe, select, wrong
+from tests.tiny import CLASSES, FEATURES, clouds
 
 ORDERS = ("priority", "worst", "boundary")
 
@@ -34,20 +34,16 @@ def listed(first: int, growth: int, n: int) -> list[int]:
     return found
 
 
-def next_group(examples: Examples, one: Round, module: nn.Module, chosen: RecipeSpec, size: int) -> list[int]:
-    """Everybody outside T is asked, one by one; the first `size` of those who are wrong, by the order of the recipe."""
-    logits = logits_of(one, module, examples.x)
-    outside = set(range(examples.n)) - set(one.picked.tolist())
-    missed = wrong(logits, examples.y)
-    waiting = [row for row in sorted(outside, key=lambda row: priority(examples, row, chosen.seed)) if missed[row]]
-    if chosen.order == "priority":
+def next_group(waiting: list[int], logits: Tensor, y: Tensor, order: str, size: int) -> list[int]:
+    """The first `size` of those who wait, in order of priority, by logits (n, classes) and the order of a recipe."""
+    if order == "priority":
         return waiting[:size]
-    losses = nn.functional.cross_entropy(logits, examples.y, reduction="none").tolist()
-    own = logits.gather(1, examples.y[:, None])[:, 0]
-    leads = (logits - 1e9 * nn.functional.one_hot(examples.y, CLASSES)).amax(1) - own
+    losses = nn.functional.cross_entropy(logits, y, reduction="none").tolist()
+    own = logits.gather(1, y[:, None])[:, 0]
+    leads = ((logits - 1e9 * nn.functional.one_hot(y, CLASSES)).amax(1) - own).tolist()
 
     def key(row: int) -> float:
-        return -losses[row] if chosen.order == "worst" else float(leads[row])
+        return -losses[row] if order == "worst" else leads[row]
 
     ranked = sorted(waiting, key=key)
     end = min(size, len(ranked))
@@ -70,14 +66,16 @@ def test_the_selection_is_that_of_a_slow_one_which_asks_everybody(
 ) -> None:
     monkeypatch.setattr("pacbound.picking.selection.BATCH", 5)
     monkeypatch.setattr("pacbound.picking.selection.TAIL", 2)  # most of the time nobody is wrong among so few
-    examples, chosen = noisy(90), recipe(order=order, first=first, growth=growth, seed=5)
+    examples, chosen = noisy(50), recipe(order=order, first=first, growth=growth, seed=7)
+    queue = sorted(range(50), key=lambda row: priority(examples, row, 7))
     at = listed(first, growth, examples.n)
     assert list(sizes(chosen, examples.n)) == at
     rounds = list(Selection(network(), examples, PLAIN, chosen).rounds(progress=False))
     before = -1
     for one, after in zip(rounds, [*rounds[1:], None], strict=True):
-        t = len(one.picked)
-        everybody = next_group(examples, one, network(), chosen, examples.n)
+        t, logits = len(one.picked), logits_of(one, network(), examples.x)
+        missed, inside = wrong(logits, examples.y), set(one.picked.tolist())
+        everybody = [row for row in queue if row not in inside and missed[row]]
         assert one.stop == expected_stop(at, before, t, not everybody)
         if order != "priority":  # where the asking may stop early
             assert (one.asked, one.wrong) == (examples.n - t, len(everybody))
@@ -85,10 +83,12 @@ def test_the_selection_is_that_of_a_slow_one_which_asks_everybody(
             assert (everybody == []) or t >= at[-1]
         else:
             target = next(size for size in at if size > t)
-            group = next_group(examples, one, network(), chosen, target - t)
+            group = next_group(everybody, logits, examples.y, order, target - t)
             assert after.picked.tolist() == [*one.picked.tolist(), *group]
         before = t
     assert len(rounds) > 5, "the task is too easy to say anything"
+    if order == "priority":
+        assert any(one.wrong == 0 for one in rounds[:-1]), "somebody is always wrong among the last"
 
 
 def test_by_priority_asking_stops_at_the_last_one_picked_and_the_last_of_all_are_counted(
@@ -96,8 +96,8 @@ def test_by_priority_asking_stops_at_the_last_one_picked_and_the_last_of_all_are
 ) -> None:
     monkeypatch.setattr("pacbound.picking.selection.BATCH", 3)
     monkeypatch.setattr("pacbound.picking.selection.TAIL", 12)
-    examples, chosen = noisy(90), recipe()
-    selection = Selection(network(), examples, PLAIN, chosen)
+    examples, at = noisy(90), listed(4, 4, 90)
+    selection = Selection(network(), examples, PLAIN, recipe(growth=4))
     asked: list[int] = []
     answers = selection._answers
     monkeypatch.setattr(selection, "_answers", lambda module, rows: asked.extend(rows) or answers(module, rows))
@@ -107,13 +107,14 @@ def test_by_priority_asking_stops_at_the_last_one_picked_and_the_last_of_all_are
         questions.append(tuple(asked))
         asked.clear()
     monkeypatch.undo()
-    assert [one.picked.tolist() for one in rounds] == [one.picked.tolist() for one in select(examples)]
+    assert [one.picked.tolist() for one in rounds] == [one.picked.tolist() for one in select(examples, growth=4)]
     early = 0
     for one, after, rows in zip(rounds, rounds[1:], questions, strict=False):
         waiting = [row for row in selection.order.tolist() if row not in one.picked]
         missed = wrong(logits_of(one, network(), examples.x[waiting]), examples.y[waiting])
         last = waiting.index(after.picked[-1])
-        if len(waiting) - 3 * (last // 3 + 1) > 12:
+        found = len(after.picked) in at  # as many as were looked for
+        if found and len(waiting) - 3 * (last // 3 + 1) > 12:
             assert list(rows) == [*waiting[: 3 * (last // 3 + 1)], *waiting[-12:]]
             assert (one.asked, one.wrong) == (12, sum(missed[-12:]))
             early += 1
@@ -136,14 +137,14 @@ def test_a_selection_up_to_a_place_is_the_beginning_of_the_whole_one(order: str)
 
 
 def test_a_list_of_64_sizes_ends_the_selection_though_some_are_left() -> None:
-    x = torch.randn(400, FEATURES, generator=torch.Generator().manual_seed(0))
-    y = torch.randint(CLASSES, (400,), generator=torch.Generator().manual_seed(1))
+    x = torch.randn(300, FEATURES, generator=torch.Generator().manual_seed(0))
+    y = torch.randint(CLASSES, (300,), generator=torch.Generator().manual_seed(1))
     examples = Examples("noise", x, y, classes=CLASSES)
-    at = sizes(recipe(growth=1), 400)
+    at = sizes(recipe(growth=1), 300)
     assert len(at) == 64
     rounds = select(examples, growth=1)
     assert [len(one.picked) for one in rounds] == list(at)
-    assert (rounds[-1].stop, rounds[-1].wrong > 0, at[-1] < 400) == (END, True, True)
+    assert (rounds[-1].stop, rounds[-1].wrong > 0, at[-1] < 300) == (END, True, True)
 
 
 def test_growth_is_in_sixteenths_and_by_one_at_least() -> None:
@@ -194,7 +195,7 @@ def assert_preference(
 def test_taking_away_what_was_neither_picked_nor_wrong_changes_nothing(
     order: str, module: Callable[[], nn.Module]
 ) -> None:
-    assert_preference(noisy(), lambda examples: Selection(module(), examples, PLAIN, recipe(order=order)), 8)
+    assert_preference(noisy(100), lambda examples: Selection(module(), examples, PLAIN, recipe(order=order)), 6)
 
 
 @pytest.mark.slow
@@ -203,7 +204,7 @@ def test_taking_them_away_one_by_one_changes_nothing(order: str) -> None:
     def make(examples: Examples) -> Selection:
         return Selection(network(), examples, PLAIN, recipe(order=order))
 
-    assert_preference(noisy(), make, 8, together=False)
+    assert_preference(noisy(100), make, 6, together=False)
 
 
 def seeded(name: str, order: str) -> Callable[[Examples], Selection]:
@@ -219,12 +220,12 @@ def seeded(name: str, order: str) -> Callable[[Examples], Selection]:
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_on_digits_taking_away_20_changes_nothing(order: str) -> None:
-    assert_preference(load("digits"), seeded("mlp", order), 8)
+    assert_preference(load("digits").subset(range(400)), seeded("mlp", order), 4)
 
 
 @pytest.mark.parametrize("order", ["priority", "worst"])
 def test_on_mnist_taking_away_20_changes_nothing(order: str, data_root: Path) -> None:
-    assert_preference(load("mnist", data_root).subset(range(2000)), seeded("lenet1", order), 3)
+    assert_preference(load("mnist", data_root).subset(range(400)), seeded("lenet1", order), 3)
 
 
 class Peeks(nn.Module):
@@ -243,7 +244,7 @@ class Peeks(nn.Module):
 
 
 def test_what_a_network_notes_when_it_is_asked_does_not_reach_the_learner() -> None:
-    assert_preference(noisy(), lambda examples: Selection(Peeks(), examples, PLAIN, recipe()), 8)
+    assert_preference(noisy(100), lambda examples: Selection(Peeks(), examples, PLAIN, recipe()), 6)
 
 
 def test_a_learner_that_peeks_is_seen_by_taking_examples_away(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,7 +262,7 @@ def test_a_learner_that_peeks_is_seen_by_taking_examples_away(monkeypatch: pytes
         return Selection(network(), examples, PLAIN, recipe())
 
     with pytest.raises(AssertionError):
-        assert_preference(noisy(), peeking, 8)
+        assert_preference(noisy(100), peeking, 6)
 
 
 def test_an_order_by_place_is_seen_by_mixing_the_sample(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,15 +291,15 @@ def test_the_learner_makes_the_same_network_where_the_picks_are_all_there_is(mod
 
 
 def test_of_two_equal_examples_one_may_be_picked_and_the_other_stay() -> None:
-    one = noisy(60)
+    one = noisy(40)
     twice = Examples("clouds", torch.cat([one.x, one.x]), torch.cat([one.y, one.y]), classes=CLASSES)
     for order in ORDERS:
         rounds = select(twice, order=order)
         picked = rounds[-1].picked.tolist()
         assert len(set(picked)) == len(picked)
-        swapped = Examples("clouds", twice.x.roll(60, 0), twice.y.roll(60), classes=CLASSES)
+        swapped = Examples("clouds", twice.x.roll(40, 0), twice.y.roll(40), classes=CLASSES)
         assert_same(rounds, select(swapped, order=order))
-    copies = [row for row in picked if (row + 60) % 120 in picked]
+    copies = [row for row in picked if (row + 40) % 80 in picked]
     assert copies, "no example was picked twice"
 
 
@@ -365,7 +366,7 @@ def test_global_random_numbers_and_settings_neither_matter_nor_change() -> None:
 @pytest.mark.parametrize("order", ["priority", "worst"])
 @pytest.mark.parametrize("module", [network, normalised])
 def test_a_selection_goes_on_after_every_round_with_the_same_bits(order: str, module: Callable[[], nn.Module]) -> None:
-    examples, kept = noisy(40), list[Learned]()
+    examples, kept = noisy(50), list[Learned]()
     whole = list(Selection(module(), examples, PLAIN, recipe(order=order)).rounds(keep=kept.append, progress=False))
     assert len(kept) == len(whole) - 1 > 5
     for number, start in enumerate(kept, 1):

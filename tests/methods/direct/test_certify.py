@@ -25,7 +25,7 @@ from pacbound.training.fit import Sample
 from pacbound.verification.verification import verify
 from tests.tiny import examples, network
 
-SAMPLE = examples(600)
+SAMPLE, FEW = examples(600), examples(120)
 TUNING = FineTuning(keep=0.5, epochs=(2, 4), batch=30, rate=0.02)
 
 
@@ -68,15 +68,15 @@ def test_fine_tuning_under_the_code_pays(trained: nn.Sequential, tuned: Certific
 def test_a_file_and_a_module_give_the_same_certificate(trained: nn.Sequential, tmp_path: Path) -> None:
     save_file(trained.state_dict(), tmp_path / "w.safetensors")
     plan = DirectPlan(rates=(1.0,))
-    one = certify_direct(trained, SAMPLE, plan=plan, progress=False)
+    one = certify_direct(trained, FEW, plan=plan, progress=False)
     request = Request(checkpoint=str(tmp_path / "w.safetensors"))
-    two = certify_direct(network(9), SAMPLE, request=request, plan=plan, progress=False)
+    two = certify_direct(network(9), FEW, request=request, plan=plan, progress=False)
     assert one.core_digest == two.core_digest
 
 
 def test_the_callers_module_is_left_as_it_was(trained: nn.Sequential) -> None:
     before = {k: v.clone() for k, v in trained.state_dict().items()}
-    certify_direct(trained, SAMPLE, plan=DirectPlan(rates=(1.0,)), progress=False)
+    certify_direct(trained, FEW, plan=DirectPlan(rates=(1.0,)), progress=False)
     assert all(torch.equal(v, trained.state_dict()[k]) for k, v in before.items())
 
 
@@ -172,21 +172,21 @@ class Cast(nn.Module):
 
 
 def test_a_network_that_casts_keeps_its_groups_and_verifies() -> None:
-    found = certify_direct(Cast(), SAMPLE, plan=DirectPlan(rates=(1.0,)), progress=False)
+    found = certify_direct(Cast(), FEW, plan=DirectPlan(rates=(1.0,)), progress=False)
     assert isinstance(found.hypothesis.quantizer, DirectSpec)
     assert len(found.hypothesis.quantizer.groups) == len(
         unit_groups(network(), make_zero_base(network()).layout, SAMPLE.x[:2])
     )
-    assert verify(found, data=SAMPLE, model=Cast(), level="risk").stands
+    assert verify(found, data=FEW, model=Cast(), level="risk").stands
 
 
 def test_a_network_without_gradients_is_refused_with_a_remedy() -> None:
     with pytest.raises(ModelError, match="with gradients"):
-        certify_direct(Cast(detached=True), SAMPLE, plan=DirectPlan(rates=(1.0,)), progress=False)
+        certify_direct(Cast(detached=True), FEW, plan=DirectPlan(rates=(1.0,)), progress=False)
 
 
 def test_scales_that_are_all_1_are_fine_tuned_within_the_alphabet() -> None:
     module = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 3)).eval()
     plan = DirectPlan(rates=(), tuning=(FineTuning(keep=1.0, epochs=(1, 1), batch=100),))
-    found = certify_direct(module, SAMPLE, plan=plan, progress=False)
-    assert verify(found, data=SAMPLE, model=module, level="risk").stands
+    found = certify_direct(module, FEW, plan=plan, progress=False)
+    assert verify(found, data=FEW, model=module, level="risk").stands
