@@ -25,7 +25,7 @@ TASK = Task(n=200, noise=0.1)
 
 
 def request(**options: object) -> pb.Request:
-    common = {"d": 8, "epochs": 3, "rate": 0.2, "beta": 0.3, "batch": 20, "step": 0.5, "encoder": "plain"}
+    common = {"d": 8, "epochs": 3, "rate": 0.4, "beta": 0.3, "batch": 50, "step": 0.5, "encoder": "plain"}
     common |= {"base": "values", "repeats": "the source is a finite grid"}
     return pb.Request.model_validate({**common, **options})
 
@@ -137,7 +137,7 @@ def test_a_seed_is_paid_for_so_that_the_best_of_fifty_is_no_gift() -> None:
 
 def test_defaults_tuned_on_a_data_set_cost_eight_bits_there_and_nothing_elsewhere() -> None:
     digits = pb.load("digits").subset(range(200))
-    quick = request(epochs=3, d=4, base="seeded")
+    quick = request(epochs=1, batch=100, d=4, base="seeded")
     tuned = pb.certify("mlp", digits, request=quick, progress=False)
     noise = torch.randint(0, 17, digits.x.shape, generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     own = pb.certify("mlp", (noise, digits.y), request=quick, progress=False)
