@@ -23,7 +23,7 @@ from tests.tiny import clouds, network, save_clouds
 STREAMS = ["err", "out"]  # of a process of its own
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 N = 180
-QUICK = ["--encoder", "plain", "--d", "8", "--epochs", "6", "--batch", "60", "--rate", "0.3", "--beta", "1"]
+QUICK = ["--encoder", "plain", "--d", "8", "--epochs", "3", "--batch", "60", "--rate", "0.3", "--beta", "1"]
 
 
 @pytest.fixture

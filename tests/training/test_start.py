@@ -28,7 +28,8 @@ def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pacbound.training.start.EPOCHS", 3)
 
 
-def test_a_start_learns_its_examples_and_is_repeatable() -> None:
+def test_a_start_learns_its_examples_and_is_repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pacbound.training.start.EPOCHS", 10)
     nets = [network(), network()]
     before = torch.random.get_rng_state()
     for net in nets:
