@@ -241,20 +241,21 @@ def test_an_unfinished_run_is_refused_without_resume_and_goes_on_with_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C exits 130 and keeps the state; --resume ends in the core digest of an uninterrupted run."""
-    ended = forked(interrupted, "certify", "--data", "clouds.npz", *QUICK, folder=folder).end()
+    options = [*QUICK, "--epochs", "8"]  # the first state is of the middle of a phase
+    ended = forked(interrupted, "certify", "--data", "clouds.npz", *options, folder=folder).end()
     assert (ended.code, ended.out) == (130, "")
     assert "pacbound: interrupted; --resume goes on from clouds.json.state." in ended.err
     assert "Traceback" not in ended.err
     assert sorted(os.listdir(folder)) == ["clouds.json.state", "clouds.npz", *STREAMS]
-    code, _, err = in_process(folder, *QUICK, monkeypatch=monkeypatch)
+    code, _, err = in_process(folder, *options, monkeypatch=monkeypatch)
     assert code == 2
     assert "clouds.json.state holds an unfinished run. Add --resume" in err
-    code, _, err = in_process(folder, *QUICK, "--rate", "0.01", "--resume", monkeypatch=monkeypatch)
+    code, _, err = in_process(folder, *options, "--rate", "0.01", "--resume", monkeypatch=monkeypatch)
     assert code == 2
     assert "belongs to another request" in err
-    assert in_process(folder, *QUICK, "--resume", monkeypatch=monkeypatch)[0] == 0
+    assert in_process(folder, *options, "--resume", monkeypatch=monkeypatch)[0] == 0
     assert sorted(os.listdir(folder)) == ["clouds.json", "clouds.npz", *STREAMS]
-    assert in_process(folder, *QUICK, "--output", "whole.json", monkeypatch=monkeypatch)[0] == 0
+    assert in_process(folder, *options, "--output", "whole.json", monkeypatch=monkeypatch)[0] == 0
     resumed, whole = (pb.Certificate.load(folder / name) for name in ("clouds.json", "whole.json"))
     assert resumed.core_digest == whole.core_digest
     assert resumed.hypothesis.projector is not None

@@ -41,7 +41,7 @@ def request(repeat: int, **options: object) -> pb.Request:
 
 def greedy(repeat: int) -> pb.Request:
     """Train for the sample alone, as if bits were free."""
-    return request(repeat, d=16, epochs=8, rate=0.3, beta=0.01, batch=60)
+    return request(repeat, d=16, epochs=6, rate=0.3, beta=0.01, batch=60)
 
 
 def run(repeats: int) -> np.ndarray:
