@@ -15,7 +15,7 @@ from tests.tiny import clouds
 
 OPTIONS = (
     "--method surrogate --model tinynet:build --checkpoint original.safetensors --data sample.npz "
-    "--unlabelled inputs.npz:1/2 --earlier-looks 0 --surrogate mlp --encoder plain --d 16 --epochs 3 --batch 30 "
+    "--unlabelled inputs.npz:1/2 --earlier-looks 0 --surrogate mlp --encoder plain --d 16 --epochs 3 --batch 120 "
     "--rate 0.05 -o c.json"
 )
 
