@@ -132,15 +132,8 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(folder: Path, monkeypatch:
     code, out, err = in_process(folder, *asked, "--output", "no/such/c.json", monkeypatch=monkeypatch)
     text = out + err
     assert code == 0
-    for part in (
-        "d = 8 coefficients",
-        f"n = {N}",
-        "20 epochs in batches of 60",
-        "MiB",
-        "symbols",
-        "sum",
-        "nothing was",
-    ):
+    parts = ("d = 8 coefficients", f"n = {N}", "20 epochs in batches of 60", "MiB", "symbols", "sum", "nothing was")
+    for part in parts:
         assert part in text
     _, out, _ = in_process(folder, *asked, "--json", monkeypatch=monkeypatch)
     (plan,) = json.loads(out).values()
