@@ -123,8 +123,11 @@ def test_the_best_message_decodes_to_a_network_with_few_errors(whole: Encoded) -
 
 
 @pytest.mark.parametrize("lives", [1, 2, 3, 4, 5, 7, 8])
-def test_a_killed_run_resumes_to_the_same_message(lives: int, whole: Encoded, copying: _Copying) -> None:
-    resumed = _encoded(QUICK, _Going(copying.left[lives - 1], "key"))
+def test_a_killed_run_resumes_to_the_same_message(
+    lives: int, whole: Encoded, copying: _Copying, tmp_path: Path
+) -> None:
+    left = Path(shutil.copy(copying.left[lives - 1], tmp_path))
+    resumed = _encoded(QUICK, Checkpoint(left, "key"))
     assert resumed.epochs == whole.epochs == pytest.approx(QUICK.steps * QUICK.batch / 200)
     for one, other in zip(resumed.candidates, whole.candidates, strict=True):
         np.testing.assert_array_equal(one.symbols, other.symbols)
