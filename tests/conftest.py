@@ -44,6 +44,16 @@ def few_alone() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def command_made_once() -> Iterator[None]:
+    """typer makes verbs and options anew whenever the command is called, for a fiftieth of a second."""
+    typer = sys.modules.get("typer.main")
+    with pytest.MonkeyPatch.context() as patch:
+        if typer is not None:
+            patch.setattr(typer, "get_group", functools.cache(typer.get_group))
+        yield
+
+
 @pytest.fixture(scope="session")
 def data_root() -> Path:
     """Folder with one folder per data set; tests that need it are skipped where it is not named."""

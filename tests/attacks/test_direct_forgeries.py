@@ -1,6 +1,7 @@
 """What a forger does to a direct code: more saving, other units, damaged messages; each caught at its level."""
 
 import base64
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ def issue(spec: HypothesisSpec, symbols: np.ndarray, saving: int) -> Certificate
     )
 
 
+@functools.cache
 def honest() -> Certificate:
     spec, symbols = coded_network()
     assert isinstance(spec.quantizer, DirectSpec)

@@ -15,7 +15,7 @@ from pacbound.methods.table import certify
 from pacbound.request.request import Request
 from pacbound.specs.specs import DrawSpec
 from tests.forge import Document, caught, forge
-from tests.tiny import clouds, network
+from tests.tiny import clouds, network, quick
 
 pytestmark = pytest.mark.usefixtures("brief_posterior")
 D_SMALL = 8
@@ -156,8 +156,7 @@ def test_the_file_is_a_regular_file_of_its_own_beside_the_certificate(certificat
 
 
 def test_a_decoded_network_has_no_single_draw(folder: Path) -> None:
-    request = Request(d=D_SMALL, epochs=10, batch=60, encoder="plain")
-    point = certify(network(), clouds(600), request=request, progress=False)
+    point = certify(network(), clouds(), request=quick(d=D_SMALL), progress=False)
     path = forge(point, lambda d: d["bound"].update(theorem="single_draw"), folder / "point.json", consistent=True)
     assert refused(path) == ("arithmetic", "theorem")
 

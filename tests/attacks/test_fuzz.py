@@ -1,5 +1,6 @@
 """Random damage: whatever the bytes, verification returns a verdict and raises nothing of its own."""
 
+import contextlib
 import json
 
 from hypothesis import HealthCheck, given, settings
@@ -24,7 +25,11 @@ scalars = (
     | st.sampled_from([0, 1, -1, 1 << 40, 1 << 62, 1e-300, 5e-324, 1e308, "", "zero_one", "test_set", "occam_kl"])
     | st.text(max_size=20)
 )
-values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner))
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
+    max_leaves=4,
+)
 
 
 def leaves(value: object, place: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
@@ -81,14 +86,12 @@ def test_any_payload_is_decoded_or_refused(payload: bytes) -> None:
     assert len(symbols) == (0 if spec.projector is None else spec.projector.d)
 
 
-@settings(QUIET, max_examples=300)
-@given(st.integers(0, len(HONEST.payload()) * 8 - 1))
-def test_one_bit_of_the_payload_changes_the_network_or_breaks_the_message(bit: int) -> None:
-    raw = bytearray(HONEST.payload())
-    raw[bit // 8] ^= 1 << bit % 8
-    honest_symbols = unpack(HONEST.payload(), HONEST.hypothesis)[1]
-    try:
-        spec, symbols, _ = unpack(bytes(raw), HONEST.hypothesis)
-    except PacboundError:
-        return
-    assert spec != HONEST.hypothesis or symbols.tolist() != honest_symbols.tolist()
+def test_one_bit_of_the_payload_changes_the_network_or_breaks_the_message() -> None:
+    payload = HONEST.payload()
+    honest_symbols = unpack(payload, HONEST.hypothesis)[1].tolist()
+    for bit in range(len(payload) * 8):
+        raw = bytearray(payload)
+        raw[bit // 8] ^= 1 << bit % 8
+        with contextlib.suppress(PacboundError):
+            spec, symbols, _ = unpack(bytes(raw), HONEST.hypothesis)
+            assert spec != HONEST.hypothesis or symbols.tolist() != honest_symbols, bit

@@ -24,7 +24,9 @@ N = 320
 
 @pytest.fixture(scope="module")
 def certificate() -> Certificate:
-    return certify(network(), clouds(N), request=quick(d=8, epochs=1, batch=60, prior_share=0.5), progress=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pacbound.training.start.EPOCHS", 2)
+        return certify(network(), clouds(N), request=quick(d=8, epochs=1, batch=60, prior_share=0.5), progress=False)
 
 
 @pytest.fixture

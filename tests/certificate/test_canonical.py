@@ -13,7 +13,7 @@ scalars = (
     st.none() | st.booleans() | st.integers(-(1 << 62), 1 << 62) | st.floats(allow_nan=False, allow_infinity=False)
 )
 documents = st.dictionaries(
-    printable, st.recursive(scalars | printable, lambda part: st.lists(part, max_size=3), max_leaves=8), max_size=5
+    printable, st.recursive(scalars | printable, lambda part: st.lists(part, max_size=3), max_leaves=4), max_size=3
 )
 
 

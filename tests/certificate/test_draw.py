@@ -1,5 +1,6 @@
 """Drawing from a frozen posterior: noise by hand, ln dQ/dP by scipy and mpmath, refusals, and the promise itself."""
 
+import functools
 import hashlib
 import json
 import math
@@ -208,13 +209,18 @@ def regression(rng: np.random.Generator, n: int, d: int) -> tuple[np.ndarray, np
     return signed, signed.mean(0).astype(np.float32)
 
 
+@functools.cache
+def drawn_once(d: int, n: int) -> list[tuple[np.ndarray, np.ndarray, Drawn]]:
+    """Of 200 samples each with the mean that fits it, and a draw about it."""
+    rng, factor = np.random.default_rng(1), 0.05 * np.eye(d, dtype=np.float32)
+    samples = [regression(rng, n, d) for _ in range(200)]
+    return [(signed, mean, drawn(mean, factor, scale_index=32)) for signed, mean in samples]
+
+
 def violations(d: int, n: int, forget_ratio: bool = False, known_seed: bool = False) -> float:
     """Share of 200 samples on which the bound lies below the risk 1/2."""
-    rng, broken = np.random.default_rng(1), 0
-    for _ in range(200):
-        signed, mean = regression(rng, n, d)
-        factor = 0.05 * np.eye(d, dtype=np.float32)
-        made = drawn(mean, factor, scale_index=32)
+    broken = 0
+    for signed, mean, made in drawn_once(d, n):
         h = made.coefficients if not known_seed else mean * 0.01
         # with z known, mean = h - L z and L = s I give ln dQ/dP (h) = (|h|^2 / s^2 - |z|^2) / 2, which is small
         bits = 0 if forget_ratio or known_seed else made.bits

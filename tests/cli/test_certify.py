@@ -5,8 +5,8 @@ import os
 import re
 import signal
 import sys
-import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,18 +16,20 @@ from typer.testing import CliRunner
 
 import pacbound as pb
 from pacbound.methods import table
+from pacbound.training.state import Checkpoint
 from tests.several import Begun, forked, pacbound
 from tests.tiny import clouds, network, save_clouds
 
 STREAMS = ["err", "out"]  # of a process of its own
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
-QUICK = ["--encoder", "plain", "--d", "8", "--epochs", "10", "--batch", "60", "--rate", "0.05", "--beta", "1"]
+N = 180
+QUICK = ["--encoder", "plain", "--d", "8", "--epochs", "3", "--batch", "60", "--rate", "0.3", "--beta", "1"]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with clouds.npz in it."""
-    save_clouds(tmp_path, 600)
+    save_clouds(tmp_path, N)
     return tmp_path
 
 
@@ -52,7 +54,7 @@ def test_a_certificate_is_written_told_to_people_and_verified(folder: Path, monk
     assert certificate.statement in out
     for entry in certificate.ledger.entries:
         assert re.search(rf"{re.escape(entry.item)} +{entry.bits}\b", out)
-    assert f"{certificate.risk.errors} of 600" in out
+    assert f"{certificate.risk.errors} of {N}" in out
     assert "majority class" in out
     assert "What it does not say" in out
     assert "written to clouds.json" in err
@@ -96,6 +98,7 @@ def test_held_out_examples_are_reported(folder: Path, monkeypatch: pytest.Monkey
 def test_a_file_beside_the_certificate_is_named_where_it_is_written_and_where_it_is_missing(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("pacbound.training.start.EPOCHS", 1)
     code, _, err = in_process(folder, *QUICK, "--prior-share", "0.5", monkeypatch=monkeypatch)
     (beside,) = folder.glob("*.safetensors")
     assert (code, f"written to clouds.json, which needs {beside.name} beside it\n" in err) == (0, True)
@@ -121,7 +124,7 @@ def test_what_another_run_finished_meanwhile_is_not_overwritten(folder: Path, mo
     assert "clouds.json was written by another run meanwhile, and is left as it is." in err
     assert f"written to {mine.name}\ncheck it with: pacbound verify {mine.name}" in err
     assert in_process(folder, *QUICK, "--force", monkeypatch=monkeypatch)[0] == 0
-    assert pb.Certificate.load(folder / "clouds.json").data.n == 600
+    assert pb.Certificate.load(folder / "clouds.json").data.n == N
 
 
 def test_a_dry_run_prints_the_plan_and_writes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,11 +132,12 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(folder: Path, monkeypatch:
     code, out, err = in_process(folder, *asked, "--output", "no/such/c.json", monkeypatch=monkeypatch)
     text = out + err
     assert code == 0
-    for part in ("d = 8 coefficients", "n = 600", "20 epochs in batches of 60", "MiB", "symbols", "sum", "nothing was"):
+    parts = ("d = 8 coefficients", f"n = {N}", "20 epochs in batches of 60", "MiB", "symbols", "sum", "nothing was")
+    for part in parts:
         assert part in text
     _, out, _ = in_process(folder, *asked, "--json", monkeypatch=monkeypatch)
     (plan,) = json.loads(out).values()
-    assert (plan["n"], plan["d"], plan["epochs"], plan["batch"]) == (600, 8, 20, 60)
+    assert (plan["n"], plan["d"], plan["epochs"], plan["batch"]) == (N, 8, 20, 60)
     assert os.listdir(folder) == ["clouds.npz"]
 
 
@@ -213,17 +217,25 @@ def test_help_shows_the_main_options_first_and_an_example() -> None:
         assert f"--{name.replace('_', '-')}" in text
 
 
+def interrupted(*arguments: str) -> None:
+    """`pacbound ARGUMENTS`, which gets a Ctrl-C as soon as it has kept a state."""
+    save = Checkpoint.save
+
+    def save_and_stop(*rest: Any, **options: Any) -> None:
+        save(*rest, **options)
+        signal.raise_signal(signal.SIGINT)
+
+    Checkpoint.save = save_and_stop  # type: ignore[method-assign]
+    pacbound(*arguments)
+
+
 @pytest.mark.one_worker
 def test_an_unfinished_run_is_refused_without_resume_and_goes_on_with_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C exits 130 and keeps the state; --resume ends in the core digest of an uninterrupted run."""
-    options = ["--encoder", "plain", "--d", "8", "--epochs", "40", "--batch", "60", "--rate", "0.05"]
-    begun = start(folder, "certify", "--data", "clouds.npz", *options)
-    while begun.process.is_alive() and not (folder / "clouds.json.state").exists():
-        time.sleep(0.005)
-    begun.kill(signal.SIGINT)
-    ended = begun.end()
+    options = [*QUICK, "--epochs", "8"]  # the first state is of the middle of a phase
+    ended = forked(interrupted, "certify", "--data", "clouds.npz", *options, folder=folder).end()
     assert (ended.code, ended.out) == (130, "")
     assert "pacbound: interrupted; --resume goes on from clouds.json.state." in ended.err
     assert "Traceback" not in ended.err
@@ -300,7 +312,7 @@ def test_what_is_broken_is_refused_before_training_and_leaves_nothing(
 
 def test_a_request_alone_says_what_is_certified(folder: Path) -> None:
     asked = pb.Request(data=str(folder / "clouds.npz"), d=4, epochs=3, encoder="plain", batch=60)
-    assert pb.certify(request=asked, progress=False).data.n == 600
+    assert pb.certify(request=asked, progress=False).data.n == N
 
 
 def test_what_is_read_of_a_checkpoint_and_how_it_does_is_said_before_the_work(

@@ -47,7 +47,7 @@ def _default(name: str) -> object:
     "command",
     [
         ["certify", "--model", "h64-R-L"],
-        ["certify", "--method", "picks"],
+        ["certify", "--method", "picks", "--model", "h64-R-L"],
         ["sweep", "docs/examples/seeds.toml"],
         ["study", "shuffle"],
     ],

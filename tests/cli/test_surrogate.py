@@ -15,7 +15,7 @@ from tests.tiny import clouds
 
 OPTIONS = (
     "--method surrogate --model tinynet:build --checkpoint original.safetensors --data sample.npz "
-    "--unlabelled inputs.npz:1/2 --earlier-looks 0 --surrogate mlp --encoder plain --d 16 --epochs 3 --batch 30 "
+    "--unlabelled inputs.npz:1/2 --earlier-looks 0 --surrogate mlp --encoder plain --d 16 --epochs 3 --batch 120 "
     "--rate 0.05 -o c.json"
 )
 
@@ -104,6 +104,7 @@ def test_a_backbone_with_another_head_learns_a_share_and_its_surrogate_stands(
     """Pictures resized for a network by others, whose head alone learns from half of the labels, frozen before it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("pacbound.training.start.EPOCHS", 2)
     Path("tinybackbone.py").write_text(BACKBONE)
     import tinybackbone
 

@@ -24,10 +24,10 @@ def request(repeat: int, **options: object) -> pb.Request:
     return pb.Request.model_validate(
         {
             "d": 8,
-            "epochs": 4,
-            "rate": 0.3,
+            "epochs": 3,
+            "rate": 0.5,
             "beta": 0.3,
-            "batch": 75,
+            "batch": 100,
             "step": 0.5,
             "encoder": "plain",
             "delta": DELTA,
@@ -41,7 +41,7 @@ def request(repeat: int, **options: object) -> pb.Request:
 
 def greedy(repeat: int) -> pb.Request:
     """Train for the sample alone, as if bits were free."""
-    return request(repeat, d=16, epochs=12, rate=0.2, beta=0.01, batch=20)
+    return request(repeat, d=16, epochs=6, rate=0.3, beta=0.01, batch=60)
 
 
 def run(repeats: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Training on lattices: prices against scipy, gradients, and a killed run that goes on as if nothing had happened."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -49,23 +50,23 @@ def test_training_finds_the_bowl_and_its_integers_are_what_the_network_saw():
 
 
 def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(tmp_path):
-    whole, broken = fresh(), fresh()
-    train_lattices(whole, quadratic, PLAN, Checkpoint(None, "k"), progress=False)
+    whole, broken, plan = fresh(), fresh(), replace(PLAN, steps=24)
+    train_lattices(whole, quadratic, plan, Checkpoint(None, "k"), progress=False)
     state = Checkpoint(tmp_path / "run.state", "k")
 
     class Killed(Exception):
         pass
 
     def until(tensors, step):
-        if step == 70:
+        if step == 14:
             raise Killed
         return quadratic(tensors, step)
 
     state._pause = 0.0
     with pytest.raises(Killed):
-        train_lattices(broken, until, PLAN, state, progress=False)
+        train_lattices(broken, until, plan, state, progress=False)
     again = fresh()
-    train_lattices(again, quadratic, PLAN, Checkpoint(tmp_path / "run.state", "k"), progress=False)
+    train_lattices(again, quadratic, plan, Checkpoint(tmp_path / "run.state", "k"), progress=False)
     assert torch.equal(whole.entries["w"], again.entries["w"])
     assert torch.equal(whole.log_steps["w"], again.log_steps["w"])
 

@@ -21,7 +21,7 @@ def space() -> Subspace:
 
 def plan(**changes: object) -> PlainPlan:
     fields: dict[str, object] = {
-        "kind": "lattice", "epochs": (6, 3, 3), "batch": 20, "rate": 0.05, "beta": 1.0, "step_index": 32,
+        "kind": "lattice", "epochs": (3, 1, 1), "batch": 20, "rate": 0.1, "beta": 1.0, "step_index": 32,
         "levels": 5, "init": "kmeans", "codes": ("gaussian", "adaptive"), "seed": 0,
     }  # fmt: skip
     return PlainPlan(**{**fields, **changes})  # type: ignore[arg-type]
@@ -53,7 +53,7 @@ def test_the_lattice_encoder_offers_a_message_after_each_phase_and_it_has_learne
 
 
 def test_the_codebook_encoder_offers_one_message_with_at_most_so_many_centroids() -> None:
-    (candidate,) = encode(plan(kind="codebook", epochs=(6, 4), codes=("static",)))
+    (candidate,) = encode(plan(kind="codebook", epochs=(3, 2), codes=("static",)))
     assert isinstance(candidate.quantizer, CodebookSpec)
     assert 2 <= len(candidate.quantizer.centroids) <= 5
     assert candidate.code.levels == len(candidate.quantizer.centroids)

@@ -88,15 +88,23 @@ def test_beta_stays_in_its_range_where_the_bound_says_nothing() -> None:
     assert bound_beta(0.9, 0.0, 100) == 6.0
 
 
+@pytest.fixture
+def short_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 20 steps, five passes over the sample."""
+    monkeypatch.setattr(posterior, "ROUND_STEPS", 20)
+
+
+@pytest.mark.usefixtures("short_rounds")
 def test_training_lowers_the_objective_it_was_given() -> None:
-    _, _, rounds = _train(_stage(steps=300), _posterior())
+    _, _, rounds = _train(_stage(steps=100, rates=(0.3, 0.05, 0.05)), _posterior())
     first, last = (r.surrogate + r.nats / 120 for r in (rounds[0], rounds[-1]))
     assert last < 0.7 * first
     assert rounds[-1].risk < 0.2
 
 
+@pytest.mark.usefixtures("short_rounds")
 def test_a_resumed_stage_ends_where_an_uninterrupted_one_does() -> None:
-    stage = _stage(steps=250, beta=None, surrogate="error_probability")
+    stage = _stage(steps=50, beta=None, surrogate="error_probability")
     whole, states, _ = _train(stage, _posterior())
     assert len(states) == 3
     for state in states[:2]:

@@ -1,6 +1,5 @@
 """The whole encoder on a problem of a second: messages decode, killed runs resume, every part can be switched off."""
 
-import functools
 import importlib
 import math
 import shutil
@@ -35,11 +34,10 @@ from tests.tiny import clouds, network
 
 D_SMALL = 12
 QUICK = PosteriorSettings(
-    batch=30, warm_steps=40, smooth_steps=120, bounded_steps=60, block_steps=5, fisher_examples=200, blocks=3,
+    batch=30, warm_steps=12, smooth_steps=40, bounded_steps=18, block_steps=3, fisher_examples=60, blocks=3,
     beam=16, refine_rounds=2, refine_trials=6,
 )  # fmt: skip
-BRIEF = QUICK.model_copy(update={"warm_steps": 20, "smooth_steps": 60, "bounded_steps": 30})  # learns the clouds, too
-SHORT = {"warm_steps": 5, "smooth_steps": 20, "bounded_steps": 10}  # for what does not ask how well they are learned
+SHORT = {"warm_steps": 2, "smooth_steps": 4, "bounded_steps": 6}  # for what does not ask how well they are learned
 
 
 def _problem() -> tuple[Base, Subspace, Sample]:
@@ -74,6 +72,13 @@ class _Copying(Checkpoint):
         self.left.append(Path(shutil.copy(self.path, f"{self.path}-{len(self.left) + 1}")))
 
 
+class _Going(Checkpoint):
+    """Goes on from what a killed run left, and leaves it as it is."""
+
+    def save(self, tensors: dict[str, Tensor], force: bool = False) -> None:
+        """Write nothing."""
+
+
 @pytest.fixture(scope="module")
 def copying(tmp_path_factory: pytest.TempPathFactory) -> _Copying:
     return _Copying(tmp_path_factory.mktemp("whole") / "state")
@@ -83,6 +88,13 @@ def copying(tmp_path_factory: pytest.TempPathFactory) -> _Copying:
 def whole(copying: _Copying) -> Encoded:
     """The quick encoder, neither changed nor killed."""
     return _encoded(QUICK, copying)
+
+
+@pytest.fixture(scope="module")
+def trained(whole: Encoded, copying: _Copying) -> _Going:
+    """What it left before anything was rounded: each of its seven stages writes as it begins and as it ends."""
+    assert len(copying.left) == 2 * 7
+    return _Going(copying.left[2 * 5 - 1], "key")
 
 
 def _first(candidates: list[Candidate]) -> tuple[Symbols, ProfileSpec | TrellisSpec, CodeSpec | None]:
@@ -110,9 +122,12 @@ def test_the_best_message_decodes_to_a_network_with_few_errors(whole: Encoded) -
     assert message.bits < 8 * D_SMALL + 60
 
 
-@pytest.mark.parametrize("lives", [1, 2, 3, 5, 6, 8, 9])
-def test_a_killed_run_resumes_to_the_same_message(lives: int, whole: Encoded, copying: _Copying) -> None:
-    resumed = _encoded(QUICK, Checkpoint(copying.left[lives - 1], "key"))
+@pytest.mark.parametrize("lives", [1, 2, 3, 4, 5, 7, 8])
+def test_a_killed_run_resumes_to_the_same_message(
+    lives: int, whole: Encoded, copying: _Copying, tmp_path: Path
+) -> None:
+    left = Path(shutil.copy(copying.left[lives - 1], tmp_path))
+    resumed = _encoded(QUICK, Checkpoint(left, "key"))
     assert resumed.epochs == whole.epochs == pytest.approx(QUICK.steps * QUICK.batch / 200)
     for one, other in zip(resumed.candidates, whole.candidates, strict=True):
         np.testing.assert_array_equal(one.symbols, other.symbols)
@@ -156,11 +171,11 @@ def test_each_part_of_the_bounded_stage_begins_with_the_fisher_of_softer_predict
         return original(rows, *rest, **named)
 
     monkeypatch.setattr(progressive, "curvature", watched)
-    settings = QUICK.model_copy(update={**SHORT, "blocks": 1, "bounded_steps": 25, "refreshes": refreshes})
+    settings = QUICK.model_copy(update={**SHORT, "blocks": 1, "bounded_steps": 7, "refreshes": refreshes})
     run = _Run(_task(subspace, sample, settings, Checkpoint(None, "")))
     run.trained()
-    assert [steps for steps, _ in measured] == [5, 25, 34, 42][: 1 + refreshes]
-    assert run.steps == settings.steps == 50
+    assert [steps for steps, _ in measured] == [2, 6, 9, 11][: 1 + refreshes]
+    assert run.steps == settings.steps == 13
     temperatures = [temperature for _, temperature in measured]
     assert temperatures[0] == 1
     assert 1 not in temperatures[1:]
@@ -207,8 +222,10 @@ def test_a_shorter_run_has_fewer_rounds_and_fewer_parts_of_a_thousand_steps_or_m
     assert sum(settings.bounded_parts) == settings.bounded_steps
 
 
-def test_without_refinement_the_beams_best_is_the_one_candidate_and_with_it_the_last(whole: Encoded) -> None:
-    (alone,) = _encode(QUICK.model_copy(update={"refine_rounds": 0}))
+def test_without_refinement_the_beams_best_is_the_one_candidate_and_with_it_the_last(
+    whole: Encoded, trained: _Going
+) -> None:
+    (alone,) = _encoded(QUICK.model_copy(update={"refine_rounds": 0}), trained).candidates
     np.testing.assert_array_equal(alone.symbols, whole.candidates[-1].symbols)
 
 
@@ -251,21 +268,18 @@ def test_a_point_counts_errors_and_nats_of_the_decoded_coefficients(profile: Pro
     assert int((point.margins <= 0).sum()) == point.errors
 
 
-@functools.cache
-def _found(trellis: bool) -> np.ndarray:
-    """The integers that the encoder finds."""
-    return (_encode(BRIEF.model_copy(update={"trellis": trellis}))[0].symbols - 20).astype(np.int32)
-
-
-def _spoilt(profile: ProfileSpec | TrellisSpec = PROFILES[0]) -> np.ndarray:
-    """What the encoder finds, moved away from it."""
-    return _found(profile is PROFILES[1]) + np.array([2] * 3 + [0] * (D_SMALL - 3), np.int32)
+def _spoilt(trained: _Going, profile: ProfileSpec | TrellisSpec = PROFILES[0]) -> np.ndarray:
+    """The integers that the encoder finds, moved away from them."""
+    found = _encoded(QUICK.model_copy(update={"trellis": profile is PROFILES[1]}), trained).candidates[0].symbols
+    return (found - 20).astype(np.int32) + np.array([2] * 3 + [0] * (D_SMALL - 3), np.int32)
 
 
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.kind)
-def test_refinement_lowers_the_bound_of_a_spoilt_point_and_never_raises_it(profile: ProfileSpec | TrellisSpec) -> None:
-    settings = PosteriorSettings(overhead_bits=40, refine_rounds=6, refine_trials=20)
-    subspace, sample, point, prices = _point(_spoilt(profile), profile)
+def test_refinement_lowers_the_bound_of_a_spoilt_point_and_never_raises_it(
+    profile: ProfileSpec | TrellisSpec, trained: _Going
+) -> None:
+    settings = PosteriorSettings(overhead_bits=40, refine_rounds=2, refine_trials=8)
+    subspace, sample, point, prices = _point(_spoilt(trained, profile), profile)
     better = refine(subspace, sample, point, prices, settings, progress=False)
     assert better.bound < point.bound
     assert better.errors == _errors(subspace, sample, torch.from_numpy(dequantize(better.integers + 20, 41, profile)))
@@ -273,9 +287,11 @@ def test_refinement_lowers_the_bound_of_a_spoilt_point_and_never_raises_it(profi
     np.testing.assert_array_equal(same.integers, better.integers)
 
 
-def test_refinement_that_a_count_of_the_sample_does_not_confirm_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    subspace, sample, point, prices = _point(_spoilt(), PROFILES[0])
-    settings = PosteriorSettings(overhead_bits=40, refine_rounds=6, refine_trials=20)
+def test_refinement_that_a_count_of_the_sample_does_not_confirm_is_left(
+    trained: _Going, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subspace, sample, point, prices = _point(_spoilt(trained), PROFILES[0])
+    settings = PosteriorSettings(overhead_bits=40, refine_rounds=2, refine_trials=8)
     refining = importlib.import_module("pacbound.training.refine")
     worse = replace(point, bound=point.bound + 1e-6)
     monkeypatch.setattr(refining, "evaluate_point", lambda *_: worse)
@@ -306,7 +322,7 @@ def test_beyond_the_dense_the_curvature_is_of_low_rank(monkeypatch: pytest.Monke
     for module in ("training.progressive", "training.settings", "subspace.curvature"):
         monkeypatch.setattr(f"pacbound.{module}.DENSE_DIMENSION", D_SMALL - 1)
     _, subspace, sample = _problem()
-    symbols, profile, _ = _first(_encode(BRIEF))
+    symbols, profile, _ = _first(_encode())
     assert _errors(subspace, sample, torch.from_numpy(dequantize(symbols, 41, profile))) < 0.2 * sample.n
 
 
@@ -333,20 +349,21 @@ def _failing(monkeypatch: pytest.MonkeyPatch, name: str, fails: Callable[..., bo
 
 
 @pytest.mark.parametrize(
-    ("name", "fails"),
+    ("lives", "name", "fails"),
     [
-        ("progressive._Run._with_curvature", lambda call, *_: call == 1),  # after the warm stage
-        ("progressive._Run._with_curvature", lambda call, *_: call == 2),  # after the smooth one
-        ("progressive.with_block", lambda call, *_: call == 2),  # with a third of the coefficients fixed
-        ("rounding.beam", lambda call, mean, lower, steps, nats, block, *_: block < len(mean)),  # no block at all
-        ("rounding.fit_profile", lambda call, precisions, scale, kap: kap < 6),  # nothing but the widest steps
+        (2, "progressive._Run._with_curvature", lambda call, *_: call == 1),  # after the warm stage
+        (4, "progressive._Run._with_curvature", lambda call, *_: call == 1),  # after the smooth one
+        (10, "progressive.with_block", lambda call, *_: call == 2),  # with a third of the coefficients fixed
+        (10, "rounding.beam", lambda call, mean, lower, steps, nats, block, *_: block < len(mean)),  # no block at all
+        (10, "rounding.fit_profile", lambda call, precisions, scale, kap: kap < 6),  # nothing but the widest steps
     ],
 )
 def test_where_a_later_part_fails_the_last_good_posterior_becomes_the_message(
-    name: str, fails: Callable[..., bool], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+    lives: int, name: str, fails: Callable[..., bool], whole: Encoded, copying: _Copying,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
     _failing(monkeypatch, name, fails)
-    symbols, profile, _ = _first(_encode(BRIEF))
+    symbols, profile, _ = _first(_encoded(QUICK, _Going(copying.left[lives - 1], "key")).candidates)
     assert "broken for the test. Going on with what was trained before." in caplog.text
     monkeypatch.undo()
     _, subspace, sample = _problem()
@@ -355,22 +372,25 @@ def test_where_a_later_part_fails_the_last_good_posterior_becomes_the_message(
 
 
 def test_where_nothing_can_be_rounded_no_message_is_offered_and_the_cause_is_said(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    trained: _Going, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     _failing(monkeypatch, "rounding.beam", lambda *_: True)
-    assert _encode(BRIEF) == []
+    assert _encoded(QUICK, trained).candidates == []
     assert "broken for the test. Nothing of it can be rounded: w = 0 is what is left to certify." in caplog.text
 
 
-def test_when_the_time_is_over_training_stops_and_what_there_is_is_rounded(caplog: pytest.LogCaptureFixture) -> None:
+def test_when_the_time_is_over_training_stops_and_what_there_is_is_rounded(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("pacbound.training.posterior.ROUND_STEPS", 30)
     _, subspace, sample = _problem()
     long = QUICK.model_copy(update={"warm_steps": 10**6})
     over = Deadline(training=0.0, refinement=0.0)
     task = replace(_task(subspace, sample, long, Checkpoint(None, "")), until=over)
     encoded = encode_posterior(task)
     symbols, profile, _ = _first(encoded.candidates)
-    assert encoded.epochs == pytest.approx(102 * 30 / 200)
-    assert "the budget ended in warm, step 102 of 1000000" in caplog.text
+    assert encoded.epochs == pytest.approx(30 * 30 / 200)
+    assert "the budget ended in warm, step 30 of 1000000" in caplog.text
     w = torch.from_numpy(dequantize(symbols, 41, profile))
     assert _errors(subspace, sample, w) < 0.6 * sample.n  # of three classes
     trained = train_posterior(task)

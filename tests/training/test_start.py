@@ -22,7 +22,14 @@ def sample(n: int = 200, seed: int = 0) -> Sample:
     return Sample(preprocessed(x, PreprocessSpec()), y)
 
 
-def test_a_start_learns_its_examples_and_is_repeatable() -> None:
+@pytest.fixture
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three passes of 20 steps each."""
+    monkeypatch.setattr("pacbound.training.start.EPOCHS", 3)
+
+
+def test_a_start_learns_its_examples_and_is_repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pacbound.training.start.EPOCHS", 10)
     nets = [network(), network()]
     before = torch.random.get_rng_state()
     for net in nets:
@@ -35,6 +42,7 @@ def test_a_start_learns_its_examples_and_is_repeatable() -> None:
     assert not nets[0].training
 
 
+@pytest.mark.usefixtures("brief")
 def test_running_statistics_are_trained_and_frozen_parameters_are_not() -> None:
     net = nn.Sequential(nn.Linear(FEATURES, 8), nn.BatchNorm1d(8), nn.Dropout(0.2), nn.Linear(8, CLASSES))
     net[0].requires_grad_(False)
@@ -49,10 +57,11 @@ class Interrupted(Checkpoint):
 
     def save(self, tensors: dict[str, Tensor], force: bool = False) -> None:
         super().save(tensors, force=True)
-        if int(tensors["step"]) == 130:
+        if int(tensors["step"]) == 25:
             raise KeyboardInterrupt
 
 
+@pytest.mark.usefixtures("brief")
 def test_an_interrupted_start_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     def module() -> nn.Module:
         with torch.random.fork_rng():
@@ -67,6 +76,7 @@ def test_an_interrupted_start_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     assert all(torch.equal(value, rest.state_dict()[name]) for name, value in whole.state_dict().items())
 
 
+@pytest.mark.usefixtures("brief")
 def test_a_frozen_norm_keeps_its_statistics_and_large_samples_of_images_are_passed_over_more_often() -> None:
     net = nn.Sequential(nn.Linear(FEATURES, 8), nn.BatchNorm1d(8), nn.Linear(8, CLASSES))
     net[0].requires_grad_(False)
