@@ -2367,8 +2367,8 @@ MUTATIONS = (
     Mutation(
         "a symbol on the lattice without a zero is priced as if it had one",
         "pacbound/bits/trellis.py",
-        "stream.symbols(ITEM, tables[state >> 1, i : i + 1], 1, WHY)",
-        "stream.symbols(ITEM, tables[0, i : i + 1], 1, WHY)",
+        "[tables[state >> 1] for state in range(len(NEXT))]",
+        "[tables[0] for state in range(len(NEXT))]",
         "tests/bits/test_trellis.py::test_header_and_symbols_come_back_at_the_price_of_their_tables",
     ),
     Mutation(
