@@ -1193,6 +1193,13 @@ MUTATIONS = (
         "tests/certificate/test_canonical.py::test_brackets_inside_text_are_not_depth",
     ),
     Mutation(
+        "text that does not print is looked for among escapes alone",
+        "pacbound/certificate/canonical.py",
+        'if "\\\\" in text or not text.replace("\\n", "").isprintable():',
+        'if "\\\\" in text:',
+        "tests/certificate/test_canonical.py",
+    ),
+    Mutation(
         "one row that is far off hides tuned data",
         "pacbound/data/likeness.py",
         "_inverted, _each_by_itself):",
