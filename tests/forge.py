@@ -2,6 +2,7 @@
 
 import base64
 import copy
+import functools
 import hashlib
 import json
 from collections.abc import Callable
@@ -42,6 +43,7 @@ def spec_of(count: int, seed: int = 0, **fields: Any) -> HypothesisSpec:
     )
 
 
+@functools.lru_cache(maxsize=64)
 def honest(
     count: int = 64, seed: int = 0, errors: int | float = 900, loss: str = "zero_one", **data: Any
 ) -> Certificate:
