@@ -1,9 +1,10 @@
 """Tables of cases that contract tests run over."""
 
+import functools
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
 
 from pacbound.networks.hypothesis import make_base
 from pacbound.specs.specs import ProjectorSpec
@@ -43,6 +44,17 @@ class ProjectorCase:
         parts = tuple(part.model_copy(update={"seed": part.seed + 100}) for part in self.spec.parts)
         spec = self.spec.model_copy(update={"seed": self.spec.seed + 100, "parts": parts})
         return _made(spec)
+
+
+@functools.cache
+def made(case: ProjectorCase) -> Projector:
+    """Of a case, once for all tests: the calls of one leave nothing behind for another."""
+    return case.make()
+
+
+@functools.cache
+def matrix_of(case: ProjectorCase) -> Tensor:
+    return made(case).as_matrix()
 
 
 def _made(spec: ProjectorSpec) -> Projector:

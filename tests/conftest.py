@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -32,6 +33,9 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     gc.set_threshold(20_000)  # to look after every 700 objects takes a hundredth of the time
     gc.enable()
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith("torch"):  # pytest hangs handlers on each that passes nothing on, six times a test
+            logging.getLogger(name).propagate = True
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1193,6 +1193,13 @@ MUTATIONS = (
         "tests/certificate/test_canonical.py::test_brackets_inside_text_are_not_depth",
     ),
     Mutation(
+        "text that does not print is looked for among escapes alone",
+        "pacbound/certificate/canonical.py",
+        'if "\\\\" in text or not text.replace("\\n", "").isprintable():',
+        'if "\\\\" in text:',
+        "tests/certificate/test_canonical.py",
+    ),
+    Mutation(
         "one row that is far off hides tuned data",
         "pacbound/data/likeness.py",
         "_inverted, _each_by_itself):",
@@ -2367,8 +2374,8 @@ MUTATIONS = (
     Mutation(
         "a symbol on the lattice without a zero is priced as if it had one",
         "pacbound/bits/trellis.py",
-        "stream.symbols(ITEM, tables[state >> 1, i : i + 1], 1, WHY)",
-        "stream.symbols(ITEM, tables[0, i : i + 1], 1, WHY)",
+        "[tables[state >> 1] for state in range(len(NEXT))]",
+        "[tables[0] for state in range(len(NEXT))]",
         "tests/bits/test_trellis.py::test_header_and_symbols_come_back_at_the_price_of_their_tables",
     ),
     Mutation(

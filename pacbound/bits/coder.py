@@ -7,6 +7,7 @@ The bits of an item are the exact -log2 of the probability the integer tables gi
 payload (constriction's range coder, 32-bit words) only carries it and is a few words longer at most.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import constriction
@@ -203,6 +204,25 @@ class Decoder:
         self.account.add_symbols(item, *_sent(table, decoded), why)
         return decoded
 
+    def chained(self, item: str, tables: Sequence[Table], why: str, follow: Callable[[int, int], int]) -> Symbols:
+        """Read symbols each of which says under which table the next one stands.
+
+        Args:
+            tables: of each state, (count, K) with K > 1 as in `symbols`, all of one shape.
+            follow: of a state and the symbol read in it, the state of the next; the first is 0.
+        """
+        count, family, state = len(tables[0]), _Categorical(perfect=False), 0
+        for table in tables:
+            _check_table(item, table, count)
+        decoded, used = np.zeros(count, np.int32), np.zeros(count, np.int64)
+        for i in range(count):
+            row = tables[state][i : i + 1]
+            symbol = int(self._decode(family, _weights(row))[0])
+            decoded[i], used[i] = symbol, row[0, symbol]
+            state = follow(state, symbol)
+        self.account.add_symbols(item, *np.unique(used, return_counts=True), why)
+        return decoded
+
     def _decode(self, *args: object) -> NDArray[np.int32]:
         try:
             return self._queue.decode(*args)
@@ -232,8 +252,6 @@ def _sent(table: Table, symbols: Symbols) -> tuple[NDArray[np.int64], NDArray[np
     if table.ndim == 1:
         return table, np.bincount(symbols, minlength=len(table))
     used = table[np.arange(len(symbols)), symbols]
-    if len(used) == 1:  # of a trellis
-        return used, np.ones(1, np.int64)
     distinct, counts = np.unique(used.astype(np.int32), return_counts=True)  # which sorts twice as fast
     return distinct.astype(np.int64), counts
 

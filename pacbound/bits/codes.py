@@ -57,17 +57,22 @@ def discretised_table(tail: Callable[[arb], arb], levels: int, ratio: arb) -> Ta
     def beyond(q: int) -> arb:
         return tail((arb(2 * q + 1) / 2) * ratio)
 
-    inside = 1 - 2 * beyond(half)
-    upper = [1] * half
-    outer = beyond(0)
-    for q in range(1, half + 1):
-        if (TOTAL - levels) * outer < inside:  # and so are all that follow
-            break
-        inner, outer = outer, beyond(q)
-        upper[q - 1] += certain_floor((TOTAL - levels) * (inner - outer) / inside)
+    upper = frequencies_outwards(beyond, 1 - 2 * beyond(half), levels, half)
     table = np.array([*upper[::-1], TOTAL - 2 * sum(upper), *upper], np.int64)
     table.setflags(write=False)
     return table
+
+
+def frequencies_outwards(beyond: Callable[[int], arb], inside: arb, levels: int, count: int) -> list[int]:
+    """1 + floor((2^24 - levels) p_k) for k < count, where p_k inside = beyond(k) - beyond(k + 1), as tails fall."""
+    frequencies = [1] * count
+    outer = beyond(0)
+    for k in range(count):
+        if (TOTAL - levels) * outer < inside:  # and so are all that follow
+            break
+        inner, outer = outer, beyond(k + 1)
+        frequencies[k] += certain_floor((TOTAL - levels) * (inner - outer) / inside)
+    return frequencies
 
 
 def gaussian_tail(x: arb) -> arb:

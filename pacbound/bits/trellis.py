@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from ..errors import CodeError
 from ..specs.specs import PROFILE_REACH, TrellisSpec
-from .coder import TOTAL, Stream, Symbols, Table
-from .codes import ITEM, TABLE_PRECISION, WHY, certain_floor, gaussian_tail
+from .coder import TOTAL, Decoder, Stream, Symbols, Table
+from .codes import ITEM, TABLE_PRECISION, WHY, frequencies_outwards, gaussian_tail
 from .profile import GRID, LEVELS, code_curve, code_near, profile_grid, profile_tables
 
 NEXT = ((0, 2), (2, 0), (1, 3), (3, 1))  # state, parity -> state
@@ -71,11 +71,13 @@ def trellis_tables(spec: TrellisSpec, d: int) -> Table:
 def _shifted_table(g: int) -> Table:
     """Frequencies (41,) on the lattice shifted by half a step over scale g / GRID; k = 0 takes the rest."""
     with ctx.workprec(TABLE_PRECISION):
-        tails = [gaussian_tail(arb(fmpq(k * g, GRID))) for k in range(LEVELS - PROFILE_REACH + 1)]  # P(Z > k step)
-        inside = 1 - tails[PROFILE_REACH] - tails[PROFILE_REACH + 1]
-        upper = [
-            1 + certain_floor((TOTAL - LEVELS) * (tails[k] - tails[k + 1]) / inside) for k in range(PROFILE_REACH + 1)
-        ]
+
+        def beyond(k: int) -> arb:
+            """P(Z > k step)."""
+            return gaussian_tail(arb(fmpq(k * g, GRID)))
+
+        inside = 1 - beyond(PROFILE_REACH) - beyond(PROFILE_REACH + 1)
+        upper = frequencies_outwards(beyond, inside, LEVELS, PROFILE_REACH + 1)
     table = np.array([*upper[PROFILE_REACH - 1 :: -1], *upper], np.int64)
     table[PROFILE_REACH] += TOTAL - table.sum()
     table.setflags(write=False)
@@ -94,11 +96,12 @@ def code_trellis_header(stream: Stream, spec: TrellisSpec | None) -> TrellisSpec
 def code_trellis_symbols(stream: Stream, spec: TrellisSpec, count: int, symbols: Symbols | None = None) -> Symbols:
     """Carry `count` symbols in [0, 41), 20 standing for k = 0, each under the table of the state before it."""
     tables = trellis_tables(spec, count)
-    if symbols is not None:  # so that every state is known; a wrong number of them is refused by the stream
-        h = halves(symbols - PROFILE_REACH) if symbols.shape == (count,) else 0
-        return stream.symbols(ITEM, tables[h, np.arange(count)], count, WHY, symbols)
-    decoded, state = np.zeros(count, np.int32), 0
-    for i in range(count):
-        decoded[i : i + 1] = stream.symbols(ITEM, tables[state >> 1, i : i + 1], 1, WHY)
-        state = NEXT[state][(int(decoded[i]) - PROFILE_REACH) & 1]
-    return decoded
+    if isinstance(stream, Decoder):
+        return stream.chained(ITEM, [tables[state >> 1] for state in range(len(NEXT))], WHY, _following)
+    if symbols is None or symbols.shape != (count,):  # which the stream refuses
+        return stream.symbols(ITEM, tables[0], count, WHY, symbols)
+    return stream.symbols(ITEM, tables[halves(symbols - PROFILE_REACH), np.arange(count)], count, WHY, symbols)
+
+
+def _following(state: int, symbol: int) -> int:
+    return NEXT[state][(symbol - PROFILE_REACH) & 1]

@@ -107,7 +107,11 @@ class Document(SparseRecord):
     @classmethod
     def from_json(cls, raw: bytes) -> Self:
         """Read a document; a file beside it stays unreachable. Raises: CertificateError where malformed."""
-        document = read_strict(raw)
+        return cls.read(read_strict(raw))
+
+    @classmethod
+    def read(cls, document: dict[str, Json], folder: Path | None = None) -> Self:
+        """Return the record of a JSON object that was read from a file in a folder. Raises: as `from_json`."""
         cls._check_version(str(document.get("schema_version")))
         made = cls.of(document)
         if canonical_bytes(made.document()) != canonical_bytes(document):
@@ -115,6 +119,7 @@ class Document(SparseRecord):
                 "Certificate: the file writes out every field, each as pacbound writes it; here a field is left out "
                 "or a number has another form (1 for 1.0). Save it with pacbound."
             )
+        made._folder = folder
         return made
 
     @classmethod
@@ -124,9 +129,7 @@ class Document(SparseRecord):
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read a certificate file. Raises: CertificateError where it is missing or malformed."""
-        made = cls.from_json(read_capped(Path(path), MAX_JSON_BYTES))
-        made._folder = Path(path).parent
-        return made
+        return cls.read(read_strict(read_capped(Path(path), MAX_JSON_BYTES)), Path(path).parent)
 
     def save(self, path: str | Path) -> tuple[str, ...]:
         """Write the file, and before it those beside it if there are any; each appears whole or not at all.

@@ -13,7 +13,8 @@ AnyCertificate = Certificate | LanguageCertificate | DifferenceCertificate
 
 def load_document(path: str | Path) -> AnyCertificate:
     """Read a certificate file of any kind. Raises: CertificateError where it is missing or malformed."""
-    version = read_strict(read_capped(Path(path), MAX_JSON_BYTES)).get("schema_version")
+    document = read_strict(read_capped(Path(path), MAX_JSON_BYTES))
+    version, folder = document.get("schema_version"), Path(path).parent
     if version == DIFFERENCE_VERSION:
-        return DifferenceCertificate.load(path)
-    return LanguageCertificate.load(path) if version == LANGUAGE_VERSION else Certificate.load(path)
+        return DifferenceCertificate.read(document, folder)
+    return (LanguageCertificate if version == LANGUAGE_VERSION else Certificate).read(document, folder)

@@ -30,7 +30,7 @@ def random_table(rng: np.random.Generator, levels: int, skew: float) -> np.ndarr
     return table
 
 
-def decode_by_big_integers(payload: bytes, tables: list[list[int]]) -> tuple[list[int], Fraction, Fraction]:
+def decode_by_big_integers(payload: bytes, tables: list[np.ndarray]) -> tuple[list[int], Fraction, Fraction]:
     """Decode a 64-bit range coder in exact integers; return symbols and the interval [low, high) of the unit line.
 
     Nothing is renormalised in `low`: it grows by 32 bits with every word, so there are no carries.
@@ -43,12 +43,10 @@ def decode_by_big_integers(payload: bytes, tables: list[list[int]]) -> tuple[lis
     symbols = []
     for table in tables:
         unit = span >> 24
-        target, symbol, below = (point - low) // unit, 0, 0
-        while below + table[symbol] <= target:
-            below += table[symbol]
-            symbol += 1
+        ends = np.cumsum(table)
+        symbol = int(np.searchsorted(ends, (point - low) // unit, side="right"))
         symbols.append(symbol)
-        low, span = low + unit * below, unit * table[symbol]
+        low, span = low + unit * int(ends[symbol] - table[symbol]), unit * int(table[symbol])
         if span < 1 << 32:
             low, span, point, digits = low << 32, span << 32, (point << 32) | words[read], digits + 32
             read += 1
@@ -77,7 +75,7 @@ def test_the_stream_has_exactly_the_masses_that_are_charged(levels: int, skew: f
     encoder = Encoder()
     encoder.symbols("x", np.stack(rows) if per_position else rows[0], count, WHY, values)
     payload = encoder.payload()
-    symbols, low, high = decode_by_big_integers(payload, [t.tolist() for t in tables])
+    symbols, low, high = decode_by_big_integers(payload, tables)
     assert symbols == values.tolist()
     start, stop = payload_interval(payload)
     assert low <= start, "the payload would be read as another message"
@@ -89,7 +87,7 @@ def test_table_of_one_certain_symbol_and_a_rarest_one_is_exact() -> None:
     values = np.array([1, 1, 0, 1, 0, 0, 1], np.int32)
     encoder = Encoder()
     encoder.symbols("x", table, 7, WHY, values)
-    symbols, _, _ = decode_by_big_integers(encoder.payload(), [table.tolist()] * 7)
+    symbols, _, _ = decode_by_big_integers(encoder.payload(), [table] * 7)
     assert symbols == values.tolist()
     assert encoder.account.ledger().bits == 73  # 3 * 24 and a trifle
 

@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import time
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -63,20 +64,29 @@ TREATMENTS = st.one_of(
     st.builds(PreprocessSpec, name=st.just("tokens"), length=SIZES, sha256=st.just("3c" * 32)),
     st.just(PreprocessSpec(name="columns", sha256="3c" * 32)),
 )  # fmt: skip
+PAIRS_OF_BYTES = st.binary(min_size=2, max_size=512).map(lambda raw: raw[: len(raw) // 2 * 2])
 Packed = tuple[HypothesisSpec, np.ndarray]
+Tree = tuple[str, int, Sequence["Tree"]]
 
 
 def tree(kind: str, D: int, d: int, seed: int = 0, parts: tuple[ProjectorSpec, ...] = ()) -> ProjectorSpec:
     return ProjectorSpec.model_validate({"kind": kind, "D": D, "d": d, "seed": seed, "parts": parts})
 
 
-@st.composite
-def projectors(draw: st.DrawFn, D: int, d: int) -> ProjectorSpec:
-    kinds = (*LEAVES, "identity") if d == D else LEAVES
-    leaf = st.builds(tree, st.sampled_from(kinds), st.just(D), st.just(d), SEEDS)
-    permuted = st.builds(lambda s, p: tree("permuted", D, d, s, (p,)), SEEDS, leaf)
-    parts = st.lists(st.one_of(leaf, permuted), min_size=2, max_size=4).map(tuple)
-    return draw(st.one_of(leaf, permuted, st.builds(lambda s, p: tree("sum", D, d, s, p), SEEDS, parts)))
+def trees(*kinds: str) -> st.SearchStrategy[Tree]:
+    """Kind, seed and parts of a projector whose innermost ones are of some kinds."""
+    leaf = st.tuples(st.sampled_from(kinds), SEEDS, st.just(()))
+    permuted = st.tuples(st.just("permuted"), SEEDS, st.tuples(leaf))
+    parts = st.lists(st.one_of(leaf, permuted), min_size=2, max_size=4)
+    return st.one_of(leaf, permuted, st.tuples(st.just("sum"), SEEDS, parts))
+
+
+SQUARE, ANY_SIZE = trees(*LEAVES, "identity"), trees(*LEAVES)
+
+
+def grown(shape: Tree, D: int, d: int) -> ProjectorSpec:
+    kind, seed, parts = shape
+    return tree(kind, D, d, seed, tuple(grown(part, D, d) for part in parts))
 
 
 @st.composite
@@ -96,9 +106,10 @@ def hypotheses(draw: st.DrawFn) -> Packed:
         st.sampled_from([*QUANTIZER_KINDS[:3], *QUANTIZER_KINDS[4:]])
     )  # a draw has no symbols, and a test below
     quantizer, levels = draw(_quantizers(kind))
-    symbols = np.array(draw(st.lists(st.integers(0, levels - 1), min_size=d, max_size=d)), np.int32)
+    symbols = (np.frombuffer(draw(st.binary(min_size=d, max_size=d)), np.uint8) % levels).astype(np.int32)
     code = PROFILE_CODE if kind in ("profile", "trellis") else _code(draw, levels, symbols)
-    chosen = {"projector": draw(projectors(D, d)), "quantizer": quantizer, "code": code}
+    projector = grown(draw(SQUARE if d == D else ANY_SIZE), D, d)
+    chosen = {"projector": projector, "quantizer": quantizer, "code": code}
     return HypothesisSpec.model_validate({**common, **chosen, "layer_scale": draw(st.booleans())}), symbols
 
 
@@ -107,9 +118,9 @@ def _quantizers(draw: st.DrawFn, kind: str) -> tuple[object, int]:
     if kind == "lattice":
         return LatticeSpec(step_index=draw(st.integers(0, 255))), 2 * draw(st.integers(0, 20)) + 1
     if kind == "codebook":
-        finite = st.integers(0, 2**16 - 1).filter(lambda c: (c >> 10) % 32 < 31)
-        centroids = tuple(draw(st.lists(finite, min_size=1, max_size=256)))
-        return CodebookSpec(centroids=centroids), len(centroids)
+        centroids = np.frombuffer(draw(PAIRS_OF_BYTES), np.uint16)
+        centroids = np.where(np.isfinite(centroids.view(np.float16)), centroids, 0)
+        return CodebookSpec(centroids=tuple(centroids.tolist())), len(centroids)
     ranges = {"scale_index": (0, 127), "kap": (1, 64), "c0": (0, 63), "c1": (-16, 15), "c2": (-8, 7)}
     record = ProfileSpec if kind == "profile" else TrellisSpec
     ranges["scale_index"] = (0, 127) if kind == "profile" else (-128, 255)

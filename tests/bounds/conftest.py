@@ -23,10 +23,11 @@ def log_binomial_cdf(k: int, n: int, p: float) -> mpmath.mpf:
             + (n - k) * mpmath.log1p(-x)
         )
         total = term = mpmath.mpf(1)
+        odds, nothing = (1 - x) / x, mpmath.mpf(10) ** -DIGITS
         for j in range(k, 0, -1):
-            term *= j * (1 - x) / ((n - j + 1) * x)
+            term *= odds * j / (n - j + 1)
             total += term
-            if term < total * mpmath.mpf(10) ** (-DIGITS):
+            if term < total * nothing:
                 break
         return log_pmf + mpmath.log(total)
 

@@ -125,10 +125,11 @@ def test_binomial_inverse_is_monotone(case):
 @given(case=cases(), p=st.floats(0.001, 0.999))
 def test_ratio_sum_is_never_below_the_exact_sum(case, p):
     k, n = min(case[0], 200), case[1]
-    exact = term = Fraction(1)
-    for j in range(k, 0, -1):
-        term = term * j * (1 - Fraction(p)) / ((n - j + 1) * Fraction(p))
-        exact += term
+    (right, whole), top, bottom = Fraction(p).as_integer_ratio(), 1, 1
+    for j in range(1, k + 1):  # sum = 1 + r_k (1 + r_(k-1) (... (1 + r_1))) with r_j = j (1 - p) / ((n - j + 1) p)
+        bottom *= (n - j + 1) * right
+        top = bottom + j * (whole - right) * top
+    exact = Fraction(top, bottom)
     found = _descending_ratio_sum(k, n, p)
     assert found == math.inf or exact <= Fraction(found) <= exact * (1 + Fraction(1, 10**12))
 

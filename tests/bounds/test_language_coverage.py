@@ -47,12 +47,11 @@ LOG2_NETWORKS, LENGTH, PATHS = 12, 400, 400
 def worst_networks(seed: int) -> list[tuple[int, float]]:
     """For each path the hits and the true mean of the network whose mean loss lies farthest below the true mean."""
     rng = np.random.default_rng(seed)
+    u, paths = rng.random((PATHS, LENGTH)), np.zeros((PATHS, LENGTH + 1), int)
+    for i in range(LENGTH):
+        paths[:, i + 1] = u[:, i] < ONE[paths[:, i]]
     made = []
-    for _ in range(PATHS):
-        u, path = rng.random(LENGTH), [0]
-        for i in range(LENGTH):
-            path.append(int(u[i] < ONE[path[-1]]))
-        states, symbols = np.array(path[:-1]), np.array(path[1:])
+    for states, symbols in zip(paths[:, :-1], paths[:, 1:], strict=True):
         hits, true = np.zeros(1 << LOG2_NETWORKS, int), np.zeros(1 << LOG2_NETWORKS)
         for s in (0, 1):
             for y in (0, 1):
@@ -88,7 +87,7 @@ def test_a_centre_that_knows_the_next_symbol_breaks_it():
     rng, risk = np.random.default_rng(2), (HIT + MISS) / 2
     failures = {"honest": 0, "leak": 0}
     for _ in range(120):
-        x = np.where(rng.random(3000) < 0.5, HIT, MISS)
+        x = np.where(rng.random(N) < 0.5, HIT, MISS)
         failures["honest"] += stream(loss_sums(x, risk, MISS), 0, DELTA).value < risk
         failures["leak"] += stream(loss_sums(x, x, MISS), 0, DELTA).value < risk
     assert failures["honest"] <= DELTA * 120

@@ -27,12 +27,12 @@ def log_published(k: int, n: int, e: float, bits: float, delta: float) -> mpmath
     with mpmath.workdps(50):
         odds = 1 / (1 - mpmath.mpf(e))
         term = mpmath.mpf(n - k) / n * odds
-        total, m = term, n - 1
+        total, m, nothing = term, n - 1, mpmath.mpf(10) ** -45
         while m > k:
             term *= odds * (m - k) / m
             total += term
             m -= 1
-            if term < total * mpmath.mpf(10) ** -45:
+            if term < total * nothing:
                 break  # from here on the ratios only fall
         return mpmath.log(total) + mpmath.log(mpmath.mpf(delta) / n) - bits * mpmath.log(2)
 

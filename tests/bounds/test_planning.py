@@ -61,7 +61,9 @@ def test_examples_needed_at_a_real_size():
     assert 60_000 < n < 70_000
 
 
-@pytest.mark.parametrize(("rate", "target"), [(0.1, 0.1), (0.2, 0.1), (1.0, 0.999), (0.1, math.nextafter(0.1, 1.0))])
+@pytest.mark.parametrize(
+    ("rate", "target"), [(1e-4, 1e-4), (0.2, 0.1), (1.0, 0.999), (1e-4, math.nextafter(1e-4, 1.0))]
+)
 def test_no_number_of_examples_brings_the_bound_to_the_error_rate(rate, target):
     assert examples_needed(rate, 100, 0.05, target) is None
 

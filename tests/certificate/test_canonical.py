@@ -51,6 +51,8 @@ def test_a_float_and_an_integer_have_different_digests_since_readers_may_tell_th
         (b'{"a": "\\u001b[2J"}', "printable"),
         (b'{"a\\u0000": 1}', "printable"),
         (b'{"a": ["\\ud800"]}', "printable"),
+        ('{"a": ["\u202e"]}'.encode(), "printable"),
+        (b'{"\x7f": 1}', "printable"),
         (b"[1]", "one JSON object"),
         (b"{'a': 1}", "is JSON"),
         (b'{"a": 1} {}', "is JSON"),

@@ -1,5 +1,6 @@
 """Data sets by name: embedded digits always, the others where PACBOUND_DATA names a root."""
 
+import functools
 import gzip
 from dataclasses import replace
 from pathlib import Path
@@ -62,13 +63,19 @@ def test_digits_are_the_same_in_every_release():
     assert load("digits", split="test").digest() == test_digest
 
 
+@pytest.fixture(scope="module")
+def official(data_root):
+    """A data set by name and split, read once."""
+    return functools.cache(lambda name, split: load(name, data_root, split))
+
+
 @pytest.mark.parametrize("split", ["train", "test"])
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
-def test_idx_sets_agree_with_the_raw_bytes(name, split, data_root):
+def test_idx_sets_agree_with_the_raw_bytes(name, split, data_root, official):
     prefix = "train" if split == "train" else "t10k"
     raw_images = gzip.decompress((data_root / name / f"{prefix}-images-idx3-ubyte.gz").read_bytes())[16:]
     raw_labels = gzip.decompress((data_root / name / f"{prefix}-labels-idx1-ubyte.gz").read_bytes())[8:]
-    examples = load(name, data_root, split)
+    examples = official(name, split)
     assert (examples.n, examples.shape) == (SIZES[name][split == "test"], (1, 28, 28))
     assert examples.x.numpy().tobytes() == raw_images
     assert bytes(examples.y.tolist()) == raw_labels
@@ -77,8 +84,8 @@ def test_idx_sets_agree_with_the_raw_bytes(name, split, data_root):
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
-def test_cifar10_keeps_official_order_and_says_where_a_copy_is_altered(split, data_root):
-    examples = load("cifar10", data_root, split)
+def test_cifar10_keeps_official_order_and_says_where_a_copy_is_altered(split, data_root, official):
+    examples = official("cifar10", split)
     files = [f"data_batch_{i}" for i in range(1, 6)] if split == "train" else ["test_batch"]
     folder = data_root / "cifar10" / "cifar-10-batches-bin"
     raw = b"".join((folder / f"{file}.bin").read_bytes() for file in files)
@@ -164,8 +171,8 @@ def test_digits_are_known_under_any_name_and_in_the_shapes_people_store_them_in(
 
 @pytest.mark.parametrize("split", ["train", "test"])
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist", "cifar10"])
-def test_data_sets_are_known_under_any_name_and_in_the_shapes_people_store_them_in(name, split, data_root):
-    examples = load(name, data_root, split)
+def test_data_sets_are_known_under_any_name_and_in_the_shapes_people_store_them_in(name, split, official):
+    examples = official(name, split)
     known = {tuned_on("my-own", form.digest()) for form in forms(examples)}
     assert known <= {examples.name, None}
     if name != "cifar10" or examples.note:  # the official CIFAR-10 is known by name alone

@@ -127,6 +127,6 @@ def test_a_trellis_of_four_states_makes_a_fifth_less_error_than_plain_rounding_a
     count = 1500
     mean, free = np.random.default_rng(0).uniform(-8, 8, count), np.zeros((2, count, 41))
     plain = beam(mean, np.eye(count), np.ones(count), free[0], count, 1).nats[0]
-    trellis = beam(mean, np.eye(count), np.ones(count), free, count, 256, state=0).nats[0]
+    trellis = beam(mean, np.eye(count), np.ones(count), free, count, 32, state=0).nats[0]
     assert plain == pytest.approx(count / 24, rel=0.05)  # step^2 / 12, halved
     assert trellis == pytest.approx(10**-0.099 * count / 24, rel=0.03)  # 0.99 dB, Marcellin and Fischer 1990

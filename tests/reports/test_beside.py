@@ -1,6 +1,7 @@
 """What a comparison prints, in five formats."""
 
 import csv
+import functools
 import io
 import json
 
@@ -26,6 +27,7 @@ def with_measures(certificate: Certificate, **values: float) -> Certificate:
     return measured.model_copy(update={"digest": measured.expected_digest()})
 
 
+@functools.cache
 def seeds() -> Comparison:
     """Two groups of three seeds, one run alone, one about other data, one that does not stand."""
     a = [(f"runs/a_seed_{s}.json", honest(64, seed=s, errors=900 + 9 * s)) for s in range(3)]

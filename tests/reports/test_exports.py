@@ -28,12 +28,12 @@ def saved(folder: Path, certificate: Certificate) -> Exported:
     return Exported.load(folder / "a.json")
 
 
-@pytest.fixture(params=["forged note", "square loss", *REAL])
-def exported(request: pytest.FixtureRequest, tmp_path: Path) -> Exported:
+@pytest.fixture(scope="module", params=["forged note", "square loss", *REAL])
+def exported(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     if request.param == "forged note":
-        return saved(tmp_path, honest(note='"quotes": - \\ & <b> é'))
+        return saved(tmp_path_factory.mktemp("note"), honest(note='"quotes": - \\ & <b> é'))
     if request.param == "square loss":
-        return saved(tmp_path, honest(errors=900.125, loss="square"))
+        return saved(tmp_path_factory.mktemp("loss"), honest(errors=900.125, loss="square"))
     return Exported.load(REPOSITORY / "results" / f"{request.param}.json")
 
 

@@ -28,7 +28,7 @@ RESULTS = Path(__file__).parents[2] / "results" / "language"
 NAMES = ("shakespeare_gru48", "answers", "positions", "quantization_stories260K")
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(scope="module", params=NAMES)
 def exported(request: pytest.FixtureRequest) -> Exported:
     return Exported.load(RESULTS / f"{request.param}.json")
 

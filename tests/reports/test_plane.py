@@ -6,6 +6,7 @@ import pytest
 
 from pacbound.bounds.table import theorem
 from pacbound.errors import CertificateError
+from pacbound.reports import plane
 from pacbound.reports.compare import compare
 from pacbound.reports.divided import formula
 from pacbound.reports.plane import draw, grid, logarithmic
@@ -50,6 +51,13 @@ def test_codes_of_very_different_length_are_drawn_on_a_logarithmic_axis() -> Non
     assert not logarithmic(compare([("a", honest(count=64)), ("b", honest(count=100))]).rows)
 
 
+@pytest.fixture
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are drawn through few points."""
+    monkeypatch.setattr(plane, "POINTS", 8)
+
+
+@pytest.mark.usefixtures("coarse")
 def test_the_drawing_repeats_itself_and_holds_names_groups_and_levels(tmp_path: Path) -> None:
     comparison = compare(list(RUNS.items()))
     for name in ("a.svg", "b.svg"):
@@ -68,6 +76,7 @@ def test_the_drawing_repeats_itself_and_holds_names_groups_and_levels(tmp_path: 
         assert text in svg
 
 
+@pytest.mark.usefixtures("coarse")
 def test_beyond_a_few_names_numbers_stand_for_places_in_the_table(tmp_path: Path) -> None:
     many = {f"run_{k}.json": honest(errors=600 + 10 * k) for k in range(20)}
     draw(compare(list(many.items())), many, tmp_path / "a.svg")
@@ -77,6 +86,7 @@ def test_beyond_a_few_names_numbers_stand_for_places_in_the_table(tmp_path: Path
     assert "numbers: place in the table" in svg
 
 
+@pytest.mark.usefixtures("coarse")
 def test_what_cannot_be_drawn_says_why(tmp_path: Path) -> None:
     comparison = compare(list(RUNS.items()))
     with pytest.raises(CertificateError, match=r"ends in \.svg, got 'a.png'"):

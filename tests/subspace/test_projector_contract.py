@@ -1,6 +1,5 @@
 """What every projector promises, over the table of cases."""
 
-import functools
 import warnings
 
 import pytest
@@ -9,21 +8,9 @@ from torch.func import jacrev, jvp, vmap
 
 from pacbound.errors import SubspaceError
 from pacbound.specs.specs import PROJECTOR_KINDS
-from pacbound.subspace.projector import Projector
-from tests.cases import PROJECTORS, ProjectorCase
+from tests.cases import PROJECTORS, ProjectorCase, made, matrix_of
 
 each_case = pytest.mark.parametrize("case", PROJECTORS, ids=lambda case: case.name)
-
-
-@functools.cache
-def made(case: ProjectorCase) -> Projector:
-    """Of a case, once for all tests: the calls of one leave nothing behind for another."""
-    return case.make()
-
-
-@functools.cache
-def matrix_of(case: ProjectorCase) -> torch.Tensor:
-    return made(case).as_matrix()
 
 
 def _normal(*shape: int, seed: int = 0) -> torch.Tensor:

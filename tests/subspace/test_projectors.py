@@ -15,7 +15,7 @@ from pacbound.specs.specs import ProjectorSpec
 from pacbound.subspace import explicit, random, transforms
 from pacbound.subspace.layout import Layout
 from pacbound.subspace.projectors import make_projector
-from tests.cases import PROJECTORS, small_network
+from tests.cases import PROJECTORS, matrix_of, small_network
 from tests.subspace.test_random import stream_words
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "projectors.json").read_text())
@@ -274,7 +274,7 @@ def test_more_coefficients_than_parameters_and_foreign_layouts_are_refused() -> 
 def test_golden_entries_hold_on_every_machine() -> None:
     assert set(GOLDEN) == {case.name for case in PROJECTORS}
     for case in PROJECTORS:
-        matrix = case.make().as_matrix()
+        matrix = matrix_of(case)
         for i, j, value in GOLDEN[case.name]:
             if case.spec.kind in ("dense", "sparse", "film", "identity"):
                 assert matrix[i, j].item() == value

@@ -58,7 +58,7 @@ def test_normals_are_close_to_normal_in_moments_and_distribution() -> None:
     assert abs(z.mean()) < 5e-3
     assert abs(z.var() - 1) < 7e-3
     assert abs((z**4).mean() - 2.940) < 0.05
-    assert stats.kstest(z, "norm").statistic < 2e-3
+    assert stats.kstest(z, "norm", method="asymp").statistic < 2e-3  # the method is that of the level alone
     assert np.abs(z).max() < 5.95
 
 
