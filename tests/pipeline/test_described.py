@@ -26,11 +26,11 @@ QUICK = ["--encoder", "plain", "--d", "16", "--epochs", "3", "--rate", "0.05", "
     ],
 )  # fmt: skip
 def test_auto_goes_by_the_shape_of_an_example(shape: tuple[int, ...], name: str) -> None:
-    x = torch.randint(0, 256, (40, *shape), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    x = torch.randint(0, 256, (8, *shape), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     setup = prepare(
-        "auto", pb.Examples("pictures", x, torch.arange(40) % 2, 2), None, quick(projector="fastfood"), "zero_one"
+        "auto", pb.Examples("pictures", x, torch.arange(8) % 2, 2), None, quick(projector="fastfood"), "zero_one"
     )
-    assert (setup.model, setup.base.module(x.float()).shape) == (name, (40, 2))
+    assert (setup.model, setup.base.module(x.float()).shape) == (name, (8, 2))
 
 
 @pytest.mark.parametrize(

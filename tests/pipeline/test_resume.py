@@ -30,18 +30,19 @@ REQUESTS = {
     "two seeds": pb.Request(d=16, epochs=2, batch=40, encoder_seeds=2),
     "plain": pb.Request(encoder="plain", d=12, epochs=4, batch=40, rate=0.3),
     "codebook": pb.Request(encoder="codebook", d=12, epochs=4, batch=40, rate=0.1, levels=3, code=("adaptive",)),
-    "weights": pb.Request(encoder="weights", epochs=4, batch=40, rate=0.05, beta=0.5),
+    "weights": pb.Request(encoder="weights", epochs=4, batch=40, rate=0.2, beta=1.0),
 }
 
 
-def run(request: pb.Request, state: Path) -> pb.Certificate:
+def run(request: pb.Request, state: Path | None) -> pb.Certificate:
     return certify(network(), clouds(240), request=request, state=state, progress=False)
 
 
 def three_blocks(*arguments: Any) -> PosteriorSettings:
-    """A posterior that is rounded in two parts and the rest, so that it trains in 5 stages; no draw is."""
+    """A posterior that is rounded in two parts and the rest, but for a draw, so that it trains in 5 stages, and no
+    refinement, which starts from the last state."""
     settings = brief(*arguments)
-    return settings.model_copy(update={"blocks": min(3, settings.blocks)})
+    return settings.model_copy(update={"blocks": min(3, settings.blocks), "refine_rounds": 0})
 
 
 def tensors_in(folder: Path) -> dict[str, torch.Tensor]:
@@ -52,7 +53,8 @@ def tensors_in(folder: Path) -> dict[str, torch.Tensor]:
 
 @dataclass(frozen=True)
 class Saving:
-    """A run, its steps of Adam, and the folders that each of its saves left: those of a run that died there."""
+    """A run without a state, its steps of Adam, and the folders that each save of the same with one left: those of a
+    run that died there."""
 
     request: pb.Request
     whole: pb.Certificate
@@ -71,6 +73,7 @@ class Saving:
 @pytest.fixture(scope="module", params=REQUESTS)
 def saving(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Saving]:
     """Every offer to save is taken, and time passes in the steps of Adam alone, a second in each."""
+    asked = REQUESTS[request.param]
     folder = tmp_path_factory.mktemp("saving") / "whole"
     folder.mkdir()
     now, left, save, step = [0.0], [], Checkpoint.save, torch.optim.Adam.step
@@ -86,13 +89,14 @@ def saving(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encoding, "posterior_settings", three_blocks)
         patch.setattr(posterior, "ROUND_STEPS", 1)  # whole passes over the sample, after each of which it may save
-        patch.setattr(weights, "SETTINGS", brief(40, None))
+        patch.setattr(weights, "SETTINGS", three_blocks(40, None))
         patch.setattr(stages, "clock", lambda: now[0])
         patch.setattr(torch.optim.Adam, "step", counted)
+        whole, steps = run(asked, None), now[0]
         with pytest.MonkeyPatch.context() as saves:
             saves.setattr(Checkpoint, "save", copied)
-            whole = run(REQUESTS[request.param], folder / "a.state")
-        yield Saving(REQUESTS[request.param], whole, now[0], left)
+            run(asked, folder / "a.state")
+        yield Saving(asked, whole, steps, left)
 
 
 def test_a_run_that_dies_after_any_save_resumes_to_the_same_core(saving: Saving) -> None:
