@@ -217,6 +217,7 @@ def test_a_forecast_counts_the_optimiser_of_both_trainings(tmp_path, monkeypatch
         return step(self, *rest)
 
     monkeypatch.setattr(torch.optim.Adam, "step", slow)
+    monkeypatch.setattr(language_start, "LEAST_STEPS", 300)
     steps = {"epochs": 100, "encoder": "plain"}
     alone, with_start = (forecast_language(asked(tmp_path, **steps, prior_share=share)) for share in (None, 0.25))
     assert alone.steps * pause < alone.seconds < 2 * alone.steps * pause
