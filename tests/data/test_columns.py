@@ -117,8 +117,13 @@ def share(**options: object) -> pb.Request:
     return quick(prior_share=0.25, epochs=1, d=2, start_minutes=None, **options)
 
 
-def test_constants_learned_on_a_share_stand_with_the_sample_alone() -> None:
-    made = pb.certify("h8-R-L", scaled(), request=share(standardise="share"), progress=False)
+@pytest.fixture(scope="module")
+def made() -> pb.Certificate:
+    """Behind constants of a share."""
+    return pb.certify("h8-R-L", scaled(), request=share(standardise="share"), progress=False)
+
+
+def test_constants_learned_on_a_share_stand_with_the_sample_alone(made: pb.Certificate) -> None:
     raw = pb.certify("h8-R-L", scaled(), request=share(), progress=False)
     order = split_examples(pb.Examples("a", *scaled(), classes=3), 0, 16).first
     assert made.hypothesis.preprocess == PreprocessSpec(name="learned", sha256=learn_constants(order.x))
@@ -129,9 +134,7 @@ def test_constants_learned_on_a_share_stand_with_the_sample_alone() -> None:
     assert "standardise" in verdict.passed
 
 
-def test_constants_of_other_examples_than_the_share_do_not_stand(tmp_path: Path) -> None:
-    made = pb.certify("h8-R-L", scaled(), request=share(standardise="share"), progress=False)
-
+def test_constants_of_other_examples_than_the_share_do_not_stand(made: pb.Certificate, tmp_path: Path) -> None:
     def of_all(document: Document) -> None:
         document["hypothesis"]["preprocess"]["sha256"] = learn_constants(scaled()[0])
 

@@ -257,7 +257,7 @@ def shades(root: Path, seed: int) -> Path:
     noise = np.random.default_rng(seed)
     for name, light in (("dark", 50), ("light", 200)):
         (root / name).mkdir(parents=True)
-        for k in range(20):
+        for k in range(8):
             array = noise.integers(light - 50, light + 50, (*noise.integers(5, 12, 2), 3)).astype(np.uint8)
             PIL.fromarray(array).save(root / name / f"{k}.png")
     return root

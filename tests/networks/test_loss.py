@@ -95,8 +95,8 @@ def test_the_command_line_certifies_and_verifies_a_custom_loss(tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     Path("ownlosses.py").write_text("import torch\ndef half(logits, y):\n    return torch.full((len(y),), 0.5)\n")
-    options = ["--loss", "ownlosses:half", "--encoder", "plain", "--d", "4", "--epochs", "1", "-o", "c.json"]
-    done = CliRunner().invoke(app, ["certify", *options])
+    options = ["--loss", "ownlosses:half", "--model", "L", "--encoder", "plain", "--d", "4", "--epochs", "1"]
+    done = CliRunner().invoke(app, ["certify", *options, "-o", "c.json"])
     assert done.exit_code == 0, done.output
     assert "pacbound verify c.json --loss ownlosses:half" in " ".join(done.stderr.split())
     done = CliRunner().invoke(app, ["verify", "c.json", "--loss", "ownlosses:half"])

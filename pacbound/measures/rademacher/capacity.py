@@ -13,7 +13,6 @@ import math
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -256,16 +255,8 @@ def log10_lipschitz(network: NetworkClass) -> float:
     return (_log(Fraction(network.before)) + math.fsum(_log(gain) for gain in gains)) / math.log(10)
 
 
-@lru_cache(maxsize=4)
-def _sensitivities(network: NetworkClass) -> tuple[tuple[Limit, _Norm, Fraction], ...]:
-    """For each layer: the norm entering it, and the product of the Lipschitz constants behind it.
-
-    Kept, since a bound asks for them at every margin.
-    """
-    return tuple(_layer_by_layer(network))
-
-
-def _layer_by_layer(network: NetworkClass) -> Iterator[tuple[Limit, _Norm, Fraction]]:
+def _sensitivities(network: NetworkClass) -> Iterator[tuple[Limit, _Norm, Fraction]]:
+    """For each layer: the norm entering it, and the product of the Lipschitz constants behind it."""
     norm, behind = _Norm(Fraction(network.before), Fraction(0)), Fraction(1)
     gains = [_stage_gain(stage) for stage in network.stages]
     for gain in gains:

@@ -16,7 +16,7 @@ def steepest(module: nn.Module, shape: tuple[int, ...], points: int = 12, spread
     best = 0.0
     for _ in range(points):
         x = spread * torch.randn(1, *shape, generator=generator, dtype=torch.float64)
-        jacobian = torch.autograd.functional.jacobian(module, x)
+        jacobian = torch.autograd.functional.jacobian(module, x, vectorize=True)
         best = max(best, float(torch.linalg.matrix_norm(jacobian.reshape(-1, x.numel()), 2)))
     return best
 
@@ -68,7 +68,7 @@ def row_sums(function, shape: tuple[int, ...], points: int = 4) -> float:
     best = 0.0
     for _ in range(points):
         x = 3 * torch.randn(1, *shape, generator=generator, dtype=torch.float64)
-        jacobian = torch.autograd.functional.jacobian(function, x).reshape(-1, x.numel())
+        jacobian = torch.autograd.functional.jacobian(function, x, vectorize=True).reshape(-1, x.numel())
         best = max(best, float(jacobian.abs().sum(dim=1).max()))
     return best
 

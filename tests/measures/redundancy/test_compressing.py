@@ -22,12 +22,13 @@ def conv(**geometry: object) -> nn.Conv2d:
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
-@pytest.mark.parametrize(("form", "ranks", "tolerance"), [("tucker2", (6, 4), 1e-12), ("cp", (36,), 1e-4)])
+@pytest.mark.parametrize(("form", "ranks", "tolerance"), [("tucker2", (3, 2), 1e-12), ("cp", (18,), 1e-4)])
 def test_at_full_rank_the_row_of_layers_is_the_convolution(
     geometry: dict[str, object], form: str, ranks: tuple[int, ...], tolerance: float
 ) -> None:
-    layer = conv(**geometry)
-    x = torch.randn(2, 4, 9, 8, dtype=torch.float64)
+    torch.manual_seed(0)
+    layer = nn.Conv2d(2, 3, 3, **geometry).double()  # type: ignore[arg-type]
+    x = torch.randn(2, 2, 9, 8, dtype=torch.float64)
     row = compress_conv(layer, form, ranks)  # type: ignore[arg-type]
     torch.testing.assert_close(row(x), layer(x), atol=tolerance, rtol=0)
 
