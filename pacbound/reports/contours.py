@@ -62,7 +62,12 @@ def frontier(window: Window) -> Frontier:
     step = [index / (POINTS - 1) for index in range(POINTS)]
     errors = sorted({round(window.n * (least + (most - least) * share)) for share in step})
     bits = [low * (high / low) ** share if logarithmic else low + (high - low) * share for share in step]
-    found = on_arrays(THEOREMS[window.theorem])([[one] for one in errors], window.n, bits, window.delta)
+    return over_grid(window.theorem, window.n, window.delta, errors, bits)
+
+
+def over_grid(theorem: str, n: int, delta: float, errors: Sequence[int], bits: Sequence[float]) -> Frontier:
+    """Evaluate one of THEOREMS at all pairs of errors (of n) and bits. Raises: BoundError as the theorem does."""
+    found = on_arrays(THEOREMS[theorem])([[one] for one in errors], n, bits, delta)
     return Frontier(tuple(errors), tuple(bits), tuple(map(tuple, found.value.tolist())))  # type: ignore[union-attr]
 
 

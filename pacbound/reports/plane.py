@@ -11,15 +11,15 @@ from ..certificate.statement import confidence
 from ..errors import CertificateError
 from . import drawn
 from .compare import Comparison, Row
-from .contours import Frontier, draw_lines
-from .divided import Formula, formula
+from .contours import Frontier, draw_lines, over_grid
+from .divided import formula
 from .seeds import Group
 from .tables import shortest_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-POINTS = 40  # of the grid along each axis: 1,600 bounds take half a second
+POINTS = 40  # of the grid along each axis: 1,600 bounds
 MOST_NAMED = 14  # beyond, names would cover each other: numbers stand for them
 WIDE = 10  # bits that spread over this factor are drawn on a logarithmic axis
 COLOURS = (*drawn.COLOURS, "#000000", "#999999")
@@ -27,8 +27,8 @@ MARKERS = drawn.MARKERS + "*X"
 MOST_GROUPS = len(COLOURS) - 1  # the last colour is that of all other runs
 
 
-def grid(bound: Formula, rows: Sequence[Row], delta: float) -> Frontier:
-    """Evaluate a bound around the points of some rows, with a margin; errors are whole numbers."""
+def grid(theorem: str, rows: Sequence[Row], delta: float) -> Frontier:
+    """Evaluate one of THEOREMS around the points of some rows, with a margin; errors are whole numbers."""
     n = rows[0].n
     most, least = max(row.errors for row in rows), min(row.errors for row in rows)
     edge = max(0.25 * (most - least), 0.1 * most, 2.0)
@@ -39,8 +39,7 @@ def grid(bound: Formula, rows: Sequence[Row], delta: float) -> Frontier:
     else:
         margin = max(0.25 * (high - low), 0.1 * abs(high), 2.0)
         bits = np.linspace(max(min(0.0, low), low - margin), high + margin, POINTS)
-    values = tuple(tuple(bound(int(e), float(b), delta) for b in bits) for e in errors)
-    return Frontier(tuple(int(e) for e in errors), tuple(float(b) for b in bits), values)
+    return over_grid(theorem, n, delta, errors.tolist(), bits.tolist())
 
 
 def logarithmic(rows: Sequence[Row]) -> bool:
@@ -61,9 +60,10 @@ def draw(comparison: Comparison, certificates: dict[str, Certificate], path: str
     target = Path(path)
     if target.suffix != ".svg":
         raise CertificateError(f"plot: the file ends in .svg, got {target.name!r}. Rename it.")
-    bound = formula(certificates[comparison.first])
-    if isinstance(bound, str):
-        raise CertificateError(f"plot: lines of equal bound are those of the first, got {comparison.first}: {bound}.")
+    first = certificates[comparison.first]
+    why_not = formula(first)
+    if isinstance(why_not, str):
+        raise CertificateError(f"plot: lines of equal bound are those of the first, got {comparison.first}: {why_not}.")
     try:
         import matplotlib
         from matplotlib.figure import Figure
@@ -72,7 +72,7 @@ def draw(comparison: Comparison, certificates: dict[str, Certificate], path: str
     with matplotlib.rc_context({"svg.hashsalt": "pacbound", "svg.fonttype": "none", "font.size": 9}):
         figure = Figure(figsize=(7, 5), layout="constrained")
         axes = figure.subplots()
-        found = grid(bound, comparison.rows, comparison.delta)
+        found = grid(first.stated_bound.theorem, comparison.rows, comparison.delta)
         draw_lines(axes, found, comparison.n, comparison.rows[0].counts)
         _points(axes, comparison)
         _describe(axes, comparison)

@@ -8,7 +8,6 @@ from pacbound.bounds.table import theorem
 from pacbound.errors import CertificateError
 from pacbound.reports import plane
 from pacbound.reports.compare import compare
-from pacbound.reports.divided import formula
 from pacbound.reports.plane import draw, grid, logarithmic
 from tests.forge import honest
 
@@ -23,9 +22,7 @@ def _matplotlib() -> None:
 
 def test_the_grid_is_the_theorem_around_the_points() -> None:
     comparison = compare(list(RUNS.items()))
-    bound = formula(RUNS[comparison.first])
-    assert not isinstance(bound, str)
-    found = grid(bound, comparison.rows, 0.05)
+    found = grid("occam_binomial", comparison.rows, 0.05)
     assert min(found.errors) < min(row.errors for row in comparison.rows)
     assert max(found.errors) > max(row.errors for row in comparison.rows)
     assert min(found.bits) < min(row.bits for row in comparison.rows)
@@ -38,9 +35,7 @@ def test_the_grid_is_the_theorem_around_the_points() -> None:
 def test_one_run_or_none_in_error_has_a_plane_too() -> None:
     for errors in (0, 60000):
         comparison = compare([("a", honest(errors=errors))])
-        bound = formula(honest(errors=errors))
-        assert not isinstance(bound, str)
-        found = grid(bound, comparison.rows, 0.05)
+        found = grid("occam_binomial", comparison.rows, 0.05)
         assert 0 <= min(found.errors) <= errors <= max(found.errors) <= 60000
         assert min(found.bits) >= 0
 
