@@ -112,11 +112,10 @@ def post_hoc(network: NetworkClass, margin: Tensor, norm: float, delta: float) -
     best: tuple[Bound, float] | None = None
     for j in GAMMAS:
         gamma = math.ldexp(1.0, -j)
-        losses = ramp_sum(margin, gamma)
-        if best is not None and losses / n >= best[0].value:
-            continue
-        size = complexity(rounded.network, norm, n, gamma).value
-        bound = rademacher_margin(losses, n, size, delta, rounded.nats + place_nats(j))
+        losses, price = ramp_sum(margin, gamma), rounded.nats + place_nats(j)
+        if best is not None and rademacher_margin(losses, n, 0.0, delta, price).value >= best[0].value:
+            continue  # whatever its complexity
+        bound = rademacher_margin(losses, n, complexity(rounded.network, norm, n, gamma).value, delta, price)
         if best is None or bound.value < best[0].value:
             best = bound, gamma
     if best is None:
