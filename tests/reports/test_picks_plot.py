@@ -55,9 +55,7 @@ def test_curves_are_drawn_where_the_points_are() -> None:
     assert "%" in below.get_ylabel()
 
 
-@pytest.mark.parametrize(
-    ("order", "suffix"), [("worst", "svg"), ("priority", "svg"), ("priority", "png"), ("priority", "pdf")]
-)
+@pytest.mark.parametrize(("order", "suffix"), [("worst", "svg"), ("priority", "png"), ("priority", "pdf")])
 def test_a_plot_repeats_itself_and_names_no_date(order: str, suffix: str, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="the report extra is not installed")
     for name in "ab":

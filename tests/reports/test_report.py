@@ -242,11 +242,11 @@ def test_markdown_says_the_same_without_figures() -> None:
     assert len(rows) == 3
 
 
-def test_a_notebook_shows_the_page_in_a_frame_of_its_own(single: str) -> None:
-    found = report([("one", layered())], whole=False)
+def test_a_notebook_shows_the_page_in_a_frame_of_its_own() -> None:
+    found = report([("forged", broken())])  # of which nothing is drawn but its bits
     (tag, attributes) = Page(found._repr_html_()).tags[0]
     assert tag == "iframe"
-    assert attributes["srcdoc"] == single
+    assert attributes["srcdoc"] == found.html()
 
 
 def test_a_report_becomes_a_frame() -> None:
