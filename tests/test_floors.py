@@ -47,9 +47,17 @@ class Import(NamedTuple):
     name: str
 
 
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Every statement inside a node, at any depth; no expressions, which are most of a tree and import nothing."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.stmt, ast.excepthandler, ast.match_case)):
+            yield child
+            yield from statements(child)
+
+
 def imports(source: str, package: tuple[str, ...], file: str) -> Iterator[Import]:
     """Every import in a source, at any depth; `package` is where its relative imports start."""
-    for node in ast.walk(ast.parse(source)):
+    for node in statements(ast.parse(source)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield Import(f"{file}:{node.lineno}", alias.name, "")

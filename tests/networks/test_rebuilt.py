@@ -130,7 +130,7 @@ def test_no_more_inputs_are_asked_at_once_than_large_results_leave_room_for() ->
             asked.append(len(x))
             return x.new_zeros(len(x), 1 << 20).sum(1, keepdim=True)  # 4 MiB an input: 16 MiB are four of them
 
-    check_promise(make_base(Wide(), 0), SAMPLE, PreprocessSpec())
+    check_promise(make_base(Wide(), 0), SAMPLE.subset(range(60)), PreprocessSpec())
     assert max(asked) == 2 * max(rebuilt.BATCHES)
 
 
@@ -141,7 +141,7 @@ def test_labels_that_are_known_in_the_small_batches_of_a_count_alone_are_found()
             return wide + (x @ sys.modules["stored"].W if len(x) == 4 else 0)  # type: ignore[attr-defined]
 
     with pytest.raises(ModelError, match="knows the labels"):
-        check_promise(make_base(InBatchesOfFour(), 0), SAMPLE, PreprocessSpec())
+        check_promise(make_base(InBatchesOfFour(), 0), SAMPLE.subset(range(60)), PreprocessSpec())
 
 
 def test_values_that_are_handed_over_need_no_trace_but_hold_no_constants() -> None:
