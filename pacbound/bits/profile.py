@@ -40,10 +40,10 @@ def profile_steps(spec: StepSpec, d: int) -> NDArray[np.float64]:
 @lru_cache(maxsize=2)
 def profile_grid(spec: StepSpec, d: int) -> tuple[int, ...]:
     """Return g_i for each coefficient: step over tau in units of 1 / GRID."""
-    limit = arb(fmpq(4, 5))
+    limit, half = arb(fmpq(4, 5)), arb(fmpq(1, 2))
     with ctx.workprec(TABLE_PRECISION):
         scaled = [ratio / (1 - (ratio * ratio / 12).min(limit)).sqrt() * GRID for ratio in _ratios(spec, d)]
-        return tuple(max(1, certain_floor(g + arb(fmpq(1, 2)))) for g in scaled)
+        return tuple(max(1, certain_floor(g + half)) for g in scaled)
 
 
 def profile_tables(spec: StepSpec, d: int) -> Table:
@@ -62,12 +62,11 @@ def _grid_table(g: int) -> Table:
 
 def _ratios(spec: StepSpec, d: int) -> list[arb]:
     """Balls of step over s; the exponent is rational and exact."""
-    kap = fmpq(spec.kap, 10)
+    kap, last = arb(fmpq(spec.kap, 10)), max(1, d - 1)
     ratios = []
-    for i in range(d):
-        t = fmpq(2 * i, d - 1) - 1 if d > 1 else fmpq(0)
-        u = (spec.c0 + spec.c1 * t + spec.c2 * (2 * t * t - 1)) / 8
-        ratios.append(arb(kap) * arb(-u / 2).exp())
+    for x in range(1 - d, d, 2):  # t = x / last
+        eight_u = spec.c0 * last**2 + spec.c1 * x * last + spec.c2 * (2 * x**2 - last**2)  # times last^2
+        ratios.append(kap * arb(fmpq(-eight_u, 16 * last**2)).exp())
     return ratios
 
 
