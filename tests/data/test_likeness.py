@@ -51,8 +51,8 @@ def test_digits_are_known_in_every_form(form: str, split: str) -> None:
 
 @functools.cache
 def beginning(name: str, root: Path) -> Tensor:
-    """The first thousand test images; every form copies them."""
-    return load(name, root, "test").x[:1000].clone()
+    """The first 400 test images; every form copies them."""
+    return load(name, root, "test").x[:400].clone()
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -63,11 +63,11 @@ def test_part_of_the_larger_data_sets_is_known_in_every_form(name: str, form: st
 
 @pytest.mark.parametrize("name", ["cifar10"])
 def test_each_channel_may_have_a_scale_of_its_own(name: str, data_root) -> None:  # type: ignore[no-untyped-def]
-    x = load(name, data_root, "test").x[:1000].float() / 255
+    x = beginning(name, data_root).float() / 255
     mean, std = torch.tensor([0.49, 0.48, 0.45])[:, None, None], torch.tensor([0.25, 0.24, 0.26])[:, None, None]
     scaled = (x - mean) / std
     assert recognise(scaled) == recognise(scaled.permute(0, 2, 3, 1)) == name
-    assert overlap((x * 255).to(torch.uint8), scaled[::9]) == overlap(scaled[::9], x) == 112
+    assert overlap((x * 255).to(torch.uint8), scaled[::9]) == overlap(scaled[::9], x) == 45
 
 
 @pytest.mark.parametrize("shape", [(500, 64), (500, 1, 8, 8), (300, 784), (100, 3072), (500, 5), (1, 64)])
