@@ -6,6 +6,7 @@ ball proves that the new p is still on the outer side. What rounding spoils make
 smaller.
 """
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -76,6 +77,12 @@ def binomial_tail_inverse(errors: int, n: int, bits: float, delta: float) -> flo
     """
     check("binomial_tail_inverse", errors, n, bits, delta)
     check_count("binomial_tail_inverse", errors)
+    return _binomial_tail_inverse(errors, n, bits, delta)
+
+
+@functools.lru_cache(maxsize=1024)
+def _binomial_tail_inverse(errors: int, n: int, bits: float, delta: float) -> float:
+    """The same of checked arguments, kept: whoever issues, checks and tells a certificate asks for it again."""
     if errors == n:
         return 1.0
     with working():

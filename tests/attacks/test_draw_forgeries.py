@@ -18,12 +18,12 @@ from tests.forge import Document, caught, forge
 from tests.tiny import clouds, network, quick
 
 pytestmark = pytest.mark.usefixtures("brief_posterior")
-D_SMALL = 8
+D_SMALL = 10
 
 
 @pytest.fixture(scope="module")
 def certificate() -> Certificate:
-    request = Request(posterior="draw", d=D_SMALL, epochs=20, batch=60, earlier_draws=1)
+    request = Request(posterior="draw", d=D_SMALL, epochs=10, batch=60, earlier_draws=1)
     return certify(network(), clouds(600), request=request, progress=False)
 
 

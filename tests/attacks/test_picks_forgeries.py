@@ -38,7 +38,7 @@ from tests.tiny import network
 N = 150
 QUICK = {
     "method": "picks", "pick_first": 4, "pick_growth": 8, "pick_steps": 25, "pick_epochs": 0, "pick_batch": 16,
-    "pick_rate": 30000, "augmentation": "none", "max_picks": 20,
+    "pick_rate": 30000, "augmentation": "none", "max_picks": 12,
 }  # fmt: skip
 Edit = Callable[[Document], object]
 

@@ -22,7 +22,7 @@ from tests.tiny import clouds, network, save_clouds
 
 STREAMS = ["err", "out"]  # of a process of its own
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
-N = 180
+N = 120
 QUICK = ["--encoder", "plain", "--d", "8", "--epochs", "3", "--batch", "60", "--rate", "0.3", "--beta", "1"]
 
 

@@ -147,10 +147,10 @@ def test_a_certificate_is_not_overwritten_before_any_work_is_done(
 
 def test_force_overwrites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    save_clouds(tmp_path, 200)
+    save_clouds(tmp_path)
     honest().save(tmp_path / "clouds.json")
     before = (tmp_path / "clouds.json").read_bytes()
-    quick = ["--encoder", "plain", "--d", "4", "--epochs", "1", "--batch", "50"]
+    quick = ["--encoder", "plain", "--d", "4", "--epochs", "1", "--batch", "120"]
     result = CliRunner().invoke(app, ["certify", "--data", "clouds.npz", *quick, "--force"])
     assert result.exit_code == 0, result.output
     assert (tmp_path / "clouds.json").read_bytes() != before

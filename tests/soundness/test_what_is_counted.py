@@ -144,7 +144,7 @@ def test_a_seed_is_paid_for_so_that_the_best_of_fifty_is_no_gift() -> None:
 
 def test_defaults_tuned_on_a_data_set_cost_eight_bits_there_and_nothing_elsewhere() -> None:
     digits = pb.load("digits").subset(range(200))
-    quick = request(epochs=1, batch=100, d=4, base="seeded")
+    quick = request(epochs=1, batch=200, d=4, base="seeded")
     tuned = pb.certify("mlp", digits, request=quick, progress=False)
     noise = torch.randint(0, 17, digits.x.shape, generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     own = pb.certify("mlp", (noise, digits.y), request=quick, progress=False)
@@ -155,7 +155,7 @@ def test_defaults_tuned_on_a_data_set_cost_eight_bits_there_and_nothing_elsewher
 def test_a_data_set_handed_over_under_another_name_pays_for_the_look_at_it() -> None:
     digits = pb.load("digits")
     made = pb.certify(
-        "mlp", (digits.x, digits.y), request=request(epochs=1, batch=400, d=4, base="seeded"), progress=False
+        "mlp", (digits.x, digits.y), request=request(epochs=1, batch=1797, d=4, base="seeded"), progress=False
     )
     assert made.data.name == "user"
     paid = [entry for entry in made.ledger.entries if entry.item == "package defaults"]
@@ -173,7 +173,7 @@ def test_tuned_data_in_another_form_pay_for_the_look_at_them(form: str) -> None:
         x, y = (x[100:300] - x.mean()) / x.std(), y[100:300]
     if form == "channels last":
         x = x.permute(0, 2, 3, 1)
-    made = pb.certify("mlp", (x, y), request=request(epochs=1, batch=400, d=4, base="seeded"), progress=False)
+    made = pb.certify("mlp", (x, y), request=request(epochs=1, batch=1797, d=4, base="seeded"), progress=False)
     assert (made.data.name, made.data.like) == ("user", "digits")
     paid = [entry for entry in made.ledger.entries if entry.item == "package defaults"]
     assert [(entry.bits, "looking at digits" in entry.why) for entry in paid] == [(8, True)]

@@ -110,10 +110,11 @@ def test_tighter_knobs_mean_less_capacity_as_measured() -> None:
     limits = class_of(layers_of(free().module, sample.x[:1]), layers_of(free().start, sample.x[:1])).limits
     assert knobs["0"].lipschitz == pytest.approx(0.7 * limits[0].lipschitz)
     assert knobs["3"].distance == pytest.approx(0.5 * limits[1].distance)
-    tight = outcome("tight", train_constrained(network(), sample, knobs, PLAN), sample, sample)
+    trained = train_constrained(network(), sample, knobs, PLAN)
+    tight = outcome("tight", trained, sample, sample)
     loose = outcome("free", free(), sample, sample)
     assert tight.log10_capacity < loose.log10_capacity - 0.2
-    assert tight.train_error == error_rate(train_constrained(network(), sample, knobs, PLAN).module, sample)
+    assert tight.train_error == error_rate(trained.module, sample)
 
 
 def test_the_excess_is_the_smallest_class_on_a_par() -> None:

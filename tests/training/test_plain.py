@@ -1,5 +1,7 @@
 """The plain encoders: what they offer is on the lattice or in the book, and is learned."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -39,8 +41,13 @@ def encode(chosen: PlainPlan) -> list[Candidate]:
     return encoded.candidates
 
 
+@functools.cache
+def of_the_plan() -> list[Candidate]:
+    return encode(plan())
+
+
 def test_the_lattice_encoder_offers_a_message_after_each_phase_and_it_has_learned() -> None:
-    candidates = encode(plan())
+    candidates = of_the_plan()
     assert len(candidates) == 3
     for candidate in candidates:
         assert candidate.quantizer == LatticeSpec(step_index=32)
@@ -69,7 +76,7 @@ def test_a_dear_bit_makes_shorter_messages() -> None:
 
 
 def test_equal_plans_give_equal_messages() -> None:
-    one, other = encode(plan()), encode(plan())
+    one, other = of_the_plan(), encode(plan())
     assert [c.symbols.tolist() for c in one] == [c.symbols.tolist() for c in other]
     assert [c.code for c in one] == [c.code for c in other]
     assert any(a.symbols.tolist() != b.symbols.tolist() for a, b in zip(one, encode(plan(seed=1)), strict=True))

@@ -34,8 +34,8 @@ from tests.tiny import clouds, network
 
 D_SMALL = 12
 QUICK = PosteriorSettings(
-    batch=30, warm_steps=12, smooth_steps=40, bounded_steps=18, block_steps=3, fisher_examples=60, blocks=3,
-    beam=16, refine_rounds=2, refine_trials=6,
+    batch=30, warm_steps=8, smooth_steps=20, bounded_steps=9, block_steps=2, first_scale=0.3, smooth_beta=1,
+    fisher_examples=40, blocks=3, beam=16, refine_rounds=2, refine_trials=4,
 )  # fmt: skip
 SHORT = {"warm_steps": 2, "smooth_steps": 4, "bounded_steps": 6}  # for what does not ask how well they are learned
 

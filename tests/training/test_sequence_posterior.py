@@ -17,7 +17,7 @@ from pacbound.training.state import Checkpoint
 
 D, N, STEEP = 12, 40_000, 8.0
 PLACE = torch.linspace(-0.2, 0.2, D)  # where the bowl has its lowest point
-SETTINGS, SHORT = settings_of(300), settings_of(60)
+SETTINGS, SHORT = settings_of(200), settings_of(60)
 
 
 def bowl(w: Tensor, step: int) -> tuple[Tensor, float]:
@@ -96,7 +96,7 @@ def test_a_killed_run_ends_where_an_undisturbed_one_does(tmp_path, at):
 def test_what_diverges_late_is_rounded_from_what_was_trained_before(caplog):
     def late(w: Tensor, step: int) -> tuple[Tensor, float]:
         loss, variance = bowl(w, step)
-        return (loss * math.nan if step > 270 else loss), variance
+        return (loss * math.nan if step > 180 else loss), variance
 
     (found,) = encode_sequences(
         Objective(late, score, D, N, stream_price(N, 2.0)), SETTINGS, 0, Checkpoint(None, "k"), progress=False

@@ -36,7 +36,7 @@ def spec_of(lattices: tuple[TensorLattice, ...], origin: BaseOrigin, digest: str
 @pytest.fixture
 def few_moves(monkeypatch: pytest.MonkeyPatch) -> None:
     """Refinement tries little."""
-    monkeypatch.setattr(weights, "SETTINGS", PosteriorSettings(refine_rounds=1, refine_trials=8))
+    monkeypatch.setattr(weights, "SETTINGS", PosteriorSettings(refine_rounds=1, refine_trials=4))
 
 
 @pytest.mark.usefixtures("few_moves")
