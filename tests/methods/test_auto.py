@@ -191,7 +191,8 @@ def test_what_was_finished_for_another_sample_or_network_file_is_not_taken_over(
 ) -> None:
     copied, state = tmp_path / "original.safetensors", tmp_path / "c.json.state"
     copied.write_bytes(file.read_bytes())
-    monkeypatch.setattr("pacbound.methods.auto.OPTIONS", tuple(o._replace(run=_interrupt(o, "direct")) for o in OPTIONS))
+    interrupted = tuple(option._replace(run=_interrupt(option, "direct")) for option in OPTIONS)
+    monkeypatch.setattr("pacbound.methods.auto.OPTIONS", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(copied, state)
     with pytest.raises(StateError, match="belongs to another request"):

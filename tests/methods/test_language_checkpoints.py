@@ -23,17 +23,8 @@ SHAPE = (8, 12, 1, 4, 2, 256, 16)  # of a checkpoint of llama2.c that reads byte
 @pytest.fixture(scope="module")
 def adapted(tmp_path_factory) -> tuple[dict[str, str], LanguageCertificate]:
     folder = tmp_path_factory.mktemp("adapted")
-    paths = {"data": str(save_text(folder, 3000)), "checkpoint": str(write(folder / "tiny.bin", SHAPE))}
-    options = {
-        "task": "lm",
-        **paths,
-        "disjoint": True,
-        "d": 64,
-        "epochs": 15,
-        "rate": 0.02,
-        "held_out": 0.1,
-        "stride": 4,
-    }
+    paths = {"data": str(save_text(folder, 2000)), "checkpoint": str(write(folder / "tiny.bin", SHAPE))}
+    options = {"task": "lm", **paths, "disjoint": True, "d": 64, "epochs": 22, "rate": 0.02, "held_out": 0.1}
     return paths, certify_language(Request.model_validate(options), progress=False)
 
 
@@ -100,8 +91,6 @@ def test_a_text_outside_the_vocabulary_is_refused(tmp_path):
 
 def test_a_run_that_was_killed_ends_in_the_same_certificate(tmp_path, monkeypatch):
     data = str(save_text(tmp_path, 1500))
-    request = Request.model_validate(
-        {"task": "lm", "data": data, "model": "E4-W2-L", "epochs": 40, "context": 16, "stride": 4}
-    )
+    request = Request.model_validate({"task": "lm", "data": data, "model": "E4-W2-L", "epochs": 40, "context": 16})
     whole, resumed = whole_and_resumed(request, tmp_path / "run.state", monkeypatch)
     assert resumed.core_digest == whole.core_digest
