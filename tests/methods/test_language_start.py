@@ -177,7 +177,7 @@ def test_forged_splits_are_refused_at_the_first_level_that_sees_them(split, tmp_
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Request, LanguageCertificate]:
-    request = asked(tmp_path_factory.mktemp("undisturbed"), 1500, epochs=20)
+    request = asked(tmp_path_factory.mktemp("undisturbed"), 900, epochs=34)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(language_start, "LEAST_STEPS", 20)
         return request, certify_language(request, progress=False)
