@@ -214,12 +214,12 @@ def _own(module: nn.Module) -> Named:
 
 def _drawn(module: nn.Module, seed: int) -> Named:
     """Parameters and statistics drawn from a seed; other buffers as they are."""
-    named = _own(module)
+    named, parameters = _own(module), dict(module.named_parameters())
     for position, (name, tensor) in enumerate(named.items()):
         values = torch.from_numpy(normals(seed, f"networks/rebuilt/{position}", tensor.numel())).reshape(tensor.shape)
         if name.endswith("running_var"):
             tensor.copy_(values.abs() + 0.5)
-        elif name.endswith("running_mean") or name in dict(module.named_parameters()):
+        elif name.endswith("running_mean") or name in parameters:
             tensor.copy_(values / math.sqrt(max(1, math.prod(tensor.shape[1:]))))
     return named
 

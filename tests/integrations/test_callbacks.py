@@ -118,7 +118,7 @@ def test_trainer_ends_with_a_certificate_and_logs_it(tmp_path: Path) -> None:
     pytest.importorskip("accelerate", reason="Trainer needs accelerate")
     callback, model = trainer_callback(after(tmp_path)), Loss()
     arguments = transformers.TrainingArguments(
-        output_dir=str(tmp_path / "trainer"), num_train_epochs=8, per_device_train_batch_size=30, learning_rate=0.05,
+        output_dir=str(tmp_path / "trainer"), num_train_epochs=4, per_device_train_batch_size=30, learning_rate=0.05,
         report_to=[], save_strategy="no", use_cpu=True, disable_tqdm=True, dataloader_pin_memory=False,
     )  # fmt: skip
     trainer = transformers.Trainer(model=model, args=arguments, train_dataset=Rows(), callbacks=[callback])
@@ -152,7 +152,7 @@ def test_lightning_ends_with_a_certificate_and_logs_it(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's own, of what it calls in torch and of data loaders
         trainer = lightning.Trainer(
-            max_epochs=8, accelerator="cpu", callbacks=[callback], logger=CSVLogger(tmp_path),
+            max_epochs=4, accelerator="cpu", callbacks=[callback], logger=CSVLogger(tmp_path),
             enable_progress_bar=False, enable_model_summary=False, enable_checkpointing=False, log_every_n_steps=1,
         )  # fmt: skip
         trainer.fit(task, DataLoader(TensorDataset(*clouds(N)), batch_size=30, shuffle=True))

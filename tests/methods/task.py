@@ -43,7 +43,7 @@ def unlabelled(m: int = M) -> Tensor:
 def request(checkpoint: Path, **options: object) -> pb.Request:
     """A surrogate of a few dozen steps; the reference network mlp on six features."""
     chosen = {"surrogate": "mlp", "earlier_looks": 0, **options}
-    return quick(method="surrogate", checkpoint=str(checkpoint), **{"epochs": 8, "batch": 60, "rate": 0.1, **chosen})
+    return quick(method="surrogate", checkpoint=str(checkpoint), **{"epochs": 4, "batch": 60, "rate": 0.2, **chosen})
 
 
 def certified(checkpoint: Path, inputs: object = None, train: object = None, **options: Any) -> pb.Certificate:

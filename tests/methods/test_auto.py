@@ -136,29 +136,31 @@ def test_where_every_method_is_refused_the_reasons_are_given(tmp_path: Path) -> 
         run(broken, d=16, budget=1.0, pick_first=5)  # a budget and epochs; no size of the menu
 
 
-def test_what_was_finished_is_not_run_again(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    state = tmp_path / "c.json.state"
-    monkeypatch.setattr("pacbound.methods.auto.OPTIONS", tuple(o._replace(run=_interrupt(o)) for o in OPTIONS))
-    with pytest.raises(KeyboardInterrupt):
-        run(file, state)
-    assert (tmp_path / "c.json.state.methods" / "subspace.json").exists()
-    monkeypatch.setattr("pacbound.methods.auto.OPTIONS", tuple(o._replace(run=_from_surrogate_on(o)) for o in OPTIONS))
-    certificate = run(file, state)
+@pytest.fixture(scope="module")
+def resumed(file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pb.Certificate]:
+    """The state and the certificate of a run that was interrupted before the first surrogate and went on."""
+    state = tmp_path_factory.mktemp("resumed") / "c.json.state"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pacbound.methods.auto.OPTIONS", tuple(o._replace(run=_interrupt(o)) for o in OPTIONS))
+        with pytest.raises(KeyboardInterrupt):
+            run(file, state, prior_share=0.5)
+        assert (state.parent / "c.json.state.methods" / "subspace.json").exists()
+        patch.setattr("pacbound.methods.auto.OPTIONS", tuple(o._replace(run=_from_surrogate_on(o)) for o in OPTIONS))
+        return state, run(file, state, prior_share=0.5)
+
+
+def test_what_was_finished_is_not_run_again(file: Path, resumed: tuple[Path, pb.Certificate]) -> None:
+    state, certificate = resumed
     assert certificate.methods is not None
-    assert len(certificate.methods) == 4
-    again = run(file, state)  # what is finished is kept until somebody has saved the certificate and removes it
+    assert len(certificate.methods) == 6
+    again = run(file, state, prior_share=0.5)  # kept until somebody has saved the certificate and removes it
     assert again.core_digest == certificate.core_digest
 
 
 def test_files_of_a_method_that_an_interrupted_run_finished_are_saved_with_its_certificate(
-    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    resumed: tuple[Path, pb.Certificate], tmp_path: Path
 ) -> None:
-    state, options = tmp_path / "c.json.state", {"prior_share": 0.5}
-    monkeypatch.setattr("pacbound.methods.auto.OPTIONS", tuple(o._replace(run=_interrupt(o)) for o in OPTIONS))
-    with pytest.raises(KeyboardInterrupt):
-        run(file, state, **options)
-    monkeypatch.setattr("pacbound.methods.auto.OPTIONS", tuple(o._replace(run=_from_surrogate_on(o)) for o in OPTIONS))
-    certificate = run(file, state, **options)
+    _, certificate = resumed
     assert certificate.hypothesis.base.kind == "split"  # the best by far: theta0 has learned the task
     certificate.save(tmp_path / "c.json")
     assert pb.verify(tmp_path / "c.json", data=clouds(N), model=network()).stands
@@ -167,9 +169,9 @@ def test_files_of_a_method_that_an_interrupted_run_finished_are_saved_with_its_c
 _RUN = {option.name: option.run for option in OPTIONS}
 
 
-def _interrupt(option: Any) -> Any:
+def _interrupt(option: Any, at: str = "surrogate") -> Any:
     def run(work: Work) -> pb.Certificate:
-        if option.name == "surrogate":
+        if option.name == at:
             raise KeyboardInterrupt
         return _RUN[option.name](work)
 
@@ -189,7 +191,8 @@ def test_what_was_finished_for_another_sample_or_network_file_is_not_taken_over(
 ) -> None:
     copied, state = tmp_path / "original.safetensors", tmp_path / "c.json.state"
     copied.write_bytes(file.read_bytes())
-    monkeypatch.setattr("pacbound.methods.auto.OPTIONS", tuple(o._replace(run=_interrupt(o)) for o in OPTIONS))
+    interrupted = tuple(option._replace(run=_interrupt(option, "direct")) for option in OPTIONS)
+    monkeypatch.setattr("pacbound.methods.auto.OPTIONS", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(copied, state)
     with pytest.raises(StateError, match="belongs to another request"):

@@ -31,8 +31,8 @@ N = 4000
 QUICK = {"task": "lm", "model": "E4-W2-L", "alphabet": "ascii97", "epochs": 40, "context": 16, "seed": 3}
 
 
-def made(folder, **options: object) -> tuple[str, LanguageCertificate]:
-    path = str(save_text(folder, N))
+def made(folder, n: int = N, **options: object) -> tuple[str, LanguageCertificate]:
+    path = str(save_text(folder, n))
     request = Request.model_validate({**QUICK, "data": path, **options})
     return path, certify_language(request, progress=False)
 
@@ -51,7 +51,7 @@ def positioned(tmp_path_factory) -> tuple[str, LanguageCertificate]:
 @pytest.fixture(scope="module")
 def documented(tmp_path_factory) -> tuple[str, LanguageCertificate]:
     options = {"statement": "documents", "separator": "\\n", "repeats": "lines of the source are short"}
-    return made(tmp_path_factory.mktemp("documents"), epochs=10, **options)
+    return made(tmp_path_factory.mktemp("documents"), 2000, epochs=10, **options)
 
 
 def by_hand(certificate: LanguageCertificate, symbols: list[int]) -> np.ndarray:
@@ -387,7 +387,7 @@ def test_contradictions_are_refused_before_anything_is_trained(tmp_path, options
 
 
 def test_a_text_that_changes_during_the_run_is_refused(tmp_path, monkeypatch):
-    data = save_text(tmp_path, 2000)
+    data = save_text(tmp_path, 1000)
 
     def train(*arguments: object) -> object:
         with open(data, "r+b") as file:  # the file that is mapped
@@ -399,7 +399,7 @@ def test_a_text_that_changes_during_the_run_is_refused(tmp_path, monkeypatch):
 
     monkeypatch.setattr(language, "encode", train)
     with pytest.raises(DataError, match="the file of markov changed during the run"):
-        certify_language(Request.model_validate({**QUICK, "data": str(data)}), progress=False)
+        certify_language(Request.model_validate({**QUICK, "data": str(data), "epochs": 10}), progress=False)
 
 
 def test_language_options_are_refused_elsewhere(tmp_path):
@@ -410,7 +410,7 @@ def test_language_options_are_refused_elsewhere(tmp_path):
 
 
 def test_the_command_writes_shows_and_verifies(tmp_path):
-    path, file = str(save_text(tmp_path, 3000)), tmp_path / "c.json"
+    path, file = str(save_text(tmp_path, 1000)), tmp_path / "c.json"
     options = ["--task", "lm", "--data", path, "--model", "E4-W2-L", "--epochs", "10", "--context", "16"]
     runner = CliRunner()
     run = runner.invoke(app, ["certify", *options, "-o", str(file)])

@@ -203,15 +203,15 @@ def test_forgeries_are_refused_at_the_first_level_that_sees_them(
 
 def test_the_command_certifies_shows_and_verifies(answered, tmp_path):
     given, certificate = answered
-    file, runner = tmp_path / "c.json", CliRunner()
+    file, runner, few = tmp_path / "c.json", CliRunner(), save_pairs(tmp_path / "few.jsonl", 40, 0)
     options = [
-        "--task", "lm", "--statement", "answers", "--data", given["data"], "--checkpoint", given["checkpoint"],
+        "--task", "lm", "--statement", "answers", "--data", few, "--checkpoint", given["checkpoint"],
         "--disjoint", "--repeats", "two", "--d", "8", "--epochs", "1", "--context", "8",
     ]  # fmt: skip
     run = runner.invoke(app, ["certify", *options, "-o", str(file)])
     assert run.exit_code == 0, run.output
     assert "not answered exactly" in run.output.replace("\n", " ")
-    checked = runner.invoke(app, ["verify", str(file), "--data", given["data"], "--checkpoint", given["checkpoint"]])
+    checked = runner.invoke(app, ["verify", str(file), "--data", few, "--checkpoint", given["checkpoint"]])
     assert checked.exit_code == 0
     certificate.save(file)
     shown = runner.invoke(app, ["show", str(file)])
@@ -229,7 +229,7 @@ def test_another_tokenizer_is_refused_and_the_digest_is_of_tokens(tmp_path):
     tokenizer.write_bytes(content())
     other.write_bytes(content([("zz", -1.0)] * 1 + [(f"z{k}", -1.0) for k in range(11)]))
     given = {
-        "data": save_pairs(tmp_path / "pairs.jsonl", 60, 0), "tokenizer": str(tokenizer),
+        "data": save_pairs(tmp_path / "pairs.jsonl", 30, 0), "tokenizer": str(tokenizer),
         "checkpoint": str(write(tmp_path / "tiny.bin", (*SHAPE[:5], 271, 16))),
     }  # fmt: skip
     certificate = certified(given, epochs=1, d=8)
@@ -248,7 +248,7 @@ def test_adapters_of_a_folder_of_transformers_are_coded_in_a_subspace(tmp_path):
             num_key_value_heads=1, max_position_embeddings=32,
         )  # fmt: skip
         transformers.AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "folder")
-    given = {"data": save_pairs(tmp_path / "pairs.jsonl", 200, 0), "checkpoint": str(tmp_path / "folder")}
+    given = {"data": save_pairs(tmp_path / "pairs.jsonl", 60, 0), "checkpoint": str(tmp_path / "folder")}
     certificate = certified(given, train="lora:2", epochs=2, d=16)
     assert certificate.hypothesis.train == "lora:2"
     found = verify(certificate, level="risk", **given)
@@ -281,7 +281,7 @@ def test_a_pair_longer_than_the_context_is_refused_by_its_number(answered, tmp_p
 
 def test_a_run_that_was_killed_ends_in_the_same_certificate(answered, tmp_path, monkeypatch):
     given, _ = answered
-    data = save_pairs(tmp_path / "few.jsonl", 100, 0)
-    request = Request.model_validate({**OPTIONS, "data": data, "checkpoint": given["checkpoint"], "epochs": 8, "d": 8})
+    data = save_pairs(tmp_path / "few.jsonl", 40, 0)
+    request = Request.model_validate({**OPTIONS, "data": data, "checkpoint": given["checkpoint"], "epochs": 18, "d": 8})
     whole, resumed = whole_and_resumed(request, tmp_path / "run.state", monkeypatch)
     assert resumed.core_digest == whole.core_digest

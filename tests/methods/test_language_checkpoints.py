@@ -23,8 +23,8 @@ SHAPE = (8, 12, 1, 4, 2, 256, 16)  # of a checkpoint of llama2.c that reads byte
 @pytest.fixture(scope="module")
 def adapted(tmp_path_factory) -> tuple[dict[str, str], LanguageCertificate]:
     folder = tmp_path_factory.mktemp("adapted")
-    paths = {"data": str(save_text(folder, 3000)), "checkpoint": str(write(folder / "tiny.bin", SHAPE))}
-    options = {"task": "lm", **paths, "disjoint": True, "d": 64, "epochs": 15, "rate": 0.02, "held_out": 0.1}
+    paths = {"data": str(save_text(folder, 2000)), "checkpoint": str(write(folder / "tiny.bin", SHAPE))}
+    options = {"task": "lm", **paths, "disjoint": True, "d": 64, "epochs": 22, "rate": 0.02, "held_out": 0.1}
     return paths, certify_language(Request.model_validate(options), progress=False)
 
 

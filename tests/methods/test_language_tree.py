@@ -109,7 +109,14 @@ def start(tmp_path_factory) -> Path:
 
 def test_every_weight_is_coded_around_a_file_of_a_described_network(tree, start, tmp_path):
     data, _ = tree
-    of = {"model": "E4-gru6-L", "checkpoint": str(start), "disjoint": True, "encoder": "weights", "epochs": 10}
+    of = {
+        "model": "E4-gru6-L",
+        "checkpoint": str(start),
+        "disjoint": True,
+        "encoder": "weights",
+        "epochs": 10,
+        "stride": 4,
+    }
     certificate = certified(data, **of)
     assert (certificate.hypothesis.base.kind, certificate.hypothesis.model) == ("checkpoint", "E4-gru6-L")
     assert certificate.hypothesis.quantizer is not None
@@ -145,6 +152,7 @@ def test_a_split_goes_on_from_such_a_file_and_its_rest_needs_it_no_more(tree, st
         "disjoint": True,
         "prior_share": 0.5,
         "epochs": 3,
+        "stride": 4,
         "start_minutes": 0.001,
     }
     certificate = certified(data, encoder="weights", **of)
@@ -158,7 +166,7 @@ def test_a_split_goes_on_from_such_a_file_and_its_rest_needs_it_no_more(tree, st
 @pytest.mark.one_worker
 def test_adapters_of_a_network_from_a_seed_are_coded_in_a_subspace(text):
     pytest.importorskip("peft", reason="the extra peft is not installed")
-    certificate = certified(text, model="E8-attn2-L", train="lora:2", d=64, epochs=2, encoder="plain")
+    certificate = certified(text, model="E8-attn2-L", train="lora:2", d=64, epochs=2, encoder="plain", stride=4)
     assert (certificate.hypothesis.train, certificate.hypothesis.base.kind) == ("lora:2", "seeded")
     found = verify(certificate, level="risk", data=str(text))
     assert found.stands, found.reason

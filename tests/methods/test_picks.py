@@ -56,7 +56,7 @@ def test_the_classical_bound_stands_beside_and_is_no_smaller(certificate: pb.Cer
 
 
 def test_theta0_may_be_trained_on_a_share_of_the_sample() -> None:
-    made = pb.certify(network(), clouds(N), request=asked(prior_share=0.5), progress=False)
+    made = pb.certify(network(), clouds(N), request=asked(prior_share=0.5, max_picks=12), progress=False)
     assert (made.data.n, made.hypothesis.base.kind) == (N // 2, "split")
     assert pb.verify(made, clouds(N), network(), level="replay").require().stands
     assert "apart from 120 others that theta0 was trained on" in made.statement
@@ -66,7 +66,7 @@ def test_theta0_may_be_trained_on_a_share_of_the_sample() -> None:
 def test_theta0_may_be_a_checkpoint_that_has_not_seen_the_sample(tmp_path: Path, new_head: bool) -> None:
     file = tmp_path / "theta0.safetensors"
     file.write_bytes(freeze_network(original()))
-    request = asked(checkpoint=str(file), disjoint=True, new_head=new_head)
+    request = asked(checkpoint=str(file), disjoint=True, new_head=new_head, max_picks=12)
     made = pb.certify(network(), clouds(N, seed=5), request=request, progress=False)
     assert pb.verify(made, clouds(N, seed=5), network(), level="replay", checkpoint=file).require().stands
     assert made.picks is not None
@@ -77,7 +77,8 @@ def test_theta0_may_be_a_checkpoint_that_has_not_seen_the_sample(tmp_path: Path,
 
 def test_a_picked_network_stands_in_for_an_original_and_sees_true_labels_alone(tmp_path: Path) -> None:
     file = save_original(tmp_path)
-    request = asked(method="surrogate", checkpoint=str(file), surrogate="h8-R-L", earlier_looks=0, surrogate_by="picks")
+    said = {"method": "surrogate", "surrogate": "h8-R-L", "earlier_looks": 0, "surrogate_by": "picks"}
+    request = asked(checkpoint=str(file), max_picks=12, **said)
     made = pb.certify(network(), clouds(N), unlabelled=unlabelled(), request=request, progress=False)
     given = {"data": clouds(N), "model": network(), "checkpoint": file, "unlabelled": unlabelled()}
     assert pb.verify(made, **given).require().level == "risk"

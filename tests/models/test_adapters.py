@@ -98,7 +98,7 @@ def test_a_network_drawn_from_a_seed_has_no_adapter_yet(net: nn.Module) -> None:
 def test_adapters_are_certified_and_verified(net: nn.Module, tmp_path: Path) -> None:
     torch.save(net.state_dict(), tmp_path / "net.pt")
     request = quick(train=f"lora:{RANK}", checkpoint=str(tmp_path / "net.pt"), disjoint=True)
-    request = request.model_copy(update={"epochs": 30, "batch": 60, "beta": 1.0})
+    request = request.model_copy(update={"epochs": 16, "batch": 60, "rate": 0.1, "beta": 1.0})
     made = pb.certify(net, clouds(300), request=request, progress=False)
     assert made.hypothesis.train == f"lora:{RANK}"
     assert made.hypothesis.parameters == sum(

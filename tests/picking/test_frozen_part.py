@@ -55,7 +55,15 @@ def test_the_frozen_part_is_asked_about_each_example_once() -> None:
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("picks") / "c.json"
     request = Request.model_validate(
-        {"method": "picks", "base": "values", "train": "head.*", "pick_steps": 25, "pick_first": 8, "max_picks": 20}
+        {
+            "method": "picks",
+            "base": "values",
+            "train": "head.*",
+            "pick_steps": 25,
+            "pick_epochs": 0,
+            "pick_first": 8,
+            "max_picks": 20,
+        }
     )
     certify(net(), EXAMPLES, request=request, state=path.with_suffix(".state"), progress=False).save(path)
     return path

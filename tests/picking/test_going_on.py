@@ -52,7 +52,7 @@ class Killed(Checkpoint):
 @pytest.mark.parametrize("order", ["priority", "worst"])
 def test_a_run_killed_after_any_round_ends_with_the_same_rounds_and_networks(order: str, tmp_path: Path) -> None:
     def selection() -> Selection:
-        return Selection(network(), noisy(60, 0.05), PLAIN, recipe(order=order))
+        return Selection(network(), noisy(80, 0.05), PLAIN, recipe(order=order))
 
     whole = select(selection(), END, Checkpoint(None, "key"), progress=False)
     assert len(whole.rounds) > 5

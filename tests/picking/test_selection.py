@@ -96,7 +96,7 @@ def test_by_priority_asking_stops_at_the_last_one_picked_and_the_last_of_all_are
 ) -> None:
     monkeypatch.setattr("pacbound.picking.selection.BATCH", 3)
     monkeypatch.setattr("pacbound.picking.selection.TAIL", 12)
-    examples, at = noisy(90), listed(4, 4, 90)
+    examples, at = noisy(70), listed(4, 4, 70)
     selection = Selection(network(), examples, PLAIN, recipe(growth=4))
     asked: list[int] = []
     answers = selection._answers
@@ -195,7 +195,7 @@ def assert_preference(
 def test_taking_away_what_was_neither_picked_nor_wrong_changes_nothing(
     order: str, module: Callable[[], nn.Module]
 ) -> None:
-    assert_preference(noisy(100), lambda examples: Selection(module(), examples, PLAIN, recipe(order=order)), 6)
+    assert_preference(noisy(70), lambda examples: Selection(module(), examples, PLAIN, recipe(order=order)), 6)
 
 
 @pytest.mark.slow
@@ -220,12 +220,12 @@ def seeded(name: str, order: str) -> Callable[[Examples], Selection]:
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_on_digits_taking_away_20_changes_nothing(order: str) -> None:
-    assert_preference(load("digits").subset(range(400)), seeded("mlp", order), 4)
+    assert_preference(load("digits").subset(range(200)), seeded("mlp", order), 4)
 
 
 @pytest.mark.parametrize("order", ["priority", "worst"])
 def test_on_mnist_taking_away_20_changes_nothing(order: str, data_root: Path) -> None:
-    assert_preference(load("mnist", data_root).subset(range(400)), seeded("lenet1", order), 3)
+    assert_preference(load("mnist", data_root).subset(range(300)), seeded("lenet1", order), 3)
 
 
 class Peeks(nn.Module):
@@ -291,15 +291,15 @@ def test_the_learner_makes_the_same_network_where_the_picks_are_all_there_is(mod
 
 
 def test_of_two_equal_examples_one_may_be_picked_and_the_other_stay() -> None:
-    one = noisy(40)
+    one = noisy(30)
     twice = Examples("clouds", torch.cat([one.x, one.x]), torch.cat([one.y, one.y]), classes=CLASSES)
     for order in ORDERS:
         rounds = select(twice, order=order)
         picked = rounds[-1].picked.tolist()
         assert len(set(picked)) == len(picked)
-        swapped = Examples("clouds", twice.x.roll(40, 0), twice.y.roll(40), classes=CLASSES)
+        swapped = Examples("clouds", twice.x.roll(30, 0), twice.y.roll(30), classes=CLASSES)
         assert_same(rounds, select(swapped, order=order))
-    copies = [row for row in picked if (row + 40) % 80 in picked]
+    copies = [row for row in picked if (row + 30) % 60 in picked]
     assert copies, "no example was picked twice"
 
 

@@ -26,7 +26,7 @@ from pacbound.verification.verification import verify
 from tests.tiny import examples, network
 
 SAMPLE, FEW = examples(600), examples(120)
-TUNING = FineTuning(keep=0.5, epochs=(2, 4), batch=30, rate=0.02)
+TUNING = FineTuning(keep=0.5, epochs=(2, 4), batch=60, rate=0.03)
 
 
 @pytest.fixture(scope="module")
