@@ -120,8 +120,8 @@ class Slow(nn.Sequential):
 
 
 def test_a_forecast_leaves_nothing_behind() -> None:
-    net = nn.Sequential(nn.Linear(6, 4001), nn.Tanh(), nn.Linear(4001, 3))
-    sizes = (4001 * 6, 4001 * 3, 4001 * 10 + 3)  # numbers of its matrices, and of all
+    net = nn.Sequential(nn.Linear(6, 1001), nn.Tanh(), nn.Linear(1001, 3))
+    sizes = (1001 * 6, 1001 * 3, 1001 * 10 + 3)  # numbers of its matrices, and of all
 
     def held() -> int:
         gc.collect()
