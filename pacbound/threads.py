@@ -64,8 +64,11 @@ def quota(root: Path = Path("/")) -> float:
     return min([math.inf, *map(_quota_of, control_groups("cpu", root))])
 
 
-def control_groups(controller: str, root: Path = Path("/")) -> list[Path]:
+@functools.cache
+def control_groups(controller: str, root: Path = Path("/")) -> tuple[Path, ...]:
     """Return the folders of the control groups of this process, of every level and version; none on another system.
+
+    They are found once a process; what they say is read whenever it matters.
 
     root: of the file system, in which /proc/self/cgroup says the groups and /sys/fs/cgroup holds them. A group that is
     not visible there, as from inside a container, is the one that is mounted.
@@ -73,7 +76,7 @@ def control_groups(controller: str, root: Path = Path("/")) -> list[Path]:
     try:
         lines = (root / "proc/self/cgroup").read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
-        return []
+        return ()
     found: list[Path] = []
     for controllers, path in (line.split(":", 2)[1:] for line in lines if line.count(":") >= 2):
         if controllers and controller not in controllers.split(","):
@@ -81,7 +84,7 @@ def control_groups(controller: str, root: Path = Path("/")) -> list[Path]:
         top = root / "sys/fs/cgroup" / (controller if controllers else "")  # version 1 has a tree for each controller
         group = top / path.lstrip("/")
         found += [folder for folder in (group, *group.parents) if folder.is_relative_to(top)]
-    return found
+    return tuple(found)
 
 
 def _quota_of(group: Path) -> float:

@@ -119,7 +119,7 @@ def test_the_quota_is_the_least_of_all_groups_above(tmp_path: Path, contents: di
 )
 def test_memory_has_the_groups_of_its_own_controller(tmp_path: Path, lines: str, expected: list[str]) -> None:
     root = files(tmp_path, {"proc/self/cgroup": lines})
-    assert control_groups("memory", root) == [tmp_path / "sys/fs/cgroup" / place for place in expected]
+    assert control_groups("memory", root) == tuple(tmp_path / "sys/fs/cgroup" / place for place in expected)
 
 
 @pytest.mark.parametrize(

@@ -110,10 +110,10 @@ def test_amounts_are_those_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
         seen["survivors"] = len(survivors)
         return best_point(subspace, sample, survivors, *rest)  # type: ignore[arg-type]
 
-    less = {"fisher_examples": 500}
+    less = {"fisher_examples": 200}
     monkeypatch.setattr(progressive, "best_point", scored)
     monkeypatch.setattr(encoding, "posterior_settings", lambda *a: posterior_settings(*a).model_copy(update=less))
-    n, request = 300, Request(d=16, epochs=20)
+    n, request = 300, Request(d=16, epochs=8)
     setup = prepare(network(), clouds(n), None, request, "zero_one")
     plan = plan_of(setup, Checkpoint(None, ""))
     assert isinstance(plan, PosteriorSettings)

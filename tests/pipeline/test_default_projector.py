@@ -33,7 +33,7 @@ QUICK = ["--encoder", "plain", "--d", "64", "--epochs", "3", "--batch", "30", "-
 @pytest.fixture(autouse=True)
 def little_noise(monkeypatch: pytest.MonkeyPatch) -> None:
     """Directions are found on few inputs: here it matters which there are, not how good they are."""
-    monkeypatch.setattr(ekfac, "EXAMPLES", 128)
+    monkeypatch.setattr(ekfac, "EXAMPLES", 72)
 
 
 def pictures(shape: tuple[int, ...] = GREY, classes: int = 10, seed: int = 0) -> pb.Examples:
@@ -145,7 +145,7 @@ def test_where_leading_directions_are_refused_the_default_takes_random_ones_and_
 
 
 def test_a_default_that_falls_back_is_certified_as_what_it_fell_back_to() -> None:
-    sample, asked = bright(2), {"d": 82, "beta": 1.0}
+    sample, asked = bright(2, 160), {"d": 82, "beta": 1.0}
     made, named = (
         pb.certify(BEHIND, sample, request=quick(**asked, **more), progress=False)
         for more in ({}, {"projector": "fastfood"})
@@ -184,7 +184,7 @@ def test_the_command_pays_for_the_default_and_verify_counts_it_again_at_every_le
 
 def test_the_default_is_what_its_word_asks_for() -> None:
     made, named = (
-        pb.certify(BEHIND, bright(), request=quick(d=64, beta=1.0, **more), progress=False)
+        pb.certify(BEHIND, bright(n=160), request=quick(d=64, beta=1.0, **more), progress=False)
         for more in ({}, {"projector": "ekfac"})
     )
     assert made.hypothesis.projector is not None

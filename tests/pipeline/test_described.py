@@ -12,7 +12,7 @@ from pacbound.pipeline.preparation import prepare
 from tests.forge import Document, caught, forge
 from tests.tiny import quick
 
-QUICK = ["--encoder", "plain", "--d", "16", "--epochs", "3", "--rate", "0.05", "--beta", "1"]
+QUICK = ["--encoder", "plain", "--d", "16", "--epochs", "3", "--batch", "300", "--rate", "0.05", "--beta", "1"]
 
 
 @pytest.mark.parametrize(
@@ -85,6 +85,6 @@ def test_a_description_that_does_not_fit_the_data_is_refused_by_its_layer(
 
 
 def test_a_plan_shows_the_price_of_a_description() -> None:
-    done = CliRunner().invoke(app, ["certify", "--data", "digits", "--model", "c4k3-R-A3-L", "--dry-run"])
+    done = CliRunner().invoke(app, ["certify", "--data", "digits", "--model", "c4k3-R-A3-L", "--dry-run", *QUICK])
     assert "c4k3-R-A3-L, D = " in done.stdout
     assert "the architecture is paid by its own description" in done.stdout

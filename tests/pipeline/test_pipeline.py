@@ -363,7 +363,7 @@ def test_a_reference_network_certifies_pixels_by_constants() -> None:
 
 def test_the_default_encoder_beats_guessing_and_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoding, "posterior_settings", brief)
-    made = run(Request(d=32, epochs=10, batch=60), train=clouds(600))
+    made = run(Request(d=32, epochs=8, batch=60), train=clouds(600))
     assert made.hypothesis.quantizer is not None
     assert made.hypothesis.quantizer.kind == "trellis"
     assert made.bound.value < 0.3

@@ -25,12 +25,12 @@ from tests.several import brief, forked
 from tests.tiny import clouds, network, save_clouds
 
 REQUESTS = {
-    "posterior": pb.Request(d=16, epochs=6, batch=40),
-    "draw": pb.Request(posterior="draw", earlier_draws=0, d=32, epochs=6, batch=40),
+    "posterior": pb.Request(d=16, epochs=3, batch=40),
+    "draw": pb.Request(posterior="draw", earlier_draws=0, d=32, epochs=5, batch=40),
     "two seeds": pb.Request(d=16, epochs=2, batch=40, encoder_seeds=2),
-    "plain": pb.Request(encoder="plain", d=12, epochs=4, batch=40, rate=0.3),
-    "codebook": pb.Request(encoder="codebook", d=12, epochs=4, batch=40, rate=0.1, levels=3, code=("adaptive",)),
-    "weights": pb.Request(encoder="weights", epochs=4, batch=40, rate=0.2, beta=1.0),
+    "plain": pb.Request(encoder="plain", d=12, epochs=3, batch=40, rate=0.3),
+    "codebook": pb.Request(encoder="codebook", d=12, epochs=3, batch=40, rate=0.1, levels=3, code=("adaptive",)),
+    "weights": pb.Request(encoder="weights", epochs=3, batch=40, rate=0.2, beta=1.0),
 }
 
 

@@ -118,7 +118,7 @@ def test_training_on_a_share_may_start_from_a_disjoint_checkpoint(tmp_path: Path
     weights = {"checkpoint": str(tmp_path / "w.safetensors"), "disjoint": True, "start_minutes": 1e-4}
     with pytest.raises(RequestError, match="Give a longer --start-minutes"):
         certify(network(), clouds(N), request=asked(**weights, new_head=True), progress=False)
-    made = certify(network(), clouds(N), request=asked(**{**weights, "start_minutes": 0.01}), progress=False)
+    made = certify(network(), clouds(N), request=asked(**{**weights, "start_minutes": 0.004}), progress=False)
     split = made.hypothesis.base.split
     assert split is not None
     assert split.checkpoint == file_digest(tmp_path / "w.safetensors")

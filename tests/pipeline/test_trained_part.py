@@ -1,5 +1,6 @@
 """A part of a network is trained and the rest frozen: what is certified, what it costs, and what verify rebuilds."""
 
+from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,17 +21,24 @@ from tests.forge import Document, forge
 from tests.networks.test_captured import Backbone
 from tests.tiny import CLASSES, clouds, quick
 
+N = 300
 HEAD = 4 * 4 + 4 + 4 * CLASSES + CLASSES
 
 
-def net() -> nn.Module:
+def net(seed: int = 3) -> nn.Module:
+    """The same as `plain`, one part behind the other by torch's own Sequential."""
+    parts = plain(seed)
+    return nn.Sequential(OrderedDict(body=parts.body, head=parts.head))
+
+
+def plain(seed: int = 3) -> "Plain":
     with torch.random.fork_rng():
-        torch.manual_seed(3)
+        torch.manual_seed(seed)
         return Plain()
 
 
 class Plain(Backbone):
-    """A backbone that can be traced."""
+    """A backbone that can be traced, with a forward of its author's own."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,13 +48,13 @@ class Plain(Backbone):
         return self.head(self.body(x))
 
 
-REQUEST = quick(base="values", train="head.*", d=8, epochs=4, batch=100, rate=0.4, beta=1.0)
+REQUEST = quick(base="values", train="head.*", d=8, epochs=4, batch=50, rate=0.4, beta=1.0)
 SPLIT = REQUEST.model_copy(update={"prior_share": 0.5, "epochs": 3})
 
 
 @pytest.fixture(scope="module")
 def certificate() -> pb.Certificate:
-    return certify(net(), clouds(600), request=REQUEST, progress=False)
+    return certify(net(), clouds(N), request=REQUEST, progress=False)
 
 
 def test_only_the_part_is_trained_and_the_whole_is_what_verify_counts(
@@ -54,15 +62,15 @@ def test_only_the_part_is_trained_and_the_whole_is_what_verify_counts(
 ) -> None:
     assert certificate.hypothesis.train == "head.*"
     assert certificate.hypothesis.parameters == HEAD
-    assert certificate.risk.errors < 300  # guessing makes 400
+    assert certificate.risk.errors < N / 2  # guessing makes two thirds
     certificate.save(tmp_path / "c.json")
-    assert pb.verify(tmp_path / "c.json", data=clouds(600), model=net()).stands
+    assert pb.verify(tmp_path / "c.json", data=clouds(N), model=net()).stands
     assert "head.*, all else is frozen" in " ".join(render(certificate).split())
 
 
 def test_measures_read_a_network_of_which_a_part_was_trained(certificate: pb.Certificate, tmp_path: Path) -> None:
     certificate.save(tmp_path / "c.json")
-    found = measure(tmp_path / "c.json", net(), data=clouds(600), measures=("stable_rank",)).measures
+    found = measure(tmp_path / "c.json", net(), data=clouds(N), measures=("stable_rank",)).measures
     assert next(one.value for one in found) > 0
 
 
@@ -78,7 +86,7 @@ def test_the_certificate_is_that_of_a_network_frozen_by_hand_but_for_the_word(ce
     for name, parameter in by_hand.named_parameters():
         parameter.requires_grad_(name.startswith("head."))
     request = REQUEST.model_copy(update={"train": "all"})
-    other = certify(by_hand, clouds(600), request=request, progress=False)
+    other = certify(by_hand, clouds(N), request=request, progress=False)
     assert other.hypothesis.layout_digest == certificate.hypothesis.layout_digest
     assert other.risk == certificate.risk
     assert certificate.ledger.bits - other.ledger.bits == 5 + 3 + 5 + 7 * len("head.*")
@@ -106,8 +114,8 @@ def test_candidates_are_ranked_by_the_part_and_counted_on_the_whole(monkeypatch:
         return setup
 
     monkeypatch.setattr("pacbound.methods.subspace.with_captured", lying)
-    made = certify(net(), clouds(600), request=REQUEST, progress=False)
-    assert made.risk.errors >= 390  # nothing was learned, and nothing is claimed
+    made = certify(plain(), clouds(N), request=REQUEST, progress=False)
+    assert made.risk.errors >= 0.65 * N  # nothing was learned, and nothing is claimed
 
 
 @pytest.mark.usefixtures("short_start")
@@ -160,9 +168,7 @@ def test_without_the_checkpoint_under_a_head_or_with_another_nothing_is_counted(
     certificate, _ = shared
     with pytest.raises(RequestError, match="the checkpoint"):
         pb.verify(certificate, data=clouds(120), model=net(), level="risk")
-    with torch.random.fork_rng():
-        torch.manual_seed(4)
-        torch.save(Plain().state_dict(), tmp_path / "other.pt")
+    torch.save(net(4).state_dict(), tmp_path / "other.pt")
     assert not pb.verify(certificate, data=clouds(120), model=net(), checkpoint=tmp_path / "other.pt").stands
 
 
@@ -175,15 +181,15 @@ def test_a_rule_that_swaps_two_frozen_tensors_of_the_same_file_is_seen(shared: t
 
 
 def test_a_dry_run_counts_the_pass_over_what_is_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
-    setup = prepare(net(), clouds(600), None, REQUEST, "zero_one")
+    setup = prepare(net(), clouds(N), None, REQUEST, "zero_one")
     monkeypatch.setattr("pacbound.pipeline.forecast.timed", lambda setup, rows: capturing.Reached(setup))
     without = forecast(setup)
     slow = replace(capturing.timed(setup, 60), each=1.0)
     monkeypatch.setattr("pacbound.pipeline.forecast.timed", lambda *_: slow)
     found = forecast(setup)
     assert (found.D, found.d) == (HEAD, 8)
-    assert found.stages["features"] == 600
-    assert found.seconds > 1800 > without.seconds  # a second an example, two more times in counting
+    assert found.stages["features"] == N
+    assert found.seconds > 3 * N > without.seconds  # a second an example, two more times in counting
 
 
 def test_a_seeded_network_with_a_trained_head_and_one_with_a_typing_error(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ REQUEST = Request(data="clouds.npz", encoder="plain", d=8, batch=60, rate=0.05)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with clouds.npz, few and short rounds, and runs in this process, which take as long as is said here."""
     save_clouds(tmp_path, 120)
-    monkeypatch.setattr(encoding, "seconds_an_epoch", lambda *_: 0.005)
+    monkeypatch.setattr(encoding, "seconds_an_epoch", lambda *_: 0.009)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(search, "ROUNDS", ((2, 1), (2, 1), (1, 2)))
     monkeypatch.setattr(search, "LAST", 3)
