@@ -1,7 +1,6 @@
 """Somebody else's network in memory: a private copy of it, and its failures as refusals that say what to do."""
 
 import copy
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -27,7 +26,7 @@ def private_copy(module: nn.Module) -> nn.Module:
     """
     refuse_wrapped(module)
     try:
-        own = copy.deepcopy(module, _tables(module))
+        own = copy.deepcopy(module)
         own.cpu()
         own.eval()  # in lines of their own: somebody's train() may return nothing
     except Exception as why:  # whatever lies in somebody's module
@@ -42,12 +41,6 @@ def private_copy(module: nn.Module) -> nn.Module:
             "Remove its __deepcopy__, or give a network that is built anew."
         )
     return own
-
-
-def _tables(module: nn.Module) -> dict[int, object]:
-    """Copies of the empty tables, by the place of each: a module has a dozen, a third of what copying it takes."""
-    own = (value for part in module.modules() for value in vars(part).values())
-    return {id(value): OrderedDict[str, object]() for value in own if type(value) is OrderedDict and not value}
 
 
 def refuse_wrapped(module: nn.Module) -> None:
