@@ -65,7 +65,7 @@ def test_nats_are_the_divergence_of_two_multivariate_normals() -> None:
 
 def test_draws_have_the_mean_and_covariance_of_the_posterior() -> None:
     posterior, generator = _posterior(4), Generator().manual_seed(0)
-    draws = torch.stack([posterior.draw(generator) for _ in range(20_000)]).double()
+    draws = torch.stack([posterior.draw(generator) for _ in range(8_000)]).double()
     covariance = torch.linalg.inv(posterior.precision())
     found = torch.cov(draws.T)
     assert torch.linalg.norm(found - covariance) < 0.05 * torch.linalg.norm(covariance)
@@ -131,8 +131,8 @@ def test_known_coefficients_stay_and_their_price_counts_in_beta() -> None:
 
 def test_two_draws_lie_opposite_about_the_mean() -> None:
     moving, start, generator = Moving(_posterior(4)), _posterior(4), Generator().manual_seed(0)
-    pairs = torch.stack([torch.stack(moving.draws(generator, 2)) for _ in range(4_000)]).detach().double()
-    assert torch.allclose(pairs.mean(1), start.mean.double().expand(4_000, -1), atol=1e-6)
+    pairs = torch.stack([torch.stack(moving.draws(generator, 2)) for _ in range(2_000)]).detach().double()
+    assert torch.allclose(pairs.mean(1), start.mean.double().expand(2_000, -1), atol=1e-6)
     covariance = torch.linalg.inv(start.precision())
     for k in range(2):
         assert torch.allclose(torch.cov(pairs[:, k].T), covariance, rtol=0.12, atol=1e-4)
