@@ -40,11 +40,11 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def few_alone() -> Iterator[None]:
-    """Of a sample 20 inputs are asked one by one, not 1,000 as for users, which test_passes looks at."""
+    """Of a sample 8 inputs are asked one by one, not 1,000 as for users, which test_passes looks at."""
     passes = sys.modules.get("pacbound.networks.passes")  # if none, somebody tests arithmetic alone
     with pytest.MonkeyPatch.context() as patch:
         if passes is not None:
-            patch.setattr(passes, "ALONE", 20)
+            patch.setattr(passes, "ALONE", 8)
         yield
 
 

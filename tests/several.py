@@ -28,7 +28,7 @@ PRELOADED = ["tests.kept", "torch._dynamo", "pacbound.methods.table", "pacbound.
 PRELOADED += ["pacbound_cli.main", "typer.rich_utils", "tests.several", "tests.tiny"]
 PRELOADED += ["sklearn.datasets", "pacbound.methods.plans", "pacbound.reports.show", "pacbound.sweeps.driver"]
 CONTEXT.set_forkserver_preload(PRELOADED)
-FEW_ALONE = 20  # inputs of a sample that are asked one by one, in place of 1,000
+FEW_ALONE = 8  # inputs of a sample that are asked one by one, in place of 1,000
 PATIENCE = 900.0  # seconds, of a busy machine
 
 
