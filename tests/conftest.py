@@ -40,11 +40,13 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def few_alone() -> Iterator[None]:
-    """Of a sample 8 inputs are asked one by one, not 1,000 as for users, which test_passes looks at."""
+    """Of a sample few inputs are asked one by one, not 1,000 as for users, which test_passes looks at."""
     passes = sys.modules.get("pacbound.networks.passes")  # if none, somebody tests arithmetic alone
     with pytest.MonkeyPatch.context() as patch:
         if passes is not None:
-            patch.setattr(passes, "ALONE", 8)
+            from tests.several import FEW_ALONE
+
+            patch.setattr(passes, "ALONE", FEW_ALONE)
         yield
 
 
@@ -75,6 +77,15 @@ def unpacked_once() -> Iterator[None]:
         if idx is not None and root:
             unpack, once = idx._gunzipped, functools.cache(idx._gunzipped)
             patch.setattr(idx, "_gunzipped", lambda path: (once if path.is_relative_to(root) else unpack)(path))
+        yield
+
+
+@pytest.fixture(scope="module")
+def brief_start() -> Iterator[None]:
+    """Theta0 of a split is trained for a few passes or steps: for tests that do not ask how good it gets."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pacbound.training.start.EPOCHS", 8)
+        patch.setattr("pacbound.pipeline.language_start.LEAST_STEPS", 60)
         yield
 
 

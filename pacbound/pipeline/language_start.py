@@ -18,8 +18,9 @@ from ..specs.specs import CHECKPOINT_KINDS, SplitSpec
 from ..threads import measured_threads, tick
 from ..training.phases import one_cycle
 from ..training.state import Checkpoint, moments_of, restore_moments
+from ..training.timing import seconds_between
 from .language import LanguageSetup
-from .language_training import BATCH, LENGTH, TIMED_STEPS, Losses, losses_on, seconds_between
+from .language_training import BATCH, LENGTH, TIMED_STEPS, Losses, losses_on
 from .starting import base_of, kept_theta0
 
 PASSES, LEAST_STEPS, MOST_STEPS = 10.0, 300, 12_000

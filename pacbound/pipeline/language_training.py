@@ -5,7 +5,6 @@ Everything here is free: only the message counts.
 
 import copy
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -34,6 +33,7 @@ from ..training.lattices import FIRST_VARIANCE, Lattices, Plan, stream_price, tr
 from ..training.plain import Candidate
 from ..training.sequence_posterior import Objective, encode_sequences, settings_of
 from ..training.state import Checkpoint
+from ..training.timing import seconds_between
 from ..training.weights import rounded_weights, weight_lattices
 from .language import LanguageSetup, Offer
 from .preparation import whole_space
@@ -337,15 +337,3 @@ def seconds_a_step(way: Way, losses: Losses) -> float:
     """Return the seconds of a step on this machine, by a few of a training on a copy."""
     plan, copied = Plan(TIMED_STEPS, way.rate, 1, lambda *_: 0.0, 0.0), copy.deepcopy(way.lattices)
     return seconds_between(lambda seen: train_lattices(copied, seen, plan, Checkpoint(None, ""), False), losses)
-
-
-def seconds_between(train: Callable[[Losses], None], losses: Losses) -> float:
-    """Return the median of the seconds between the steps of a training, each of which asks for its losses once."""
-    begun: list[float] = []
-
-    def noted(seen: Tensors, step: int) -> tuple[Tensor, float]:
-        begun.append(time.perf_counter())
-        return losses(seen, step)
-
-    train(noted)
-    return float(np.median(np.diff(begun)))

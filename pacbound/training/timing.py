@@ -1,7 +1,13 @@
 """How long a step takes on this machine, for plans and forecasts."""
 
+import itertools
+import statistics
 import time
 from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 FEW, LONG = 4, 0.25  # examples that are tried first; seconds that a step of more of them may take
 
@@ -14,6 +20,18 @@ def median_seconds(step: Callable[[int], object], times: int) -> float:
         step(number)
         found.append(time.perf_counter() - started)
     return sorted(found)[times // 2]
+
+
+def seconds_between(train: Callable[[Callable[P, T]], None], losses: Callable[P, T]) -> float:
+    """Return the median of the seconds between the steps of a training, each of which asks for its losses once."""
+    begun: list[float] = []
+
+    def noted(*args: P.args, **kwargs: P.kwargs) -> T:
+        begun.append(time.perf_counter())
+        return losses(*args, **kwargs)
+
+    train(noted)
+    return statistics.median(after - before for before, after in itertools.pairwise(begun))
 
 
 def seconds_of(step: Callable[[int], object], size: int, times: int, most: int | None = None) -> float:

@@ -74,7 +74,7 @@ def pooled() -> nn.Sequential:
         return nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(72, 3))
 
 
-@pytest.mark.usefixtures("short_start")
+@pytest.mark.usefixtures("brief_start")
 def test_a_certificate_is_the_same_either_way(monkeypatch: pytest.MonkeyPatch) -> None:
     sample = (pixels(), torch.arange(N) % 3)
     asked = quick(preprocess="photo@8", d=4, epochs=3, batch=20, prior_share=0.5)

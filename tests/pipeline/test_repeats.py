@@ -101,7 +101,7 @@ def test_a_forger_who_drops_the_word_or_the_number_is_caught(twice: pb.Certifica
     )
 
 
-@pytest.mark.usefixtures("short_start")
+@pytest.mark.usefixtures("brief_start")
 def test_examples_that_theta0_saw_do_not_come_back_in_the_rest() -> None:
     x, y = clouds(200)
     with pytest.raises(DataError, match="training examples"):

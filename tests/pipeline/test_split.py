@@ -28,7 +28,7 @@ from pacbound.subspace.layout import Layout
 from tests.tiny import FEATURES, clouds, network, quick, save_clouds
 
 N = 320
-pytestmark = pytest.mark.usefixtures("short_start")
+pytestmark = pytest.mark.usefixtures("brief_start")
 
 
 def asked(**options: object) -> pb.Request:
@@ -36,7 +36,7 @@ def asked(**options: object) -> pb.Request:
 
 
 @pytest.fixture(scope="module")
-def certificate(short_start: None) -> Certificate:
+def certificate(brief_start: None) -> Certificate:
     return certify(network(), clouds(N), request=asked(seed=3), progress=False)
 
 

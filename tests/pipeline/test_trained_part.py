@@ -118,7 +118,7 @@ def test_candidates_are_ranked_by_the_part_and_counted_on_the_whole(monkeypatch:
     assert made.risk.errors >= 0.65 * N  # nothing was learned, and nothing is claimed
 
 
-@pytest.mark.usefixtures("short_start")
+@pytest.mark.usefixtures("brief_start")
 def test_theta0_of_a_split_learns_the_head_alone_and_what_reached_it_is_kept(tmp_path: Path) -> None:
     made = certify(net(), clouds(120), request=SPLIT, state=tmp_path / "c.state", progress=False)
     before, theta0 = net().state_dict(), load(made.theta0())
@@ -130,7 +130,7 @@ def test_theta0_of_a_split_learns_the_head_alone_and_what_reached_it_is_kept(tmp
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory, short_start: None) -> tuple[Path, Path]:
+def shared(tmp_path_factory: pytest.TempPathFactory, brief_start: None) -> tuple[Path, Path]:
     """A certificate whose head learned from a share of the sample, and the checkpoint under it."""
     folder = tmp_path_factory.mktemp("shared")
     torch.save(net().state_dict(), folder / "net.pt")
@@ -152,7 +152,7 @@ def test_a_file_beside_holds_what_was_trained_and_the_checkpoint_all_else(shared
 
 
 @pytest.mark.one_worker
-@pytest.mark.usefixtures("short_start")
+@pytest.mark.usefixtures("brief_start")
 def test_adapters_learned_from_a_share_stand_on_a_checkpoint_that_knows_nothing_of_them(tmp_path: Path) -> None:
     pytest.importorskip("peft", reason="the extra peft is not installed")
     torch.save(net().state_dict(), tmp_path / "net.pt")

@@ -3,7 +3,6 @@
 The table below is the whole list; a sentence that is new has to get its option here.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,8 @@ from pacbound.request.request import Encoding, Request, free_options
 from tests.methods.task import certified as surrogate_of
 from tests.methods.task import save_original
 from tests.tiny import CLASSES, FEATURES, clouds, network, quick
+
+pytestmark = pytest.mark.usefixtures("brief_start")
 
 # declared entry -> the option that says it: what it must be, and the default, under which nobody says so
 SAID = {
@@ -34,14 +35,6 @@ SAID = {
     "tokenizer": ("tokenizer", "a file", None),
     "standardisation": ("standardise", "a file", None),
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def brief_start() -> Iterator[None]:
-    """theta0 of a split sees its share once: nobody asks how well it does."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pacbound.training.start.EPOCHS", 1)
-        yield
 
 
 def quoted(certificate: pb.Certificate) -> set[str]:
